@@ -1,0 +1,28 @@
+"""The two model bases: what we accept is strict about unknown fields, what we read from a topic is not."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+from contracts.clock import iso
+
+
+def _utc(value: datetime) -> str:
+    return iso(value.astimezone(UTC))
+
+
+#: A moment, always UTC and always ISO 8601 with a `Z` on the wire.
+UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
+
+
+class Incoming(BaseModel):
+    """A request model: an unknown field is an error that names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outgoing(BaseModel):
+    """A response or event model: a reader ignores fields that a newer writer added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,0 +1,163 @@
+"""HTTP requests and answers under /api/v1."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from contracts.base import Incoming, Outgoing, UtcTime
+from contracts.enums import (
+    CircuitState,
+    EssayComparisonWinner,
+    LLMBatchingMode,
+    LLMErrorCode,
+    LLMProviderType,
+    OutputVerbosity,
+    ProcessingMode,
+    PromptTarget,
+    QueueStatus,
+    ReasoningEffort,
+)
+from contracts.events import TokenUsage
+
+
+class PromptBlock(Incoming):
+    """One part of a prompt. A cacheable block ends at a provider's cache breakpoint, where the provider has them."""
+
+    target: PromptTarget
+    content: Annotated[str, Field(min_length=1)]
+    cacheable: bool = False
+    ttl: Literal["5m", "1h"] = "5m"
+    content_hash: str | None = None
+
+
+class LLMConfigOverridesHTTP(Incoming):
+    """What a caller may choose for one call; what the model does not take is left out and named in `ignored`."""
+
+    provider_override: LLMProviderType | None = None
+    model_override: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    temperature_override: Annotated[float, Field(ge=0, le=2)] | None = None
+    system_prompt_override: str | None = None
+    max_tokens_override: Annotated[int, Field(gt=0)] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    output_verbosity: OutputVerbosity | None = None
+
+
+class LLMComparisonRequest(Incoming):
+    user_prompt: Annotated[str, Field(min_length=1)]
+    prompt_blocks: list[PromptBlock] | None = None
+    callback_topic: str
+    llm_config_overrides: LLMConfigOverridesHTTP | None = None
+    correlation_id: UUID | None = None
+    user_id: Annotated[str, Field(max_length=200)] | None = None
+    metadata: dict[str, JsonValue] = {}
+    processing_mode: ProcessingMode | None = None
+    batching_mode: LLMBatchingMode | None = None
+    priority: Annotated[int, Field(ge=0, le=10)] = 0
+    ttl_seconds: Annotated[int, Field(gt=0)] | None = None
+
+
+class LLMComparisonResponse(Outgoing):
+    """200: the verdict. `cost_estimate` is in USD; null means that the price is unknown."""
+
+    queue_id: UUID
+    winner: EssayComparisonWinner
+    justification: str
+    confidence: float
+    provider: LLMProviderType
+    model: str
+    response_time_ms: int
+    token_usage: TokenUsage
+    cost_estimate: float | None
+    correlation_id: UUID
+    trace_id: str | None = None
+    metadata: dict[str, Any]
+
+
+class LLMQueuedResponse(Outgoing):
+    """202: accepted; the verdict comes on the callback topic."""
+
+    queue_id: UUID
+    status: QueueStatus = QueueStatus.QUEUED
+    message: str
+    estimated_wait_minutes: int | None = None
+
+
+class LLMProviderStatus(Outgoing):
+    name: LLMProviderType
+    enabled: bool
+    available: bool
+    circuit_breaker_state: CircuitState
+    default_model: str | None = None
+    last_success: UtcTime | None = None
+    last_failure: UtcTime | None = None
+    failure_count: int
+    average_response_time_ms: float | None = None
+
+
+class LLMProviderListResponse(Outgoing):
+    providers: list[LLMProviderStatus]
+    default_provider: LLMProviderType
+    selection_strategy: str
+    total_requests_today: int
+    total_cost_today: float
+
+
+class ModelInfoResponse(Outgoing):
+    """A model of the manifest. Prices in USD per 1,000 tokens; null means unknown, never 0."""
+
+    model_id: str
+    provider: LLMProviderType
+    display_name: str
+    model_family: str
+    max_tokens: int
+    context_window: int
+    supports_streaming: bool
+    capabilities: dict[str, bool]
+    cost_per_1k_input_tokens: float | None
+    cost_per_1k_output_tokens: float | None
+    is_deprecated: bool
+    release_date: str | None = None
+    recommended_for: list[str]
+
+
+class ModelManifestResponse(Outgoing):
+    providers: dict[str, list[ModelInfoResponse]]
+    total_models: int
+
+
+class HealthCheckResponse(Outgoing):
+    status: str
+    service: str
+    version: str
+    dependencies: dict[str, Any]
+
+
+class ProviderTestResponse(Outgoing):
+    """One real, paid call through the whole way: what the provider answered, and how fast."""
+
+    provider: LLMProviderType
+    model: str
+    ok: bool
+    response_time_ms: int
+    error_code: LLMErrorCode | None = None
+    detail: str | None = None
+
+
+class Problem(Outgoing):
+    """RFC 9457 problem details, with the fields of ErrorDetail and `error` (= detail) for existing clients."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    error: str
+    error_code: LLMErrorCode
+    correlation_id: UUID
+    timestamp: UtcTime
+    service: str
+    operation: str
+    details: dict[str, Any]
+    is_retryable: bool
+    queue_id: UUID | None = None

@@ -1,0 +1,30 @@
+"""What all settings classes share."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "UMPIRE_"
+
+
+class Concern(BaseSettings):
+    """Settings of one concern. A field's docstring is its line in docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+#: A list in one variable, its parts separated by commas.
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+CommaFloats = Annotated[list[float], NoDecode, BeforeValidator(_split)]

@@ -1,0 +1,55 @@
+"""Redis, Kafka, Flower and telemetry."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from contracts.settings.base import Concern
+
+
+class RedisSettings(Concern):
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Redis (or Valkey) that holds the ledger and the Celery queues. `umpire up` starts one of its own when this is
+    not set."""
+
+
+class KafkaSettings(Concern):
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    """Kafka bootstrap servers, host:port, comma-separated. `umpire up` starts an embedded broker when this is not
+    set."""
+    topic_prefix: str = Field("huleedu.", pattern=r"^[A-Za-z0-9._-]*$")
+    """Prefix of the service's own topic names."""
+    kafka_linger_ms: float = Field(2.0, ge=0, le=1000)
+    """How long the producer gathers events into one request, in milliseconds."""
+    kafka_delivery_timeout_seconds: float = Field(30.0, gt=0)
+    """After this the producer gives an event up and leaves it to the outbox, in seconds."""
+    kafka_security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How to speak with the brokers."""
+    kafka_sasl_mechanism: str | None = None
+    """SASL mechanism, e.g. SCRAM-SHA-512."""
+    kafka_sasl_username: str | None = None
+    """SASL user name."""
+    kafka_sasl_password: SecretStr | None = None
+    """SASL password."""
+    kafka_ssl_ca_location: str | None = None
+    """File with the certificates of the authorities that signed the brokers' certificates."""
+
+
+class FlowerSettings(Concern):
+    flower_port: int = Field(5555, ge=0, le=65535)
+    """Port of Flower."""
+    flower_host: str = "127.0.0.1"
+    """Address that Flower binds."""
+    flower_basic_auth: SecretStr | None = None
+    """`user:password` for Flower. `umpire up` makes a random one when this is not set; `umpire flower` refuses to
+    start without it."""
+
+
+class TelemetrySettings(Concern):
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log line that is written."""
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or lines for a person."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Port on which a worker serves its metrics (0: any free one); not set: none is served. The API serves /metrics
+    itself."""

@@ -1,0 +1,67 @@
+"""One provider's settings, the same for each of them, and the mock's own."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from contracts.enums import LLMErrorCode, LLMProviderType
+from contracts.settings.base import PREFIX, CommaList, Concern
+
+
+class ProviderSettings(Concern):
+    """A provider with a key is enabled."""
+
+    api_key: SecretStr | None = None
+    """API key of {provider}; setting it enables the provider."""
+    base_url: str | None = Field(None, pattern=r"^https?://")
+    """Base URL of {provider}, when not its own."""
+    default_model: str | None = None
+    """Model used when a request names none; the manifest's default when not set."""
+    concurrency: int = Field(64, ge=1, le=10_000)
+    """Calls to {provider} that one worker process runs at a time (its slots)."""
+    rpm: int | None = Field(None, ge=1)
+    """Requests a minute, per model, shared by all workers; not limited when not set."""
+    tpm: int | None = Field(None, ge=1)
+    """Tokens a minute (input and output), per model, shared by all workers; not limited when not set."""
+
+
+def _of(provider: LLMProviderType) -> type[ProviderSettings]:
+    config = SettingsConfigDict(env_prefix=f"{PREFIX}{provider.value.upper()}_")
+    return type(
+        f"{provider.value.title()}Settings", (ProviderSettings,), {"model_config": config, "__module__": __name__}
+    )
+
+
+AnthropicSettings = _of(LLMProviderType.ANTHROPIC)
+OpenAISettings = _of(LLMProviderType.OPENAI)
+GoogleSettings = _of(LLMProviderType.GOOGLE)
+OpenRouterSettings = _of(LLMProviderType.OPENROUTER)
+
+
+class MockSettings(ProviderSettings):
+    """The mock provider: no network, no money; scriptable."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MOCK_")
+
+    enabled: bool | None = None
+    """Enable the mock provider; when not set it is enabled only while no provider has a key."""
+    mode: Literal["random", "fixed", "latent"] = "latent"
+    """How the mock judges: at random, always `UMPIRE_MOCK_WINNER`, or by a Bradley–Terry model over the essays'
+    strengths."""
+    winner: Literal["Essay A", "Essay B"] = "Essay A"
+    """The answer in mode `fixed`."""
+    seed: int = 0
+    """Seed of the mock's own random choices."""
+    latency_ms: float = Field(50.0, ge=0)
+    """Time that a mock call takes, in milliseconds."""
+    jitter_ms: float = Field(0.0, ge=0)
+    """Standard deviation of that time, in milliseconds."""
+    error_rate: float = Field(0.0, ge=0, le=1)
+    """Share of mock calls that fail."""
+    error_codes: CommaList = [LLMErrorCode.PROVIDER_UNAVAILABLE.value]
+    """Codes of those failures, one chosen at random each time."""
+    position_bias: float = 0.0
+    """Log-odds added in favour of the essay shown first, in modes `latent` and `random`."""
+    strength_spread: float = Field(2.0, ge=0)
+    """Standard deviation, in logits, of the strengths that mode `latent` gives to essays whose text states none."""

@@ -1,0 +1,38 @@
+"""The ledger and the workers."""
+
+from pydantic import Field
+
+from contracts.settings.base import Concern
+
+
+class LedgerSettings(Concern):
+    ledger_max_size: int = Field(200_000, ge=1)
+    """Accepted requests that may be unfinished at one time; above, the door answers 503 "Queue at capacity"."""
+    ledger_max_memory_mb: float = Field(2_000.0, gt=0)
+    """Megabytes of request bodies that may be unfinished at one time."""
+    queue_ttl_seconds: int = Field(14_400, ge=1)
+    """How long a request may wait for its verdict, in seconds; also the most that `ttl_seconds` may ask for."""
+    lease_seconds: float = Field(30.0, ge=1)
+    """How long a worker's claim holds without a heartbeat, in seconds."""
+    max_lapses: int = Field(5, ge=1)
+    """Lapsed leases after which a request is taken for one that kills its workers, and fails."""
+    lost_pointer_seconds: float = Field(15.0, gt=0)
+    """Age at which a queued request whose message is missing from the broker is pushed again, in seconds."""
+    finished_retention_seconds: int = Field(3_600, ge=60)
+    """How long the state (never the text) of a finished request is remembered, in seconds."""
+
+
+class WorkerSettings(Concern):
+    worker_threads: int = Field(32, ge=1, le=1000)
+    """Celery threads of a worker process. They only wait for the event loop; the slots are
+    UMPIRE_<PROVIDER>_CONCURRENCY."""
+    take_along: int = Field(16, ge=1, le=256)
+    """Comparisons that one Celery task runs at most: its own, and others of its queue."""
+    drain_seconds: float = Field(125.0, ge=0)
+    """On SIGTERM: how long calls in flight may take to finish, in seconds. Longer than UMPIRE_CALL_DEADLINE_SECONDS,
+    nothing is cut off."""
+    outbox_resend_seconds: float = Field(35.0, gt=0)
+    """Age at which an unconfirmed result is sent again by the custodian, in seconds; longer than
+    UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS."""
+    rate_wait_seconds: float = Field(5.0, ge=0)
+    """Longest wait for a rate limit within a slot, in seconds; a longer one closes the provider's gate."""

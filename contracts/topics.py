@@ -1,0 +1,23 @@
+"""Topic names: a prefix (setting) and the conventional name of each event."""
+
+import re
+from uuid import UUID, uuid5
+
+COMPARISON_RESULT = "llm_provider.comparison_result.v1"
+QUEUE_STATUS = "llm_provider.queue_status.v1"
+REQUEST_STARTED = "llm_provider.request_started.v1"
+REQUEST_COMPLETED = "llm_provider.request_completed.v1"
+FAILURE = "llm_provider.failure.v1"
+PROVIDER_STATUS = "llm_provider.provider_status.v1"
+COST_TRACKING = "llm_provider.cost_tracking.v1"
+
+#: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
+LEGAL_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
+
+#: Namespace of result event ids. Changing it would make consumers take a redelivery for a new event.
+_RESULT_NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
+
+
+def result_event_id(queue_id: UUID | str) -> UUID:
+    """The `event_id` of a request's result: uuid5 of the queue id, the same at every redelivery."""
+    return uuid5(_RESULT_NAMESPACE, str(queue_id))
