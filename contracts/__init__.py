@@ -1,2 +1,3 @@
 """What goes over a wire: enums, models, the error tree, topic names and settings. Imports the standard library and
-pydantic only."""
+pydantic only.
+"""
