@@ -1,0 +1,39 @@
+-- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
+-- ARGV: owner, lease in ms, cap in ms (the lease is never renewed past it), how many more to take, provider,
+--       the task's own queue id (or ''), then the queue's lists in the order kombu empties them.
+-- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owner, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
+local wanted, leader = tonumber(ARGV[4]), ARGV[6]
+local out = {}
+
+local function take(id)
+  local key = 'umpire:req:' .. id
+  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u')
+  -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
+  if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[6]) <= now then return false end
+  redis.call('HSET', key, 's', 'processing', 'o', owner, 'c', now + cap)
+  redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
+  redis.call('ZREM', 'umpire:queued:' .. provider, id)
+  out[#out + 1] = {id, r[3], r[4], r[5], now - tonumber(r[7])}
+  return true
+end
+
+if leader ~= '' then take(leader) end
+for i = 7, #ARGV do
+  while wanted > 0 do
+    local messages = redis.call('RPOP', ARGV[i], wanted)
+    if not messages then break end
+    for _, message in ipairs(messages) do
+      local id = string.match(message, '"task": ?"tasks%.compare"') and string.match(message, '"id": ?"([%x%-]+)"')
+      if not id then
+        -- Not ours to judge: leave it where it was, for Celery.
+        redis.call('RPUSH', ARGV[i], message)
+        return out
+      end
+      if take(id) then wanted = wanted - 1 end
+    end
+  end
+end
+return out

@@ -1,0 +1,147 @@
+"""The worker's side of the ledger: claim, renew, finish, give back, defer. A claim is a lease of one owner."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType, QueueStatus
+from contracts.queues import list_names, queue_name
+from contracts.settings import LedgerSettings
+from ledger import keys
+from ledger.group import GroupCommit
+from ledger.message import pointer, pointer_list
+from ledger.request import StoredRequest
+from ledger.scripts import Script
+
+#: Heartbeats that a lease outlives when they fail, and the process' presence likewise.
+HEARTBEATS_PER_LEASE = 3
+
+
+class Claimed(NamedTuple):
+    stored: StoredRequest
+    tries: int
+    lapses: int
+    waited: float
+    """Seconds since its message was last pushed."""
+
+
+class Who(StrEnum):
+    """Who may end a request: see finish.lua."""
+
+    ANY = "any"
+    OWN = "own"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a request ends: its terminal state and the one event that tells it."""
+
+    queue_id: str
+    state: QueueStatus
+    who: Who
+    topic: str
+    key: str
+    event: bytes
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A request given back: at once or `delay` seconds later, in front of its queue or behind it."""
+
+    stored: StoredRequest
+    delay: float = 0.0
+    counts: bool = False
+    front: bool = False
+
+
+class Claims:
+    """The leases of one owner (a worker process) on one provider's requests."""
+
+    def __init__(
+        self, redis: Redis, provider: LLMProviderType, settings: LedgerSettings, *, owner: str, cap: float
+    ) -> None:
+        """`cap`: seconds after its claim past which a lease is never renewed: the call's overall deadline, and a rest."""
+        self._provider = provider
+        self._lists = list_names(queue_name(provider))
+        self._lease = int(settings.lease_seconds * 1000)
+        self._cap = int(cap * 1000)
+        self._retention = settings.finished_retention_seconds
+        self.owner = owner
+        self._claim = Script(redis, "claim")
+        self._renew = Script(redis, "renew")
+        self._finish = Script(redis, "finish")
+        self._requeue = Script(redis, "requeue")
+        self._endings: GroupCommit[Ending, bytes | None] = GroupCommit(self._finish_all)
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        return self._lease / 1000 / HEARTBEATS_PER_LEASE
+
+    async def claim(self, queue_id: str | None, *, more: int) -> list[Claimed]:
+        """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
+        rows = await self._claim(
+            self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", *self._lists
+        )
+        return [
+            Claimed(StoredRequest.model_validate_json(body), int(tries), int(lapses), int(waited) / 1000)
+            for _, body, tries, lapses, waited in rows
+        ]
+
+    async def renew(self, leased: Collection[str], held: Collection[str]) -> list[str]:
+        """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns the leases lost."""
+        lost = await self._renew(
+            self.owner, self._lease, self._provider.value, self._lease, len(leased), *leased, *held
+        )
+        return [queue_id.decode() for queue_id in lost]
+
+    async def finish(self, ending: Ending) -> bytes | None:
+        """End a request; concurrent endings share a round trip.
+
+        Returns the id of its outbox entry, or None where it had ended already, or was not ours to end.
+        """
+        return await self._endings.submit(ending)
+
+    async def _finish_all(self, endings: Sequence[Ending]) -> list[bytes | None]:
+        arguments: list[str | bytes | float] = [self.owner, self._retention, keys.day(utcnow().date())]
+        for e in endings:
+            arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}"))
+        return list(await self._finish(*arguments))
+
+    async def give_back(self, returns: Sequence[Return]) -> int:
+        """Give leased requests back. Returns how many were still ours."""
+        arguments: list[str | bytes | float] = [self.owner]
+        for r in returns:
+            arguments.extend(_row(r.stored, "processing", front=r.front, tries=int(r.counts), delay=r.delay))
+        return int(await self._requeue(*arguments)) if returns else 0
+
+    async def push_again(self, queue_id: str, priority: int) -> None:
+        """Put back the pointer of a queued request that was taken off the broker and not claimed."""
+        await self._requeue(
+            self.owner,
+            queue_id,
+            "queued",
+            pointer_list(self._provider, priority),
+            pointer(queue_id, self._provider, priority),
+            "front",
+            0,
+            0,
+        )
+
+
+def _row(stored: StoredRequest, state: str, *, front: bool, tries: int, delay: float) -> tuple[str | bytes | int, ...]:
+    priority, queue_id = stored.request.priority, str(stored.queue_id)
+    return (
+        queue_id,
+        state,
+        pointer_list(stored.provider, priority),
+        pointer(queue_id, stored.provider, priority),
+        "front" if front else "back",
+        tries,
+        int(delay * 1000),
+    )

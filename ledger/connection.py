@@ -1,0 +1,23 @@
+"""The one Redis client factory."""
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+
+def connect(url: str, *, timeout: float, max_connections: int = 64) -> Redis:
+    """A client that answers or fails within `timeout` seconds; it retries nothing, since the caller knows what is safe.
+
+    Raises nothing: connections are made on first use, so that a process can start while Redis is away.
+    """
+    pool = ConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_keepalive=True,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    return Redis(connection_pool=pool)

@@ -1,0 +1,115 @@
+"""What the custodian does to the ledger: lapsed leases, deferred records, lost pointers, expiry. Only its holder of the
+lock works; every step looks again inside its script, so that two at once would do no harm.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from contracts.enums import LLMProviderType
+from contracts.queues import PRIORITY_STEPS, list_name, queue_name
+from contracts.settings import LedgerSettings
+from ledger import keys
+from ledger.message import pointer_at, priority_list
+from ledger.request import StoredRequest
+from ledger.scripts import Script
+
+#: The lock lapses by itself, so that another custodian takes over when its holder dies.
+LOCK_MS = 5_000
+
+#: Records per sweep: bounds one script's time; the next sweep takes the rest.
+SWEEP = 500
+
+
+class Expired(NamedTuple):
+    stored: StoredRequest
+    tries: int
+
+
+class Custody:
+    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._owner = owner
+        self._lapse = Script(redis, "lapse")
+        self._requeue = Script(redis, "requeue")
+        self._lost = Script(redis, "lost")
+        self._lock = Script(redis, "lock")
+
+    async def hold_lock(self) -> bool:
+        """Take the custodian's lock, or keep it."""
+        return bool(await self._lock(keys.CUSTODIAN, self._owner, LOCK_MS))
+
+    async def release_lock(self) -> None:
+        await self._lock(keys.CUSTODIAN, self._owner, 0)
+
+    async def now_ms(self) -> int:
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def take_back_lapsed(self) -> tuple[int, list[Expired]]:
+        """Requests whose lease lapsed go back to their queue.
+
+        Returns how many lapsed, and those that lapsed too often, leased to the custodian, who has to end them.
+        """
+        ids: Any = await self._redis.zrangebyscore(keys.LEASES, "-inf", await self.now_ms(), start=0, num=SWEEP)
+        if not ids:
+            return 0, []
+        lease_ms = int(self._settings.lease_seconds * 1000)
+        arguments: list[str | bytes | int] = [self._owner, self._settings.max_lapses, lease_ms]
+        for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True):
+            arguments.extend((queue_id, *_message(queue_id.decode(), provider, priority)))
+        poison = await self._lapse(*arguments)
+        return len(ids), await self._read(poison)
+
+    async def push_due(self, provider: LLMProviderType) -> int:
+        """Deferred requests whose time has come go back to their queue. Returns how many."""
+        ids: Any = await self._redis.zrangebyscore(
+            keys.deferred(provider.value), "-inf", await self.now_ms(), start=0, num=SWEEP
+        )
+        priorities = [priority for _, priority in await self._where(ids)]
+        return await self._push("deferred", provider, list(zip(ids, priorities, strict=True)))
+
+    async def push_lost(self, provider: LLMProviderType) -> int:
+        """Queued requests whose message is gone get a new one. Returns how many."""
+        queue = queue_name(provider)
+        arguments: list[str | int] = [provider.value, int(self._settings.lost_pointer_seconds * 1000), SWEEP]
+        for step in PRIORITY_STEPS:
+            arguments.extend((step, list_name(queue, step)))
+        lost = await self._lost(*arguments)
+        return await self._push("queued", provider, [(queue_id, int(priority)) for queue_id, priority in lost])
+
+    async def expired(self) -> list[Expired]:
+        """Requests past their time to live; those that a worker runs now end by their call's own deadline."""
+        ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", await self.now_ms(), start=0, num=SWEEP)
+        return await self._read(ids)
+
+    async def _push(self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]]) -> int:
+        if not rows:
+            return 0
+        arguments: list[str | bytes | int] = [self._owner]
+        for queue_id, priority in rows:
+            message = _message(queue_id.decode(), provider.value, priority)
+            arguments.extend((queue_id, state, *message, "back", 0, 0))
+        return int(await self._requeue(*arguments))
+
+    async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for queue_id in ids:
+            pipeline.hmget(keys.record(queue_id.decode()), "p", "q")
+        rows = await pipeline.execute() if ids else []
+        # A record that ended meanwhile has neither; its script leaves it alone whatever the message says.
+        return [(provider.decode() if provider else LLMProviderType.MOCK.value, int(q or 0)) for provider, q in rows]
+
+    async def _read(self, ids: Sequence[bytes]) -> list[Expired]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for queue_id in ids:
+            pipeline.hmget(keys.record(queue_id.decode()), "b", "t")
+        rows = await pipeline.execute() if ids else []
+        return [Expired(StoredRequest.model_validate_json(body), int(tries)) for body, tries in rows if body]
+
+
+def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:
+    kind = LLMProviderType(provider)
+    return priority_list(kind, priority), pointer_at(queue_id, kind, priority)

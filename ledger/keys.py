@@ -1,0 +1,65 @@
+"""Redis keys. The Lua scripts build the same names; this file is their table.
+
+umpire:req:<queue id>        hash   the record: see `FIELDS`
+umpire:queued:<provider>     zset   queued records by the time (ms) their message was last pushed
+umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
+umpire:leases                zset   processing records by the end (ms) of their lease
+umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
+umpire:bytes                 string bytes of the bodies of unfinished records
+umpire:outbox                stream results that Kafka has not confirmed yet
+umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
+umpire:replies:<process>     channel queue ids of results that this API process waits for
+umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
+umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
+umpire:custodian             string the owner of the custodian's lock
+"""
+
+from datetime import date
+
+PREFIX = "umpire:"
+LEASES = "umpire:leases"
+EXPIRY = "umpire:expiry"
+BYTES = "umpire:bytes"
+OUTBOX = "umpire:outbox"
+WORKERS = "umpire:workers"
+CUSTODIAN = "umpire:custodian"
+
+#: Fields of a record, short because there are 200,000 of them.
+FIELDS = {
+    "s": "state: queued, deferred, processing, or a terminal QueueStatus",
+    "p": "provider",
+    "q": "broker priority, 0 first",
+    "b": "StoredRequest as JSON; removed when the request ends",
+    "n": "bytes of b",
+    "e": "end of its time to live, ms",
+    "r": "API process that waits for the answer, or empty",
+    "t": "tries: deferrals that counted",
+    "l": "lapsed leases",
+    "u": "when its message was last pushed, ms",
+    "o": "owner of the lease",
+    "c": "the lease is never renewed past this, ms",
+}
+
+
+def record(queue_id: str) -> str:
+    return f"{PREFIX}req:{queue_id}"
+
+
+def queued(provider: str) -> str:
+    return f"{PREFIX}queued:{provider}"
+
+
+def deferred(provider: str) -> str:
+    return f"{PREFIX}deferred:{provider}"
+
+
+def answer(queue_id: str) -> str:
+    return f"{PREFIX}answer:{queue_id}"
+
+
+def replies(process: str) -> str:
+    return f"{PREFIX}replies:{process}"
+
+
+def day(of: date) -> str:
+    return f"{PREFIX}day:{of.isoformat()}"

@@ -1,0 +1,32 @@
+-- Take back requests whose lease lapsed.
+-- ARGV: custodian, lapses that are too many, lease in ms, then for each: queue id, list, message.
+-- Returns the ids of those that lapsed too often: they are leased to the custodian now, who ends them.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local custodian, limit, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local poison = {}
+for i = 4, #ARGV, 3 do
+  local id = ARGV[i]
+  local key = 'umpire:req:' .. id
+  local ends = redis.call('ZSCORE', 'umpire:leases', id)
+  local r = redis.call('HMGET', key, 's', 'p', 'o', 'u')
+  if r[1] ~= 'processing' then
+    redis.call('ZREM', 'umpire:leases', id)
+  elseif ends and tonumber(ends) <= now then
+    -- A lapse of the custodian's own lease is not the request's fault.
+    local lapses = r[3] == custodian and limit or redis.call('HINCRBY', key, 'l', 1)
+    if lapses >= limit then
+      redis.call('HSET', key, 'o', custodian, 'c', now + lease)
+      redis.call('ZADD', 'umpire:leases', now + lease, id)
+      poison[#poison + 1] = id
+    else
+      redis.call('HSET', key, 's', 'queued')
+      redis.call('HDEL', key, 'o', 'c')
+      redis.call('ZREM', 'umpire:leases', id)
+      redis.call('ZADD', 'umpire:queued:' .. r[2], r[4], id)
+      -- In front, with the time of its first push: it was first in line before.
+      redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
+    end
+  end
+end
+return poison

@@ -1,0 +1,150 @@
+"""The door's side of the ledger: admit requests, and read how much there is."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.clock import to_ms, utcnow
+from contracts.enums import LLMProviderType
+from contracts.errors import QueueFull, Unavailable
+from contracts.queues import broker_priority
+from contracts.settings import LedgerSettings
+from ledger import keys
+from ledger.group import GroupCommit
+from ledger.message import pointer, pointer_list
+from ledger.request import StoredRequest
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+#: Seconds after which a full ledger is worth another try: a backlog falls by its workers' speed, unknown to the door.
+FULL_RETRY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished requests of one provider."""
+
+    queued: int
+    deferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The whole ledger: unfinished requests, the bytes of their bodies, calls under way, unconfirmed results."""
+
+    unfinished: int
+    bytes: int
+    processing: int
+    outbox: int
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """Finished requests, and their cost in USD, since midnight UTC."""
+
+    requests: int
+    cost: float
+
+
+Row = tuple[str | bytes | int, ...]
+
+
+class Ledger:
+    def __init__(
+        self, redis: Redis, settings: LedgerSettings, observer: Observer = silent, *, timeout: float = 1.0
+    ) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._observer = observer
+        self._timeout = timeout
+        self._script = Script(redis, "admit")
+        self._group: GroupCommit[Row, int] = GroupCommit(self._admit)
+
+    async def admit(self, stored: StoredRequest, *, reply_to: str | None = None) -> int:
+        """Write the record and push its message, in one step shared with concurrent admits.
+
+        Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
+        nothing. Raises QueueFull, or Unavailable when Redis gave no answer in time; whether it was accepted is unknown
+        then, if Redis had received it.
+        """
+        priority = stored.request.priority
+        queue_id = str(stored.queue_id)
+        row: Row = (
+            queue_id,
+            stored.provider.value,
+            broker_priority(priority),
+            pointer_list(stored.provider, priority),
+            stored.model_dump_json(exclude_none=True).encode(),
+            pointer(queue_id, stored.provider, priority),
+            max(1, to_ms(stored.expires_at) - to_ms(utcnow())),
+            reply_to or "",
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                ahead = await self._group.submit(row)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._observer(Note("ledger.unavailable", "warning", fields={"error": type(error).__name__}))
+            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
+        if ahead < 0:
+            self._observer(Note("ledger.full", "warning"))
+            raise QueueFull(
+                "Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit="requests" if ahead == -1 else "memory"
+            )
+        return ahead
+
+    async def _admit(self, rows: Sequence[Row]) -> list[int]:
+        max_bytes = int(self._settings.ledger_max_memory_mb * 1e6)
+        arguments: list[str | bytes | int] = [self._settings.ledger_max_size, max_bytes]
+        for row in rows:
+            arguments.extend(row)
+        return [int(ahead) for ahead in await self._script(*arguments)]
+
+    async def state(self, queue_id: UUID) -> str | None:
+        """The record's state, or None when nothing is known of it."""
+        value: Any = await self._redis.hget(keys.record(str(queue_id)), "s")
+        return value.decode() if value else None
+
+    async def backlogs(self, providers: Sequence[LLMProviderType]) -> dict[LLMProviderType, Backlog]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for provider in providers:
+            pipeline.zcard(keys.queued(provider.value))
+            pipeline.zcard(keys.deferred(provider.value))
+        counts = await pipeline.execute()
+        return {
+            provider: Backlog(queued=counts[2 * i], deferred=counts[2 * i + 1]) for i, provider in enumerate(providers)
+        }
+
+    async def sizes(self) -> Sizes:
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zcard(keys.EXPIRY)
+        pipeline.get(keys.BYTES)
+        pipeline.zcard(keys.LEASES)
+        pipeline.xlen(keys.OUTBOX)
+        unfinished, size, processing, outbox = await pipeline.execute()
+        return Sizes(unfinished=unfinished, bytes=int(size or 0), processing=processing, outbox=outbox)
+
+    async def today(self) -> Today:
+        requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")
+        return Today(requests=int(requests or 0), cost=float(cost or 0.0))
+
+    async def workers(self) -> dict[LLMProviderType, int]:
+        """Worker processes whose heartbeat is fresh, by provider."""
+        seconds, micros = await self._redis.time()
+        members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
+        alive: dict[LLMProviderType, int] = {}
+        for member in members:
+            provider = LLMProviderType(member.decode().split("|", 1)[0])
+            alive[provider] = alive.get(provider, 0) + 1
+        return alive
+
+    async def ping(self) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return bool(await self._redis.ping())
+        except (RedisError, OSError, TimeoutError):
+            return False

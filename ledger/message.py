@@ -1,0 +1,77 @@
+"""The Celery message of a comparison, built by hand so that admission can push it in the same Lua script as the record.
+
+Equal, after parsing, to what kombu writes for the same task but for its random ids; tests/ledger/test_message.py holds
+that. Celery message protocol 2, kombu virtual transport envelope.
+"""
+
+import os
+import socket
+from base64 import b64encode
+from uuid import uuid4
+
+from contracts.encoding import dumps
+from contracts.enums import LLMProviderType
+from contracts.queues import COMPARE_TASK, broker_priority, list_name, priority_step, queue_name
+
+_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
+_REPLY_TO = str(uuid4())
+
+
+def pointer_list(provider: LLMProviderType, priority: int) -> str:
+    """The Redis list that kombu's workers pop a message of our priority (0–10) from."""
+    return priority_list(provider, broker_priority(priority))
+
+
+def priority_list(provider: LLMProviderType, broker: int) -> str:
+    """The same by the broker's priority (0 first), as the record keeps it."""
+    return list_name(queue_name(provider), priority_step(broker))
+
+
+def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
+    """A message that runs `queue_id`, at our priority (0–10)."""
+    return pointer_at(queue_id, provider, broker_priority(priority))
+
+
+def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
+    """The same at the broker's priority. The delivery tag is new each time: kombu keys what it has not acked by it."""
+    args = f"('{queue_id}',)"
+    return dumps(
+        {
+            "body": b64encode(dumps([[queue_id], {}, _EMBED])).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {
+                "lang": "py",
+                "task": COMPARE_TASK,
+                "id": queue_id,
+                "shadow": None,
+                "eta": None,
+                "expires": None,
+                "group": None,
+                "group_index": None,
+                "retries": 0,
+                "timelimit": [None, None],
+                "root_id": queue_id,
+                "parent_id": None,
+                "argsrepr": args,
+                "kwargsrepr": "{}",
+                "origin": _ORIGIN,
+                "ignore_result": True,
+                "replaced_task_nesting": 0,
+                "stamped_headers": None,
+                "stamps": {},
+            },
+            "properties": {
+                "correlation_id": queue_id,
+                "reply_to": _REPLY_TO,
+                "argsrepr": args,
+                "kwargsrepr": "{}",
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": queue_name(provider)},
+                "priority": broker,
+                "body_encoding": "base64",
+                "delivery_tag": str(uuid4()),
+            },
+        }
+    )

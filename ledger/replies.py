@@ -1,0 +1,104 @@
+"""Waiting for an answer: one subscription per API process.
+
+Pub/sub alone loses what is sent during a reconnect, so the message only wakes the waiter: it reads the answer on that
+wake, after every reconnect, and at its deadline.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from uuid import UUID, uuid4
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from ledger import keys
+from telemetry.observer import Note, Observer, silent
+
+#: Wait between two tries to subscribe again, in seconds.
+RECONNECT_SECONDS = 0.25
+
+
+class Waiter:
+    def __init__(self, redis: Redis, queue_id: UUID) -> None:
+        self._redis = redis
+        self._queue_id = str(queue_id)
+        self.woken = asyncio.Event()
+
+    async def result(self, seconds: float) -> bytes | None:
+        """The result event as JSON, or None when it is not there within `seconds`."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            left = deadline - asyncio.get_running_loop().time()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.woken.wait(), max(0.0, left))
+            self.woken.clear()
+            with suppress(RedisError, OSError):  # the next wake, or the deadline, looks again
+                answer: Any = await self._redis.get(keys.answer(self._queue_id))
+                if answer is not None:
+                    return bytes(answer)
+            if left <= 0:
+                return None
+
+
+class Replies:
+    def __init__(self, redis: Redis, observer: Observer = silent) -> None:
+        self._redis = redis
+        self._observer = observer
+        self._waiting: dict[str, Waiter] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._pubsub: PubSub | None = None
+        self.name = uuid4().hex
+
+    @contextmanager
+    def expect(self, queue_id: UUID) -> Iterator[Waiter]:
+        """Register before the admit that names this process, so that no answer can come unseen."""
+        waiter = Waiter(self._redis, queue_id)
+        self._waiting[str(queue_id)] = waiter
+        try:
+            yield waiter
+        finally:
+            del self._waiting[str(queue_id)]
+
+    async def start(self) -> None:
+        """Subscribe before serving, if Redis is there; go on trying if it is not."""
+        with suppress(RedisError, OSError):
+            await self._subscribe()
+        self._reader = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        await self._drop()
+
+    async def _subscribe(self) -> PubSub:
+        pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        self._pubsub = pubsub
+        await pubsub.subscribe(keys.replies(self.name))
+        return pubsub
+
+    async def _drop(self) -> None:
+        if self._pubsub is not None:
+            with suppress(RedisError, OSError):
+                await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+            self._pubsub = None
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                pubsub = self._pubsub or await self._subscribe()
+                for waiter in list(self._waiting.values()):  # what was sent while nobody listened
+                    waiter.woken.set()
+                while True:
+                    message = await pubsub.get_message(timeout=None)
+                    waiter_ = self._waiting.get(message["data"].decode()) if message else None
+                    if waiter_ is not None:
+                        waiter_.woken.set()
+            except (RedisError, OSError) as error:
+                self._observer(Note("replies.lost", "warning", fields={"error": type(error).__name__}))
+                await self._drop()
+                await asyncio.sleep(RECONNECT_SECONDS)
