@@ -66,7 +66,7 @@ class Claims:
     def __init__(
         self, redis: Redis, provider: LLMProviderType, settings: LedgerSettings, *, owner: str, cap: float
     ) -> None:
-        """`cap`: seconds after its claim past which a lease is never renewed: the call's overall deadline, and a rest."""
+        """`cap`: seconds from a claim past which its lease is never renewed: the call's deadline, and a rest."""
         self._provider = provider
         self._lists = list_names(queue_name(provider))
         self._lease = int(settings.lease_seconds * 1000)

@@ -1,0 +1,86 @@
+"""structlog: one JSON object a line on stderr, or lines for a person."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from contracts.settings import TelemetrySettings
+from telemetry.observer import Note
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logging(settings: TelemetrySettings, process: str) -> None:
+    """Route structlog and the standard library's loggers (Celery, uvicorn) to stderr, in one form.
+
+    `process` names the kind of process ("api", "worker.mock") in every line.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(process),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+    )
+    level = _LEVELS[settings.log_level]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception_name, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.INFO))
+
+
+def _named(process: str) -> structlog.typing.Processor:
+    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["process"] = process
+        return event
+
+    return add
+
+
+def _exception_name(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    # A traceback's last line can quote what was being handled, an essay among it: the class is told, not the text.
+    info = event.pop("exc_info", None)
+    if isinstance(info, tuple) and info[0] is not None:
+        event["exception"] = info[0].__name__
+    return event
+
+
+class LogObserver:
+    """Writes each note as a log line; the labels and fields of its context come along."""
+
+    def __init__(self, settings: TelemetrySettings) -> None:
+        self._log = structlog.get_logger()
+        self._least = _LEVELS[settings.log_level]
+
+    def __call__(self, note: Note, /) -> None:
+        level = _LEVELS[note.level]
+        if level < self._least:
+            return
+        fields = {**note.labels, **note.fields}
+        if note.value is not None:
+            fields["value"] = round(note.value, 6)
+        self._log.log(level, note.what, **fields)
+
+
+@contextmanager
+def bound(**values: str | None) -> Iterator[None]:
+    """Bind values (queue_id, correlation_id, trace_id) to every log line written inside, in this task or thread."""
+    with structlog.contextvars.bound_contextvars(**{name: value for name, value in values.items() if value}):
+        yield

@@ -1,0 +1,123 @@
+"""Prometheus metrics, fed by notes. The table below is the whole of what a process counts.
+
+Each process serves its own figures. What all processes share (queue depth, circuit states) is read when it is scraped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+
+from telemetry.observer import Note
+
+PREFIX = "llm_provider_"
+
+#: Seconds. Ten buckets below 0.5 s, where the service's own time lies; the rest for providers.
+LATENCY_BUCKETS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
+    *(0.75, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0, 30.0, 60.0, 120.0),
+)
+#: Seconds in a queue: up to the time to live.
+WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 14400.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] | None = None
+    """A histogram of the note's value where set; a counter otherwise."""
+    amount: bool = False
+    """The counter grows by the note's value, not by one."""
+
+
+#: Note → metrics. Labels are those of the note that are named here.
+TABLE: dict[str, tuple[Metric, ...]] = {
+    "door.answered": (
+        Metric("http_requests_total", "Answers of the front door", ("route", "status")),
+        Metric("http_request_duration_seconds", "Time to answer", ("route",), LATENCY_BUCKETS),
+    ),
+    "door.refused": (Metric("refusals_total", "Requests refused at the door", ("error_code",)),),
+    "ledger.admitted": (Metric("admitted_total", "Requests accepted", ("provider",)),),
+    "ledger.unavailable": (Metric("ledger_unavailable_total", "Times that Redis did not answer the door"),),
+    "comparison.claimed": (
+        Metric("queue_wait_time_seconds", "Time from the last push to the claim", ("provider",), WAIT_BUCKETS),
+    ),
+    "comparison.finished": (
+        Metric("comparisons_total", "Requests ended, by terminal state", ("provider", "status")),
+        Metric("comparison_duration_seconds", "Time from claim to end", ("provider", "status"), LATENCY_BUCKETS),
+    ),
+    "comparison.deferred": (Metric("deferrals_total", "Requests deferred", ("provider", "error_code")),),
+    "comparison.returned": (Metric("returns_total", "Requests given back without a try", ("provider", "reason")),),
+    "call.finished": (
+        Metric("calls_total", "Calls to a provider", ("provider", "outcome")),
+        Metric("call_duration_seconds", "Time of a call", ("provider", "outcome"), LATENCY_BUCKETS),
+    ),
+    "call.retry": (Metric("retries_total", "Attempts repeated within a claim", ("error",)),),
+    "call.tokens": (Metric("tokens_total", "Tokens used", ("provider", "kind"), amount=True),),
+    "call.cost": (Metric("cost_usd_total", "Cost of calls, where the price is known", ("provider",), amount=True),),
+    "callback.delivered": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
+    "callback.failed": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
+    "lifecycle.dropped": (Metric("lifecycle_dropped_total", "Best-effort events that were dropped"),),
+    "lease.lost": (Metric("leases_lost_total", "Leases that ended under a running call", ("provider",)),),
+    "custodian.action": (Metric("custodian_actions_total", "Records the custodian moved", ("action",), amount=True),),
+    "gate.changed": (Metric("gate_changes_total", "Times a worker's gate opened or closed", ("provider", "state")),),
+    "error.unexpected": (Metric("unexpected_errors_total", "Faults of ours", ("where",)),),
+}
+
+
+class Metrics:
+    """The metrics of one process; itself an observer."""
+
+    content_type = CONTENT_TYPE
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
+        made: dict[str, Counter] = {}
+        self._feeds: dict[str, tuple[Callable[[Note], None], ...]] = {
+            what: tuple(self._feed(metric, made) for metric in metrics) for what, metrics in TABLE.items()
+        }
+
+    def __call__(self, note: Note, /) -> None:
+        for feed in self._feeds.get(note.what, ()):
+            feed(note)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge; made on first use."""
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(PREFIX + name, name.replace("_", " "), tuple(labels), registry=self._registry)
+        gauge = self._gauges[name]
+        (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def serve(self, host: str, port: int) -> int:
+        """Serve /metrics from a thread. Returns the port, which is chosen when `port` is 0. Raises OSError if taken."""
+        server, _ = start_http_server(port, addr=host, registry=self._registry)
+        return int(server.server_port)
+
+    def _feed(self, metric: Metric, made: dict[str, Counter]) -> Callable[[Note], None]:
+        name = PREFIX + metric.name
+        if metric.buckets is not None:
+            histogram = Histogram(name, metric.help, metric.labels, buckets=metric.buckets, registry=self._registry)
+
+            def observe(note: Note) -> None:
+                child = histogram.labels(*[note.labels.get(label, "") for label in metric.labels])
+                child.observe(note.value or 0.0)
+
+            return observe
+        if name not in made:
+            made[name] = Counter(name, metric.help, metric.labels, registry=self._registry)
+        counter = made[name]
+
+        def count(note: Note) -> None:
+            child = (
+                counter.labels(*[note.labels.get(label, "") for label in metric.labels]) if metric.labels else counter
+            )
+            child.inc(note.value or 0.0 if metric.amount else 1.0)
+
+        return count
