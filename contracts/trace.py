@@ -1,28 +1,19 @@
-"""W3C trace context: the one header that ties a caller's trace to ours."""
+"""W3C Trace Context: the `traceparent` header (https://www.w3.org/TR/trace-context/#traceparent-header)."""
 
 import re
-from os import urandom
+import secrets
 
-#: Version 00 exactly; a later version may append fields, which we drop.
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-
-
-def parse_traceparent(header: str) -> str | None:
-    """The caller's context as version 00, or None when it is malformed and must be ignored."""
-    match = _TRACEPARENT.fullmatch(header.strip())
-    if match is None:
-        return None
-    version, trace, parent, flags, more = match.groups()
-    if version == "ff" or (version == "00" and more) or not int(trace, 16) or not int(parent, 16):
-        return None
-    return f"00-{trace}-{parent}-{int(flags, 16) & 1:02x}"
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?\Z")
 
 
-def new_traceparent() -> str:
-    """A trace of our own, for a caller that sent none."""
-    noise = urandom(24).hex()
-    return f"00-{noise[:32]}-{noise[32:]}-01"
+def continue_trace(traceparent: str | None) -> str:
+    """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one."""
+    match = _TRACEPARENT.match(traceparent or "")
+    trace, flags = (match[1], match[2]) if match else (secrets.token_hex(16), "01")
+    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
 
 
-def trace_id(traceparent: str) -> str:
-    return traceparent[3:35]
+def trace_id(traceparent: str | None) -> str | None:
+    """The 32 hex digits of its trace, or None where it is absent or malformed."""
+    match = _TRACEPARENT.match(traceparent or "")
+    return match[1] if match else None
