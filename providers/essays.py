@@ -1,0 +1,76 @@
+"""The mock's eye: where the two essays stand in a prompt, and how strong each is.
+
+Essays are found by their headings: `Essay A` and `Essay B`, in any case, with a space, `_` or `-` between, at the start
+of a line (markdown, tags and quotes before it are passed over), followed by the line's end, by punctuation or by a
+bracket: `Essay A`, `## Essay A (ID: 17)`, `**Essay A:** text`, `<essay_a>`. "Essay A and Essay B are …" is no heading.
+Where lines hold none, `Essay A:` anywhere in the text will do. An essay ends at the next heading, at a closing tag, or
+at a line of three or more `-`, `=`, `_` or `*`.
+
+Its strength is, in this order: what a marker `strength=1.5` in it says; else drawn from its id (`id=17`, `(ID: 17)` in
+the heading); else drawn from its text, of which the first 40 words count, so that an instruction after the second essay
+changes nothing. "Drawn" is a hash turned into a normal deviate: the same essay always has the same strength.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+_LABEL = r"essay[ _-]?(?P<letter>[ab])\b"
+_HEADING = re.compile(
+    rf"^[ \t#>*_`<\[(\"]*{_LABEL}(?=[ \t\r]*$|[ \t]*[*_`:=(\[\])>.,\-–—|\"#])", re.IGNORECASE | re.MULTILINE
+)
+_INLINE = re.compile(rf"(?<![\w/]){_LABEL}\s*[:>=(\[]", re.IGNORECASE)
+_END = re.compile(r"</[ \t]*essay|^[ \t]*([-=_*])\1{2,}[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_STRENGTH = re.compile(rf"\bstrength\b[\"']?\s*[=:]\s*[\"']?(?P<value>{_NUMBER})", re.IGNORECASE)
+_ID = re.compile(r"\bid\b[\"']?\s*[=:]\s*[\"']?(?P<value>[\w.-]+)", re.IGNORECASE)
+
+#: Words of an essay that make its hash.
+_WORDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Essays:
+    a: str = field(repr=False)
+    b: str = field(repr=False)
+    #: Essay A stands before Essay B.
+    a_first: bool
+
+
+def find_essays(prompt: str) -> Essays | None:
+    """The two essays of a prompt, each with its heading; None where there are no headings for both."""
+    for pattern in (_HEADING, _INLINE):
+        first: dict[str, int] = {}
+        starts = []
+        for match in pattern.finditer(prompt):
+            starts.append(match.start())
+            first.setdefault(match["letter"].lower(), match.start())
+        if len(first) == 2:  # noqa: PLR2004 - A and B
+            ends = [*starts[1:], len(prompt)]
+            section = {start: _until_end(prompt[start:end]) for start, end in zip(starts, ends, strict=True)}
+            return Essays(section[first["a"]], section[first["b"]], first["a"] < first["b"])
+    return None
+
+
+def _until_end(section: str) -> str:
+    end = _END.search(section)
+    return section[: end.start()] if end else section
+
+
+def strength(essay: str, spread: float) -> float:
+    """Strength in logits: as the essay says, or drawn with this standard deviation."""
+    marker = _STRENGTH.search(essay)
+    if marker:
+        return float(marker["value"])
+    heading, _, text = essay.strip().partition("\n")
+    own_id = _ID.search(heading)
+    label = re.match(rf"[\W_]*{_LABEL}", heading, re.IGNORECASE)
+    words = f"{heading[label.end() :] if label else heading} {text}".split()
+    return spread * _deviate(f"id:{own_id['value']}" if own_id else " ".join(words[:_WORDS]))
+
+
+def _deviate(text: str) -> float:
+    """A standard normal deviate, the same for the same text."""
+    digest = int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:8])
+    return NormalDist().inv_cdf((digest + 0.5) / 2**64)

@@ -1,0 +1,190 @@
+"""The models we know: manifest.toml, read once a process. The front door asks it on every request, so it is quick."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType, ReasoningEffort
+from contracts.errors import InvalidConfig
+from contracts.http import LLMComparisonRequest
+from contracts.settings import Settings
+from providers.base import Usage
+from providers.model import ModelInfo, Prices
+from providers.prompt import check_fit, estimate_tokens
+
+__all__ = ["Difference", "Manifest", "ModelInfo", "Prices", "compare", "cost", "estimate_tokens"]
+
+_MILLION = 1_000_000
+
+#: Window of an OpenRouter model that the manifest does not know: none, since the worker checks it against OpenRouter's
+#: own list.
+_UNCHECKED_WINDOW = 1 << 40
+
+
+class Manifest:
+    def __init__(self, models: Iterable[ModelInfo], defaults: Mapping[LLMProviderType, str]) -> None:
+        self._models: dict[LLMProviderType, dict[str, ModelInfo]] = {provider: {} for provider in LLMProviderType}
+        for info in models:
+            self._models[info.provider][info.model_id] = info
+        self._defaults = {provider: self._models[provider][name] for provider, name in defaults.items()}
+
+    @classmethod
+    def load(cls) -> "Manifest":
+        """The manifest that this release carries."""
+        return _load()
+
+    def models(self, provider: LLMProviderType) -> list[ModelInfo]:
+        return list(self._models[provider].values())
+
+    def default(self, provider: LLMProviderType) -> ModelInfo:
+        return self._defaults[provider]
+
+    def find(self, provider: LLMProviderType, model: str) -> ModelInfo | None:
+        return self._models[provider].get(model)
+
+    def admit(
+        self,
+        provider: LLMProviderType,
+        model: str | None,
+        request: LLMComparisonRequest,
+        settings: Settings,
+        today: date,
+    ) -> ModelInfo:
+        """The model that will judge this request.
+
+        Raises
+        ------
+        InvalidConfig
+            The model is unknown or shut down.
+        ContentTooLong
+            The prompt cannot fit its context window.
+        """
+        name = model or settings.providers[provider].default_model or self._defaults[provider].model_id
+        info = self.known(provider, name, today)
+        check_fit(request, info)
+        return info
+
+    def known(self, provider: LLMProviderType, model: str, today: date) -> ModelInfo:
+        """Raises InvalidConfig when the model is unknown or shut down."""
+        info = self._models[provider].get(model) or _unchecked(provider, model)
+        if info is None:
+            raise InvalidConfig(f"Unknown model for {provider.value}", provider=provider.value, reason="unknown_model")
+        if info.is_shut_down(today):
+            raise InvalidConfig(
+                f"{info.model_id} was shut down by {provider.value} on {info.shutdown_date}",
+                provider=provider.value,
+                model=info.model_id,
+                reason="model_shut_down",
+            )
+        return info
+
+    def misfits(self, settings: Settings, today: date) -> list[str]:
+        """Default models set by the operator that would be refused: a line for each."""
+        found = []
+        for provider in settings.enabled:
+            name = settings.providers[provider].default_model
+            if name is not None:
+                try:
+                    self.known(provider, name, today)
+                except InvalidConfig as error:
+                    found.append(f"UMPIRE_{provider.value.upper()}_DEFAULT_MODEL: {error.message}")
+        return found
+
+
+def _unchecked(provider: LLMProviderType, model: str) -> ModelInfo | None:
+    """OpenRouter hosts hundreds of models: any `vendor/model` is let in, and the worker checks it."""
+    vendor, slash, name = model.partition("/")
+    if provider is not LLMProviderType.OPENROUTER or not (vendor and slash and name):
+        return None
+    return ModelInfo(
+        model_id=model,
+        provider=provider,
+        display_name=model,
+        family=vendor,
+        context_window=_UNCHECKED_WINDOW,
+        max_output=_UNCHECKED_WINDOW,
+    )
+
+
+@cache
+def _load() -> Manifest:
+    with resources.files("providers").joinpath("manifest.toml").open("rb") as file:
+        return parse(tomllib.load(file))
+
+
+def parse(document: Mapping[str, Any]) -> Manifest:
+    """A manifest from its TOML document; ValueError names what is wrong in it."""
+    models, defaults = [], {}
+    for name, section in document.items():
+        provider = LLMProviderType(name)
+        defaults[provider] = section["default"]
+        common = section.get("common", {})
+        for entry in section["models"]:
+            models.extend(_entries(provider, {**common, **entry}))
+    return Manifest(models, defaults)
+
+
+def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo]:
+    """One model, and its dated snapshots, which differ in name only."""
+    prices = entry.pop("prices", ())
+    snapshots = entry.pop("snapshots", ())
+    unknown = entry.keys() - {field.name for field in fields(ModelInfo)}
+    if unknown:
+        raise ValueError(f"manifest.toml: {entry.get('model_id')}: unknown keys {sorted(unknown)}")
+    entry["effort"] = frozenset(map(ReasoningEffort, entry.get("effort", ())))
+    entry["recommended_for"] = tuple(entry.get("recommended_for", ()))
+    entry["prices"] = tuple(Prices(**price) for price in prices)
+    model_id = entry.pop("model_id")
+    return [ModelInfo(model_id=name, provider=provider, **entry) for name in (model_id, *snapshots)]
+
+
+def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None:
+    """USD of one call; None when the price is not known. What the cache prices do not say counts as input."""
+    price = info.price_on(day or utcnow().date())
+    if price is None or (price.up_to_tokens is not None and usage.input_tokens > price.up_to_tokens):
+        return None
+    written_5m = usage.cache_write_tokens - usage.cache_write_1h_tokens
+    plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+    total = (
+        plain * price.input
+        + usage.cached_tokens * _either(price.cached, price.input)
+        + written_5m * _either(price.cache_write, price.input)
+        + usage.cache_write_1h_tokens * _either(price.cache_write_1h, price.input)
+        + usage.output_tokens * price.output
+    )
+    return total / _MILLION
+
+
+def _either(known: float | None, otherwise: float) -> float:
+    return otherwise if known is None else known
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which the manifest and a provider's own list differ."""
+
+    provider: LLMProviderType
+    model: str
+    #: not_listed: ours, not in the provider's list; not_in_manifest: the other way round; still_listed: ours is shut
+    #: down, theirs is not.
+    kind: str
+
+
+def compare(manifest: Manifest, provider: LLMProviderType, listed: Iterable[str], today: date) -> list[Difference]:
+    """What `umpire models check` reports."""
+    theirs = set(listed)
+    ours = {info.model_id: info for info in manifest.models(provider)}
+    found = []
+    for name, info in ours.items():
+        if info.is_shut_down(today):
+            if name in theirs:
+                found.append(Difference(provider, name, "still_listed"))
+        elif name not in theirs:
+            found.append(Difference(provider, name, "not_listed"))
+    found += [Difference(provider, name, "not_in_manifest") for name in sorted(theirs - ours.keys())]
+    return found

@@ -1,0 +1,113 @@
+"""The mock provider: no network, no money; scripted by MockSettings.
+
+Every choice is drawn from the seed and the attempt id: another attempt is another draw, the same attempt is the same.
+"""
+
+import asyncio
+import json
+import math
+import random
+
+from contracts import errors
+from contracts.clock import utcnow
+from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
+from contracts.settings import MockSettings, SettingsError
+from providers.base import Call, Completion, StopReason, Usage
+from providers.essays import find_essays, strength
+from providers.manifest import Manifest
+from providers.model import ModelInfo
+
+_CHARS_PER_TOKEN = 4
+
+#: What a failed call raises. Other codes of the contract become the class that carries them.
+_FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
+    LLMErrorCode.PROVIDER_UNAVAILABLE: errors.ProviderUnavailable,
+    LLMErrorCode.PROVIDER_RATE_LIMIT: errors.ProviderRateLimited,
+    LLMErrorCode.PROVIDER_TIMEOUT: errors.ProviderTimeout,
+    LLMErrorCode.PROVIDER_API_ERROR: errors.ProviderServerError,
+    LLMErrorCode.CONFIGURATION_ERROR: errors.ProviderMisconfigured,
+    LLMErrorCode.COST_LIMIT_EXCEEDED: errors.SpendLimitReached,
+    LLMErrorCode.INVALID_PROMPT: errors.InvalidPrompt,
+    LLMErrorCode.INVALID_CONFIG: errors.InvalidConfig,
+    LLMErrorCode.CONTENT_TOO_LONG: errors.ContentTooLong,
+    LLMErrorCode.CALLBACK_TOPIC_MISSING: errors.CallbackTopicMissing,
+    LLMErrorCode.INVALID_CALLBACK_TOPIC: errors.InvalidCallbackTopic,
+    LLMErrorCode.QUEUE_FULL: errors.QueueFull,
+    LLMErrorCode.INTERNAL_ERROR: errors.InternalError,
+    LLMErrorCode.REQUEST_EXPIRED: errors.RequestExpired,
+}
+
+#: Failures that are answers: what the judge "wrote" then holds no verdict, and its tokens count like any other's.
+_BAD_ANSWERS = {
+    LLMErrorCode.PARSING_ERROR: "I prefer the first one.",
+    LLMErrorCode.INVALID_RESPONSE: '{"winner": "both", "justification": "They are equally good.", "confidence": 9}',
+}
+
+
+class MockProvider:
+    name = LLMProviderType.MOCK
+
+    def __init__(self, settings: MockSettings) -> None:
+        self._settings = settings
+        self._codes = [_code(name) for name in settings.error_codes]
+
+    async def complete(self, call: Call) -> Completion:
+        draw = random.Random(f"{self._settings.seed}:{call.attempt_id}")
+        latency = draw.gauss(self._settings.latency_ms, self._settings.jitter_ms)
+        await asyncio.sleep(max(latency, 0.0) / 1000)
+        if self._codes and draw.random() < self._settings.error_rate:
+            code = draw.choice(self._codes)
+            if code not in _BAD_ANSWERS:
+                raise _FAILURES[code]("The mock provider fails, as its settings ask for", provider=self.name.value)
+            answer = _BAD_ANSWERS[code]
+        else:
+            answer = self._judge(call.user, draw)
+        return Completion(
+            text=answer,
+            model=call.model,
+            usage=Usage(
+                input_tokens=(len(call.system) + len(call.user)) // _CHARS_PER_TOKEN,
+                output_tokens=len(answer) // _CHARS_PER_TOKEN,
+            ),
+            stop_reason=StopReason.END,
+        )
+
+    def _judge(self, prompt: str, draw: random.Random) -> str:
+        settings = self._settings
+        if settings.mode == "fixed":
+            return _answer(EssayComparisonWinner(settings.winner), confidence=5)
+        essays = find_essays(prompt)
+        a_first = essays.a_first if essays else True
+        log_odds = settings.position_bias if a_first else -settings.position_bias
+        if essays and settings.mode == "latent":
+            spread = settings.strength_spread
+            log_odds += strength(essays.a, spread) - strength(essays.b, spread)
+        # tanh is the margin 2p − 1 of the logistic probability, and does not overflow.
+        margin = math.tanh(log_odds / 2)
+        a_wins = draw.random() < (1 + margin) / 2
+        winner = EssayComparisonWinner.ESSAY_A if a_wins else EssayComparisonWinner.ESSAY_B
+        return _answer(winner, confidence=1 + round(4 * abs(margin)))
+
+    async def model_info(self, model: str) -> ModelInfo:
+        return Manifest.load().known(self.name, model, utcnow().date())
+
+    async def list_models(self) -> list[str]:
+        return [info.model_id for info in Manifest.load().models(self.name)]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _answer(winner: EssayComparisonWinner, confidence: int) -> str:
+    justification = f"{winner.value} is the stronger of the two by the mock judge's measure; no essay was read."
+    return json.dumps({"winner": winner.value, "justification": justification, "confidence": confidence})
+
+
+def _code(name: str) -> LLMErrorCode:
+    try:
+        code = LLMErrorCode(name)
+    except ValueError:
+        code = None
+    if code is None or (code not in _FAILURES and code not in _BAD_ANSWERS):
+        raise SettingsError(f"UMPIRE_MOCK_ERROR_CODES: {name} is no code that the mock can fail with")
+    return code

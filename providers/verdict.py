@@ -1,0 +1,142 @@
+"""Completion to verdict: pure, strict, never a guess.
+
+Accepted is one JSON object, alone or alone in a ```json fence, with exactly the keys winner, justification and
+confidence, each once. No object: ParsingError. An object that is no verdict by these rules: InvalidResponse.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.enums import EssayComparisonWinner
+from contracts.errors import ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError
+from providers.base import Completion, StopReason
+
+#: Characters of a justification: consumers refuse more than the maximum; the prompt asks for at least the minimum.
+JUSTIFICATION_MAX = 500
+JUSTIFICATION_MIN = 50
+CONFIDENCE_MIN = 1.0
+CONFIDENCE_MAX = 5.0
+
+FENCED = "fenced"
+CUT = "justification_cut"
+SHORT = "justification_short"
+
+_KEYS = frozenset({"winner", "justification", "confidence"})
+_FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(.*)\n[ \t]*```", re.DOTALL)
+_MARK = "…"
+
+
+def _spellings() -> dict[str, EssayComparisonWinner]:
+    accepted = {}
+    for winner in EssayComparisonWinner:
+        letter = winner.value[-1]
+        for either in (letter, letter.lower()):
+            accepted[either] = winner
+            for word in ("Essay", "essay", "ESSAY"):
+                for separator in (" ", "_"):
+                    accepted[f"{word}{separator}{either}"] = winner
+    return accepted
+
+
+#: The closed set of accepted spellings, after whitespace at both ends is dropped.
+WINNERS = _spellings()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    winner: EssayComparisonWinner
+    justification: str = field(repr=False)
+    confidence: float
+    #: What was put right, for `request_metadata.normalised`.
+    normalised: tuple[str, ...] = ()
+
+
+def parse_verdict(completion: Completion) -> Verdict:
+    """The verdict in an answer.
+
+    Raises
+    ------
+    InvalidPrompt
+        The model refused to judge.
+    ContentTooLong
+        The context window was used up.
+    ParsingError, InvalidResponse
+        There is no verdict in it.
+    """
+    match completion.stop_reason:
+        case StopReason.REFUSAL:
+            raise InvalidPrompt("The provider refused to judge this prompt", reason="refusal")
+        case StopReason.CONTEXT:
+            raise ContentTooLong("Prompt and answer do not fit the model's context window", reason="context_window")
+        case StopReason.LENGTH:
+            raise InvalidResponse("The answer was cut off at its token limit", reason="truncated")
+    text = completion.text.strip()
+    fenced = _FENCE.fullmatch(text)
+    answer = _object(fenced[1] if fenced else text)
+    if answer.keys() != _KEYS:
+        raise InvalidResponse("The answer's keys are not winner, justification and confidence", reason="keys")
+    justification, notes = _justification(answer["justification"])
+    return Verdict(
+        winner=_winner(answer["winner"]),
+        justification=justification,
+        confidence=_confidence(answer["confidence"]),
+        normalised=((FENCED,) if fenced else ()) + notes,
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    # The standard library's parser, not contracts.encoding: only it shows a key that stands twice.
+    try:
+        answer = json.loads(text, object_pairs_hook=_pairs)
+    except (ValueError, RecursionError) as error:
+        # `from None`: a JSONDecodeError carries the whole text.
+        raise ParsingError("The answer is not the JSON that was asked for", reason=type(error).__name__) from None
+    if not isinstance(answer, dict):
+        raise ParsingError("The answer is JSON, but no object", reason="no_object")
+    return answer
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidResponse("The answer gives a key twice", reason="duplicate_key")
+    return found
+
+
+def _winner(value: Any) -> EssayComparisonWinner:
+    winner = WINNERS.get(value.strip()) if isinstance(value, str) else None
+    if winner is None:
+        raise InvalidResponse("The answer's winner is neither Essay A nor Essay B", reason="winner")
+    return winner
+
+
+def _confidence(value: Any) -> float:
+    # A bool is an int to Python, and NaN is a number to its JSON parser.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidResponse("The answer's confidence is no number", reason="confidence")
+    if not CONFIDENCE_MIN <= value <= CONFIDENCE_MAX:
+        raise InvalidResponse("The answer's confidence is outside 1 to 5", reason="confidence")
+    return float(value)
+
+
+def _justification(value: Any) -> tuple[str, tuple[str, ...]]:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        raise InvalidResponse("The answer has no justification", reason="justification")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidResponse("The answer's justification is not valid Unicode", reason="justification")
+    if len(text) > JUSTIFICATION_MAX:
+        return cut(text), (CUT,)
+    return text, ((SHORT,) if len(text) < JUSTIFICATION_MIN else ())
+
+
+def cut(text: str) -> str:
+    """The text up to its last whole word that leaves room for the mark; a single endless word is cut within."""
+    room = JUSTIFICATION_MAX - len(_MARK)
+    head = text[:room]
+    if not text[room].isspace():
+        head = (re.split(r"\s+\S*$", head, maxsplit=1)[0]) or head
+    return head.rstrip() + _MARK
