@@ -93,6 +93,13 @@ class LLMErrorCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "LLM_IDEMPOTENCY_CONFLICT"
 
 
+class CJAssessmentErrorCode(StrEnum):
+    INSUFFICIENT_COMPARISONS = "CJ_INSUFFICIENT_COMPARISONS"
+    SCORE_CONVERGENCE_FAILED = "CJ_SCORE_CONVERGENCE_FAILED"
+    COMPARISON_IMBALANCE = "CJ_COMPARISON_IMBALANCE"
+    CALLBACK_CORRELATION_FAILED = "CJ_CALLBACK_CORRELATION_FAILED"
+
+
 #: What a consumer of result events meets in place of a code it does not know: consumers parse
 #: `error_code` as a closed enum of the first fifteen. The precise code goes to `details.reason`.
 ON_KAFKA: dict[LLMErrorCode, LLMErrorCode] = {
