@@ -1,0 +1,93 @@
+"""Which providers would take a call now: the breakers and pauses of all of them, in one round trip."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis.asyncio import Redis
+
+from contracts.clock import from_ms
+from contracts.enums import CircuitState, LLMProviderType
+from guard.snapshot import Snapshot, snapshots
+
+#: A probe under way usually ends within this, however long its lease, in ms.
+PROBE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAvailability:
+    """`available`: a call, or at least a probe, could start now; if not, `retry_after` is when to ask again (seconds).
+
+    `since` is when the state last changed, `failure_count` the failures since the last success.
+    """
+
+    state: CircuitState = CircuitState.CLOSED
+    available: bool = True
+    retry_after: float | None = None
+    since: datetime | None = None
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    failure_count: int = 0
+    average_response_time_ms: float | None = None
+
+
+class Availability:
+    """Of these providers. With a `ttl` (seconds), an answer of that age is good enough, and readers share one read."""
+
+    def __init__(self, redis: Redis, providers: Iterable[LLMProviderType], *, ttl: float = 0.0) -> None:
+        self._redis = redis
+        self._providers = tuple(providers)
+        self._ttl = ttl
+        self._latest: dict[LLMProviderType, ProviderAvailability] = {}
+        self._fresh_until = 0.0
+        self._reading: asyncio.Task[dict[LLMProviderType, ProviderAvailability]] | None = None
+
+    async def read(self) -> dict[LLMProviderType, ProviderAvailability]:
+        """The answer is the caller's to read, not to change.
+
+        Raises
+        ------
+        Unavailable
+            Redis does not answer.
+        """
+        if not self._ttl:
+            return await self._fetch()
+        if time.monotonic() < self._fresh_until:
+            return self._latest
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._refresh())
+        # A reader that goes away must not take the answer from the others.
+        return await asyncio.shield(self._reading)
+
+    async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
+        self._latest = await self._fetch()
+        self._fresh_until = time.monotonic() + self._ttl
+        return self._latest
+
+    async def _fetch(self) -> dict[LLMProviderType, ProviderAvailability]:
+        taken = await snapshots(self._redis, self._providers)
+        return {provider: assess(snapshot) for provider, snapshot in zip(self._providers, taken, strict=True)}
+
+
+def assess(snapshot: Snapshot) -> ProviderAvailability:
+    blocked = snapshot.paused_for
+    if snapshot.opens > snapshot.now:
+        blocked = max(blocked, snapshot.opens - snapshot.now)
+    elif snapshot.leased_until > snapshot.now:
+        blocked = max(blocked, min(PROBE_MS, snapshot.leased_until - snapshot.now))
+    return ProviderAvailability(
+        state=snapshot.state,
+        available=not blocked,
+        retry_after=blocked / 1000 if blocked else None,
+        since=_moment(snapshot.since),
+        last_success=_moment(snapshot.last_success),
+        last_failure=_moment(snapshot.last_failure),
+        failure_count=snapshot.failures,
+        average_response_time_ms=snapshot.average,
+    )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return from_ms(milliseconds) if milliseconds else None

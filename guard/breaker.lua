@@ -1,0 +1,111 @@
+-- A provider's circuit breaker, one for all workers. Every time is Redis' own, so that no worker's clock matters.
+--
+-- ARGV: operation, provider, then the operation's own.
+--   report  failures (0 or 1), age of that failure's call (ms), successes, their mean time (ms),
+--           volume, window (ms), recovery (ms)
+--   lease   owner, lease (ms)
+--   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed
+-- Returns nil, or {state, since (ms), ms until a probe may start} when the operation changed the state.
+--
+-- What a report may do: while the breaker is closed, count. While it is open or half-open, only the statistics: those
+-- calls began before it opened, and neither keep it open for longer nor close it. The clock ends `open`, the probe ends
+-- `half_open`. For the same reason a failure whose call began before the last change of state is not counted after it:
+-- calls that hung while the provider was down must not open the breaker again after it recovered.
+
+local operation, provider = ARGV[1], ARGV[2]
+local breaker = 'umpire:breaker:' .. provider
+local window = breaker .. ':window'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local SLOTS = 20       -- parts of the window: its bound in memory, and its precision
+local WEIGHT = 0.1     -- of one call in the moving average of response times
+
+local held = redis.call('HMGET', breaker, 'state', 'since', 'until', 'owner', 'lease', 'average')
+local state = held[1] or 'closed'
+local since = tonumber(held[2] or 0)
+local opens = tonumber(held[3] or 0)
+local owner = held[4]
+local lease = tonumber(held[5] or 0)
+local average = tonumber(held[6] or -1)
+
+local function change(to, wait)
+  redis.call('HSET', breaker, 'state', to, 'since', now, 'until', now + wait)
+  redis.call('HDEL', breaker, 'owner', 'lease', 'successes')
+  return {to, now, wait}
+end
+
+local function succeeded(count, mean)
+  local kept = (1 - WEIGHT) ^ count
+  local moved = average < 0 and mean or kept * average + (1 - kept) * mean
+  redis.call('HSET', breaker, 'last_success', now, 'average', string.format('%.3f', moved))
+end
+
+local function failed()
+  redis.call('HSET', breaker, 'last_failure', now)
+  redis.call('HINCRBY', breaker, 'failures', 1)
+end
+
+-- Adds to the window's current slot, drops the slots that left it, and returns the sums.
+local function count(failures, successes, length)
+  local slot = math.floor(now * SLOTS / length)
+  if failures > 0 then redis.call('HINCRBY', window, 'f' .. slot, failures) end
+  if successes > 0 then redis.call('HINCRBY', window, 's' .. slot, successes) end
+  redis.call('PEXPIRE', window, length)
+  local sums = {f = 0, s = 0}
+  local slots = redis.call('HGETALL', window)
+  for i = 1, #slots, 2 do
+    local age = slot - tonumber(string.sub(slots[i], 2))
+    if age >= SLOTS or age < 0 then
+      redis.call('HDEL', window, slots[i])
+    else
+      local kind = string.sub(slots[i], 1, 1)
+      sums[kind] = sums[kind] + tonumber(slots[i + 1])
+    end
+  end
+  return sums.f, sums.s
+end
+
+if operation == 'report' then
+  local failures, age, successes, mean = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+  local volume, length, recovery = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+  if successes > 0 then
+    succeeded(successes, mean)
+    if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
+  end
+  if failures > 0 then failed() end
+  if state ~= 'closed' then return nil end
+  if now - age < since then failures = 0 end
+  local bad, good = count(failures, successes, length)
+  if failures > 0 and bad >= volume and bad >= good then return change('open', recovery) end
+  return nil
+end
+
+if operation == 'lease' then
+  if state == 'closed' or now < opens then return nil end
+  if owner and now < lease then return nil end
+  if state == 'open' then change('half_open', 0) end
+  redis.call('HSET', breaker, 'owner', ARGV[3], 'lease', now + tonumber(ARGV[4]))
+  return {'half_open', state == 'open' and now or since, 0}
+end
+
+if operation == 'settle' then
+  -- Whoever lost the lease to another speaks no more for the probe. One that merely lapsed still does.
+  if state ~= 'half_open' or owner ~= ARGV[3] then return nil end
+  redis.call('HDEL', breaker, 'owner', 'lease')
+  if ARGV[4] == 'failure' then
+    failed()
+    return change('open', tonumber(ARGV[6]))
+  end
+  if ARGV[4] == 'success' then
+    if tonumber(ARGV[5]) > 0 then succeeded(1, tonumber(ARGV[5])) end
+    redis.call('HSET', breaker, 'failures', 0)
+    if redis.call('HINCRBY', breaker, 'successes', 1) >= tonumber(ARGV[7]) then
+      redis.call('DEL', window)
+      return change('closed', 0)
+    end
+  end
+  return nil
+end
+
+return redis.error_reply('unknown operation ' .. operation)

@@ -1,0 +1,145 @@
+"""A circuit breaker per provider, shared by all workers; breaker.lua holds its rules.
+
+What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, one
+without a verdict too. A 429 or another 4xx is neither: the provider is alive, but that says nothing of its health.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.clock import from_ms
+from contracts.enums import CircuitState, LLMProviderType
+from contracts.errors import AnswerError, ProviderError, UmpireError, Unavailable
+from contracts.settings import Settings
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A breaker changed its state; `retry_after`: seconds until a probe may start."""
+
+    provider: LLMProviderType
+    state: CircuitState
+    since: datetime
+    retry_after: float | None
+
+
+class Breaker:
+    """One provider's breaker, as one worker process sees it.
+
+    Reports never raise: a breaker that cannot be reached must not turn an answer into an error. They are noted as
+    "breaker.unreported" instead; successes stay counted for the next flush, a failure is forgotten.
+    """
+
+    def __init__(
+        self, redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
+    ) -> None:
+        self._script = Script(redis, "breaker", package="guard")
+        self._provider = provider
+        self._observer = observer
+        self._volume = settings.breaker_volume
+        self._window_ms = _ms(settings.breaker.breaker_window_seconds)
+        self._recovery_ms = _ms(settings.breaker.breaker_recovery_seconds)
+        self._successes_needed = settings.breaker.breaker_successes
+        self._successes = 0
+        self._seconds = 0.0
+
+    def succeeded(self, seconds: float) -> None:
+        """A call brought an answer. Costs no round trip: `flush` tells Redis."""
+        self._successes += 1
+        self._seconds += seconds
+
+    async def failed(self, error: UmpireError, seconds: float = 0.0) -> Transition | None:
+        """An attempt that took so many seconds ended in this error. Told at once, together with what waits to be."""
+        if isinstance(error, AnswerError):
+            self.succeeded(seconds)
+        if not _trips(error):
+            return None
+        return await self._report(failures=1, age=seconds)
+
+    async def flush(self) -> Transition | None:
+        """Tell Redis of the successes since the last time. To be called a few times a second."""
+        return await self._report(failures=0, age=0.0) if self._successes else None
+
+    async def lease_probe(self, owner: str, seconds: float) -> Transition | None:
+        """The right to probe the provider, for so many seconds; None: not now, or another holds it.
+
+        `owner` must name this one probe. What comes back is the half-open state, to be told to others.
+
+        Raises
+        ------
+        Unavailable
+            Redis does not answer.
+        """
+        try:
+            reply = await self._script("lease", self._provider.value, owner, _ms(seconds))
+        except RedisError as error:
+            raise Unavailable("the circuit breaker cannot be reached") from error
+        return self._transition(reply)
+
+    async def probe_succeeded(self, owner: str, seconds: float = 0.0) -> Transition | None:
+        """The provider answered the probe (within so many seconds)."""
+        return await self._settle(owner, "success", seconds)
+
+    async def probe_failed(self, owner: str, error: UmpireError) -> Transition | None:
+        """The probe ended in this error. Not each means that the provider is still down.
+
+        One that trips keeps it closed off for another recovery period; any other answer of the provider, be it 429 or
+        401, shows that it is back; an error of our own shows nothing, and frees the lease.
+        """
+        if _trips(error):
+            return await self._settle(owner, "failure")
+        return await self._settle(owner, "success" if isinstance(error, ProviderError) else "none")
+
+    async def probe_released(self, owner: str) -> None:
+        """Nothing was there to probe with."""
+        await self._settle(owner, "none")
+
+    async def _report(self, failures: int, age: float) -> Transition | None:
+        successes, seconds = self._successes, self._seconds
+        self._successes, self._seconds = 0, 0.0
+        mean_ms = 1000 * seconds / successes if successes else 0.0
+        told = await self._tell(
+            "report", failures, _ms(age), successes, mean_ms, self._volume, self._window_ms, self._recovery_ms
+        )
+        if told is None:
+            self._successes += successes
+            self._seconds += seconds
+            return None
+        return told[0]
+
+    async def _settle(self, owner: str, outcome: str, seconds: float = 0.0) -> Transition | None:
+        told = await self._tell("settle", owner, outcome, _ms(seconds), self._recovery_ms, self._successes_needed)
+        return told[0] if told is not None else None
+
+    async def _tell(self, operation: str, *args: str | float) -> tuple[Transition | None] | None:
+        """None: Redis did not take it."""
+        try:
+            reply = await self._script(operation, self._provider.value, *args)
+        except RedisError as error:
+            labels = {"provider": self._provider.value, "operation": operation}
+            self._observer(Note("breaker.unreported", "warning", labels, fields={"error": type(error).__name__}))
+            return None
+        return (self._transition(reply),)
+
+    def _transition(self, reply: Any) -> Transition | None:
+        if reply is None:
+            return None
+        state = CircuitState(reply[0].decode())
+        retry_after = reply[2] / 1000 if state is CircuitState.OPEN else None
+        labels = {"provider": self._provider.value, "state": state.value}
+        self._observer(Note("breaker.changed", "warning" if retry_after is not None else "info", labels, retry_after))
+        return Transition(self._provider, state, from_ms(reply[1]), retry_after)
+
+
+def _trips(error: UmpireError) -> bool:
+    return isinstance(error, ProviderError) and error.trips
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)

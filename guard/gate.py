@@ -1,0 +1,84 @@
+"""The gate of a provider: closed while its breaker is not, or while the provider asked for a pause.
+
+Workers that find it closed stop consuming; the backlog waits in Redis. When a pause ends, each process opens its gate
+at a moment of its own, and slots and rate limits bound what follows.
+"""
+
+import random
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.enums import CircuitState, LLMProviderType
+from guard.snapshot import Snapshot, snapshots
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+#: No provider may pause us for longer, in seconds: it is asked again at least this often.
+MAX_PAUSE_SECONDS = 3600.0
+
+#: Processes open their gates within this share of the pause after its end …
+SPREAD = 0.1
+
+#: … and within this, in ms.
+MAX_SPREAD_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """`open`: consume. `probe_due`: the breaker waits for one call, see Breaker.lease_probe.
+
+    `retry_after`: seconds until either may become true by itself.
+    """
+
+    open: bool
+    probe_due: bool
+    state: CircuitState
+    retry_after: float | None
+
+
+class Gate:
+    """One provider's gate, as one worker process sees it."""
+
+    def __init__(self, redis: Redis, provider: LLMProviderType, observer: Observer = silent) -> None:
+        self._redis = redis
+        self._pause = Script(redis, "pause", package="guard")
+        self._provider = provider
+        self._observer = observer
+        self._lateness = random.random()
+
+    async def pause(self, seconds: float) -> None:
+        """The provider asked for a pause, or a limit is used up for so long. The longest one asked for holds.
+
+        Never raises: when Redis does not answer, "gate.unreported" is noted, and the provider's next answer asks again.
+        """
+        length = round(1000 * min(seconds, MAX_PAUSE_SECONDS))
+        if length <= 0:
+            return
+        labels = {"provider": self._provider.value}
+        try:
+            left = await self._pause(self._provider.value, length, MAX_SPREAD_MS)
+        except RedisError as error:
+            self._observer(Note("gate.unreported", "warning", labels, fields={"error": type(error).__name__}))
+            return
+        self._observer(Note("gate.paused", "info", labels, left / 1000))
+
+    async def read(self) -> GateState:
+        """Raises Unavailable when Redis does not answer."""
+        (snapshot,) = await snapshots(self._redis, (self._provider,))
+        return gate_state(snapshot, self._lateness)
+
+
+def gate_state(snapshot: Snapshot, lateness: float) -> GateState:
+    """`lateness`, from 0 to 1, is this process' own place among those that wait for the end of a pause."""
+    late = lateness * min(SPREAD * snapshot.pause_length, MAX_SPREAD_MS)
+    paused = max(0.0, snapshot.pause_end + late - snapshot.now)
+    probe_in = snapshot.probe_in
+    wait = max(paused, probe_in or 0)
+    return GateState(
+        open=probe_in is None and not paused,
+        probe_due=probe_in == 0 and not snapshot.paused_for,
+        state=snapshot.state,
+        retry_after=wait / 1000 if wait else None,
+    )

@@ -1,0 +1,23 @@
+"""Redis keys of this room. The Lua scripts build the same names; this file is their table.
+
+umpire:breaker:<provider>         hash   state, since, until, owner, lease, successes, failures, average, last_success,
+                                         last_failure: see breaker.lua
+umpire:breaker:<provider>:window  hash   outcomes of the window, counted in slots of a twentieth of it
+umpire:gate:<provider>            string "<end> <length>" (ms) of the pause that the provider asked for
+umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)
+"""
+
+from contracts.enums import LLMProviderType
+from ledger.keys import PREFIX
+
+
+def breaker(provider: LLMProviderType) -> str:
+    return f"{PREFIX}breaker:{provider.value}"
+
+
+def gate(provider: LLMProviderType) -> str:
+    return f"{PREFIX}gate:{provider.value}"
+
+
+def limit(provider: LLMProviderType, model: str) -> str:
+    return f"{PREFIX}limit:{provider.value}:{model}"

@@ -1,0 +1,17 @@
+-- A provider asked for a pause: keep the longer of this one and the one it asked for before.
+--
+-- ARGV: provider, length (ms), how long after its end the key is kept (ms). Returns the ms until the pause ends.
+-- The length stays beside the end: each worker opens its gate a little later than the end, by a share of the length.
+
+local key = 'umpire:gate:' .. ARGV[1]
+local length, slack = tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local held = redis.call('GET', key)
+local ends = held and tonumber(string.match(held, '^%d+')) or 0
+if now + length > ends then
+  ends = now + length
+  redis.call('SET', key, string.format('%d %d', ends, length), 'PX', length + slack)
+end
+return ends - now

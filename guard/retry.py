@@ -1,0 +1,186 @@
+"""The inner ring of retries: a few attempts within one claim, and one deadline over all of them.
+
+`decide` is the policy, a pure function; tenacity carries it out.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from contracts.errors import AnswerError, ProviderTimeout, UmpireError, is_permanent
+from contracts.settings import RetrySettings
+from telemetry.observer import Note, Observer
+
+T = TypeVar("T")
+
+#: Answers without a verdict that one claim pays for: the second one ends it.
+MAX_ANSWERS = 2
+
+#: Waits get this share of the time that is left; attempts get the rest.
+WAITS_SHARE = 0.1
+
+#: A Retry-After is stretched by up to this share, so that those who were told the same do not come back as one.
+RETRY_AFTER_SPREAD = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """All in seconds but `attempts`."""
+
+    attempts: int
+    deadline: float
+    attempt_timeout: float
+    initial: float
+    retry_after_max: float
+
+    @classmethod
+    def from_settings(cls, settings: RetrySettings) -> Self:
+        return cls(
+            attempts=settings.retry_attempts,
+            deadline=settings.call_deadline_seconds,
+            attempt_timeout=settings.attempt_timeout,
+            initial=settings.retry_initial_seconds,
+            retry_after_max=settings.retry_after_max_seconds,
+        )
+
+
+def decide(
+    error: UmpireError, attempt: int, answers: int, elapsed: float, policy: RetryPolicy, *, jitter: float = 1.0
+) -> float | None:
+    """Seconds to wait before the next attempt; None: there is none.
+
+    `attempt` attempts were made, `answers` of them brought an answer without a verdict; `jitter` is a random number
+    from 0 to 1.
+    """
+    left = policy.deadline - elapsed
+    if left <= 0:
+        return None
+    if isinstance(error, AnswerError):
+        # The provider is well: nothing to wait for. It counts by itself, whatever went wrong before it.
+        return 0.0 if answers < MAX_ANSWERS else None
+    if is_permanent(error) or attempt >= policy.attempts:
+        return None
+    wait = jitter * min(policy.initial * 2.0 ** (attempt - 1), _room(attempt, left, policy))
+    if error.retry_after is None:
+        return wait
+    if error.retry_after > policy.retry_after_max:
+        return None
+    wait = max(wait, error.retry_after * (1 + jitter * RETRY_AFTER_SPREAD))
+    # A wait that leaves the next attempt no time to succeed would only make a healthy provider look slow.
+    return wait if left - wait >= min(policy.attempt_timeout, left / 2) else None
+
+
+def _room(attempt: int, left: float, policy: RetryPolicy) -> float:
+    """Longest wait that leaves every further attempt its time, and every further wait as much as this one."""
+    further = policy.attempts - attempt
+    return left / further - min(policy.attempt_timeout, (1 - WAITS_SHARE) * left / further)
+
+
+async def attempts(
+    call: Callable[[int], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    stopping: asyncio.Event,
+    observer: Observer,
+    failed: Callable[[UmpireError, float], Awaitable[object]] | None = None,
+) -> T:
+    """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
+
+    `failed(error, seconds)` hears of every failed attempt before anything else happens, of timeouts too, which `call`
+    itself only sees as a cancellation: it is the place to tell the breaker. When `stopping` is set, a wait ends at
+    once and no further attempt is made.
+
+    Raises
+    ------
+    UmpireError
+        What the last attempt raised, or ProviderTimeout when its time, or the deadline over all, ran out. Anything
+        else that `call` raises passes through at once.
+    """
+    return await _Run(call, policy, stopping, observer, failed).result()
+
+
+class _Run(Generic[T]):
+    """One claim's attempts."""
+
+    def __init__(
+        self,
+        call: Callable[[int], Awaitable[T]],
+        policy: RetryPolicy,
+        stopping: asyncio.Event,
+        observer: Observer,
+        failed: Callable[[UmpireError, float], Awaitable[object]] | None,
+    ) -> None:
+        self._call = call
+        self._policy = policy
+        self._stopping = stopping
+        self._observer = observer
+        self._failed = failed
+        self._started = time.monotonic()
+        self._attempt = 0
+        self._answers = 0
+        self._wait = 0.0
+
+    async def result(self) -> T:
+        retrying = AsyncRetrying(retry=self._again, wait=lambda _: self._wait, sleep=self._sleep)
+        return await retrying(self._one)
+
+    async def _one(self) -> T:
+        self._attempt += 1
+        left = self._policy.deadline - self._elapsed()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(min(self._policy.attempt_timeout, left)) as bound:
+                return await self._call(self._attempt)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            timeout = ProviderTimeout("no whole answer in time", attempt=self._attempt)
+            await self._tell(timeout, began)
+            raise timeout from error
+        except UmpireError as error:
+            await self._tell(error, began)
+            raise
+
+    async def _tell(self, error: UmpireError, began: float) -> None:
+        self._answers += isinstance(error, AnswerError)
+        if self._failed is not None:
+            await self._failed(error, time.monotonic() - began)
+
+    def _again(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if not isinstance(error, UmpireError) or self._stopping.is_set():
+            return False
+        wait = decide(error, self._attempt, self._answers, self._elapsed(), self._policy, jitter=random.random())
+        if wait is None:
+            return False
+        self._wait = wait
+        self._observer(
+            Note(
+                "call.retry",
+                level="info",
+                labels={"error": type(error).__name__},
+                value=wait,
+                fields={"attempt": self._attempt, "code": error.code.value},
+            )
+        )
+        self._error = error
+        return True
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not into a shutdown."""
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                return
+        if self._stopping.is_set():
+            raise self._error
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
