@@ -87,9 +87,13 @@ async def attempts(
     *,
     stopping: asyncio.Event,
     observer: Observer,
+    before: Callable[[], Awaitable[object]] | None = None,
     failed: Callable[[UmpireError, float], Awaitable[object]] | None = None,
 ) -> T:
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
+
+    `before()` runs before every attempt, within the deadline but outside the attempt's own time: the place to wait for
+    a rate limit, which must not look like a slow provider.
 
     `failed(error, seconds)` hears of every failed attempt before anything else happens, of timeouts too, which `call`
     itself only sees as a cancellation: it is the place to tell the breaker. When `stopping` is set, a wait ends at
@@ -101,7 +105,7 @@ async def attempts(
         What the last attempt raised, or ProviderTimeout when its time, or the deadline over all, ran out. Anything
         else that `call` raises passes through at once.
     """
-    return await _Run(call, policy, stopping, observer, failed).result()
+    return await _Run(call, policy, stopping, observer, before, failed).result()
 
 
 class _Run(Generic[T]):
@@ -113,12 +117,14 @@ class _Run(Generic[T]):
         policy: RetryPolicy,
         stopping: asyncio.Event,
         observer: Observer,
+        before: Callable[[], Awaitable[object]] | None,
         failed: Callable[[UmpireError, float], Awaitable[object]] | None,
     ) -> None:
         self._call = call
         self._policy = policy
         self._stopping = stopping
         self._observer = observer
+        self._before = before
         self._failed = failed
         self._started = time.monotonic()
         self._attempt = 0
@@ -130,6 +136,8 @@ class _Run(Generic[T]):
         return await retrying(self._one)
 
     async def _one(self) -> T:
+        if self._before is not None:
+            await self._before()
         self._attempt += 1
         left = self._policy.deadline - self._elapsed()
         began = time.monotonic()
