@@ -1,13 +1,14 @@
 """The tests' own servers do what other tests rely on."""
 
+import http.client
 import json
 import os
 import socket
-import urllib.request
 
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer
+from umpire_aimock import Aimock
 from umpire_servers import apoll, poll
 
 
@@ -65,18 +66,12 @@ def test_the_embedded_broker_ends_with_0_on_sigterm_and_takes_its_port_file_alon
     assert not (broker.directory / "port").exists()
 
 
-def _ask(url: str, text: str) -> tuple[int, bytes]:
+def _ask(server: Aimock, text: str) -> int:
     body = {"model": "gpt-5.5", "messages": [{"role": "user", "content": text}], "store": False}
-    request = urllib.request.Request(
-        f"{url}/v1/chat/completions",
-        json.dumps(body).encode(),
-        {"content-type": "application/json", "authorization": "Bearer sk-hidden"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-hidden"}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+    return connection.getresponse().status
 
 
 @pytest.mark.aimock
@@ -90,7 +85,7 @@ def test_aimock_takes_fixtures_at_run_time_in_sequence_and_tells_what_arrived(ai
             {"match": {"userMessage": "essay", "sequenceIndex": 1}, "response": {"content": "fine"}},
         ]
     )
-    assert [_ask(aimock.url, "an essay")[0] for _ in range(2)] == [429, 200]
+    assert [_ask(aimock, "an essay") for _ in range(2)] == [429, 200]
     assert [entry["response"]["status"] for entry in aimock.journal()] == [429, 200]
     raw = aimock.requests()
     assert [request["body"]["store"] for request in raw] == [False, False]
@@ -102,9 +97,9 @@ def test_aimock_chaos_comes_and_goes(aimock):
     assert aimock.journal() == [] and aimock.requests() == []
     aimock.set_fixtures([{"match": {"userMessage": "essay"}, "response": {"content": "fine"}}])
     aimock.chaos(rateLimitRate=1.0)
-    assert _ask(aimock.url, "an essay")[0] == 429
+    assert _ask(aimock, "an essay") == 429
     aimock.calm()
-    assert _ask(aimock.url, "an essay")[0] == 200
+    assert _ask(aimock, "an essay") == 200
     assert len(aimock.await_calls(2)) == 2
 
 

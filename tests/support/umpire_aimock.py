@@ -1,10 +1,11 @@
 """aimock: a stand-in for the providers' APIs that others wrote, in a process of its own."""
 
+import http.client
 import json
 import shutil
 import subprocess
 import tempfile
-import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,16 @@ class Aimock:
         self._record.unlink(missing_ok=True)
 
     def control(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}/__aimock/{path}",
-            method=method,
-            headers={"content-type": "application/json"},
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, f"/__aimock/{path}", sent, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        assert answer.status == HTTPStatus.OK, text
+        return json.loads(text)
 
     def await_calls(self, count: int, deadline: float = 10.0) -> list[dict[str, Any]]:
         """The journal, once it holds at least `count` calls."""

@@ -159,6 +159,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         raise SystemExit(f"usage: {sys.argv[0]} {' | '.join(commands)}")
     try:
-        print(commands[sys.argv[1]]())
+        sys.stdout.write(f"{commands[sys.argv[1]]()}\n")
     except ServerMissing as missing:
         raise SystemExit(f"not installed: {missing}") from None

@@ -1,0 +1,3 @@
+"""Events on Kafka: envelope and CloudEvents headers, one producer a process, the relay that clears the outbox, and the
+best-effort lifecycle events.
+"""

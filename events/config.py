@@ -1,0 +1,49 @@
+"""The producer's librdkafka configuration; each setting has its reason."""
+
+from typing import Any
+
+from contracts.settings import KafkaSettings
+
+#: Events that may wait in the local queue: some fifty seconds of the fastest worker. What finds it full stays in the
+#: outbox; lifecycle events are dropped from half of it on.
+QUEUE_EVENTS = 50_000
+#: And their size in KiB, so that an absent broker cannot fill a worker's memory.
+QUEUE_KIB = 65_536
+
+
+def producer_config(settings: KafkaSettings) -> dict[str, Any]:
+    timeout_ms = int(settings.kafka_delivery_timeout_seconds * 1000)
+    return client_config(settings) | {
+        # No duplicate and no reordering by the producer's own retries; both need acks of all in-sync replicas.
+        "enable.idempotence": True,
+        "acks": "all",
+        # Must not exceed the delivery timeout, or librdkafka refuses the configuration.
+        "linger.ms": min(settings.kafka_linger_ms, timeout_ms),
+        # The one bound on an event's life here: afterwards it is the outbox's again.
+        "delivery.timeout.ms": timeout_ms,
+        "queue.buffering.max.messages": QUEUE_EVENTS,
+        "queue.buffering.max.kbytes": QUEUE_KIB,
+    }
+
+
+def client_config(settings: KafkaSettings) -> dict[str, Any]:
+    """What any client needs to reach the brokers, consumers included."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": "umpire",
+        # An absent broker is asked for gently, and found again within seconds.
+        "reconnect.backoff.ms": 200,
+        "reconnect.backoff.max.ms": 5_000,
+        "socket.keepalive.enable": True,
+        # Warnings and worse; they go to the observer.
+        "log_level": 4,
+        "log.connection.close": False,
+        "security.protocol": settings.kafka_security_protocol,
+    }
+    optional = {
+        "sasl.mechanism": settings.kafka_sasl_mechanism,
+        "sasl.username": settings.kafka_sasl_username,
+        "sasl.password": settings.kafka_sasl_password and settings.kafka_sasl_password.get_secret_value(),
+        "ssl.ca.location": settings.kafka_ssl_ca_location,
+    }
+    return config | {name: value for name, value in optional.items() if value is not None}

@@ -1,0 +1,59 @@
+"""Kafka headers: CloudEvents 1.0 in binary mode, and the trace context."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.clock import iso
+from contracts.encoding import loads
+from contracts.events import SERVICE_NAME, EventEnvelope
+
+#: confluent-kafka's own type; the values here are always bytes.
+Headers = list[tuple[str, str | bytes | None]]
+
+#: The same in every event.
+_FIXED: Headers = [
+    ("ce_specversion", b"1.0"),
+    ("ce_source", SERVICE_NAME.encode()),
+    ("content-type", b"application/json"),
+]
+
+
+def headers(
+    *, event_id: UUID | str, event_type: str, time: datetime | str, subject: str | None, traceparent: str | None
+) -> Headers:
+    """From the fields themselves: the hot path parses nothing. `subject` is the queue id."""
+    made: Headers = [
+        *_FIXED,
+        ("ce_id", str(event_id).encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", (time if isinstance(time, str) else iso(time)).encode()),
+    ]
+    if subject:
+        made.append(("ce_subject", subject.encode()))
+    if traceparent:
+        made.append(("traceparent", traceparent.encode()))
+    return made
+
+
+def headers_of(event: EventEnvelope[Any], subject: str | None) -> Headers:
+    """Of an envelope that was just made."""
+    return headers(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        time=event.event_timestamp,
+        subject=subject,
+        traceparent=(event.metadata or {}).get("traceparent"),
+    )
+
+
+def headers_of_value(value: bytes, subject: str | None) -> Headers:
+    """Of an encoded envelope: what is sent again from the outbox carries the headers of the first time."""
+    event = loads(value)
+    return headers(
+        event_id=event["event_id"],
+        event_type=event["event_type"],
+        time=event["event_timestamp"],
+        subject=subject,
+        traceparent=(event.get("metadata") or {}).get("traceparent"),
+    )

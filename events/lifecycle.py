@@ -1,0 +1,81 @@
+"""Lifecycle events: best effort. Straight to the producer; dropped, and counted, rather than ever in the way."""
+
+from functools import partial
+from uuid import UUID, uuid4
+
+from contracts.base import Outgoing
+from contracts.events import (
+    LLMCostTrackingV1,
+    LLMProviderFailureV1,
+    LLMProviderStatusV1,
+    LLMQueueStatusV1,
+    LLMRequestCompletedV1,
+    LLMRequestStartedV1,
+)
+from contracts.settings import KafkaSettings
+from contracts.topics import (
+    COST_TRACKING,
+    FAILURE,
+    PROVIDER_STATUS,
+    QUEUE_STATUS,
+    REQUEST_COMPLETED,
+    REQUEST_STARTED,
+)
+from events.delivery import DeliveryError
+from events.envelope import encode, envelope
+from events.headers import headers_of
+from events.producer import Publisher
+from telemetry.observer import Note, Observer, silent
+
+#: Each event has one topic.
+_TOPICS: dict[type[Outgoing], str] = {
+    LLMQueueStatusV1: QUEUE_STATUS,
+    LLMRequestStartedV1: REQUEST_STARTED,
+    LLMRequestCompletedV1: REQUEST_COMPLETED,
+    LLMProviderFailureV1: FAILURE,
+    LLMProviderStatusV1: PROVIDER_STATUS,
+    LLMCostTrackingV1: COST_TRACKING,
+}
+
+LifecycleEvent = (
+    LLMQueueStatusV1
+    | LLMRequestStartedV1
+    | LLMRequestCompletedV1
+    | LLMProviderFailureV1
+    | LLMProviderStatusV1
+    | LLMCostTrackingV1
+)
+
+
+class Lifecycle:
+    def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
+        self._publisher = publisher
+        self._prefix = settings.topic_prefix
+        self._observer = observer
+
+    def tell(
+        self, event: LifecycleEvent, *, queue_id: UUID | str | None = None, traceparent: str | None = None
+    ) -> None:
+        """Send, or drop when the broker is away or the queue more than half full. Never blocks or raises."""
+        name = _TOPICS[type(event)]
+        if not self._publisher.has_room():
+            self._drop(name, "no_room")
+            return
+        topic = self._prefix + name
+        # What belongs to no request (a provider's status) is an event of its own.
+        correlation_id = uuid4() if isinstance(event, LLMProviderStatusV1) else event.correlation_id
+        wrapped = envelope(event, topic, correlation_id, traceparent=traceparent)
+        self._publisher.publish(
+            topic,
+            str(correlation_id),
+            encode(wrapped),
+            headers_of(wrapped, str(queue_id) if queue_id else None),
+            partial(self._report, name),
+        )
+
+    def _report(self, name: str, error: DeliveryError | None) -> None:
+        if error is not None:
+            self._drop(name, error.code)
+
+    def _drop(self, name: str, reason: str) -> None:
+        self._observer(Note("lifecycle.dropped", labels={"event": name, "reason": reason}))
