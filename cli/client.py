@@ -1,0 +1,55 @@
+"""A client of the HTTP API, as any other would be."""
+
+import http.client
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from cli.failure import Failure
+from contracts.encoding import dumps, loads
+
+#: Above the longest time that the API lets a request wait for its verdict.
+_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: dict[str, Any]
+
+
+class ApiClient:
+    """One connection, kept open; for one thread."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise Failure(f"{url!r} is no URL of an API (http://host:port)", code=2)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
+        self._path = parts.path.rstrip("/")
+        self.url = url
+
+    def compare(self, request: dict[str, Any], *, prefer: str | None = None) -> Answer:
+        """POST one comparison. Raises Failure when there is no answer that can be read."""
+        headers = {"content-type": "application/json"} | ({"prefer": prefer} if prefer else {})
+        try:
+            self._connection.request("POST", f"{self._path}/api/v1/comparison", dumps(request), headers)
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise Failure(
+                f"no answer from the API at {self.url} ({why}); is it running? `umpire up` starts it"
+            ) from error
+        try:
+            body = loads(content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Failure(f"{self.url} answered {response.status} with something that is not from umpire")
+        return Answer(response.status, body)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,21 @@
+"""The settings of this process, with a wrong environment told in plain lines."""
+
+from typing import TYPE_CHECKING
+
+from cli.failure import Failure
+
+if TYPE_CHECKING:
+    from contracts.settings import Settings
+
+#: Exit code of a command that was called wrongly, as typer's own usage errors have it.
+USAGE = 2
+
+
+def read_settings() -> "Settings":
+    """Read UMPIRE_…; imported late, since pydantic costs 0.3 s that `umpire --help` need not pay."""
+    from contracts.settings import SettingsError, load_settings
+
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise Failure(str(error), code=USAGE) from error

@@ -1,0 +1,8 @@
+"""How a command ends when it cannot do what it was asked: a line for a person, and an exit code."""
+
+
+class Failure(Exception):
+    def __init__(self, message: str, *, code: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code

@@ -1,0 +1,63 @@
+"""`umpire flower`: Flower on the same Celery settings as the workers, behind a password, and looking only.
+
+Run in this process and not through Flower's own command, so that neither the password nor the broker's URL stands on
+a command line, and so that a supervisor can hand its socket down.
+"""
+
+import logging
+import signal
+import socket
+from typing import NoReturn
+
+from cli.environment import USAGE
+from cli.failure import Failure
+from contracts.queues import queue_name
+from contracts.settings import Settings
+
+#: Comparisons that Flower remembers, a few KB each.
+_MAX_TASKS = 20_000
+_INSPECT_MS = 2_000.0
+
+
+def check(settings: Settings) -> str:
+    """The `user:password`. Raises Failure when there is none: without one, Flower shows everything to everybody."""
+    auth = settings.flower.flower_basic_auth
+    if auth is None:
+        raise Failure("UMPIRE_FLOWER_BASIC_AUTH is not set; Flower starts only with one (user:password)", code=USAGE)
+    user, colon, password = auth.get_secret_value().partition(":")
+    if not (user and colon and password):
+        raise Failure("UMPIRE_FLOWER_BASIC_AUTH must have the form user:password", code=USAGE)
+    return auth.get_secret_value()
+
+
+def flower(settings: Settings, server: socket.socket) -> None:
+    from flower.app import Flower
+    from flower.options import default_options
+    from flower.urls import settings as tornado_settings
+    from tornado.httpserver import HTTPServer
+
+    from cli.flower_views import HANDLERS
+    from tasks.app import make_app
+
+    celery = make_app(settings)
+    celery.conf.task_queues = {queue_name(provider): {} for provider in settings.enabled}
+    default_options.basic_auth = [check(settings)]
+    default_options.max_tasks = _MAX_TASKS
+    default_options.persistent = False
+    # A task that is revoked, or sent, behind the ledger's back would break its promises.
+    default_options.read_only = True
+    default_options.inspect_timeout = _INSPECT_MS
+    # Worker names are new at each start; those that are gone need not stay.
+    default_options.purge_offline_workers = 3600
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    application = Flower(capp=celery, options=default_options, **tornado_settings)
+    application.add_handlers(r".*", HANDLERS)
+    HTTPServer(application).add_sockets([server])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    application.start()
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)

@@ -1,0 +1,87 @@
+"""Reads verdicts from a callback topic, from the moment it was asked to on."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from cli.failure import Failure
+from contracts.encoding import loads
+from contracts.events import EventEnvelope, LLMComparisonResultV1
+from contracts.settings import KafkaSettings
+from events.config import client_config
+
+Verdict = EventEnvelope[LLMComparisonResultV1]
+
+_METADATA_SECONDS = 10.0
+#: A topic that nobody has written to may not exist yet: new partitions are looked for this often.
+_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+
+
+class Follower:
+    """A consumer of all partitions, at their ends. In no group: whoever else reads the topic is not disturbed."""
+
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            client_config(settings)
+            | {
+                # librdkafka wants one; nothing is ever committed to it.
+                "group.id": "umpire-cli",
+                "enable.auto.commit": False,
+                "allow.auto.create.topics": True,
+                "log_level": 2,
+            }
+        )
+        self._partitions: set[int] = set()
+        self._looked = 0.0
+        try:
+            self._look(start=True)
+        except KafkaException as error:
+            self._consumer.close()
+            raise Failure(f"no answer from Kafka at {settings.kafka_bootstrap} ({error.args[0].str()})") from error
+
+    def events(self, deadline: float) -> Iterator[Verdict | None]:
+        """Result events as they come; None now and then, so that the caller can look at something else. Ends at the
+        deadline (time.monotonic).
+        """
+        while time.monotonic() < deadline:
+            if time.monotonic() - self._looked > _LOOK_SECONDS:
+                self._look(start=False)
+            message = self._consumer.poll(_POLL_SECONDS)
+            if message is None or message.error():
+                yield None  # librdkafka mends its connections by itself
+            elif (verdict := _parse(message.value())) is not None:
+                yield verdict
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _look(self, *, start: bool) -> None:
+        """Take up partitions: those there at the start from their ends, those made later from their beginnings."""
+        self._looked = time.monotonic()
+        if self._partitions and not start:
+            return
+        topics = self._consumer.list_topics(self._topic, timeout=_METADATA_SECONDS).topics
+        found = topics[self._topic].partitions if self._topic in topics else {}
+        new = [TopicPartition(self._topic, number) for number in found if number not in self._partitions]
+        for partition in new:
+            partition.offset = (
+                self._consumer.get_watermark_offsets(partition, timeout=_METADATA_SECONDS)[1]
+                if start
+                else OFFSET_BEGINNING
+            )
+        if new:
+            self._consumer.incremental_assign(new)
+            self._partitions |= set(found)
+
+
+def _parse(value: bytes | None) -> Verdict | None:
+    """None for what is no result event of ours: a topic may carry other things too."""
+    try:
+        content: Any = loads(value or b"")
+        return Verdict.model_validate(content)
+    except ValueError:
+        return None

@@ -1,0 +1,93 @@
+"""`umpire models`: the manifest, and how it compares with what the providers list."""
+
+import asyncio
+from datetime import date
+
+from rich.table import Table
+
+from cli.console import err, out
+from contracts.clock import utcnow
+from contracts.encoding import dumps
+from contracts.enums import LLMProviderType
+from contracts.errors import UmpireError
+from contracts.http import ModelInfoResponse, ModelManifestResponse
+from contracts.settings import Settings
+from providers.factory import make_provider
+from providers.manifest import Difference, Manifest, compare
+
+_KINDS = {
+    "not_listed": "[yellow]not listed by the provider[/yellow]",
+    "not_in_manifest": "[dim]not in the manifest[/dim]",
+    "still_listed": "[yellow]still listed, though the manifest has it as shut down[/yellow]",
+}
+
+
+def show(provider: str | None, *, as_json: bool) -> None:
+    manifest = Manifest.load()
+    # The mock is no model that one would choose; it is shown when asked for, as the API does it.
+    real = [each for each in LLMProviderType if each is not LLMProviderType.MOCK]
+    chosen = [LLMProviderType(provider)] if provider else real
+    listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
+    if as_json:
+        answer = ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values())))
+        print(dumps(answer).decode())  # noqa: T201 - for a program to read
+        return
+    table = Table("provider", "model", "context", "in / out, $ per 1M tokens", "notes", header_style="bold")
+    for each in chosen:
+        default = manifest.default(each).model_id
+        for info in listed[each.value]:
+            table.add_row(each.value, info.model_id, f"{info.context_window:,}", _prices(info), _notes(info, default))
+    out.print(table)
+
+
+def _prices(info: ModelInfoResponse) -> str:
+    if info.cost_per_1k_input_tokens is None or info.cost_per_1k_output_tokens is None:
+        return "unknown"
+    return f"{info.cost_per_1k_input_tokens * 1000:g} / {info.cost_per_1k_output_tokens * 1000:g}"
+
+
+def _notes(info: ModelInfoResponse, default: str) -> str:
+    notes = ["default"] if info.model_id == default else []
+    return ", ".join([*notes, *(["deprecated"] if info.is_deprecated else [])])
+
+
+def check(settings: Settings) -> int:
+    """Exit code 1 when a default model is missing, or a provider could not be asked."""
+    return asyncio.run(_check(settings, Manifest.load(), utcnow().date()))
+
+
+async def _check(settings: Settings, manifest: Manifest, today: date) -> int:
+    found: list[Difference] = []
+    code = 0
+    for provider in settings.enabled:
+        try:
+            listed = await _listed(settings, provider)
+        except UmpireError as error:
+            err.print(f"{provider.value} could not be asked: {error.message} ({error.code.value})", markup=False)
+            code = 1
+            continue
+        found += compare(manifest, provider, listed, today)
+        default = settings.providers[provider].default_model or manifest.default(provider).model_id
+        if default not in listed:
+            err.print(f"[bold red]{provider.value} does not list {default}[/bold red], the default model")
+            code = 1
+    _report(found)
+    return code
+
+
+async def _listed(settings: Settings, provider: LLMProviderType) -> list[str]:
+    adapter = make_provider(provider, settings)
+    try:
+        return await adapter.list_models()
+    finally:
+        await adapter.close()
+
+
+def _report(found: list[Difference]) -> None:
+    if not found:
+        out.print("the manifest and the providers agree")
+        return
+    table = Table("provider", "model", "difference", header_style="bold")
+    for difference in found:
+        table.add_row(difference.provider.value, difference.model, _KINDS[difference.kind])
+    out.print(table)

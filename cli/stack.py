@@ -1,0 +1,182 @@
+"""The whole of umpire on one machine: Redis, Kafka, the API, a worker for each provider, and Flower."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cli.children import environment, umpire
+from cli.datadir import DataDirectory
+from cli.embedded_kafka import EmbeddedKafka
+from cli.embedded_redis import EmbeddedRedis
+from cli.failure import Failure
+from cli.logfile import LogFile
+from cli.part import Launch, Part
+from cli.ports import url_of
+from cli.probe import http_status, redis_answers
+from cli.supervisor import Supervisor
+from cli.workers import worker_part
+from contracts.enums import LLMProviderType
+from contracts.settings import Settings
+
+#: Seconds that the API may take beyond the longest wait of a client.
+API_SLACK_SECONDS = 10.0
+
+
+class Stack:
+    """Starts everything within a data directory that the caller holds; `umpire up` and the demo are its users."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: DataDirectory,
+        api: socket.socket,
+        flower: socket.socket,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._sockets = {"api": api, "flower": flower}
+        self._say = say
+        self._supervisor = Supervisor()
+        self._told = False
+        self._stopping = False
+        self._replacing: set[asyncio.Task[None]] = set()
+        path = directory.path.resolve()
+        self._embedded_redis = None if "UMPIRE_REDIS_URL" in os.environ else EmbeddedRedis(path / "redis")
+        self._embedded_kafka = None if "UMPIRE_KAFKA_BOOTSTRAP" in os.environ else EmbeddedKafka(path / "kafka.address")
+        auth = settings.flower.flower_basic_auth
+        self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
+        self.api_url, self.flower_url = url_of(api), url_of(flower)
+        self._servers = self._server_parts()
+        self._workers = self._worker_parts(path)
+        self._api = self._api_parts()
+        self._flower = self._part(
+            "flower", self._launch_flower, lambda: self._answers(f"{self.flower_url}/healthcheck", 200)
+        )
+
+    @property
+    def redis_url(self) -> str:
+        return self._embedded_redis.url if self._embedded_redis else self._settings.redis.redis_url.get_secret_value()
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        return self._embedded_kafka.bootstrap if self._embedded_kafka else self._settings.kafka.kafka_bootstrap
+
+    @property
+    def redis_address(self) -> str:
+        """Host and port, without the password."""
+        return self.redis_url.rpartition("@")[2].removeprefix("redis://")
+
+    async def start(self) -> None:
+        """Raises Failure, with the reason, when a part does not come up; `stop` is due in either case."""
+        await self._supervisor.start(self._servers)
+        if not self._embedded_redis and not await redis_answers(self.redis_url):
+            raise Failure("no answer from the Redis that UMPIRE_REDIS_URL names")
+        await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
+        self._told = True
+        self._tell()
+
+    async def mind(self) -> None:
+        await self._supervisor.mind()
+
+    async def stop(self) -> None:
+        """The door first, then the workers, which finish what they have; then what they need for it."""
+        self._stopping, self._told = True, False
+        self._directory.forget()
+        self._sockets["api"].close()
+        await self._supervisor.stop(
+            [self._api, [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
+        )
+        self._sockets["flower"].close()
+        for task in self._replacing:
+            task.cancel()
+
+    def kill(self) -> None:
+        self._say("stopping at once")
+        self._supervisor.kill()
+
+    def describe(self) -> dict[str, Any]:
+        """The content of stack.json."""
+        workers: dict[str, list[int]] = {}
+        for provider, part in self._workers:
+            workers.setdefault(provider.value, []).extend([part.pid] if part.pid else [])
+        pids: dict[str, Any] = {"api": [part.pid for part in self._api if part.pid], "workers": workers}
+        pids |= {part.name: part.pid for part in (*self._servers, self._flower)}
+        return {
+            "api": self.api_url,
+            "flower": self.flower_url,
+            "redis": self.redis_url,
+            "kafka": self.kafka_bootstrap,
+            "pids": {"redis": None, "kafka": None, **pids},
+            "flower_auth": self.flower_auth,
+        }
+
+    def _tell(self) -> None:
+        if self._told:
+            self._directory.tell(self.describe())
+
+    def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> Part:
+        log = LogFile(self._directory.path / "logs" / f"{name}.log")
+        return Part(name, launch, self._say, ready=ready, log=log, changed=self._tell, **more)
+
+    def _server_parts(self) -> list[Part]:
+        parts = []
+        if self._embedded_redis:
+            parts.append(self._part("redis", self._embedded_redis.launch, self._embedded_redis.ready))
+        if self._embedded_kafka:
+            kafka = self._embedded_kafka
+            parts.append(self._part("kafka", kafka.launch, kafka.ready, on_ready=self._kafka_is_ready))
+        return parts
+
+    def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, Part]]:
+        def make(provider: LLMProviderType, index: int) -> Part:
+            ready = path / f"worker-{provider.value}.ready"
+            part = worker_part(self._settings, provider, index, ready, self._say, self._environment)
+            part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
+            part.changed = self._tell
+            return part
+
+        return [(provider, make(provider, index)) for index, provider in enumerate(self._settings.enabled)]
+
+    def _api_parts(self) -> list[Part]:
+        count = self._settings.service.api_processes
+        names = ["api"] if count == 1 else [f"api-{number}" for number in range(1, count + 1)]
+        grace = self._settings.service.immediate_wait_seconds + API_SLACK_SECONDS
+        ready = f"{self.api_url}/readyz"
+        return [self._part(name, self._launch_api, lambda: self._answers(ready, 200), grace=grace) for name in names]
+
+    def _environment(self) -> dict[str, str]:
+        return environment(UMPIRE_REDIS_URL=self.redis_url, UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap)
+
+    def _launch_api(self) -> Launch:
+        descriptor = self._sockets["api"].fileno()
+        return Launch(umpire("api", "--descriptor", str(descriptor)), self._environment(), (descriptor,))
+
+    def _launch_flower(self) -> Launch:
+        descriptor = self._sockets["flower"].fileno()
+        surroundings = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
+        return Launch(umpire("flower", "--descriptor", str(descriptor)), surroundings, (descriptor,))
+
+    async def _answers(self, url: str, status: int) -> bool:
+        return await http_status(url) == status
+
+    def _kafka_is_ready(self) -> None:
+        """The embedded broker has a new port after each start, and its clients know only the old one."""
+        clients = [part for part in (*self._api, *[part for _, part in self._workers]) if part.pid]
+        if not clients or self._stopping:
+            return
+        self._tell()
+        self._say(f"kafka has a new address, {self.kafka_bootstrap}: the API and the workers are restarted to use it")
+        for part in clients:
+            task = asyncio.create_task(self._replace(part))
+            self._replacing.add(task)
+            task.add_done_callback(self._replacing.discard)
+
+    async def _replace(self, part: Part) -> None:
+        with suppress(asyncio.CancelledError):
+            await part.replace()

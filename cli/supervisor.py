@@ -1,0 +1,140 @@
+"""Keeps parts running, and stops them in the order that was asked for."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from cli.part import Part
+
+#: How often logs are looked at for their size.
+_LOG_SECONDS = 30.0
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Part, asyncio.Task[None]]] = {}
+
+    async def start(self, parts: Sequence[Part]) -> None:
+        """Start parts side by side and wait until each is ready. Raises Failure when one does not come up."""
+        for part in parts:
+            self._kept[part.name] = part, asyncio.create_task(part.keep(), name=part.name)
+        ready = asyncio.gather(*(part.started.wait() for part in parts))
+        tasks = [task for _, task in self._kept.values()]
+        waited: list[asyncio.Future[Any]] = [ready, *tasks]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()  # raises what it ended with
+        finally:
+            ready.cancel()
+
+    async def stop(self, stages: Sequence[Sequence[Part]]) -> None:
+        """Stop the parts, one stage after the other."""
+        for stage in stages:
+            await asyncio.gather(*(part.stop() for part in stage))
+        await asyncio.gather(*(task for _, task in self._kept.values()), return_exceptions=True)
+
+    def kill(self) -> None:
+        for part, _ in self._kept.values():
+            part.kill()
+
+    async def mind(self) -> None:
+        """Keep the logs from growing without bound. Never returns; raises what ended the watch over a part."""
+        while True:
+            tasks = [task for _, task in self._kept.values()]
+            done, _ = await asyncio.wait(tasks, timeout=_LOG_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            for part, _ in self._kept.values():
+                if part.log:
+                    part.log.cut()
+
+
+class Kept(Protocol):
+    """What `run` runs."""
+
+    async def start(self) -> None: ...
+    async def mind(self) -> None: ...
+    async def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Group:
+    """Equal parts under one supervisor."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        self._supervisor = Supervisor()
+
+    async def start(self) -> None:
+        await self._supervisor.start(self._parts)
+
+    async def mind(self) -> None:
+        await self._supervisor.mind()
+
+    async def stop(self) -> None:
+        await self._supervisor.stop([self._parts])
+
+    def kill(self) -> None:
+        self._supervisor.kill()
+
+
+async def run(kept: Kept, job: Callable[[], Awaitable[None]]) -> None:
+    """Start, do the job, stop: earlier when a signal asks for it, or when the watch fails."""
+    async with stop_signals(kept.kill) as stop:
+        asked = asyncio.create_task(stop.wait())
+        work = asyncio.create_task(_start_and(kept, job))
+        try:
+            await asyncio.wait([asked, work], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            asked.cancel()
+            await _cancel(work)
+            await kept.stop()
+
+
+async def _start_and(kept: Kept, job: Callable[[], Awaitable[None]]) -> None:
+    await kept.start()
+    minding = asyncio.create_task(kept.mind())
+    working = asyncio.ensure_future(job())
+    try:
+        done, _ = await asyncio.wait([minding, working], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await _cancel(minding)
+        await _cancel(working)
+
+
+async def _cancel(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def for_ever() -> None:
+    """The job of a stack that just stays up."""
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set; a second signal calls `on_second`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop.is_set():
+            on_second()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,41 @@
+"""`umpire up`: the embedded stack, until it is told to stop."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from cli.console import out, say
+from cli.datadir import STACK_FILE, DataDirectory
+from cli.ports import listen
+from cli.stack import Stack
+from cli.supervisor import for_ever, run
+from contracts.settings import Settings
+
+
+def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
+    began = time.monotonic()
+    api = listen(settings.service.host, port, setting="--port or UMPIRE_PORT")
+    flower = listen(settings.flower.flower_host, flower_port, setting="--flower-port or UMPIRE_FLOWER_PORT")
+    with DataDirectory(path) as directory:
+        stack = Stack(settings, directory, api, flower, say)
+
+        async def stay() -> None:
+            _welcome(stack, settings, path, time.monotonic() - began)
+            await for_ever()
+
+        say(f"starting in {path} (logs in {path / 'logs'})")
+        asyncio.run(run(stack, stay))
+    say("stopped")
+
+
+def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> None:
+    providers = ", ".join(provider.value for provider in settings.enabled)
+    out.print(f"[green]ready[/green]   after {seconds:.1f} s; Ctrl-C stops everything")
+    for name, what in (
+        ("api", f"{stack.api_url}/api/v1   (try: umpire compare A.txt B.txt)"),
+        ("flower", f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})"),
+        ("redis", stack.redis_address),
+        ("kafka", stack.kafka_bootstrap),
+        ("workers", providers),
+    ):
+        out.print(f"  [bold]{name:8}[/bold]{what}", markup=True)
