@@ -222,8 +222,6 @@ def test_security_settings_reach_librdkafka_and_the_password_no_log():
 
 def test_a_configuration_that_librdkafka_refuses_is_told_to_the_owner(topic, make, tmp_path):
     reports = []
-    publisher = make(
-        "127.0.0.1:1", kafka_security_protocol="ssl", kafka_ssl_ca_location=str(tmp_path / "missing.pem")
-    )
+    publisher = make("127.0.0.1:1", kafka_security_protocol="ssl", kafka_ssl_ca_location=str(tmp_path / "missing.pem"))
     publisher.publish(topic, "k", b"v", [], reports.append)
     assert len(reports) == 1 and reports[0] is not None

@@ -1,0 +1,91 @@
+"""Envelope and headers hold what contracts/events.py and CloudEvents say."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from contracts.encoding import loads
+from contracts.enums import CircuitState, EssayComparisonWinner, LLMProviderType
+from contracts.events import EventEnvelope, LLMComparisonResultV1, LLMProviderStatusV1, TokenUsage
+from contracts.settings import KafkaSettings
+from contracts.topics import result_event_id
+from events.envelope import encode, envelope, result_envelope
+from events.headers import headers_of, headers_of_value
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def result(**changes):
+    fields = {
+        "request_id": str(uuid4()),
+        "correlation_id": uuid4(),
+        "winner": EssayComparisonWinner.ESSAY_A,
+        "justification": "Clearer – å",
+        "confidence": 4.0,
+        "provider": LLMProviderType.MOCK,
+        "model": "mock-judge",
+        "response_time_ms": 12,
+        "token_usage": TokenUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3),
+        "cost_estimate": 0.25,
+        "requested_at": datetime.now(UTC),
+        "completed_at": datetime.now(UTC),
+        "request_metadata": {"essay_a_id": "1", "deep": {"list": [1, None, "å"]}},
+    }
+    return LLMComparisonResultV1(**fields | changes)
+
+
+def test_a_result_keeps_every_field_through_encoding():
+    made = result_envelope(result(), KafkaSettings(), traceparent=TRACE)
+    assert EventEnvelope[LLMComparisonResultV1].model_validate_json(
+        encode(made)
+    ).data == LLMComparisonResultV1.model_validate_json(made.data.model_dump_json())
+    wire = loads(encode(made))
+    assert wire["data"]["request_metadata"] == {"essay_a_id": "1", "deep": {"list": [1, None, "å"]}}
+    assert wire["data"]["winner"] == "Essay A"
+    assert wire["source_service"] == "llm_provider_service"
+    assert wire["schema_version"] == 1
+    assert wire["metadata"] == {"traceparent": TRACE}
+    assert wire["event_timestamp"].endswith("Z")
+
+
+def test_a_results_type_is_the_conventional_topic_and_its_id_depends_on_the_request_only():
+    data = result()
+    one, two = (result_envelope(data, KafkaSettings(topic_prefix="school.")) for _ in range(2))
+    assert one.event_type == "school.llm_provider.comparison_result.v1"
+    assert one.event_id == two.event_id == result_event_id(data.request_id)
+    assert one.event_id.version == 5
+    assert result_envelope(result(), KafkaSettings()).event_id != one.event_id
+
+
+def test_other_events_get_an_id_of_their_own():
+    data = LLMProviderStatusV1(provider=LLMProviderType.MOCK, circuit_state=CircuitState.OPEN, since=datetime.now(UTC))
+    ids = {envelope(data, "t", uuid4()).event_id for _ in range(3)}
+    assert len(ids) == 3
+    assert loads(encode(envelope(data, "t", uuid4())))["data"]["circuit_state"] == "open"
+
+
+def test_headers_are_cloudevents_in_binary_mode():
+    made = result_envelope(result(), KafkaSettings(), traceparent=TRACE)
+    headers = dict(headers_of(made, made.data.request_id))
+    assert {name: value.decode() for name, value in headers.items()} == {
+        "ce_specversion": "1.0",
+        "ce_id": str(made.event_id),
+        "ce_type": "huleedu.llm_provider.comparison_result.v1",
+        "ce_source": "llm_provider_service",
+        "ce_subject": made.data.request_id,
+        "ce_time": loads(encode(made))["event_timestamp"],
+        "content-type": "application/json",
+        "traceparent": TRACE,
+    }
+    UUID(headers["ce_id"].decode())
+
+
+def test_headers_of_a_stored_event_are_those_of_the_first_time():
+    for traceparent in (TRACE, None):
+        made = result_envelope(result(), KafkaSettings(), traceparent=traceparent)
+        subject = made.data.request_id
+        assert sorted(headers_of_value(encode(made), subject)) == sorted(headers_of(made, subject))
+
+
+def test_what_an_event_lacks_is_no_header():
+    data = LLMProviderStatusV1(provider=LLMProviderType.MOCK, circuit_state=CircuitState.OPEN, since=datetime.now(UTC))
+    assert {"ce_subject", "traceparent"}.isdisjoint(dict(headers_of(envelope(data, "t", uuid4()), None)))
