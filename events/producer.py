@@ -71,6 +71,16 @@ class Publisher:
         connection = self._connection
         return connection is None or len(connection.producer) < QUEUE_EVENTS // 2
 
+    def reachable(self, timeout: float) -> bool:
+        """Whether a broker answers within `timeout` seconds. Blocks for as long."""
+        if self._closed:
+            return False
+        try:
+            self._ready().producer.list_topics(timeout=timeout)
+        except KafkaException:
+            return False
+        return True
+
     def flush(self, timeout: float) -> int:
         """Wait for the reports of what was handed over; how many events still have none after `timeout` seconds."""
         connection = self._own()
