@@ -1,0 +1,101 @@
+"""What is let in: pure checks of one request against the operator's limits and the manifest. No I/O."""
+
+import math
+from datetime import timedelta
+from uuid import uuid4
+
+from contracts.clock import utcnow
+from contracts.encoding import dumps
+from contracts.enums import LLMBatchingMode, LLMProviderType
+from contracts.errors import ContentTooLong, InvalidConfig, InvalidRequest
+from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
+from contracts.settings import Settings
+from contracts.trace import continue_trace
+from ledger.request import StoredRequest
+from providers.manifest import Manifest
+from service.topic_policy import TopicPolicy
+
+#: Levels of `metadata`. It travels three levels deep in an event, and parsers in use stop at 64.
+MAX_METADATA_DEPTH = 32
+
+_NO_OVERRIDES = LLMConfigOverridesHTTP()
+
+
+class Admission:
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._settings = settings
+        self._manifest = manifest
+        self._topics = TopicPolicy(settings.service.callback_topics)
+        self._enabled = frozenset(settings.enabled)
+
+    def check(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
+        """What the ledger will keep. `body_bytes` bounds every text in it. Raises InvalidRequest."""
+        self._topics.check(received.callback_topic)
+        return self.admit(received, body_bytes, traceparent)
+
+    def admit(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
+        """The same without the topic's check, for a request of the service's own."""
+        overrides = received.llm_config_overrides or _NO_OVERRIDES
+        provider = self.enabled(overrides.provider_override or self._settings.default_provider)
+        if received.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
+            raise InvalidConfig(
+                "batching_mode: only per_request is served", reason="batching_mode_not_served", served=["per_request"]
+            )
+        ttl = self._ttl(received)
+        self._check_prompt(received, body_bytes)
+        self._check_metadata(received, body_bytes)
+        now = utcnow()
+        model = self._manifest.admit(provider, overrides.model_override, received, self._settings, now.date())
+        return StoredRequest(
+            queue_id=uuid4(),
+            correlation_id=received.correlation_id or uuid4(),
+            request=received,
+            provider=provider,
+            model=model.model_id,
+            requested_at=now,
+            expires_at=now + timedelta(seconds=ttl),
+            traceparent=continue_trace(traceparent),
+        )
+
+    def enabled(self, provider: LLMProviderType) -> LLMProviderType:
+        """Raises InvalidConfig."""
+        if provider not in self._enabled:
+            raise InvalidConfig(
+                f"Provider {provider.value} is not enabled",
+                reason="provider_not_enabled",
+                enabled=[one.value for one in self._settings.enabled],
+            )
+        return provider
+
+    def _ttl(self, received: LLMComparisonRequest) -> int:
+        cap = self._settings.ledger.queue_ttl_seconds
+        if received.ttl_seconds is not None and received.ttl_seconds > cap:
+            raise InvalidRequest(f"ttl_seconds: at most {cap}", max_ttl_seconds=cap)
+        return received.ttl_seconds or cap
+
+    def _check_prompt(self, received: LLMComparisonRequest, body_bytes: int) -> None:
+        limit = self._settings.service.max_prompt_chars
+        if body_bytes > limit:
+            in_parts = sum(len(block.content) for block in received.prompt_blocks or ())
+            if max(len(received.user_prompt), in_parts) > limit:
+                raise ContentTooLong(f"the prompt is longer than {limit} characters", max_prompt_chars=limit)
+
+    def _check_metadata(self, received: LLMComparisonRequest, body_bytes: int) -> None:
+        if not received.metadata:
+            return
+        _check_value(received.metadata, MAX_METADATA_DEPTH)
+        limit = self._settings.service.max_metadata_bytes
+        # Floats aside, what was sent is no shorter than what is written; a body well within needs no measuring.
+        if body_bytes > limit // 2 and len(dumps(received.metadata)) > limit:
+            raise ContentTooLong(f"metadata is longer than {limit} bytes of JSON", max_metadata_bytes=limit)
+
+
+def _check_value(value: object, levels: int) -> None:
+    """JSON knows no NaN and no Infinity, though its parsers do (and read 1e999 as one)."""
+    if isinstance(value, dict | list):
+        if not levels:
+            raise InvalidRequest(f"metadata: nested deeper than {MAX_METADATA_DEPTH} levels")
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_value(one, levels - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest("metadata: a number is not finite, which JSON cannot say")

@@ -1,0 +1,53 @@
+"""From the result event to the answer of a client that waited for it."""
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from contracts.encoding import dumps
+from contracts.enums import LLMErrorCode
+from contracts.errors import UmpireError
+from contracts.events import ErrorDetail, EventEnvelope, LLMComparisonResultV1
+from contracts.http import LLMComparisonResponse
+from ledger.request import StoredRequest
+from service.problem import error_class, problem
+
+JSON = "application/json"
+
+_CODES = frozenset(code.value for code in LLMErrorCode)
+
+
+def result_of(event: bytes) -> LLMComparisonResultV1:
+    return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
+
+
+def answer(result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, headers: dict[str, str]) -> Response:
+    """200 with the verdict, or the typed problem that the comparison ended in."""
+    if result.error_detail is not None:
+        return problem(error_of(result.error_detail), scope, headers=headers)
+    body = LLMComparisonResponse.model_validate(
+        {
+            **result.model_dump(exclude={"request_metadata", "cost_estimate"}),
+            "queue_id": stored.queue_id,
+            "cost_estimate": _cost(result, stored),
+            "metadata": result.request_metadata,
+        }
+    )
+    return Response(dumps(body), 200, headers, JSON)
+
+
+def error_of(detail: ErrorDetail) -> UmpireError:
+    """The error that a result event speaks of; Kafka's closed set of codes hides the precise one in `reason`."""
+    kind = error_class(detail.error_code)
+    reason = detail.details.get("reason")
+    if isinstance(reason, str) and reason in _CODES:
+        kind = error_class(LLMErrorCode(reason))
+    wait = detail.details.get("retry_after")
+    details = {name: value for name, value in detail.details.items() if name not in {"message", "retry_after"}}
+    return kind(detail.message, retry_after=wait if isinstance(wait, int | float) else None, **details)
+
+
+def _cost(result: LLMComparisonResultV1, stored: StoredRequest) -> float | None:
+    """None where the price is unknown. An event says 0 then, with `cost_known` false, unless that is the caller's."""
+    if "cost_known" in stored.request.metadata:
+        return result.cost_estimate or None
+    return result.cost_estimate if result.request_metadata.get("cost_known", True) else None

@@ -1,0 +1,110 @@
+"""The API process: its dependencies, chosen here and nowhere else, and its routes.
+
+`uvicorn service.app:create_app --factory --loop uvloop --http httptools`. Several processes may share one port: nothing
+in here is true of one process only, but the connections.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from contracts.settings import Settings, load_settings
+from events.lifecycle import Lifecycle
+from events.producer import Publisher
+from guard.availability import Availability
+from ledger.connection import connect
+from ledger.ledger import Ledger
+from ledger.replies import Replies
+from providers.manifest import Manifest
+from service import comparison, health, providers
+from service.admission import Admission
+from service.estimate import Estimate
+from service.handlers import add_handlers
+from service.kafka_state import KafkaState
+from service.openapi import describe
+from service.outermost import Outermost
+from service.parts import Parts
+from service.waits import Waits
+from telemetry.metrics import Metrics
+from telemetry.observer import Observer
+from telemetry.process import start_telemetry
+
+#: A breaker's state of this age, in seconds, is good enough for the door; concurrent requests share one read.
+AVAILABILITY_TTL = 0.05
+
+#: What the last best-effort events are given at the end, in seconds.
+FLUSH_SECONDS = 2.0
+
+DESCRIPTION = "LLM comparison service: one fresh verdict per comparison, delivered on Kafka."
+
+
+def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metrics] | None = None) -> FastAPI:
+    """Raises SettingsError. Needs no server to be there: /readyz tells what is missing."""
+    settings = settings or load_settings()
+    observer, metrics = telemetry or start_telemetry(settings.telemetry, "api")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts(settings, observer, metrics) as parts:
+            app.state.parts = parts
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
+            with parts.waits.ending_on_signals():
+                yield
+
+    app = FastAPI(
+        title="umpire",
+        version=health.VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(Outermost, observer=observer)
+    add_handlers(app, observer)
+    for router in (comparison.router, providers.router, health.router):
+        app.include_router(router)
+    describe(app, settings)
+    return app
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
+    seconds = settings.service.door_redis_seconds
+    redis = connect(settings.redis.redis_url.get_secret_value(), timeout=seconds)
+    publisher = Publisher(settings.kafka, observer)
+    manifest = Manifest.load()
+    ledger = Ledger(redis, settings.ledger, observer, timeout=seconds)
+    availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
+    estimate = Estimate(settings, ledger, availability)
+    replies = Replies(redis, observer)
+    await replies.start()
+    refreshing = asyncio.create_task(estimate.keep_fresh())
+    try:
+        yield Parts(
+            settings=settings,
+            observer=observer,
+            metrics=metrics,
+            manifest=manifest,
+            admission=Admission(settings, manifest),
+            ledger=ledger,
+            replies=replies,
+            waits=Waits(),
+            availability=availability,
+            estimate=estimate,
+            kafka=KafkaState(publisher),
+            lifecycle=Lifecycle(publisher, settings.kafka, observer),
+        )
+    finally:
+        refreshing.cancel()
+        with suppress(asyncio.CancelledError):
+            await refreshing
+        await replies.stop()
+        await redis.aclose()
+        await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

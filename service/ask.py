@@ -1,0 +1,64 @@
+"""One comparison of the service's own, through the whole way: what a provider's test is made of."""
+
+import asyncio
+
+from contracts.enums import LLMProviderType
+from contracts.errors import ProviderTimeout, ProviderUnavailable, UmpireError
+from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, ProviderTestResponse
+from contracts.topics import COMPARISON_RESULT
+from service.answers import error_of, result_of
+from service.parts import Parts
+
+#: Short, and with a plain answer.
+PROMPT = """\
+Which of these two answers to "Why is the sky blue?" is the better one?
+
+Essay A:
+Air scatters short waves of light more strongly than long ones, so blue light reaches us from all sides.
+
+Essay B:
+It is blue because it is blue.
+"""
+
+
+async def ask_provider(parts: Parts, provider: LLMProviderType) -> ProviderTestResponse:
+    """Raises InvalidConfig, ProviderUnavailable, Unavailable, QueueFull: nothing was sent then."""
+    settings = parts.settings
+    seconds = settings.service.immediate_wait_seconds
+    request = LLMComparisonRequest(
+        user_prompt=PROMPT,
+        callback_topic=settings.kafka.topic_prefix + COMPARISON_RESULT,
+        llm_config_overrides=LLMConfigOverridesHTTP(provider_override=provider),
+        metadata={"provider_test": True},
+        priority=10,
+    )
+    stored = parts.admission.admit(request, len(PROMPT), None)
+    state = (await parts.availability.read())[provider]
+    if not state.available:
+        raise ProviderUnavailable(f"{provider.value} is unavailable", retry_after=state.retry_after)
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with parts.replies.expect(stored.queue_id) as waiter:
+        await parts.ledger.admit(stored, reply_to=parts.replies.name)
+        event = await parts.waits.result(waiter, seconds)
+    elapsed = round((clock() - started) * 1000)
+    if event is None:
+        detail = f"no answer within {seconds:g} s; the comparison goes on"
+        return _failed(provider, stored.model, elapsed, ProviderTimeout(detail))
+    result = result_of(event)
+    if result.error_detail is not None:
+        return _failed(provider, result.model, result.response_time_ms, error_of(result.error_detail))
+    return ProviderTestResponse(
+        provider=provider, model=result.model, ok=True, response_time_ms=result.response_time_ms
+    )
+
+
+def _failed(provider: LLMProviderType, model: str, elapsed_ms: int, error: UmpireError) -> ProviderTestResponse:
+    return ProviderTestResponse(
+        provider=provider,
+        model=model,
+        ok=False,
+        response_time_ms=elapsed_ms,
+        error_code=error.code,
+        detail=error.message,
+    )

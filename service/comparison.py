@@ -1,0 +1,141 @@
+"""POST /api/v1/comparison: the service's main door, and its hot path."""
+
+import asyncio
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from contracts.encoding import dumps
+from contracts.enums import ProcessingMode, QueueEvent, QueueStatus
+from contracts.errors import InvalidRequest, ProviderUnavailable, Unavailable
+from contracts.events import LLMQueueStatusV1
+from contracts.http import LLMQueuedResponse
+from ledger.request import StoredRequest
+from service.answers import JSON, answer, result_of
+from service.body import check_media_type, parse, read_body, salvage_correlation_id
+from service.heads import Heads, read_heads
+from service.openapi import COMPARISON
+from service.parts import Parts, parts_of
+from service.plain_route import PlainRoute
+from service.prefer import NO_PREFERENCE, Prefer, parse_prefer
+from service.problem import CORRELATION_ID, QUEUE_ID
+from telemetry.observer import Note
+
+router = APIRouter(route_class=PlainRoute)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a request wants to be answered."""
+
+    mode: ProcessingMode
+    #: Seconds that the client may wait for its verdict; 0: it is answered 202 at once.
+    patience: float
+    #: What was honoured of `Prefer`, besides respond-async on a 202.
+    applied_wait: str | None = None
+
+
+def way(asked: ProcessingMode | None, prefer: Prefer, default: ProcessingMode, longest: float) -> Way:
+    """The mode in the body decides whether an unavailable provider refuses; `Prefer` only how long to wait.
+
+    Without a mode in the body, respond-async means `queue`.
+    """
+    mode = asked or (ProcessingMode.QUEUE if prefer.respond_async else default)
+    waits = prefer.wait is not None if prefer.respond_async else mode is not ProcessingMode.QUEUE
+    if asked is ProcessingMode.QUEUE or not waits:
+        return Way(mode, 0.0)
+    if mode is ProcessingMode.QUEUE:
+        mode = ProcessingMode.QUEUE_IF_UNAVAILABLE
+    if prefer.wait is None or prefer.wait > longest:
+        return Way(mode, longest)
+    return Way(mode, float(prefer.wait), f"wait={prefer.wait}")
+
+
+@router.post("/api/v1/comparison", **COMPARISON)
+async def submit_comparison(request: Request) -> Response:
+    parts, scope = parts_of(request), request.scope
+    heads = read_heads(scope)
+    stored = await _receive(parts, heads, request)
+    scope[CORRELATION_ID] = stored.correlation_id
+    settings = parts.settings.service
+    prefer = parse_prefer(heads.prefer) if heads.prefer else NO_PREFERENCE
+    chosen = way(
+        stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
+    )
+    if chosen.mode is ProcessingMode.QUEUE:
+        ahead = await parts.ledger.admit(stored)
+        _accepted(parts, stored, scope)
+        return _queued(parts, stored, ahead, prefer, chosen)
+    with parts.replies.expect(stored.queue_id) as waiter:
+        ahead, available = await _admit(parts, stored, chosen)
+        _accepted(parts, stored, scope)
+        event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
+    if event is None:
+        return _queued(parts, stored, ahead, prefer, chosen)
+    headers = {"Preference-Applied": chosen.applied_wait} if chosen.applied_wait else {}
+    return answer(result_of(event), stored, scope, headers)
+
+
+async def _receive(parts: Parts, heads: Heads, request: Request) -> StoredRequest:
+    check_media_type(heads)
+    body = await read_body(heads, request.receive, parts.settings.service.max_body_bytes)
+    try:
+        received = parse(body)
+        request.scope[CORRELATION_ID] = received.correlation_id
+        traceparent = heads.traceparent[0] if len(heads.traceparent) == 1 else None
+        return parts.admission.check(received, len(body), traceparent)
+    except InvalidRequest:
+        request.scope[CORRELATION_ID] = salvage_correlation_id(body)
+        raise
+
+
+async def _admit(parts: Parts, stored: StoredRequest, chosen: Way) -> tuple[int, bool]:
+    """Requests queued before it, and whether its provider would take it now. Redis is given one time for both."""
+    try:
+        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+            state = (await parts.availability.read())[stored.provider]
+            if chosen.mode is ProcessingMode.IMMEDIATE and not state.available:
+                raise ProviderUnavailable(
+                    f"{stored.provider.value} is unavailable; nothing was accepted",
+                    retry_after=state.retry_after,
+                    circuit_state=state.state.value,
+                )
+            reply_to = parts.replies.name if state.available and chosen.patience else None
+            return await parts.ledger.admit(stored, reply_to=reply_to), state.available
+    except (TimeoutError, Unavailable) as error:
+        if chosen.mode is ProcessingMode.IMMEDIATE:
+            raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
+        raise Unavailable("the ledger does not answer; nothing was promised") from error
+
+
+def _queued(parts: Parts, stored: StoredRequest, ahead: int, prefer: Prefer, chosen: Way) -> Response:
+    body = LLMQueuedResponse(
+        queue_id=stored.queue_id,
+        message=f"Accepted; the verdict comes on {stored.request.callback_topic}",
+        estimated_wait_minutes=parts.estimate.minutes(stored.provider, ahead),
+    )
+    applied = ", ".join(filter(None, ("respond-async" if prefer.respond_async else None, chosen.applied_wait)))
+    return Response(dumps(body), 202, {"Preference-Applied": applied} if applied else None, JSON)
+
+
+def _accepted(parts: Parts, stored: StoredRequest, scope: Scope) -> None:
+    """From here on every answer, an error too, carries the queue id."""
+    scope[QUEUE_ID] = stored.queue_id
+    parts.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))
+    parts.lifecycle.tell(
+        LLMQueueStatusV1(
+            queue_id=str(stored.queue_id),
+            correlation_id=stored.correlation_id,
+            status=QueueStatus.QUEUED,
+            event=QueueEvent.QUEUED,
+            provider=stored.provider,
+            model=stored.model,
+            attempt=0,
+            occurred_at=stored.requested_at,
+        ),
+        queue_id=stored.queue_id,
+        traceparent=stored.traceparent,
+    )

@@ -1,0 +1,50 @@
+"""How long a request will probably wait: the queue before it, the provider's average answer, the slots at work."""
+
+import asyncio
+from collections.abc import Mapping
+from math import ceil
+
+from redis.exceptions import RedisError
+
+from contracts.enums import LLMProviderType
+from contracts.errors import Unavailable
+from contracts.settings import Settings
+from guard.availability import Availability
+from ledger.ledger import Ledger
+
+#: Age of the figures, in seconds. A request never waits for them.
+REFRESH_SECONDS = 2.0
+
+
+def wait_minutes(ahead: int, average_ms: float, slots: int) -> int:
+    return ceil(ahead * average_ms / slots / 60_000)
+
+
+class Estimate:
+    def __init__(self, settings: Settings, ledger: Ledger, availability: Availability) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._availability = availability
+        #: Average answer in ms, and slots at work; only of providers that would take a call now.
+        self._figures: Mapping[LLMProviderType, tuple[float, int]] = {}
+
+    def minutes(self, provider: LLMProviderType, ahead: int) -> int | None:
+        """None when it cannot be told: no worker, no answer yet, or a provider that is unavailable."""
+        figures = self._figures.get(provider)
+        return None if figures is None else wait_minutes(ahead, *figures)
+
+    async def keep_fresh(self) -> None:
+        while True:
+            try:
+                self._figures = await self._read()
+            except (Unavailable, RedisError, OSError):
+                self._figures = {}
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _read(self) -> dict[LLMProviderType, tuple[float, int]]:
+        states, workers = await self._availability.read(), await self._ledger.workers()
+        return {
+            provider: (state.average_response_time_ms, self._settings.providers[provider].concurrency * alive)
+            for provider, state in states.items()
+            if state.available and state.average_response_time_ms is not None and (alive := workers.get(provider, 0))
+        }

@@ -1,0 +1,102 @@
+"""GET /healthz, /readyz and /metrics."""
+
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contracts.encoding import dumps
+from contracts.enums import CircuitState
+from contracts.errors import Unavailable
+from contracts.events import SERVICE_NAME
+from contracts.http import HealthCheckResponse
+from service.answers import JSON
+from service.openapi import HEALTH, METRICS, READY
+from service.parts import Parts, parts_of
+from service.problem import problem
+
+router = APIRouter()
+
+
+def _version() -> str:
+    try:
+        return version("umpire-service")
+    except PackageNotFoundError:  # run from the source tree
+        return "0"
+
+
+VERSION = _version()
+
+
+@router.get("/healthz", **HEALTH)
+async def healthz() -> HealthCheckResponse:
+    return HealthCheckResponse(status="alive", service=SERVICE_NAME, version=VERSION, dependencies={})
+
+
+@router.get("/readyz", **READY)
+async def readyz(request: Request) -> Response:
+    parts = parts_of(request)
+    dependencies, refuses = await _dependencies(parts)
+    if refuses:
+        error = Unavailable(refuses)
+        return problem(error, request.scope, members={"dependencies": dependencies})
+    body = HealthCheckResponse(status="ready", service=SERVICE_NAME, version=VERSION, dependencies=dependencies)
+    return Response(dumps(body), 200, media_type=JSON)
+
+
+async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
+    """What the door needs and the workers need, and why the door would refuse everything, if it would."""
+    kafka = {"state": "up" if await parts.kafka.is_up() else "down"}
+    try:
+        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+            sizes, workers, states = await asyncio.gather(
+                parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
+            )
+    except (RedisError, OSError, TimeoutError, Unavailable):
+        unknown = {one.value: {"workers": None, "state": None} for one in parts.settings.enabled}
+        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
+    limits = parts.settings.ledger
+    full = sizes.unfinished >= limits.ledger_max_size or sizes.bytes >= limits.ledger_max_memory_mb * 1e6
+    redis = {"state": "full" if full else "up", "unfinished": sizes.unfinished, "outbox": sizes.outbox}
+    providers = {
+        one.value: {"workers": workers.get(one, 0), "state": states[one].state.value} for one in parts.settings.enabled
+    }
+    return {"redis": redis, "kafka": kafka, "providers": providers}, "Queue at capacity" if full else None
+
+
+@router.get("/metrics", response_class=Response, **METRICS)
+async def metrics(request: Request) -> Response:
+    """Shared state is read now; any API process tells the same."""
+    parts = parts_of(request)
+    up = 1.0
+    try:
+        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+            await _read_shared(parts)
+    except (RedisError, OSError, TimeoutError, Unavailable):
+        up = 0.0
+    parts.metrics.gauge("ledger_up", up)
+    return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
+
+
+async def _read_shared(parts: Parts) -> None:
+    enabled = parts.settings.enabled
+    backlogs, sizes, workers, states = await asyncio.gather(
+        parts.ledger.backlogs(enabled), parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
+    )
+    gauge = parts.metrics.gauge
+    for one in enabled:
+        name = one.value
+        gauge("queue_depth", backlogs[one].queued, provider=name, state="queued")
+        gauge("queue_depth", backlogs[one].deferred, provider=name, state="deferred")
+        gauge("workers_alive", workers.get(one, 0), provider=name)
+        gauge("available", float(states[one].available), provider=name)
+        for state in CircuitState:
+            gauge("circuit_state", float(states[one].state is state), provider=name, state=state.value)
+    gauge("unfinished", sizes.unfinished)
+    gauge("unfinished_bytes", sizes.bytes)
+    gauge("processing", sizes.processing)
+    gauge("outbox", sizes.outbox)

@@ -1,0 +1,54 @@
+"""The outermost loop of every request: what nobody expected becomes a 500 without a traceback, and all is counted."""
+
+import time
+from traceback import extract_tb
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.errors import InternalError
+from service.problem import problem
+from telemetry.observer import Note, Observer
+
+
+class Outermost:
+    """ASGI middleware. Unlike the framework's own it does not raise again: the server would log the exception's text,
+    which may quote what was being handled.
+    """
+
+    def __init__(self, app: ASGIApp, observer: Observer) -> None:
+        self._app = app
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            self._observer(Note("door.client_left"))
+        except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
+            self._unexpected(error)
+            if not status:
+                await problem(InternalError("the service failed; nothing is known of why here"), scope)(
+                    scope, receive, answer
+                )
+        finally:
+            route = getattr(scope.get("route"), "path_format", "none")
+            labels = {"route": route, "status": str(status)}
+            self._observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
+
+    def _unexpected(self, error: Exception) -> None:
+        frames = [f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-5:]]
+        fields = {"error": type(error).__name__, "frames": frames}
+        self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))

@@ -1,0 +1,39 @@
+"""What the routes work with, opened once a process."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from contracts.settings import Settings
+from events.lifecycle import Lifecycle
+from guard.availability import Availability
+from ledger.ledger import Ledger
+from ledger.replies import Replies
+from providers.manifest import Manifest
+from service.admission import Admission
+from service.estimate import Estimate
+from service.kafka_state import KafkaState
+from service.waits import Waits
+from telemetry.metrics import Metrics
+from telemetry.observer import Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    observer: Observer
+    metrics: Metrics
+    manifest: Manifest
+    admission: Admission
+    ledger: Ledger
+    replies: Replies
+    waits: Waits
+    availability: Availability
+    estimate: Estimate
+    kafka: KafkaState
+    lifecycle: Lifecycle
+
+
+def parts_of(request: Request) -> Parts:
+    parts: Parts = request.scope["app"].state.parts
+    return parts

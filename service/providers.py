@@ -1,0 +1,84 @@
+"""GET /api/v1/models, GET /api/v1/providers, POST /api/v1/providers/{provider}/test."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from redis.exceptions import RedisError
+from starlette.requests import Request
+
+from contracts.enums import LLMProviderType
+from contracts.errors import Unavailable
+from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelManifestResponse, ProviderTestResponse
+from guard.availability import ProviderAvailability
+from providers.manifest import Manifest
+from service.ask import ask_provider
+from service.openapi import MODELS, PROVIDER_TEST, PROVIDERS
+from service.parts import Parts, parts_of
+
+router = APIRouter(prefix="/api/v1")
+
+#: A request's provider: the one it names, else the operator's default.
+STRATEGY = "override_else_default"
+
+
+@router.get("/models", **MODELS)
+async def list_models(
+    request: Request,
+    provider: Annotated[LLMProviderType | None, Query(description="Only this provider's models.")] = None,
+    include_deprecated: Annotated[bool, Query(description="Also those that their provider has deprecated.")] = False,
+) -> ModelManifestResponse:
+    return _listed(parts_of(request).manifest, provider, include_deprecated)
+
+
+def _listed(manifest: Manifest, only: LLMProviderType | None, include_deprecated: bool) -> ModelManifestResponse:
+    # The mock judges nothing; whoever wants it asks for it.
+    providers = [only] if only else [one for one in LLMProviderType if one is not LLMProviderType.MOCK]
+    groups = {
+        provider.value: [
+            info.to_response() for info in manifest.models(provider) if include_deprecated or not info.deprecated
+        ]
+        for provider in providers
+    }
+    return ModelManifestResponse(providers=groups, total_models=sum(map(len, groups.values())))
+
+
+@router.get("/providers", **PROVIDERS)
+async def list_providers(request: Request) -> LLMProviderListResponse:
+    parts = parts_of(request)
+    try:
+        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today())
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("the ledger does not answer") from error
+    return LLMProviderListResponse(
+        providers=[_status(parts, provider, states.get(provider)) for provider in LLMProviderType],
+        default_provider=parts.settings.default_provider,
+        selection_strategy=STRATEGY,
+        total_requests_today=today.requests,
+        total_cost_today=today.cost,
+    )
+
+
+def _status(parts: Parts, provider: LLMProviderType, seen: ProviderAvailability | None) -> LLMProviderStatus:
+    state = seen or ProviderAvailability(available=False)
+    default = parts.settings.providers[provider].default_model or parts.manifest.default(provider).model_id
+    return LLMProviderStatus(
+        name=provider,
+        enabled=seen is not None,
+        available=state.available,
+        circuit_breaker_state=state.state,
+        default_model=default,
+        last_success=state.last_success,
+        last_failure=state.last_failure,
+        failure_count=state.failure_count,
+        average_response_time_ms=state.average_response_time_ms,
+    )
+
+
+@router.post("/providers/{provider}/test", **PROVIDER_TEST)
+async def test_provider(request: Request, provider: LLMProviderType) -> ProviderTestResponse:
+    """Send one small comparison through the whole way. It costs what such a call costs, and its verdict is published
+    on the conventional result topic.
+    """
+    return await ask_provider(parts_of(request), provider)
