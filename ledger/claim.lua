@@ -1,7 +1,8 @@
 -- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
 -- ARGV: owner, lease in ms, cap in ms (the lease is never renewed past it), how many more to take, provider,
 --       the task's own queue id (or ''), then the queue's lists in the order kombu empties them.
--- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed.
+-- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
+-- so far (or '').
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
@@ -10,13 +11,13 @@ local out = {}
 
 local function take(id)
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u')
+  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u', 'x')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
   if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[6]) <= now then return false end
   redis.call('HSET', key, 's', 'processing', 'o', owner, 'c', now + cap)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
-  out[#out + 1] = {id, r[3], r[4], r[5], now - tonumber(r[7])}
+  out[#out + 1] = {id, r[3], r[4], r[5], now - tonumber(r[7]), r[8] or ''}
   return true
 end
 

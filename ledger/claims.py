@@ -27,6 +27,8 @@ class Claimed(NamedTuple):
     lapses: int
     waited: float
     """Seconds since its message was last pushed."""
+    spent: bytes = b""
+    """What the last claim said of it, see Return."""
 
 
 class Who(StrEnum):
@@ -58,6 +60,8 @@ class Return:
     delay: float = 0.0
     counts: bool = False
     front: bool = False
+    spent: bytes = b""
+    """Whatever the next claim has to know; empty: as before."""
 
 
 class Claims:
@@ -67,6 +71,7 @@ class Claims:
         self, redis: Redis, provider: LLMProviderType, settings: LedgerSettings, *, owner: str, cap: float
     ) -> None:
         """`cap`: seconds from a claim past which its lease is never renewed: the call's deadline, and a rest."""
+        self._redis = redis
         self._provider = provider
         self._lists = list_names(queue_name(provider))
         self._lease = int(settings.lease_seconds * 1000)
@@ -89,8 +94,8 @@ class Claims:
             self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", *self._lists
         )
         return [
-            Claimed(StoredRequest.model_validate_json(body), int(tries), int(lapses), int(waited) / 1000)
-            for _, body, tries, lapses, waited in rows
+            Claimed(StoredRequest.model_validate_json(body), int(tries), int(lapses), int(waited) / 1000, spent)
+            for _, body, tries, lapses, waited, spent in rows
         ]
 
     async def renew(self, leased: Collection[str], held: Collection[str]) -> list[str]:
@@ -117,8 +122,12 @@ class Claims:
         """Give leased requests back. Returns how many were still ours."""
         arguments: list[str | bytes | float] = [self.owner]
         for r in returns:
-            arguments.extend(_row(r.stored, "processing", front=r.front, tries=int(r.counts), delay=r.delay))
+            arguments.extend(_row(r))
         return int(await self._requeue(*arguments)) if returns else 0
+
+    async def leave(self) -> None:
+        """Tell at once that the process is gone; a heartbeat that grows old would tell it later."""
+        await self._redis.zrem(keys.WORKERS, f"{self._provider.value}|{self.owner}")
 
     async def push_again(self, queue_id: str, priority: int) -> None:
         """Put back the pointer of a queued request that was taken off the broker and not claimed."""
@@ -131,17 +140,19 @@ class Claims:
             "front",
             0,
             0,
+            b"",
         )
 
 
-def _row(stored: StoredRequest, state: str, *, front: bool, tries: int, delay: float) -> tuple[str | bytes | int, ...]:
-    priority, queue_id = stored.request.priority, str(stored.queue_id)
+def _row(r: Return) -> tuple[str | bytes | int, ...]:
+    priority, queue_id = r.stored.request.priority, str(r.stored.queue_id)
     return (
         queue_id,
-        state,
-        pointer_list(stored.provider, priority),
-        pointer(queue_id, stored.provider, priority),
-        "front" if front else "back",
-        tries,
-        int(delay * 1000),
+        "processing",
+        pointer_list(r.stored.provider, priority),
+        pointer(queue_id, r.stored.provider, priority),
+        "front" if r.front else "back",
+        int(r.counts),
+        int(r.delay * 1000),
+        r.spent,
     )

@@ -22,9 +22,11 @@ LOCK_MS = 5_000
 SWEEP = 500
 
 
-class Expired(NamedTuple):
+class Left(NamedTuple):
+    """A request that the custodian has to end; `spent` as its last claim gave it back."""
+
     stored: StoredRequest
-    tries: int
+    spent: bytes
 
 
 class Custody:
@@ -48,7 +50,7 @@ class Custody:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def take_back_lapsed(self) -> tuple[int, list[Expired]]:
+    async def take_back_lapsed(self) -> tuple[int, list[Left]]:
         """Requests whose lease lapsed go back to their queue.
 
         Returns how many lapsed, and those that lapsed too often, leased to the custodian, who has to end them.
@@ -80,7 +82,7 @@ class Custody:
         lost = await self._lost(*arguments)
         return await self._push("queued", provider, [(queue_id, int(priority)) for queue_id, priority in lost])
 
-    async def expired(self) -> list[Expired]:
+    async def expired(self) -> list[Left]:
         """Requests past their time to live; those that a worker runs now end by their call's own deadline."""
         ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", await self.now_ms(), start=0, num=SWEEP)
         return await self._read(ids)
@@ -91,7 +93,7 @@ class Custody:
         arguments: list[str | bytes | int] = [self._owner]
         for queue_id, priority in rows:
             message = _message(queue_id.decode(), provider.value, priority)
-            arguments.extend((queue_id, state, *message, "back", 0, 0))
+            arguments.extend((queue_id, state, *message, "back", 0, 0, b""))
         return int(await self._requeue(*arguments))
 
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:
@@ -102,12 +104,12 @@ class Custody:
         # A record that ended meanwhile has neither; its script leaves it alone whatever the message says.
         return [(provider.decode() if provider else LLMProviderType.MOCK.value, int(q or 0)) for provider, q in rows]
 
-    async def _read(self, ids: Sequence[bytes]) -> list[Expired]:
+    async def _read(self, ids: Sequence[bytes]) -> list[Left]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
-            pipeline.hmget(keys.record(queue_id.decode()), "b", "t")
+            pipeline.hmget(keys.record(queue_id.decode()), "b", "x")
         rows = await pipeline.execute() if ids else []
-        return [Expired(StoredRequest.model_validate_json(body), int(tries)) for body, tries in rows if body]
+        return [Left(StoredRequest.model_validate_json(body), spent or b"") for body, spent in rows if body]
 
 
 def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:

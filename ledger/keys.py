@@ -37,6 +37,7 @@ FIELDS = {
     "l": "lapsed leases",
     "u": "when its message was last pushed, ms",
     "o": "owner of the lease",
+    "x": "what it has spent so far, while it is deferred or given back",
     "c": "the lease is never renewed past this, ms",
 }
 

@@ -50,6 +50,8 @@ class TelemetrySettings(Concern):
     """Least severe log line that is written."""
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or lines for a person."""
+    metrics_host: str = "127.0.0.1"
+    """Address on which a worker serves its metrics."""
     metrics_port: int | None = Field(None, ge=0, le=65535)
     """Port on which a worker serves its metrics (0: any free one); not set: none is served. The API serves /metrics
     itself."""

@@ -1,0 +1,61 @@
+"""The Celery app. Every setting has its reason; the measurements behind them are in docs/decisions/0003-celery.md."""
+
+from typing import Any
+
+from celery import Celery
+from kombu.transport.redis import Transport
+
+from contracts.queues import PRIORITY_SEPARATOR, PRIORITY_STEPS
+
+if AttributeError not in Transport.connection_errors:
+    # celery 5.7.0: when Redis dies while a task is unacked and a slot is free, kombu's reconnect raises AttributeError,
+    # and the worker would exit. As a connection error it reconnects. tests/tasks/test_redis_kill.py holds this.
+    Transport.connection_errors += (AttributeError,)
+
+#: Redis redelivers what was not acknowledged for so long. Our tasks end within moments (they only claim), but for those
+#: that wait for a slot; a redelivered pointer does nothing, so this need not be exact.
+VISIBILITY_SECONDS = 900
+
+app = Celery("umpire", set_as_current=True)
+
+SETTINGS: dict[str, Any] = {
+    # A message is acknowledged after its request was claimed: a worker that dies before leaves it to another.
+    "task_acks_late": True,
+    # Fetch only what a thread can take at once: what waits, waits in Redis, where it is durable and visible.
+    "worker_prefetch_multiplier": 1,
+    # The ledger and Kafka carry results; a result backend would be a second truth.
+    "task_ignore_result": True,
+    "result_backend": None,
+    # Our own JSON, and nothing that could run code on arrival.
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    # A worker may start before Redis, and outlives any outage of it.
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_pool_acquire_timeout": 2,
+    # Flower lives on task events. Celery's own for our task are off (tasks/rows.py sends one set a comparison).
+    "worker_send_task_events": True,
+    # structlog owns the log; Celery's lines go through it.
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    # Rate limits are Redis' (guard/limits.py), shared by all workers; Celery's are per process.
+    "worker_disable_rate_limits": True,
+    "broker_transport_options": {
+        "visibility_timeout": VISIBILITY_SECONDS,
+        # Look for unacknowledged messages of dead workers every 5 s instead of every 100.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # The default of 10 drops acknowledgements under load.
+        "max_connections": 1000,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "retry_on_timeout": False,
+        # The front door pushes into these very lists.
+        "priority_steps": list(PRIORITY_STEPS),
+        "sep": PRIORITY_SEPARATOR,
+        "queue_order_strategy": "priority",
+    },
+}
+app.conf.update(SETTINGS)

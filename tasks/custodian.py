@@ -1,0 +1,143 @@
+"""The custodian: what nobody holds any more is seen to. One in every worker process; the holder of the lock works."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from contracts.clock import iso
+from contracts.enums import LLMProviderType, QueueStatus
+from contracts.errors import InternalError, RequestExpired, UmpireError
+from contracts.settings import Settings
+from events.relay import Relay
+from ledger.claims import Claims, Who
+from ledger.custody import Custody, Left
+from ledger.outbox import Outbox
+from tasks.hook import ResultHook
+from tasks.result import Judgement, Spent
+from telemetry.observer import Note, Observer
+
+#: A tick: how late a deferred request may be.
+TICK_SECONDS = 0.25
+
+#: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
+HEALTHY_ROUND_TRIP_SECONDS = 1.0
+
+#: Results sent again at one time; more wait for the first to be delivered.
+RESEND_WINDOW = 5_000
+
+
+@dataclass
+class _Chore:
+    period: float
+    run: Callable[[], Awaitable[None]]
+    due: float = 0.0
+
+
+class Custodian:
+    def __init__(
+        self,
+        *,
+        custody: Custody,
+        claims: Claims,
+        outbox: Outbox,
+        relay: Relay,
+        hook: ResultHook,
+        settings: Settings,
+        observer: Observer,
+    ) -> None:
+        self._custody = custody
+        self._claims = claims
+        self._outbox = outbox
+        self._relay = relay
+        self._hook = hook
+        self._settings = settings
+        self._observer = observer
+        self._well_since: float | None = None
+        self._chores = [
+            _Chore(TICK_SECONDS, self._push_due),
+            _Chore(1.0, self._take_back_lapsed),
+            _Chore(1.0, self._expire),
+            _Chore(2.0, self._push_lost),
+            _Chore(2.0, self._send_again),
+        ]
+
+    async def watch(self) -> None:
+        """For ever. Every custodian watches Redis, with the lock or without it."""
+        while True:
+            started = time.monotonic()
+            try:
+                holds = await self._custody.hold_lock()
+                now = time.monotonic()
+                if now - started > HEALTHY_ROUND_TRIP_SECONDS:
+                    self._well_since = None
+                elif self._well_since is None:
+                    self._well_since = now
+                for chore in self._chores if holds else ():
+                    if now >= chore.due:
+                        chore.due = now + chore.period
+                        await chore.run()
+            except (RedisError, OSError) as error:
+                self._well_since = None
+                self._observer(Note("custodian.hindered", "warning", fields={"error": type(error).__name__}))
+            await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    @property
+    def _well(self) -> bool:
+        """Redis was healthy for one full lease, so that a lease that has lapsed has really been given up."""
+        lease = self._settings.ledger.lease_seconds
+        return self._well_since is not None and time.monotonic() - self._well_since >= lease
+
+    async def _push_due(self) -> None:
+        for provider in LLMProviderType:
+            self._note("deferred_pushed", await self._custody.push_due(provider))
+
+    async def _push_lost(self) -> None:
+        for provider in LLMProviderType:
+            self._note("pointer_pushed", await self._custody.push_lost(provider))
+
+    async def _take_back_lapsed(self) -> None:
+        if not self._well:
+            return
+        lapsed, poison = await self._custody.take_back_lapsed()
+        self._note("lease_lapsed", lapsed)
+        for left in poison:
+            error = InternalError(
+                "the request was given up: its workers stopped while they ran it",
+                lapses=self._settings.ledger.max_lapses,
+            )
+            await self._end(left, error, QueueStatus.FAILED, Who.OWN)
+
+    async def _expire(self) -> None:
+        for left in await self._custody.expired():
+            error = RequestExpired(
+                "no verdict within the request's time to live", expired_at=iso(left.stored.expires_at)
+            )
+            await self._end(left, error, QueueStatus.EXPIRED, Who.IDLE)
+
+    async def _end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who) -> None:
+        spent = Spent.model_validate_json(left.spent) if left.spent else Spent()
+        judgement = Judgement(model=left.stored.model, spent=spent, error=error)
+        ending, headers = self._hook.ending(left.stored, judgement, state, who)
+        entry_id = await self._claims.finish(ending)
+        if entry_id is not None:
+            self._note(state.value, 1)
+            self._hook.publish(entry_id, ending, headers)
+            self._hook.ended(left.stored, judgement, state, spent.attempts)
+
+    async def _send_again(self) -> None:
+        """Results that are older than their producer would try: it died, or Kafka was away."""
+        age = self._settings.worker.outbox_resend_seconds
+        now, after = await self._custody.now_ms(), None
+        while self._relay.in_flight < RESEND_WINDOW:
+            entries = await self._outbox.older_than(now, age, after=after)
+            if not entries:
+                return
+            self._note("result_resent", self._relay.resend(entries))
+            after = entries[-1].entry_id
+
+    def _note(self, action: str, count: int) -> None:
+        if count:
+            self._observer(Note("custodian.action", "info", labels={"action": action}, value=count))

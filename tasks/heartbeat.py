@@ -1,0 +1,31 @@
+"""The heartbeat: one round trip renews every lease of this worker process and tells that it is alive."""
+
+import asyncio
+
+from redis.exceptions import RedisError
+
+from contracts.enums import LLMProviderType
+from ledger.claims import Claims
+from tasks.runner import Runner
+from telemetry.observer import Note, Observer
+
+#: A process tells that it is alive at least this often, however long its leases, in seconds.
+MOST_SECONDS = 5.0
+
+
+async def beat(claims: Claims, runner: Runner, provider: LLMProviderType, observer: Observer) -> None:
+    """For ever."""
+    period = min(claims.heartbeat_seconds, MOST_SECONDS)
+    while True:
+        try:
+            lost = await claims.renew(runner.leased, runner.held)
+        except (RedisError, OSError) as error:
+            # The leases may lapse meanwhile; the custodian waits until Redis was well for a whole one.
+            observer(Note("heartbeat.missed", "warning", fields={"error": type(error).__name__}))
+        else:
+            for queue_id in lost:
+                if queue_id in runner.leased:  # it may just have ended
+                    observer(
+                        Note("lease.taken", "warning", {"provider": provider.value}, fields={"queue_id": queue_id})
+                    )
+        await asyncio.sleep(period)

@@ -1,0 +1,260 @@
+"""One claim of one comparison: limits, breaker and retries around the call, and the verdict out of its answer."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from contracts.clock import utcnow
+from contracts.errors import InternalError, ProviderError, UmpireError
+from contracts.events import (
+    LLMCostTrackingV1,
+    LLMProviderFailureV1,
+    LLMRequestCompletedV1,
+    LLMRequestStartedV1,
+    TokenUsage,
+)
+from events.lifecycle import Lifecycle
+from guard.breaker import Breaker
+from guard.limits import Limiter, Reservation
+from guard.retry import RetryPolicy, attempts
+from ledger.request import StoredRequest
+from providers.base import Completion, Provider
+from providers.manifest import cost
+from providers.model import ModelInfo
+from providers.prompt import build_call, estimate_tokens
+from providers.verdict import parse_verdict
+from tasks.gatekeeper import Gatekeeper
+from tasks.result import Judgement, Spent
+from telemetry.observer import Note, Observer
+
+
+class NotNow(Exception):
+    """No call may start now; nothing is the request's fault. `seconds`: how long the provider's gate should pause."""
+
+    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.seconds = seconds
+
+
+class Judge:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        limiter: Limiter,
+        breaker: Breaker,
+        gatekeeper: Gatekeeper,
+        policy: RetryPolicy,
+        lifecycle: Lifecycle,
+        observer: Observer,
+    ) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        self._breaker = breaker
+        self._gatekeeper = gatekeeper
+        self._policy = policy
+        self._lifecycle = lifecycle
+        self._observer = observer
+        self.retry_after_max = policy.retry_after_max
+        self.stopping = asyncio.Event()
+        """Set on shutdown: waits end, and no further attempt is made."""
+
+    async def judge(self, stored: StoredRequest, spent: Spent, *, probe: str | None = None) -> Judgement:
+        """A verdict, or the error that the claim ended in. Raises NotNow, and nothing else of the provider's."""
+        claim = _Claim(stored, spent, probe)
+        self._lifecycle.tell(
+            LLMRequestStartedV1(
+                provider=stored.provider,
+                correlation_id=stored.correlation_id,
+                user_id=stored.request.user_id,
+                metadata=stored.request.metadata,
+            ),
+            queue_id=stored.queue_id,
+            traceparent=stored.traceparent,
+        )
+        try:
+            return await attempts(
+                lambda _: self._attempt(claim),
+                self._policy,
+                stopping=self.stopping,
+                observer=self._observer,
+                before=lambda: self._admit(claim),
+                failed=lambda error, seconds: self._failed(claim, error, seconds),
+            )
+        except UmpireError as error:
+            return claim.judgement().failed(error)
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # A fault of ours in an adapter or a parser. It would come again, and perhaps be paid again: it ends here.
+            fields = {"error": type(error).__name__}
+            self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fields))
+            return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
+        finally:
+            if claim.reservation is not None:
+                await self._limiter.cancel(claim.reservation)
+
+    async def _admit(self, claim: "_Claim") -> None:
+        """Wait for the model's rate limit; not at all while the provider's gate is closed."""
+        if claim.probe is None and self._gatekeeper.broken:
+            raise NotNow("breaker")
+        info = await self._info(claim)
+        reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
+        if not reservation.granted:
+            raise NotNow("rate_limit", reservation.wait)
+        claim.reservation = reservation
+        if reservation.wait:
+            async with asyncio.timeout(reservation.wait + 1):  # ends by itself; bounded should the clock jump
+                await _unless(self.stopping, reservation.wait)
+            if self.stopping.is_set():
+                raise NotNow("stopping")
+
+    async def _info(self, claim: "_Claim") -> ModelInfo:
+        if claim.info is None:
+            claim.info = await self._provider.model_info(claim.stored.model)
+        return claim.info
+
+    async def _attempt(self, claim: "_Claim") -> Judgement:
+        info = await self._info(claim)
+        stored = claim.stored
+        number = claim.spent.attempts + 1
+        call, ignored = build_call(stored.request, info, attempt_id=f"{stored.queue_id}.{number}")
+        claim.spent = claim.spent.attempted()
+        claim.ignored = ignored
+        reservation, claim.reservation = claim.reservation, None
+        started = time.monotonic()
+        used = 0
+        try:
+            completion = await self._provider.complete(call)
+            used = completion.usage.input_tokens + completion.usage.output_tokens
+        finally:
+            if reservation is not None:
+                await self._limiter.settle(reservation, used or reservation.tokens)
+        seconds = time.monotonic() - started
+        self._paid(claim, info, completion, seconds)
+        verdict = parse_verdict(completion)
+        await self._succeeded(claim, seconds)
+        return replace(
+            claim.judgement(),
+            winner=verdict.winner,
+            justification=verdict.justification,
+            confidence=verdict.confidence,
+            normalised=verdict.normalised,
+        )
+
+    def _paid(self, claim: "_Claim", info: ModelInfo, completion: Completion, seconds: float) -> None:
+        stored, usage = claim.stored, completion.usage.as_token_usage()
+        price = cost(info, completion.usage)
+        claim.spent = claim.spent.paid(usage, price)
+        claim.model = completion.model or claim.model
+        provider = stored.provider.value
+        self._observer(Note("call.tokens", labels={"provider": provider, "kind": "input"}, value=usage.prompt_tokens))
+        self._observer(
+            Note("call.tokens", labels={"provider": provider, "kind": "output"}, value=usage.completion_tokens)
+        )
+        if price is not None:
+            self._observer(Note("call.cost", labels={"provider": provider}, value=price))
+        self._lifecycle.tell(
+            LLMCostTrackingV1(
+                correlation_id=stored.correlation_id,
+                provider=stored.provider,
+                model=claim.model,
+                cost_estimate_usd=price or 0.0,
+                token_usage=_tokens(usage),
+                user_id=stored.request.user_id,
+                request_timestamp=utcnow(),
+                response_time_ms=round(seconds * 1000),
+                metadata={"cost_known": price is not None, **stored.request.metadata},
+            ),
+            queue_id=stored.queue_id,
+            traceparent=stored.traceparent,
+        )
+
+    async def _succeeded(self, claim: "_Claim", seconds: float) -> None:
+        provider = claim.stored.provider.value
+        self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
+        if claim.probe is not None:
+            probe, claim.probe = claim.probe, None
+            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, seconds))
+        else:
+            self._breaker.succeeded(seconds)
+
+    async def _failed(self, claim: "_Claim", error: UmpireError, seconds: float) -> None:
+        stored = claim.stored
+        labels = {"provider": stored.provider.value, "outcome": error.code.value}
+        self._observer(
+            Note("call.finished", "warning", labels, seconds, fields={"error": type(error).__name__, **error.details})
+        )
+        if claim.probe is not None:
+            # It has answered for the probe: from here on it is a request like any other.
+            probe, claim.probe = claim.probe, None
+            transition = await self._breaker.probe_failed(probe, error)
+        else:
+            transition = await self._breaker.failed(error, seconds)
+        self._gatekeeper.tell(transition)
+        if isinstance(error, ProviderError):
+            self._lifecycle.tell(
+                LLMProviderFailureV1(
+                    provider=stored.provider,
+                    failure_type=error.failure_type,
+                    correlation_id=stored.correlation_id,
+                    error_details=error.message,
+                    circuit_breaker_opened=transition is not None and transition.retry_after is not None,
+                    metadata=stored.request.metadata,
+                ),
+                queue_id=stored.queue_id,
+                traceparent=stored.traceparent,
+            )
+
+    def completed(self, stored: StoredRequest, judgement: Judgement) -> None:
+        """Tell of a request that has ended."""
+        error = judgement.error
+        self._lifecycle.tell(
+            LLMRequestCompletedV1(
+                provider=stored.provider,
+                correlation_id=stored.correlation_id,
+                user_id=stored.request.user_id,
+                success=error is None,
+                response_time_ms=round(judgement.seconds * 1000),
+                error_message=error.message if error else None,
+                token_usage=_tokens(judgement.spent.usage),
+                cost_estimate=judgement.spent.cost if judgement.spent.cost_known else None,
+                metadata=stored.request.metadata,
+            ),
+            queue_id=stored.queue_id,
+            traceparent=stored.traceparent,
+        )
+
+
+class _Claim:
+    """What one claim gathers while its attempts go on."""
+
+    def __init__(self, stored: StoredRequest, spent: Spent, probe: str | None) -> None:
+        self.stored = stored
+        self.spent = spent
+        self.probe = probe
+        self.model = stored.model
+        self.info: ModelInfo | None = None
+        self.ignored: tuple[str, ...] = ()
+        self.reservation: Reservation | None = None
+        self._started = time.monotonic()
+
+    def judgement(self) -> Judgement:
+        seconds = time.monotonic() - self._started
+        return Judgement(model=self.model, spent=self.spent, seconds=seconds, ignored=self.ignored)
+
+
+def _tokens(usage: TokenUsage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+async def _unless(event: asyncio.Event, seconds: float) -> None:
+    """Sleep, or until `event` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

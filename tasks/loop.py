@@ -1,0 +1,36 @@
+"""The asyncio loop on which a worker's calls run, in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="comparisons", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end, from another thread."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def start(self, work: Awaitable[T]) -> "Future[T]":
+        """Run in the background, from another thread."""
+        return asyncio.run_coroutine_threadsafe(_as_coroutine(work), self.loop)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(5)
+
+
+async def _as_coroutine(work: Awaitable[T]) -> T:
+    return await work

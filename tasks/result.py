@@ -1,0 +1,100 @@
+"""From a judgement to the one result event. Pure."""
+
+from dataclasses import dataclass, field, replace
+
+from contracts.base import Outgoing
+from contracts.clock import utcnow
+from contracts.enums import ON_KAFKA, EssayComparisonWinner
+from contracts.errors import UmpireError
+from contracts.events import ErrorDetail, LLMComparisonResultV1, TokenUsage
+from contracts.trace import trace_id
+from ledger.request import StoredRequest
+
+#: `operation` of an error that a comparison ended in.
+OPERATION = "compare"
+
+
+class Spent(Outgoing):
+    """What a request has used so far, over all its claims. Kept in its record while it is deferred."""
+
+    attempts: int = 0
+    usage: TokenUsage = TokenUsage()
+    cost: float = 0.0
+    cost_known: bool = True
+
+    def attempted(self) -> "Spent":
+        return self.model_copy(update={"attempts": self.attempts + 1})
+
+    def paid(self, usage: TokenUsage, cost: float | None) -> "Spent":
+        return self.model_copy(
+            update={
+                "usage": self.usage + usage,
+                "cost": self.cost + (cost or 0.0),
+                "cost_known": self.cost_known and cost is not None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a claim went: a verdict, or the error it ended in."""
+
+    model: str
+    spent: Spent
+    seconds: float = 0.0
+    """From the first attempt to the end of the last one, waits included."""
+    winner: EssayComparisonWinner | None = None
+    justification: str | None = field(default=None, repr=False)
+    confidence: float | None = None
+    normalised: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    error: UmpireError | None = None
+
+    def failed(self, error: UmpireError) -> "Judgement":
+        return replace(self, error=error, winner=None, justification=None, confidence=None)
+
+
+def error_detail(stored: StoredRequest, error: UmpireError) -> ErrorDetail:
+    """On the wire: only the first fifteen codes; a code of our own stands in `details.reason`."""
+    code = ON_KAFKA.get(error.code, error.code)
+    details = dict(error.details)
+    if code is not error.code:
+        details["reason"] = error.code.value
+    return ErrorDetail(
+        error_code=code,
+        message=error.message,
+        correlation_id=stored.correlation_id,
+        timestamp=utcnow(),
+        operation=OPERATION,
+        details=details,
+        trace_id=trace_id(stored.traceparent),
+    )
+
+
+def result_of(stored: StoredRequest, judgement: Judgement, prompt_sha256: str) -> LLMComparisonResultV1:
+    spent = judgement.spent
+    return LLMComparisonResultV1(
+        request_id=str(stored.queue_id),
+        correlation_id=stored.correlation_id,
+        winner=judgement.winner,
+        justification=judgement.justification,
+        confidence=judgement.confidence,
+        error_detail=error_detail(stored, judgement.error) if judgement.error else None,
+        provider=stored.provider,
+        model=judgement.model,
+        response_time_ms=round(judgement.seconds * 1000),
+        token_usage=spent.usage,
+        cost_estimate=spent.cost,
+        requested_at=stored.requested_at,
+        completed_at=utcnow(),
+        trace_id=trace_id(stored.traceparent),
+        # The caller's own keys win.
+        request_metadata={
+            "prompt_sha256": prompt_sha256,
+            "attempts": spent.attempts,
+            "normalised": list(judgement.normalised),
+            "ignored": list(judgement.ignored),
+            "cost_known": spent.cost_known,
+            **stored.request.metadata,
+        },
+    )

@@ -1,0 +1,209 @@
+"""What a worker process does with its claims: run each in a slot, and end, defer or give back what comes of it."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from contracts.enums import QueueEvent, QueueStatus
+from contracts.errors import AnswerError, UmpireError, is_permanent
+from guard.deferral import DeferralPolicy, next_deferral
+from ledger.claims import Claimed, Claims, Return, Who
+from tasks.gatekeeper import Gatekeeper
+from tasks.hook import ResultHook
+from tasks.judge import Judge, NotNow
+from tasks.result import Judgement, Spent
+from tasks.rows import Rows
+from tasks.slots import Slots
+from telemetry.observer import Note, Observer
+
+T = TypeVar("T")
+
+#: A given-back request is not seen again by a worker whose gate is not closed yet before this, in seconds.
+BREATH_SECONDS = 0.5
+
+#: Waits between tries to write to a ledger that does not answer: first and longest, in seconds.
+LEDGER_RETRY_SECONDS = (0.1, 2.0)
+
+
+class Runner:
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        slots: Slots,
+        judge: Judge,
+        hook: ResultHook,
+        gatekeeper: Gatekeeper,
+        rows: Rows,
+        deferral: DeferralPolicy,
+        take_along: int,
+        observer: Observer,
+    ) -> None:
+        self._claims = claims
+        self._slots = slots
+        self._judge = judge
+        self._hook = hook
+        self._gatekeeper = gatekeeper
+        self._rows = rows
+        self._deferral = deferral
+        self._take_along = take_along
+        self._observer = observer
+        self._random = random.Random()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._held: set[str] = set()
+        self.stopping = False
+
+    @property
+    def leased(self) -> list[str]:
+        return list(self._running)
+
+    @property
+    def held(self) -> list[str]:
+        """Pointers taken off the broker whose requests wait for a slot here."""
+        return list(self._held)
+
+    async def take(self, queue_id: str, priority: int) -> None:
+        """The body of the Celery task: wait for a slot, claim the request, and others as far as slots are free."""
+        self._held.add(queue_id)
+        try:
+            free = await self._slots.take(self._take_along)
+            if not free or not self._gatekeeper.open:
+                self._slots.give(free)
+                # The consumer stops within a moment; until then the same pointer must not spin through it.
+                await asyncio.sleep(BREATH_SECONDS)
+                await self._claims.push_again(queue_id, priority)
+                return
+            await self._claim(queue_id, free)
+        finally:
+            self._held.discard(queue_id)
+
+    async def probe(self, name: str) -> None:
+        """Run one request of the backlog past the closed gate."""
+        free = await self._slots.take(1)
+        if not free:
+            return
+        claimed = await self._claim(None, free, probe=name)
+        await asyncio.gather(*(self._running[str(c.stored.queue_id)] for c in claimed))
+
+    async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[Claimed]:
+        claimed: list[Claimed] = []
+        try:
+            claimed = await self._claims.claim(queue_id, more=slots - (queue_id is not None))
+        finally:
+            self._slots.give(slots - len(claimed))
+        self._rows.received([str(c.stored.queue_id) for c in claimed])
+        for c in claimed:
+            key = str(c.stored.queue_id)
+            task = asyncio.create_task(self._run(c, probe))
+            self._running[key] = task
+            task.add_done_callback(partial(self._ended, key))
+        return claimed
+
+    def _ended(self, queue_id: str, _task: asyncio.Task[None]) -> None:
+        self._running.pop(queue_id, None)
+        self._slots.give(1)
+
+    async def _run(self, claimed: Claimed, probe: str | None) -> None:
+        """A process' outermost loop for one comparison: nothing that happens to it may touch another."""
+        stored = claimed.stored
+        labels = {"provider": stored.provider.value}
+        self._observer(Note("comparison.claimed", labels=labels, value=claimed.waited))
+        self._hook.status(stored, QueueStatus.PROCESSING, QueueEvent.PROCESSING, claimed.tries)
+        started = time.monotonic()
+        try:
+            with self._hook.bound(stored):
+                result = await self._judge_and_settle(claimed, probe)
+        except Exception as error:  # noqa: BLE001 - outermost: the lease will lapse, and the custodian sees to it
+            fields = {"error": type(error).__name__, "queue_id": str(stored.queue_id)}
+            self._observer(Note("error.unexpected", "error", labels={"where": "runner"}, fields=fields))
+            result = "failed"
+        seconds = time.monotonic() - started
+        self._observer(Note("comparison.finished", "debug", {**labels, "status": result.split(":")[0]}, seconds))
+        if result.startswith("failed"):
+            self._rows.failed(str(stored.queue_id), result)
+        else:
+            self._rows.succeeded(str(stored.queue_id), result, seconds)
+
+    async def _judge_and_settle(self, claimed: Claimed, probe: str | None) -> str:
+        """Returns what became of it, for Flower: completed, failed: CODE, deferred, returned."""
+        stored = claimed.stored
+        spent = Spent.model_validate_json(claimed.spent) if claimed.spent else Spent()
+        try:
+            judgement = await self._judge.judge(stored, spent, probe=probe)
+        except NotNow as reason:
+            if reason.seconds:
+                await self._gatekeeper.pause(reason.seconds)
+            return await self._give_back(claimed, reason.reason, front=True)
+        error = judgement.error
+        if error is None:
+            await self._finish(claimed, judgement, QueueStatus.COMPLETED, Who.ANY)
+            return QueueStatus.COMPLETED.value
+        if not is_permanent(error) and not isinstance(error, AnswerError):
+            if self.stopping:
+                return await self._give_back(claimed, "stopping", front=True, spent=judgement.spent)
+            if self._gatekeeper.broken:
+                # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
+                return await self._give_back(claimed, "breaker", front=False, spent=judgement.spent)
+            if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
+                await self._gatekeeper.pause(error.retry_after)
+            delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
+            if delay is not None:
+                return await self._defer(claimed, judgement, error, delay)
+        await self._finish(claimed, judgement, QueueStatus.FAILED, Who.OWN)
+        return f"{QueueStatus.FAILED.value}: {error.code.value}"
+
+    async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
+        ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
+        entry_id = await self._persist(lambda: self._claims.finish(ending))
+        if entry_id is None:
+            # Someone else ended it: that verdict stands, and this one is not told.
+            self._observer(Note("lease.lost", "warning", labels={"provider": claimed.stored.provider.value}))
+            return
+        self._hook.publish(entry_id, ending, headers)
+        self._judge.completed(claimed.stored, judgement)
+        self._hook.ended(claimed.stored, judgement, state, claimed.tries)
+
+    async def _defer(self, claimed: Claimed, judgement: Judgement, error: UmpireError, delay: float) -> str:
+        spent = judgement.spent.model_dump_json().encode()
+        await self._persist(
+            lambda: self._claims.give_back([Return(claimed.stored, delay=delay, counts=True, spent=spent)])
+        )
+        labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
+        self._observer(Note("comparison.deferred", "info", labels, delay))
+        self._hook.status(claimed.stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error.code)
+        return f"deferred: {error.code.value}"
+
+    async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
+        kept = spent.model_dump_json().encode() if spent else b""
+        await self._persist(lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept)]))
+        labels = {"provider": claimed.stored.provider.value, "reason": reason}
+        self._observer(Note("comparison.returned", "info", labels))
+        return f"returned: {reason}"
+
+    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it."""
+        wait, longest = LEDGER_RETRY_SECONDS
+        while True:
+            try:
+                return await write()
+            except (RedisError, OSError) as error:
+                self._observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, longest)
+
+    def stop(self) -> None:
+        """Take nothing any more, and end waits at once."""
+        self.stopping = True
+        self._judge.stopping.set()
+        self._slots.close()
+
+    async def drain(self, seconds: float) -> int:
+        """After `stop`: let the calls in flight finish. Returns how many did not, in `seconds`."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=seconds)
+        return len(self._running)

@@ -1,0 +1,147 @@
+"""Everything a worker process works with, chosen and put together once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+
+from contracts.enums import LLMProviderType
+from contracts.settings import Settings
+from events.lifecycle import Lifecycle
+from events.producer import Publisher
+from events.relay import Relay
+from guard.breaker import Breaker
+from guard.deferral import DeferralPolicy
+from guard.gate import Gate
+from guard.limits import make_limiter
+from guard.retry import RetryPolicy
+from ledger.claims import Claims
+from ledger.connection import connect
+from ledger.custody import Custody
+from ledger.ledger import Ledger
+from ledger.outbox import Outbox
+from providers.factory import make_provider
+from tasks.custodian import Custodian
+from tasks.gatekeeper import Gatekeeper
+from tasks.heartbeat import beat
+from tasks.hook import ResultHook
+from tasks.judge import Judge
+from tasks.rows import Rows
+from tasks.runner import Runner
+from tasks.slots import Slots
+from telemetry.observer import Note, Observer
+
+#: Redis may take so long in a worker, in seconds. Generous: nobody waits at the other end, and what is at stake is paid.
+REDIS_SECONDS = 5.0
+
+#: A lease outlives its call's deadline by this, for the ledger to take the verdict, in seconds.
+REST_SECONDS = 15.0
+
+#: Kafka's last reports may take so long on shutdown, in seconds. What has none stays in the outbox.
+FLUSH_SECONDS = 5.0
+
+#: Wait before a background loop that failed unexpectedly starts again, in seconds.
+RESTART_SECONDS = 1.0
+
+
+class Runtime:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        provider: LLMProviderType,
+        slots: int,
+        owner: str,
+        rows: Rows,
+        observer: Observer,
+    ) -> None:
+        redis = connect(settings.redis.redis_url.get_secret_value(), timeout=REDIS_SECONDS)
+        cap = settings.retry.call_deadline_seconds + REST_SECONDS
+        self._redis = redis
+        self._observer = observer
+        self._provider_name = provider
+        self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
+        self._claims = Claims(redis, provider, settings.ledger, owner=owner, cap=cap)
+        self._custody = Custody(redis, settings.ledger, owner=owner)
+        self._publisher = Publisher(settings.kafka, observer)
+        outbox = Outbox(redis)
+        self._relay = Relay(self._publisher, outbox.confirm, loop, observer)
+        lifecycle = Lifecycle(self._publisher, settings.kafka, observer)
+        hook = ResultHook(self._relay, lifecycle, settings.kafka)
+        breaker = Breaker(redis, provider, settings, observer)
+        self._gatekeeper = Gatekeeper(
+            provider,
+            gate=Gate(redis, provider, observer),
+            breaker=breaker,
+            rows=rows,
+            lifecycle=lifecycle,
+            observer=observer,
+            probe_seconds=cap,
+        )
+        rows.on_start = lambda: loop.call_soon_threadsafe(self._gatekeeper.consumer_started)
+        self._provider = make_provider(provider, settings, observer)
+        judge = Judge(
+            self._provider,
+            limiter=make_limiter(redis, provider, settings, observer),
+            breaker=breaker,
+            gatekeeper=self._gatekeeper,
+            policy=RetryPolicy.from_settings(settings.retry),
+            lifecycle=lifecycle,
+            observer=observer,
+        )
+        self.runner = Runner(
+            claims=self._claims,
+            slots=Slots(slots),
+            judge=judge,
+            hook=hook,
+            gatekeeper=self._gatekeeper,
+            rows=rows,
+            deferral=DeferralPolicy.from_settings(settings.retry),
+            take_along=settings.worker.take_along,
+            observer=observer,
+        )
+        custodian = Custodian(
+            custody=self._custody,
+            claims=self._claims,
+            outbox=outbox,
+            relay=self._relay,
+            hook=hook,
+            settings=settings,
+            observer=observer,
+        )
+        self._background = [
+            loop.create_task(self._forever("heartbeat", lambda: beat(self._claims, self.runner, provider, observer))),
+            loop.create_task(self._forever("gate", lambda: self._gatekeeper.watch(self._waiting, self.runner.probe))),
+            loop.create_task(self._forever("custodian", custodian.watch)),
+        ]
+
+    async def _waiting(self) -> bool:
+        backlogs = await self._ledger.backlogs([self._provider_name])
+        return backlogs[self._provider_name].queued > 0
+
+    async def _forever(self, name: str, watch: Callable[[], Awaitable[None]]) -> None:
+        """The outermost loop of a background duty: none of them may end before the process does."""
+        while True:
+            try:
+                await watch()
+            except Exception as error:  # noqa: BLE001 - outermost: logged and counted, and the duty goes on
+                fields = {"error": type(error).__name__}
+                self._observer(Note("error.unexpected", "error", labels={"where": name}, fields=fields))
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def close(self, drain_seconds: float) -> None:
+        """After `runner.stop`: let calls finish, publish their results, and leave everything to others in good order."""
+        left = await self.runner.drain(drain_seconds)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        unconfirmed = await self._relay.drain(FLUSH_SECONDS)
+        self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
+        await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
+        try:
+            await self._custody.release_lock()
+            await self._claims.leave()
+        except (RedisError, OSError) as error:
+            self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))
+        await self._provider.close()
+        await self._redis.aclose()
