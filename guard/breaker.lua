@@ -1,8 +1,8 @@
 -- A provider's circuit breaker, one for all workers. Every time is Redis' own, so that no worker's clock matters.
 --
 -- ARGV: operation, provider, then the operation's own.
---   report  failures (0 or 1), age of that failure's call (ms), successes, their mean time (ms),
---           volume, window (ms), recovery (ms)
+--   report  successes, their mean time (ms), volume, window (ms), recovery (ms), and for each failure how long its call
+--           took (ms)
 --   lease   owner, lease (ms)
 --   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed
 -- Returns nil, or {state, since (ms), ms until a probe may start} when the operation changed the state.
@@ -41,9 +41,9 @@ local function succeeded(count, mean)
   redis.call('HSET', breaker, 'last_success', now, 'average', string.format('%.3f', moved))
 end
 
-local function failed()
+local function failed(count)
   redis.call('HSET', breaker, 'last_failure', now)
-  redis.call('HINCRBY', breaker, 'failures', 1)
+  redis.call('HINCRBY', breaker, 'failures', count)
 end
 
 -- Adds to the window's current slot, drops the slots that left it, and returns the sums.
@@ -67,15 +67,18 @@ local function count(failures, successes, length)
 end
 
 if operation == 'report' then
-  local failures, age, successes, mean = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-  local volume, length, recovery = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+  local successes, mean = tonumber(ARGV[3]), tonumber(ARGV[4])
+  local volume, length, recovery = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local failures = 0
+  for i = 8, #ARGV do
+    if now - tonumber(ARGV[i]) >= since then failures = failures + 1 end
+  end
   if successes > 0 then
     succeeded(successes, mean)
     if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
   end
-  if failures > 0 then failed() end
+  if #ARGV >= 8 then failed(#ARGV - 7) end
   if state ~= 'closed' then return nil end
-  if now - age < since then failures = 0 end
   local bad, good = count(failures, successes, length)
   if failures > 0 and bad >= volume and bad >= good then return change('open', recovery) end
   return nil
@@ -94,7 +97,7 @@ if operation == 'settle' then
   if state ~= 'half_open' or owner ~= ARGV[3] then return nil end
   redis.call('HDEL', breaker, 'owner', 'lease')
   if ARGV[4] == 'failure' then
-    failed()
+    failed(1)
     return change('open', tonumber(ARGV[6]))
   end
   if ARGV[4] == 'success' then

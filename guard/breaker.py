@@ -4,6 +4,7 @@ What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeou
 without a verdict too. A 429 or another 4xx is neither: the provider is alive, but that says nothing of its health.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from contracts.clock import from_ms
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import AnswerError, ProviderError, UmpireError, Unavailable
 from contracts.settings import Settings
+from ledger.group import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
@@ -48,6 +50,7 @@ class Breaker:
         self._successes_needed = settings.breaker.breaker_successes
         self._successes = 0
         self._seconds = 0.0
+        self._failures: GroupCommit[float, Transition | None] = GroupCommit(self._commit)
 
     def succeeded(self, seconds: float) -> None:
         """A call brought an answer. Costs no round trip: `flush` tells Redis."""
@@ -60,11 +63,11 @@ class Breaker:
             self.succeeded(seconds)
         if not _trips(error):
             return None
-        return await self._report(failures=1, age=seconds)
+        return await self._failures.submit(seconds)
 
     async def flush(self) -> Transition | None:
         """Tell Redis of the successes since the last time. To be called a few times a second."""
-        return await self._report(failures=0, age=0.0) if self._successes else None
+        return await self._report(()) if self._successes else None
 
     async def lease_probe(self, owner: str, seconds: float) -> Transition | None:
         """The right to probe the provider, for so many seconds; None: not now, or another holds it.
@@ -100,13 +103,16 @@ class Breaker:
         """Nothing was there to probe with."""
         await self._settle(owner, "none")
 
-    async def _report(self, failures: int, age: float) -> Transition | None:
+    async def _commit(self, failures: Sequence[float]) -> list[Transition | None]:
+        """A hundred calls that end together, when a provider dies, share a round trip."""
+        return [await self._report(failures), *[None] * (len(failures) - 1)]
+
+    async def _report(self, failures: Sequence[float]) -> Transition | None:
         successes, seconds = self._successes, self._seconds
         self._successes, self._seconds = 0, 0.0
         mean_ms = 1000 * seconds / successes if successes else 0.0
-        told = await self._tell(
-            "report", failures, _ms(age), successes, mean_ms, self._volume, self._window_ms, self._recovery_ms
-        )
+        rules = (self._volume, self._window_ms, self._recovery_ms)
+        told = await self._tell("report", successes, mean_ms, *rules, *(_ms(age) for age in failures))
         if told is None:
             self._successes += successes
             self._seconds += seconds

@@ -26,14 +26,16 @@ BURST_SECONDS = 1.0
 class Reservation:
     """When `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
 
-    When not, nothing was reserved, since it would have meant waiting for longer than UMPIRE_RATE_WAIT_SECONDS: it would
-    be granted at once after `wait` seconds, if nobody else came in between.
+    When not, nothing was reserved, since it would have meant waiting for longer than UMPIRE_RATE_WAIT_SECONDS; then
+    `pause` is how long the gate should be closed. It opens while the last of those who wait are still waiting: a gate
+    that opened after them would let the limit go unused for as long as workers need to start again.
     """
 
     model: str
     tokens: int
     granted: bool = True
     wait: float = 0.0
+    pause: float = 0.0
 
 
 class Limiter(Protocol):
@@ -104,13 +106,15 @@ class RateLimiter:
         # A single call is never charged more than a minute's worth: what is longer than that would stop all others.
         self._most_tokens = limits.tpm or 0
         requests, tokens = Bucket.of(limits.rpm, unit=1), Bucket.of(limits.tpm, unit=0)
-        self._rules = (*requests, *tokens, settings.worker.rate_wait_seconds)
+        self._longest = settings.worker.rate_wait_seconds
+        self._rules = (*requests, *tokens, self._longest)
         self._group: GroupCommit[_Operation, tuple[int, int]] = GroupCommit(self._commit)
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         tokens = min(tokens, self._most_tokens)
         granted, micros = await self._do(model, "take", 1, tokens)
-        return Reservation(model, tokens, bool(granted), micros / 1_000_000)
+        wait = micros / 1_000_000
+        return Reservation(model, tokens, bool(granted), wait, 0.0 if granted else wait - self._longest / 2)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
         surplus = reservation.tokens - min(used_tokens, self._most_tokens)
