@@ -1,6 +1,5 @@
 """The Celery task: hand one comparison to the worker's loop. It does not wait for the verdict: the lease holds that."""
 
-import asyncio
 from typing import Any
 
 from contracts.queues import COMPARE_TASK
@@ -26,6 +25,4 @@ def priority_of(delivery_info: Any) -> int:
 
 @app.task(name=COMPARE_TASK, bind=True, send_events=False)
 def compare(self: Any, queue_id: str) -> None:
-    asyncio.run_coroutine_threadsafe(
-        host.runner.take(queue_id, priority_of(self.request.delivery_info)), host.loop.loop
-    ).result()
+    host.loop.run(host.runner.take(queue_id, priority_of(self.request.delivery_info)))

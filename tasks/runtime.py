@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -31,7 +32,7 @@ from tasks.runner import Runner
 from tasks.slots import Slots
 from telemetry.observer import Note, Observer
 
-#: Redis may take so long in a worker, in seconds. Generous: nobody waits at the other end, and what is at stake is paid.
+#: Redis may take so long in a worker, in seconds. Generous: nobody waits for it, and what is at stake is paid.
 REDIS_SECONDS = 5.0
 
 #: A lease outlives its call's deadline by this, for the ledger to take the verdict, in seconds.
@@ -78,7 +79,7 @@ class Runtime:
             observer=observer,
             probe_seconds=cap,
         )
-        rows.on_start = lambda: loop.call_soon_threadsafe(self._gatekeeper.consumer_started)
+        rows.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
@@ -130,7 +131,7 @@ class Runtime:
             await asyncio.sleep(RESTART_SECONDS)
 
     async def close(self, drain_seconds: float) -> None:
-        """After `runner.stop`: let calls finish, publish their results, and leave everything to others in good order."""
+        """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
         left = await self.runner.drain(drain_seconds)
         for task in self._background:
             task.cancel()
@@ -145,3 +146,7 @@ class Runtime:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))
         await self._provider.close()
         await self._redis.aclose()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(function)

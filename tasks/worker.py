@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 from uuid import uuid4
@@ -32,10 +33,12 @@ def run(settings: Settings, provider: LLMProviderType, concurrency: int | None =
     slots = concurrency or settings.providers[provider].concurrency
     owner = f"{socket.gethostname()}.{uuid4().hex[:12]}"
     rows = Rows()
-    app.conf.broker_url = settings.redis.redis_url.get_secret_value()
     queue = queue_name(provider)
-    app.conf.task_default_queue = queue
-    app.conf.task_queues = [Queue(queue, routing_key=queue)]
+    app.conf.update(
+        broker_url=settings.redis.redis_url.get_secret_value(),
+        task_default_queue=queue,
+        task_queues=[Queue(queue, routing_key=queue)],
+    )
     app.steps["consumer"].add(rows_step(rows))
 
     loop = LoopThread()
@@ -74,6 +77,9 @@ def run(settings: Settings, provider: LLMProviderType, concurrency: int | None =
 
 def _logged_elsewhere(**_: object) -> None:
     """A receiver of `setup_logging` is how Celery is told that the log is set up already."""
+    for each_task in ("celery.worker.strategy", "celery.app.trace"):
+        # Two lines a task, which only say that it handed over.
+        logging.getLogger(each_task).setLevel(logging.WARNING)
 
 
 def _interrupt_as_terminate(**_: object) -> None:
