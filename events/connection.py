@@ -11,6 +11,9 @@ from telemetry.observer import Level, Note, Observer
 
 #: How long one poll waits when nothing happens; a report wakes it at once. Bounds how long a stop takes.
 _POLL_SECONDS = 0.2
+#: Reports are served at most this often: a wake-up for each would cost more than the event itself, and only the outbox
+#: waits for them.
+_PAUSE_SECONDS = 0.005
 
 
 class Connection:
@@ -45,6 +48,7 @@ class Connection:
         while not self._stopping.is_set() or len(self.producer):
             try:
                 self.producer.poll(_POLL_SECONDS)
+                self._stopping.wait(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - the outermost loop of its thread: reports must go on
                 fields = {"error": type(error).__name__}
                 self._observer(Note("kafka.report_failed", "error", fields=fields))

@@ -1,0 +1,61 @@
+# Each target needs only Python 3.11 or newer, make, and what its own steps install. ARGS="…" reaches the last command.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := .cache/uv/bin/uv
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal --generate-hashes \
+	--no-emit-index-url --annotation-style line --python-version 3.11 pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint bench lock
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev  ## the environment with everything for development
+
+demo: $(VENV)/.runtime  ## a whole batch on the embedded stack: progress, verdicts, ranking, plot
+	@$(BIN)/umpire demo $(ARGS)
+
+up: $(VENV)/.runtime  ## the embedded stack, staying up
+	@$(BIN)/umpire up $(ARGS)
+
+test: $(VENV)/.dev  ## all tests; aimock and Apache Kafka are installed where npm and mvn are
+	@$(BIN)/python tests/support/umpire_servers.py install-aimock || true
+	@$(BIN)/python tests/support/umpire_servers.py install-kafka || true
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev  ## what CI and pre-commit check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the figures of the README
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+lock: $(UV)  ## pin all dependencies again; ARGS=--upgrade takes newer ones
+	$(COMPILE) $(ARGS) --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock $(ARGS) --extra dev --output-file requirements-dev.lock
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip --disable-pip-version-check --quiet install uv==0.13.8
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+# The stamps tell what an environment was made from, so that a second run has nothing to do.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing umpire and what it needs into $(VENV) …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing umpire and its development tools into $(VENV) …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.runtime $@
