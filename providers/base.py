@@ -38,6 +38,8 @@ class Usage:
     cache_write_tokens: int = 0
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    #: USD, where the provider tells the cost itself.
+    reported_cost: float | None = None
 
     def as_token_usage(self) -> TokenUsage:
         return TokenUsage(

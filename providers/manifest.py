@@ -145,6 +145,8 @@ def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo
 
 def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None:
     """USD of one call; None when the price is not known. What the cache prices do not say counts as input."""
+    if usage.reported_cost is not None:
+        return usage.reported_cost
     price = info.price_on(day or utcnow().date())
     if price is None or (price.up_to_tokens is not None and usage.input_tokens > price.up_to_tokens):
         return None

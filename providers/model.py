@@ -34,8 +34,8 @@ class ModelInfo:
     #: Tokens that one answer may have, reasoning included.
     max_output: int
     structured_outputs: bool = False
-    #: Takes a forced tool call.
-    tools: bool = False
+    #: Takes a forced tool call: how Anthropic models without structured outputs are held to the schema.
+    forced_tool: bool = False
     temperature: bool = False
     #: Efforts that the model takes; empty: none of them.
     effort: frozenset[ReasoningEffort] = frozenset()
@@ -74,7 +74,6 @@ class ModelInfo:
             supports_streaming=self.streaming,
             capabilities={
                 "structured_outputs": self.structured_outputs,
-                "tools": self.tools,
                 "temperature": self.temperature,
                 "effort": bool(self.effort),
                 "reasoning": self.reasoning,

@@ -55,7 +55,7 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
     system = system_prompt(request)
     if wanted.system_prompt_override is not None and wanted.system_prompt_override != system:
         ignored.append("system_prompt_override")
-    if not info.structured_outputs and not info.tools:
+    if not info.structured_outputs and not info.forced_tool:
         system = f"{system}\n\n{IN_WORDS}"
         if _texts(blocks, PromptTarget.SYSTEM):
             blocks = (*blocks, PromptBlock(target=PromptTarget.SYSTEM, content=f"\n\n{IN_WORDS}"))

@@ -1,0 +1,224 @@
+"""Anthropic's Messages API."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from contracts.clock import utcnow
+from contracts.encoding import dumps
+from contracts.enums import LLMProviderType, PromptTarget
+from contracts.errors import UmpireError
+from contracts.settings import ProviderSettings
+from providers import failure, schema
+from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
+from providers.breakpoints import breakpoints, in_order
+from providers.client import http_options, in_thread
+from providers.headers import ANTHROPIC, rate_headers, retry_after
+from providers.manifest import Manifest
+from providers.model import ModelInfo
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+_BASE_URL = "https://api.anthropic.com"
+
+_CODES = failure.Codes(
+    spend=frozenset(
+        {
+            "enforced_spend_limit_reached",
+            "contract_spend_limit_reached",
+            "linked_organization_spend_limit_reached",
+            "billing_error",
+        }
+    ),
+    credentials=frozenset({"authentication_error", "permission_error"}),
+    too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
+    unavailable=frozenset({"overloaded_error"}),
+)
+
+_STOPS = {
+    "end_turn": StopReason.END,
+    "stop_sequence": StopReason.END,
+    "tool_use": StopReason.END,
+    "max_tokens": StopReason.LENGTH,
+    "refusal": StopReason.REFUSAL,
+    "model_context_window_exceeded": StopReason.CONTEXT,
+}
+
+
+class _Block(BaseModel):
+    type: str
+    text: str = ""
+    name: str = ""
+    input: Any = None
+
+
+class _CacheCreation(BaseModel):
+    ephemeral_1h_input_tokens: int = 0
+
+
+class _OutputDetails(BaseModel):
+    thinking_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Message(BaseModel):
+    """What we read of an answer. Our own model of it: the SDK's costs a third of the call."""
+
+    content: list[_Block]
+    model: str = ""
+    stop_reason: str | None = None
+    usage: _Usage = _Usage()
+
+
+class AnthropicProvider:
+    name = LLMProviderType.ANTHROPIC
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self._settings = settings
+        self._client = in_thread(self._make)
+
+    def _make(self) -> "AsyncAnthropic":
+        from anthropic import AsyncAnthropic, DefaultAioHttpClient
+
+        options = http_options(self._settings.concurrency)
+        client = AsyncAnthropic(
+            api_key=self._settings.api_key.get_secret_value() if self._settings.api_key else "",
+            base_url=self._settings.base_url or _BASE_URL,
+            timeout=options["timeout"],
+            max_retries=0,
+            open_telemetry=False,
+            http_client=DefaultAioHttpClient(**options),
+        )
+        # ANTHROPIC_CUSTOM_HEADERS is read whatever is passed, and could carry another account's key.
+        client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so
+        return client
+
+    async def complete(self, call: Call) -> Completion:
+        client = self._client.made or await self._client.get()
+        from anthropic import AnthropicError
+
+        try:
+            raw = await client.messages.with_raw_response.create(
+                **parameters(call), extra_headers={ATTEMPT_HEADER: call.attempt_id}
+            )
+        except (AnthropicError, OSError, ValueError) as error:
+            raise _failed(error) from None
+        return self._completion(call, raw.http_response)
+
+    def _completion(self, call: Call, response: Any) -> Completion:
+        try:
+            message = _Message.model_validate_json(response.content)
+        except ValueError:
+            raise failure.unreadable(self.name) from None
+        return Completion(
+            text=_text(message),
+            model=message.model or call.model,
+            usage=_usage(message.usage),
+            stop_reason=_STOPS.get(message.stop_reason or "", StopReason.OTHER),
+            headers=rate_headers(response.headers, ANTHROPIC),
+        )
+
+    async def model_info(self, model: str) -> ModelInfo:
+        return Manifest.load().known(self.name, model, utcnow().date())
+
+    async def list_models(self) -> list[str]:
+        client = await self._client.get()
+        from anthropic import AnthropicError
+
+        try:
+            return [model.id async for model in client.models.list(limit=1000)]
+        except (AnthropicError, OSError, ValueError) as error:
+            raise _failed(error) from None
+
+    async def close(self) -> None:
+        if self._client.made is not None:
+            await self._client.made.close()
+
+
+def parameters(call: Call) -> dict[str, Any]:
+    """The call in Anthropic's own terms."""
+    info = call.model_info
+    system, content = _prompt(call)
+    body: dict[str, Any] = {
+        "model": call.model,
+        "max_tokens": call.max_tokens,
+        "messages": [{"role": "user", "content": content}],
+    }
+    if system:
+        body["system"] = system
+    output: dict[str, Any] = {}
+    if info.structured_outputs:
+        output["format"] = {"type": "json_schema", "schema": schema.VERDICT_SCHEMA}
+    elif info.forced_tool:
+        body["tools"] = [
+            {"name": schema.NAME, "description": schema.DESCRIPTION, "input_schema": schema.VERDICT_SCHEMA}
+        ]
+        body["tool_choice"] = {"type": "tool", "name": schema.NAME, "disable_parallel_tool_use": True}
+    if call.effort is not None:
+        output["effort"] = call.effort.value
+    if output:
+        body["output_config"] = output
+    if call.temperature is not None:
+        # Gone from the SDK's signature; the older models still take it.
+        body["extra_body"] = {"temperature": call.temperature}
+    return body
+
+
+def _prompt(call: Call) -> tuple[Any, Any]:
+    """System prompt and user content: texts, or lists of blocks where the caller sent blocks."""
+    blocks = in_order(call.blocks)
+    ttls = breakpoints(blocks) if call.model_info.prompt_cache else [None] * len(blocks)
+    parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}
+    for block, ttl in zip(blocks, ttls, strict=True):
+        part: dict[str, Any] = {"type": "text", "text": block.content}
+        if ttl is not None:
+            part["cache_control"] = {"type": "ephemeral", "ttl": ttl}
+        parts[block.target].append(part)
+    return parts[PromptTarget.SYSTEM] or call.system, parts[PromptTarget.USER_CONTENT] or call.user
+
+
+def _text(message: _Message) -> str:
+    for block in message.content:
+        if block.type == "tool_use" and block.name == schema.NAME:
+            return dumps(block.input).decode()
+    return "".join(block.text for block in message.content if block.type == "text")
+
+
+def _usage(usage: _Usage) -> Usage:
+    cached = usage.cache_read_input_tokens or 0
+    written = usage.cache_creation_input_tokens or 0
+    return Usage(
+        # Anthropic counts what it reads from and writes to its cache apart.
+        input_tokens=usage.input_tokens + cached + written,
+        output_tokens=usage.output_tokens,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0,
+        reasoning_tokens=(usage.output_tokens_details.thinking_tokens or 0) if usage.output_tokens_details else 0,
+    )
+
+
+def _failed(error: Exception) -> UmpireError:
+    from anthropic import APIStatusError
+
+    if not isinstance(error, APIStatusError):
+        return failure.transport(LLMProviderType.ANTHROPIC, error)
+    return failure.answered(
+        failure.Answered(
+            provider=LLMProviderType.ANTHROPIC,
+            status=error.status_code,
+            codes=(error.error_code, error.type),
+            request_id=error.request_id,
+            retry_after=retry_after(error.response.headers, ANTHROPIC),
+        ),
+        _CODES,
+    )

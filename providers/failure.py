@@ -1,0 +1,124 @@
+"""From what a provider's SDK raises to the project's error tree: by type, status and structured code, never by text.
+
+Messages name the provider, the status and the provider's own code. Never the body: it may quote the prompt.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from contracts import errors
+from contracts.enums import LLMProviderType
+from contracts.errors import UmpireError
+
+#: What a code or a request id looks like. Anything else may be free text, and is left out.
+_TOKEN = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
+
+_UNAVAILABLE = frozenset({502, 503, 529})
+_TIMED_OUT = frozenset({408, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A provider's structured codes that say more than its status does."""
+
+    spend: frozenset[str] = frozenset()
+    too_long: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    credentials: frozenset[str] = frozenset()
+    unavailable: frozenset[str] = frozenset()
+    rate: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An error that the provider answered with."""
+
+    provider: LLMProviderType
+    status: int
+    #: The provider's codes, from the most to the least precise.
+    codes: tuple[str | None, ...] = ()
+    request_id: str | None = None
+    retry_after: float | None = None
+
+
+def answered(error: Answered, known: Codes) -> UmpireError:
+    """The error class for an answer with an error status."""
+    named = tuple(code for code in error.codes if code and _TOKEN.fullmatch(code))
+    kind = _kind(error.status, frozenset(named), known)
+    details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
+    if named:
+        details["provider_code"] = named[0]
+    if error.request_id and _TOKEN.fullmatch(error.request_id):
+        details["provider_request_id"] = error.request_id
+    message = f"{error.provider.value} answered {error.status}" + (f" ({named[0]})" if named else "")
+    return kind(message, retry_after=error.retry_after if kind.retryable else None, **details)
+
+
+def _kind(status: int, codes: frozenset[str], known: Codes) -> type[UmpireError]:  # noqa: PLR0911 - a table
+    if codes & known.spend or status == 402:  # noqa: PLR2004 - Payment Required
+        return errors.SpendLimitReached
+    if codes & known.credentials:
+        return errors.ProviderMisconfigured
+    if codes & known.too_long:
+        return errors.ContentTooLong
+    if codes & known.refused:
+        return errors.InvalidPrompt
+    if codes & known.rate:
+        return errors.ProviderRateLimited
+    if codes & known.unavailable:
+        return errors.ProviderUnavailable
+    return _by_status(status)
+
+
+def _by_status(status: int) -> type[UmpireError]:  # noqa: PLR0911 - a table
+    match status:
+        case 401 | 403:
+            return errors.ProviderMisconfigured
+        case 404:
+            return errors.InvalidConfig
+        case 413:
+            return errors.ContentTooLong
+        case 429:
+            return errors.ProviderRateLimited
+        case _ if status in _TIMED_OUT:
+            return errors.ProviderTimeout
+        case _ if status in _UNAVAILABLE:
+            return errors.ProviderUnavailable
+        case _ if 300 <= status < 400:  # noqa: PLR2004 - a redirect is not followed: the base URL is wrong
+            return errors.ProviderMisconfigured
+        case _ if 400 <= status < 500:  # noqa: PLR2004 - client errors
+            return errors.ProviderRejected
+    return errors.ProviderServerError
+
+
+def timed_out(provider: LLMProviderType) -> UmpireError:
+    return errors.ProviderTimeout(f"{provider.value} did not answer in time", provider=provider.value)
+
+
+def unreachable(provider: LLMProviderType) -> UmpireError:
+    return errors.ProviderUnavailable(f"No connection to {provider.value}", provider=provider.value)
+
+
+def unreadable(provider: LLMProviderType) -> UmpireError:
+    return errors.ParsingError(
+        f"{provider.value} sent a body that cannot be read", provider=provider.value, reason="malformed_body"
+    )
+
+
+def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
+    """The error class for a call that got no whole answer: a transport's exception, or the SDK's wrapper of one."""
+    import aiohttp
+    import httpx2
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, httpx2.TimeoutException | TimeoutError):
+            return timed_out(provider)
+        # A body that cannot be unzipped, or is not the JSON it says it is.
+        if isinstance(seen, httpx2.DecodingError | aiohttp.ContentTypeError | ValueError) and not isinstance(
+            seen, aiohttp.InvalidURL
+        ):
+            return unreadable(provider)
+        seen = seen.__cause__
+    return unreachable(provider)

@@ -1,0 +1,136 @@
+"""What providers say in response headers: how long to wait, and how much of a rate limit is left. Pure."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from contracts.clock import utcnow
+from providers.base import RateHeaders
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_DURATION_SECONDS = (3600.0, 60.0, 1.0, 0.001)
+
+#: A bare number this large is a moment (seconds or milliseconds since the epoch), not a duration.
+_EPOCH_SECONDS = 1e9
+_EPOCH_MILLISECONDS = 1e12
+
+#: A longer wait than a day is no hint for one call.
+_LONGEST = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    limit: str
+    remaining: str
+    reset: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateNames:
+    """How a provider names its rate-limit headers."""
+
+    requests: _Names
+    tokens: _Names
+
+
+def _names(pattern: str) -> RateNames:
+    def of(what: str) -> _Names:
+        return _Names(*(pattern.format(of=of, what=what) for of in ("limit", "remaining", "reset")))
+
+    return RateNames(of("requests"), of("tokens"))
+
+
+ANTHROPIC = _names("anthropic-ratelimit-{what}-{of}")
+OPENAI = _names("x-ratelimit-{of}-{what}")
+#: OpenRouter counts requests only; it names no tokens.
+OPENROUTER = RateNames(_names("x-ratelimit-{of}").requests, _names("x-ratelimit-{of}-tokens").tokens)
+
+
+def rate_headers(headers: Mapping[str, str], names: RateNames) -> RateHeaders | None:
+    """None when the provider says nothing."""
+    requests, tokens = _read(headers, names.requests), _read(headers, names.tokens)
+    if requests == tokens == (None, None, None):
+        return None
+    return RateHeaders(*requests, *tokens)
+
+
+def retry_after(headers: Mapping[str, str], names: RateNames | None = None) -> float | None:
+    """Seconds to wait: what the provider asks for, or else until the limit that is used up starts anew."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return _wait(milliseconds / 1000)
+    asked = headers.get("retry-after")
+    if asked is not None:
+        seconds = _number(asked)
+        return _wait(_until_date(asked) if seconds is None else seconds)
+    if names is None:
+        return None
+    resets = [
+        reset
+        for _, remaining, reset in (_read(headers, names.requests), _read(headers, names.tokens))
+        if reset is not None and not remaining
+    ]
+    return _wait(max(resets)) if resets else None
+
+
+def seconds_of(text: str) -> float | None:
+    """A duration (`12ms`, `6m0s`, `1.5s`, `30`), an RFC 3339 moment, or an epoch: seconds from now, not negative."""
+    number = _number(text)
+    if number is not None:
+        return max(0.0, _from_epoch(number))
+    match = _DURATION.fullmatch(text.strip())
+    if match and any(match.groups()):
+        return sum(float(part) * unit for part, unit in zip(match.groups(), _DURATION_SECONDS, strict=True) if part)
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return _until(moment)
+
+
+def _read(headers: Mapping[str, str], names: _Names) -> tuple[int | None, int | None, float | None]:
+    reset = headers.get(names.reset)
+    return (
+        _count(headers.get(names.limit)),
+        _count(headers.get(names.remaining)),
+        None if reset is None else seconds_of(reset),
+    )
+
+
+def _count(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _from_epoch(number: float) -> float:
+    if number < _EPOCH_SECONDS:
+        return number
+    moment = number / 1000 if number >= _EPOCH_MILLISECONDS else number
+    return moment - utcnow().timestamp()
+
+
+def _until_date(text: str) -> float | None:
+    try:
+        return _until(parsedate_to_datetime(text))
+    except ValueError:
+        return None
+
+
+def _until(moment: datetime) -> float:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - utcnow()).total_seconds())
+
+
+def _wait(seconds: float | None) -> float | None:
+    return None if seconds is None else min(max(seconds, 0.0), _LONGEST)

@@ -1,0 +1,175 @@
+"""OpenRouter's own list of models: what `vendor/model` ids outside the manifest are checked against.
+
+Kept for an hour; fetched once however many ask; kept on when it cannot be fetched anew.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from pydantic import BaseModel, ValidationError
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType, ReasoningEffort
+from contracts.errors import InvalidConfig, ParsingError, UmpireError
+from providers.manifest import Manifest
+from providers.model import ModelInfo, Prices
+from telemetry.observer import Note, Observer, silent
+
+#: Seconds that a list is good for.
+KEPT = 3600.0
+
+#: Seconds after a failed fetch in which a stale list serves without another try.
+RETRY = 30.0
+
+#: Pages of the list that are read at most; OpenRouter has some 500 models and pages of 500.
+_PAGES = 20
+
+#: Tokens of answer where OpenRouter states no limit: a quarter of the window.
+_ANSWER_SHARE = 4
+
+_MILLION = 1_000_000
+
+_EFFORTS = frozenset({ReasoningEffort.LOW, ReasoningEffort.MEDIUM, ReasoningEffort.HIGH})
+
+
+class _Top(BaseModel):
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
+
+
+class _Pricing(BaseModel):
+    """USD a token."""
+
+    prompt: float | None = None
+    completion: float | None = None
+    input_cache_read: float | None = None
+    input_cache_write: float | None = None
+
+
+class Entry(BaseModel):
+    id: str
+    name: str = ""
+    created: int | None = None
+    context_length: int | None = None
+    supported_parameters: list[str] = []
+    top_provider: _Top = _Top()
+    pricing: _Pricing = _Pricing()
+    expiration_date: date | None = None
+
+
+class _Links(BaseModel):
+    next: str | None = None
+
+
+class _Page(BaseModel):
+    data: list[Entry]
+    links: _Links | None = None
+
+
+class Directory:
+    def __init__(self, page: Callable[[int], Awaitable[bytes]], observer: Observer = silent) -> None:
+        """`page` gives the list from an offset on, as JSON."""
+        self._page = page
+        self._observer = observer
+        self._lock = asyncio.Lock()
+        self._models: dict[str, ModelInfo] = {}
+        self._good_until = 0.0
+
+    async def resolve(self, model: str) -> ModelInfo:
+        """The manifest's model, or else what OpenRouter says of it.
+
+        Raises
+        ------
+        InvalidConfig
+            OpenRouter does not list it.
+        ProviderError
+            There is no list, and it cannot be had.
+        """
+        today = utcnow().date()
+        known = Manifest.load().find(LLMProviderType.OPENROUTER, model)
+        if known is None:
+            await self._refresh()
+            # `vendor/model:variant` has the capabilities of `vendor/model`; some variants are listed, some are not.
+            known = self._models.get(model) or self._models.get(model.partition(":")[0])
+        if known is None or known.is_shut_down(today):
+            raise InvalidConfig("OpenRouter does not list this model", provider="openrouter", reason="unknown_model")
+        return known if known.model_id == model else _named(known, model)
+
+    async def entries(self) -> list[Entry]:
+        """The list as it is now, asked for anew."""
+        found: list[Entry] = []
+        for _ in range(_PAGES):
+            page = _parse(await self._page(len(found)))
+            found += page.data
+            if not page.data or page.links is None or page.links.next is None:
+                break
+        return found
+
+    async def _refresh(self) -> None:
+        if time.monotonic() < self._good_until:
+            return
+        async with self._lock:
+            if time.monotonic() < self._good_until:
+                return
+            try:
+                entries = await self.entries()
+            except UmpireError as error:
+                if not self._models:
+                    raise
+                self._good_until = time.monotonic() + RETRY
+                self._observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
+                return
+            self._models = {entry.id: _info(entry) for entry in entries}
+            self._good_until = time.monotonic() + KEPT
+
+
+def _parse(content: bytes) -> _Page:
+    try:
+        return _Page.model_validate_json(content)
+    except ValidationError:
+        raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
+
+
+def _info(entry: Entry) -> ModelInfo:
+    takes = frozenset(entry.supported_parameters)
+    window = entry.top_provider.context_length or entry.context_length or 0
+    pricing = entry.pricing
+    prices: tuple[Prices, ...] = ()
+    # A negative price is OpenRouter's mark for "depends on where it is routed".
+    if pricing.prompt is not None and pricing.completion is not None and min(pricing.prompt, pricing.completion) >= 0:
+        prices = (
+            Prices(
+                pricing.prompt * _MILLION,
+                pricing.completion * _MILLION,
+                cached=_per_million(pricing.input_cache_read),
+                cache_write=_per_million(pricing.input_cache_write),
+            ),
+        )
+    return ModelInfo(
+        model_id=entry.id,
+        provider=LLMProviderType.OPENROUTER,
+        display_name=entry.name or entry.id,
+        family=entry.id.partition("/")[0],
+        context_window=window,
+        max_output=entry.top_provider.max_completion_tokens or window // _ANSWER_SHARE,
+        structured_outputs="structured_outputs" in takes,
+        temperature="temperature" in takes,
+        effort=_EFFORTS if "reasoning" in takes else frozenset(),
+        reasoning="reasoning" in takes,
+        verbosity="verbosity" in takes,
+        prices=prices,
+        release_date=datetime.fromtimestamp(entry.created, UTC).date() if entry.created else None,
+        shutdown_date=entry.expiration_date,
+    )
+
+
+def _per_million(price: float | None) -> float | None:
+    return None if price is None else price * _MILLION
+
+
+def _named(info: ModelInfo, model: str) -> ModelInfo:
+    """The same model under the variant's name."""
+    return replace(info, model_id=model)
