@@ -1,0 +1,40 @@
+"""How fast comparisons are accepted, against an endpoint that only echoes, in the same kind of process."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import cpu
+from benchmarks.load import run_load
+from benchmarks.stack import Servers
+from benchmarks.tools import Tools
+
+CONNECTIONS = 64
+#: Until the interpreter has specialised its hot paths and every connection is open.
+WARM_UP = 1500
+NAMES = ("umpire", "echo")
+
+
+def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str, Any]:
+    """One run of both, the order alternating with `run`."""
+    names: Sequence[str] = NAMES if run % 2 == 0 else NAMES[::-1]
+    return {name: _one(servers, tools, name, count) for name in names}
+
+
+def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, float]:
+    servers.reset(upstream_ms=20)
+    with servers.api(module="benchmarks.echo" if name == "echo" else None) as (url, process):
+        topic = "benchmark.accept"
+        run_load(tools, url, topic, servers.folder, n=WARM_UP, connections=CONNECTIONS)
+        before = cpu.read({"api": process.pid})
+        result = run_load(tools, url, topic, servers.folder, n=count, connections=CONNECTIONS)
+        spent = cpu.per_comparison_ms(before, cpu.read({"api": process.pid}), count)
+        servers.check_alive(process)
+    if result.accepted != count or len(result.started) != count:
+        raise RuntimeError(f"{name}: {result.accepted} accepted of {count} sent, {len(result.started)} queue ids")
+    return {
+        "rate": result.rate,
+        "p50_ms": result.p50_ms,
+        "p99_ms": result.p99_ms,
+        "api_cpu_ms": spent["api"],
+        "client_cpu_ms": 1000 * result.cpu_seconds / count,
+    }

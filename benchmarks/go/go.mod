@@ -1,0 +1,3 @@
+module umpire/benchmarks
+
+go 1.21

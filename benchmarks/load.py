@@ -1,0 +1,63 @@
+"""Runs the load client, and reads what it saw."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from assessment.samples import TOPIC, load_samples
+from benchmarks.tools import Tools
+
+#: A client that hangs is killed this long after its own deadline.
+_SLACK_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    sent: int
+    accepted: int
+    seconds: float
+    rate: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    cpu_seconds: float
+    #: Queue id → when the request was due, ns since the epoch.
+    started: dict[str, int]
+
+
+def comparison_body(topic: str) -> bytes:
+    """A real comparison: two of the sample essays, some 2.5 kB."""
+    essays = list(load_samples().values())
+    prompt = (
+        f"Which essay is better? The students were asked: {TOPIC}\n\nEssay A:\n{essays[0]}\n\nEssay B:\n{essays[1]}"
+    )
+    metadata = {"essay_a_id": "alder", "essay_b_id": "ash"}
+    return json.dumps({"user_prompt": prompt, "callback_topic": topic, "metadata": metadata}).encode()
+
+
+def run_load(
+    tools: Tools,
+    url: str,
+    topic: str,
+    folder: Path,
+    *,
+    n: int,
+    connections: int,
+    rate: float = 0.0,
+    seconds: float = 60.0,
+) -> LoadResult:
+    """`rate` 0 is a closed loop; else requests a second, each timed from when it was due."""
+    body, out = folder / "body.json", folder / "requests.txt"
+    body.write_bytes(comparison_body(topic))
+    command = [*tools.load, "-url", f"{url}/api/v1/comparison", "-body", str(body), "-out", str(out)]
+    command += ["-n", str(n), "-connections", str(connections), "-rate", str(rate), "-seconds", str(seconds)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, timeout=seconds + _SLACK_SECONDS, check=True, cwd=folder.anchor
+    )
+    started = {}
+    for line in out.read_text().splitlines():
+        start, _, status, *queue_id = line.split(" ")
+        if status.startswith("2") and queue_id[0]:
+            started[queue_id[0]] = int(start)
+    return LoadResult(**json.loads(done.stdout), started=started)

@@ -1,0 +1,170 @@
+"""The processes that are measured: real servers, the product's own API and worker, the upstream and the consumer."""
+
+import json
+import shutil
+import sys
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from umpire_kafka import EmbeddedKafka, KafkaServer
+from umpire_redis import RedisServer
+from umpire_servers import Process, ServerMissing, free_port
+
+from benchmarks.events import Events, Stuck
+from benchmarks.tools import Tools
+
+#: librdkafka's own limit for what an absent broker may take to answer.
+_ADMIN_SECONDS = 10.0
+
+
+class Servers:
+    """Redis, Kafka and the upstream, started once; `with Servers(…)` stops them and removes their data."""
+
+    def __init__(self, tools: Tools, *, fsync: str, kafka: str) -> None:
+        self._tools = tools
+        self._fsync = fsync
+        self._kafka = kafka
+        self._exits = ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="umpire-benchmark-"))
+        self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self._start()
+        except BaseException:
+            self._exits.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def _start(self) -> Self:
+        # `umpire up` runs its Redis with the same persistence and fsync policy.
+        self.redis = RedisServer(aof=True, options=("--appendfsync", self._fsync, "--maxmemory-policy", "noeviction"))
+        self._exits.callback(self.redis.discard)
+        self.redis.start()
+        self.broker = self._broker()
+        self._exits.callback(self.broker.discard)
+        self.broker.start()
+        port = free_port()
+        self.upstream_url = f"http://127.0.0.1:{port}"
+        self.upstream = self.process("upstream", [*self._tools.upstream, "-port", str(port)])
+        self.upstream.start(lambda: self._answers(f"{self.upstream_url}/stats"))
+        return self
+
+    def _broker(self) -> KafkaServer | EmbeddedKafka:
+        if self._kafka != "embedded":
+            try:
+                return KafkaServer()
+            except ServerMissing as missing:
+                if self._kafka == "apache":
+                    raise
+                print(f"embedded Kafka in place of Apache Kafka: {missing.reason}")
+        return EmbeddedKafka()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {
+            "redis": self.redis.process.pid,
+            "kafka": self.broker.process.pid,
+            "upstream": self.upstream.pid,
+        }
+
+    def process(self, name: str, command: list[str], **environment: str) -> Process:
+        """A process that ends with the benchmark at the latest."""
+        process = Process(name, command, self.folder / f"{name}.log", environment)
+        self._exits.callback(process.kill)
+        return process
+
+    def environment(self, slots: int) -> dict[str, str]:
+        return {
+            "UMPIRE_REDIS_URL": self.redis.url,
+            "UMPIRE_KAFKA_BOOTSTRAP": self.broker.bootstrap,
+            "UMPIRE_ANTHROPIC_API_KEY": "benchmark",
+            "UMPIRE_ANTHROPIC_BASE_URL": self.upstream_url,
+            "UMPIRE_ANTHROPIC_CONCURRENCY": str(slots),
+            "UMPIRE_LOG_LEVEL": "warning",
+        }
+
+    def reset(self, upstream_ms: float) -> None:
+        """Empty Redis, and a delay for the upstream."""
+        self.redis.command("FLUSHALL")
+        with urllib.request.urlopen(f"{self.upstream_url}/delay?is={upstream_ms}ms", data=b"", timeout=5):
+            pass
+        self.upstream_stats()
+
+    def upstream_stats(self) -> dict[str, Any]:
+        """`calls` so far, and the `peak` of calls in flight since the last time this was asked."""
+        with urllib.request.urlopen(f"{self.upstream_url}/stats", timeout=5) as answer:
+            return dict(json.load(answer))
+
+    @contextmanager
+    def api(self, slots: int = 64, module: str | None = None) -> Iterator[tuple[str, Process]]:
+        """`umpire api`, or a module that takes its place; its URL."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = ["-m", module, str(port)] if module else ["-m", "cli.main", "api", "--port", str(port)]
+        process = self.process("api", [sys.executable, *command], **self.environment(slots))
+        process.start(lambda: self._answers(f"{url}/healthz"), deadline=30)
+        try:
+            yield url, process
+        finally:
+            process.stop(deadline=10)
+
+    @contextmanager
+    def worker(self, slots: int) -> Iterator[Process]:
+        """`umpire worker --provider anthropic`, consuming."""
+        ready = self.folder / f"ready-{uuid.uuid4().hex}"
+        command = ["-m", "cli.main", "worker", "--provider", "anthropic", "--ready-file", str(ready)]
+        process = self.process("worker", [sys.executable, *command], **self.environment(slots))
+        process.start(ready.exists, deadline=30)
+        try:
+            yield process
+        finally:
+            process.stop(deadline=20)
+
+    @contextmanager
+    def consumer(self) -> Iterator[tuple[str, Events, Process]]:
+        """A topic of its own, what arrives on it, and the process that consumes it."""
+        topic = f"benchmark.{uuid.uuid4().hex}"
+        self.create_topic(topic)
+        out = self.folder / f"{topic}.txt"
+        process = self.process(
+            "consumer", [sys.executable, "-m", "benchmarks.consumer", self.broker.bootstrap, topic, str(out)]
+        )
+        process.start(lambda: out.exists() and out.read_text().startswith("ready"), deadline=30)
+        try:
+            yield topic, Events(out), process
+        finally:
+            process.stop(deadline=10)
+
+    def create_topic(self, topic: str) -> None:
+        """Before anything is timed. The embedded broker makes topics on first use, and serves no such request."""
+        from confluent_kafka.admin import AdminClient
+        from confluent_kafka.cimpl import NewTopic
+
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        if isinstance(self.broker, EmbeddedKafka):
+            admin.list_topics(topic, timeout=_ADMIN_SECONDS)
+            return
+        admin.create_topics([NewTopic(topic, num_partitions=4, replication_factor=1)])[topic].result(_ADMIN_SECONDS)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
+
+    def check_alive(self, *processes: Process) -> None:
+        """Raises Stuck, with the end of its log, when a process has ended."""
+        for process in processes:
+            if not process.running:
+                raise Stuck(f"{process.name} ended:\n{self.log(process.name)}")
+
+    @staticmethod
+    def _answers(url: str) -> bool:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+        return False
