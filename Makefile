@@ -33,7 +33,7 @@ lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev  ## the figures of the README
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(UV)  ## pin all dependencies again; ARGS=--upgrade takes newer ones
 	$(COMPILE) $(ARGS) --output-file requirements.lock
