@@ -110,7 +110,7 @@ class _Shown:
         if self._as_json:
             print(dumps(answer.body).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
         elif verdict:
-            out.print(panel(answer.body, self._names))
+            out.print(panel(answer.body, self._names), soft_wrap=False)
         elif accepted:
             out.print(f"accepted as {answer.body['queue_id']}")
         else:
@@ -122,7 +122,7 @@ class _Shown:
         if self._as_json:
             print(event.model_dump_json())  # noqa: T201 - the same
         elif failed is None:
-            out.print(panel(event.data.model_dump(mode="json"), self._names))
+            out.print(panel(event.data.model_dump(mode="json"), self._names), soft_wrap=False)
         else:
             self._error({"error_code": failed.error_code.value, "detail": failed.message})
         return ERROR if failed else OK

@@ -48,7 +48,7 @@ def demo(output: Path) -> int:
         fit = asyncio.run(_on_a_stack(settings, directory, batch))
     if fit is None:
         raise Failure("interrupted")
-    out.print(ranking_table(fit, batch))
+    out.print(ranking_table(fit, batch), soft_wrap=False)
     for path in _plot(fit, batch, output):
         out.print(f"saved {path}", markup=False)
     return 0
@@ -66,7 +66,7 @@ async def _on_a_stack(settings: Settings, directory: DataDirectory, batch: Batch
         fits.append(await _in_thread(lambda: _rank(settings, stack, batch, leaving), leaving))
 
     say("starting a stack of its own, on free ports and in a temporary directory")
-    await run(stack, job)
+    await run(stack, job, say)
     say("everything is stopped")
     return fits[0] if fits else None
 

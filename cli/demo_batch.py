@@ -117,7 +117,9 @@ def _collect(
             if len(events) == len(accepted):
                 deadline = time.monotonic() + _AFTERMATH_SECONDS
         if len(events) == len(accepted) and time.monotonic() > deadline:
-            return events
+            break
+    if len(events) == len(accepted):
+        return events
     raise Failure(f"{len(events)} verdicts for {len(accepted)} accepted comparisons after {_PATIENCE_SECONDS:g} s")
 
 

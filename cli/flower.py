@@ -5,6 +5,7 @@ a command line, and so that a supervisor can hand its socket down.
 """
 
 import logging
+import os
 import signal
 import socket
 from typing import NoReturn
@@ -37,10 +38,10 @@ def flower(settings: Settings, server: socket.socket) -> None:
     from tornado.httpserver import HTTPServer
 
     from cli.flower_views import HANDLERS
-    from tasks.app import make_app
+    from tasks.app import app as celery
 
-    celery = make_app(settings)
-    celery.conf.task_queues = {queue_name(provider): {} for provider in settings.enabled}
+    celery.conf.update(broker_url=settings.redis.redis_url.get_secret_value())
+    queues = [queue_name(provider) for provider in settings.enabled]
     default_options.basic_auth = [check(settings)]
     default_options.max_tasks = _MAX_TASKS
     default_options.persistent = False
@@ -51,13 +52,14 @@ def flower(settings: Settings, server: socket.socket) -> None:
     default_options.purge_offline_workers = 3600
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
-    application = Flower(capp=celery, options=default_options, **tornado_settings)
+    application = Flower(capp=celery, options=default_options, umpire_queues=queues, **tornado_settings)  # type: ignore[no-untyped-call]
     application.add_handlers(r".*", HANDLERS)
     HTTPServer(application).add_sockets([server])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    application.start()
+    application.start()  # type: ignore[no-untyped-call]
 
 
 def _leave(*_: object) -> NoReturn:
-    raise SystemExit(0)
+    """At once: Flower keeps nothing, and its threads would wait for a broker that may be gone."""
+    os._exit(0)

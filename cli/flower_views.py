@@ -3,8 +3,9 @@
 from typing import Any
 
 from flower.api.tasks import GetQueueLengths
+from flower.views import BaseHandler
 from flower.views.broker import BrokerView
-from flower.views.monitor import Metrics
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tornado import web
 
 
@@ -13,26 +14,30 @@ class _AllQueues:
     is what an operator comes to see.
     """
 
-    capp: Any
+    settings: dict[str, Any]
 
     def get_active_queue_names(self) -> list[str]:
-        return sorted(self.capp.conf.task_queues)
+        return list(self.settings["umpire_queues"])
 
 
-class AllQueuesPage(_AllQueues, BrokerView):  # type: ignore[misc] - Flower is untyped
+class AllQueuesPage(_AllQueues, BrokerView):
     pass
 
 
-class AllQueuesLengths(_AllQueues, GetQueueLengths):  # type: ignore[misc] - the same
+class AllQueuesLengths(_AllQueues, GetQueueLengths):
     pass
 
 
-class PrivateMetrics(Metrics):  # type: ignore[misc] - the same
+class PrivateMetrics(BaseHandler):
     """Flower leaves its metrics open even where it has a password."""
 
+    application: Any
+
     @web.authenticated
-    async def get(self) -> None:
-        await super().get()
+    async def get(self, *_: Any, **__: Any) -> None:
+        self.application.purge_offline_worker_metrics()
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.write(generate_latest())
 
 
 HANDLERS = [

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -15,7 +16,7 @@ from events.config import client_config
 Verdict = EventEnvelope[LLMComparisonResultV1]
 
 _METADATA_SECONDS = 10.0
-#: A topic that nobody has written to may not exist yet: new partitions are looked for this often.
+#: A topic that nobody has written to may not exist yet, and is looked for this often.
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 
@@ -35,7 +36,7 @@ class Follower:
                 "log_level": 2,
             }
         )
-        self._partitions: set[int] = set()
+        self._partitions = 0
         self._looked = 0.0
         try:
             self._look(start=True)
@@ -48,8 +49,9 @@ class Follower:
         deadline (time.monotonic).
         """
         while time.monotonic() < deadline:
-            if time.monotonic() - self._looked > _LOOK_SECONDS:
-                self._look(start=False)
+            if not self._partitions and time.monotonic() - self._looked > _LOOK_SECONDS:
+                with suppress(KafkaException):  # asked again in a moment
+                    self._look(start=False)
             message = self._consumer.poll(_POLL_SECONDS)
             if message is None or message.error():
                 yield None  # librdkafka mends its connections by itself
@@ -60,13 +62,11 @@ class Follower:
         self._consumer.close()
 
     def _look(self, *, start: bool) -> None:
-        """Take up partitions: those there at the start from their ends, those made later from their beginnings."""
+        """Take up the topic's partitions: from their ends at the start, from their beginnings if it was made later."""
         self._looked = time.monotonic()
-        if self._partitions and not start:
-            return
         topics = self._consumer.list_topics(self._topic, timeout=_METADATA_SECONDS).topics
         found = topics[self._topic].partitions if self._topic in topics else {}
-        new = [TopicPartition(self._topic, number) for number in found if number not in self._partitions]
+        new = [TopicPartition(self._topic, number) for number in found]
         for partition in new:
             partition.offset = (
                 self._consumer.get_watermark_offsets(partition, timeout=_METADATA_SECONDS)[1]
@@ -74,8 +74,8 @@ class Follower:
                 else OFFSET_BEGINNING
             )
         if new:
-            self._consumer.incremental_assign(new)
-            self._partitions |= set(found)
+            self._consumer.assign(new)
+            self._partitions = len(new)
 
 
 def _parse(value: bytes | None) -> Verdict | None:

@@ -37,7 +37,7 @@ def show(provider: str | None, *, as_json: bool) -> None:
         default = manifest.default(each).model_id
         for info in listed[each.value]:
             table.add_row(each.value, info.model_id, f"{info.context_window:,}", _prices(info), _notes(info, default))
-    out.print(table)
+    out.print(table, soft_wrap=False)
 
 
 def _prices(info: ModelInfoResponse) -> str:
@@ -90,4 +90,4 @@ def _report(found: list[Difference]) -> None:
     table = Table("provider", "model", "difference", header_style="bold")
     for difference in found:
         table.add_row(difference.provider.value, difference.model, _KINDS[difference.kind])
-    out.print(table)
+    out.print(table, soft_wrap=False)

@@ -82,7 +82,7 @@ class Group:
         self._supervisor.kill()
 
 
-async def run(kept: Kept, job: Callable[[], Awaitable[None]]) -> None:
+async def run(kept: Kept, job: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
     """Start, do the job, stop: earlier when a signal asks for it, or when the watch fails."""
     async with stop_signals(kept.kill) as stop:
         asked = asyncio.create_task(stop.wait())
@@ -94,6 +94,7 @@ async def run(kept: Kept, job: Callable[[], Awaitable[None]]) -> None:
         finally:
             asked.cancel()
             await _cancel(work)
+            say("stopping (again to stop at once)" if stop.is_set() else "stopping")
             await kept.stop()
 
 

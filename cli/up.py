@@ -24,7 +24,7 @@ def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
             await for_ever()
 
         say(f"starting in {path} (logs in {path / 'logs'})")
-        asyncio.run(run(stack, stay))
+        asyncio.run(run(stack, stay, say))
     say("stopped")
 
 

@@ -18,7 +18,7 @@ def worker(settings: Settings, provider: LLMProviderType, concurrency: int | Non
         _touch_when_ready(ready_file)
     from tasks.worker import run
 
-    return run(provider, concurrency, settings)
+    return run(settings, provider, concurrency)
 
 
 def _touch_when_ready(path: Path) -> None:

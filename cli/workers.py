@@ -51,4 +51,4 @@ async def supervise(settings: Settings, say: Callable[[str], None]) -> None:
             worker_part(settings, provider, index, ready_file, say, environment, patience=None)
             for index, (provider, ready_file) in enumerate(zip(settings.enabled, ready_files, strict=True))
         ]
-        await run(Group(parts), announce)
+        await run(Group(parts), announce, say)
