@@ -36,7 +36,7 @@ from telemetry.process import start_telemetry
 AVAILABILITY_TTL = 0.05
 
 #: What the last best-effort events are given at the end, in seconds.
-FLUSH_SECONDS = 2.0
+FLUSH_SECONDS = 1.0
 
 DESCRIPTION = "LLM comparison service: one fresh verdict per comparison, delivered on Kafka."
 

@@ -1,0 +1,235 @@
+"""The front door on a socket of the test's own, and a worker that does what the test says."""
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2
+import uvicorn
+from pydantic import SecretStr
+from umpire_servers import apoll, free_port
+
+from contracts.clock import utcnow
+from contracts.enums import EssayComparisonWinner, LLMProviderType, QueueStatus
+from contracts.errors import ProviderUnavailable
+from contracts.events import ErrorDetail, LLMComparisonResultV1, TokenUsage
+from contracts.settings import BreakerSettings, KafkaSettings, LedgerSettings, RedisSettings, ServiceSettings, Settings
+from events.envelope import encode, result_envelope
+from guard.breaker import Breaker
+from ledger.claims import Claimed, Claims, Ending, Who
+from ledger.connection import connect
+from service.app import create_app
+from telemetry.metrics import Metrics
+from telemetry.observer import Fanout, Note
+
+MOCK = LLMProviderType.MOCK
+SECRET = "the-secret-of-essay-A"
+BODY: dict[str, Any] = {"user_prompt": f"Which is better? {SECRET}", "callback_topic": "my.topic.v1"}
+
+#: Nobody listens there: the door must work without Kafka.
+NO_KAFKA = "127.0.0.1:9"
+
+
+def settings_of(redis_url: str, *, kafka: str = NO_KAFKA, ledger: Any = None, **service: Any) -> Settings:
+    return Settings(
+        service=ServiceSettings(**service),
+        redis=RedisSettings(redis_url=SecretStr(redis_url)),
+        kafka=KafkaSettings(kafka_bootstrap=kafka),
+        ledger=LedgerSettings(**(ledger or {})),
+        breaker=BreakerSettings(breaker_recovery_seconds=30.0),
+    )
+
+
+class Notes(list[Note]):
+    def __call__(self, note: Note, /) -> None:
+        self.append(note)
+
+    def named(self, what: str) -> list[Note]:
+        return [note for note in self if note.what == what]
+
+
+class Door:
+    """One API process' application, served by a real uvicorn on this loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.notes = Notes()
+        metrics = Metrics()
+        self.app = create_app(settings, (Fanout(metrics, self.notes), metrics))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx2.AsyncClient(base_url=self.url, timeout=60)
+
+    @property
+    def parts(self) -> Any:
+        return self.app.state.parts
+
+    async def post(self, body: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
+        content = body if isinstance(body, bytes) else json.dumps({**BODY, **(body or {}), **fields})
+        sent = {"content-type": "application/json", **(headers or {})}
+        return await self.client.post("/api/v1/comparison", content=content, headers=sent)
+
+    async def get(self, path: str, **parameters: Any) -> httpx2.Response:
+        return await self.client.get(path, params=parameters)
+
+
+@contextlib.asynccontextmanager
+async def door(settings: Settings) -> AsyncIterator[Door]:
+    it = Door(settings)
+    config = uvicorn.Config(
+        it.app, port=it.port, loop="none", http="httptools", log_config=None, access_log=False, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    serving = asyncio.create_task(server.serve())
+    await apoll(lambda: server.started or serving.done(), what="the door is open")
+    try:
+        yield it
+    finally:
+        await it.client.aclose()
+        server.should_exit = True
+        await serving
+
+
+def verdict(claimed: Claimed, **more: Any) -> LLMComparisonResultV1:
+    stored = claimed.stored
+    fields = {
+        "request_id": str(stored.queue_id),
+        "correlation_id": stored.correlation_id,
+        "winner": EssayComparisonWinner.ESSAY_B,
+        "justification": "B is clearer.",
+        "confidence": 4.0,
+        "provider": stored.provider,
+        "model": stored.model,
+        "response_time_ms": 12,
+        "token_usage": TokenUsage(prompt_tokens=9, completion_tokens=1, total_tokens=10),
+        "cost_estimate": 0.25,
+        "requested_at": stored.requested_at,
+        "completed_at": utcnow(),
+        "trace_id": None,
+        "request_metadata": {"cost_known": True, **stored.request.metadata},
+    }
+    return LLMComparisonResultV1(**{**fields, **more})
+
+
+def failure(code: str, **details: Any) -> Callable[[Claimed], LLMComparisonResultV1]:
+    def of(claimed: Claimed) -> LLMComparisonResultV1:
+        error = ErrorDetail(
+            error_code=code,
+            message="it did not work",
+            correlation_id=claimed.stored.correlation_id,
+            timestamp=utcnow(),
+            operation="compare",
+            details=details,
+        )
+        return verdict(claimed, winner=None, justification=None, confidence=None, error_detail=error)
+
+    return of
+
+
+class Worker:
+    """Claims what is queued for the mock and finishes it with `judge`, through the real ledger."""
+
+    def __init__(self, settings: Settings, judge: Callable[[Claimed], LLMComparisonResultV1] = verdict) -> None:
+        self._settings = settings
+        self._judge = judge
+        self.redis = connect(settings.redis.redis_url.get_secret_value(), timeout=2.0)
+        self.claims = Claims(self.redis, MOCK, settings.ledger, owner="test", cap=60.0)
+        self.seen: list[Claimed] = []
+
+    async def once(self, most: int = 16) -> list[Claimed]:
+        claimed = await self.claims.claim(None, more=most)
+        self.seen += claimed
+        for one in claimed:
+            result = self._judge(one)
+            ending = Ending(
+                queue_id=result.request_id,
+                state=QueueStatus.FAILED if result.error_detail else QueueStatus.COMPLETED,
+                who=Who.ANY,
+                topic=one.stored.request.callback_topic,
+                key=str(result.correlation_id),
+                event=encode(result_envelope(result, self._settings.kafka)),
+                cost=result.cost_estimate,
+            )
+            assert await self.claims.finish(ending)
+        return claimed
+
+    async def work(self) -> None:
+        while True:
+            if not await self.once():
+                await asyncio.sleep(0.005)
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator["Worker"]:
+        task = asyncio.create_task(self.work())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self.redis.aclose()
+
+
+async def open_breaker(it: Door) -> None:
+    """Through the guard's own breaker, as a worker would."""
+    redis = connect(it.settings.redis.redis_url.get_secret_value(), timeout=2.0)
+    breaker = Breaker(redis, MOCK, it.settings)
+    for _ in range(it.settings.breaker_volume):
+        await breaker.failed(ProviderUnavailable("down"))
+    await redis.aclose()
+
+    async def seen() -> bool:
+        return not (await it.parts.availability.read())[MOCK].available
+
+    await apoll(seen, what="the breaker is open")
+
+
+async def admitted(it: Door) -> int:
+    return (await it.parts.ledger.sizes()).unfinished
+
+
+class Stopwatch:
+    def __enter__(self) -> "Stopwatch":
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.monotonic() - self._started
+
+
+PROBLEM_FIELDS = {
+    "type",
+    "title",
+    "status",
+    "detail",
+    "instance",
+    "error",
+    "error_code",
+    "correlation_id",
+    "timestamp",
+    "service",
+    "operation",
+    "details",
+    "is_retryable",
+}
+
+
+def problem_of(answer, status, code):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body.keys() == PROBLEM_FIELDS
+    assert body["status"] == status
+    assert body["error_code"] == code
+    assert body["detail"] == body["error"]
+    assert body["service"] == "llm_provider_service"
+    assert body["type"].startswith("/problems/")
+    uuid.UUID(body["correlation_id"])
+    assert SECRET not in answer.text
+    assert "Traceback" not in answer.text
+    return body
