@@ -35,10 +35,14 @@ local function change(to, wait)
   return {to, now, wait}
 end
 
+-- `mean` may be unknown, which is 0: a probe is sometimes known to have been answered, but not how fast.
 local function succeeded(count, mean)
-  local kept = (1 - WEIGHT) ^ count
-  local moved = average < 0 and mean or kept * average + (1 - kept) * mean
-  redis.call('HSET', breaker, 'last_success', now, 'average', string.format('%.3f', moved))
+  redis.call('HSET', breaker, 'last_success', now)
+  if mean > 0 then
+    local kept = (1 - WEIGHT) ^ count
+    local moved = average < 0 and mean or kept * average + (1 - kept) * mean
+    redis.call('HSET', breaker, 'average', string.format('%.3f', moved))
+  end
 end
 
 local function failed(count)
@@ -101,7 +105,7 @@ if operation == 'settle' then
     return change('open', tonumber(ARGV[6]))
   end
   if ARGV[4] == 'success' then
-    if tonumber(ARGV[5]) > 0 then succeeded(1, tonumber(ARGV[5])) end
+    succeeded(1, tonumber(ARGV[5]))
     redis.call('HSET', breaker, 'failures', 0)
     if redis.call('HINCRBY', breaker, 'successes', 1) >= tonumber(ARGV[7]) then
       redis.call('DEL', window)

@@ -112,7 +112,10 @@ class RateLimiter:
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         tokens = min(tokens, self._most_tokens)
-        granted, micros = await self._do(model, "take", 1, tokens)
+        reply = await self._do(model, "take", 1, tokens)
+        if reply is None:
+            return Reservation(model, 0)  # so that `settle` charges all that was used
+        granted, micros = reply
         wait = micros / 1_000_000
         return Reservation(model, tokens, bool(granted), wait, 0.0 if granted else wait - self._longest / 2)
 
@@ -125,13 +128,13 @@ class RateLimiter:
         if reservation.granted:
             await self._do(reservation.model, "give", 1, reservation.tokens)
 
-    async def _do(self, model: str, kind: str, requests: int, tokens: int) -> tuple[int, int]:
+    async def _do(self, model: str, kind: str, requests: int, tokens: int) -> tuple[int, int] | None:
         try:
             return await self._group.submit(_Operation(keys.limit(self._provider, model), kind, requests, tokens))
         except RedisError as error:
             labels = {"provider": self._provider.value, "operation": kind}
             self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
-            return 1, 0
+            return None
 
     async def _commit(self, operations: Sequence[_Operation]) -> list[tuple[int, int]]:
         replies = await self._script(*self._rules, *(part for operation in operations for part in operation))

@@ -17,6 +17,7 @@ from contracts.settings import RetrySettings
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 #: Answers without a verdict that one claim pays for: the second one ends it.
 MAX_ANSWERS = 2
@@ -93,7 +94,7 @@ async def attempts(
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
 
     `before()` runs before every attempt, within the deadline but outside the attempt's own time: the place to wait for
-    a rate limit, which must not look like a slow provider.
+    a rate limit, which must not look like a slow provider. An error that it raises uses the attempt up.
 
     `failed(error, seconds)` hears of every failed attempt before anything else happens, of timeouts too, which `call`
     itself only sees as a cancellation: it is the place to tell the breaker. When `stopping` is set, a wait ends at
@@ -130,34 +131,42 @@ class _Run(Generic[T]):
         self._attempt = 0
         self._answers = 0
         self._wait = 0.0
+        self._first: UmpireError | None = None
+        self._error: UmpireError | None = None
 
     async def result(self) -> T:
+        # Most first attempts succeed, and tenacity costs 50 µs a time: it is asked only when one failed.
+        try:
+            return await self._one()
+        except UmpireError as error:
+            self._error = self._first = error
         retrying = AsyncRetrying(retry=self._again, wait=lambda _: self._wait, sleep=self._sleep)
-        return await retrying(self._one)
+        return await retrying(self._next)
+
+    async def _next(self) -> T:
+        """What tenacity calls: the first attempt, which was made already, then the further ones."""
+        first, self._first = self._first, None
+        if first is not None:
+            raise first
+        return await self._one()
 
     async def _one(self) -> T:
-        if self._before is not None:
-            await self._before()
         self._attempt += 1
-        left = self._policy.deadline - self._elapsed()
+        if self._before is not None:
+            # Told only of its errors: that time ran out while it waited says nothing of the provider.
+            await _within(self._left(), self._told(self._before))
+        limit = min(self._policy.attempt_timeout, self._left())
+        return await self._told(lambda: _within(limit, self._call(self._attempt)))
+
+    async def _told(self, step: Callable[[], Awaitable[S]]) -> S:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(min(self._policy.attempt_timeout, left)) as bound:
-                return await self._call(self._attempt)
-        except TimeoutError as error:
-            if not bound.expired():
-                raise
-            timeout = ProviderTimeout("no whole answer in time", attempt=self._attempt)
-            await self._tell(timeout, began)
-            raise timeout from error
+            return await step()
         except UmpireError as error:
-            await self._tell(error, began)
+            self._answers += isinstance(error, AnswerError)
+            if self._failed is not None:
+                await self._failed(error, time.monotonic() - began)
             raise
-
-    async def _tell(self, error: UmpireError, began: float) -> None:
-        self._answers += isinstance(error, AnswerError)
-        if self._failed is not None:
-            await self._failed(error, time.monotonic() - began)
 
     def _again(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome is not None else None
@@ -187,8 +196,22 @@ class _Run(Generic[T]):
                     await self._stopping.wait()
             except TimeoutError:
                 return
-        if self._stopping.is_set():
+        if self._stopping.is_set() and self._error is not None:
             raise self._error
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
+
+    def _left(self) -> float:
+        return self._policy.deadline - self._elapsed()
+
+
+async def _within(seconds: float, awaitable: Awaitable[S]) -> S:
+    """Raises ProviderTimeout when it is not done by then. A TimeoutError of its own stays one."""
+    try:
+        async with asyncio.timeout(seconds) as bound:
+            return await awaitable
+    except TimeoutError as error:
+        if not bound.expired():
+            raise
+        raise ProviderTimeout("no whole answer in time") from error

@@ -20,8 +20,8 @@ from contracts.errors import (
     ProviderServerError,
     ProviderTimeout,
     ProviderUnavailable,
-    Unavailable,
     UmpireError,
+    Unavailable,
 )
 from contracts.settings import Settings
 from guard.availability import Availability, ProviderAvailability
@@ -219,6 +219,7 @@ async def test_a_successful_probe_closes_it(redis: Redis) -> None:
     now = await status(redis)
     assert (now.state, now.available, now.failure_count) == (CircuitState.CLOSED, True, 0)
     assert now.average_response_time_ms == 300
+    assert now.last_success is not None
     for _ in range(3):
         assert await one.failed(DOWN) is None, "failures from before it opened are forgotten"
 
@@ -263,7 +264,10 @@ async def test_what_the_error_of_a_probe_says(redis: Redis, error: UmpireError, 
     await opened(one)
     await lease(one, "a")
     await one.probe_failed("a", error)
-    assert (await status(redis)).state is state
+    now = await status(redis)
+    assert now.state is state
+    assert (now.last_success is not None) == (state is CircuitState.CLOSED)
+    assert now.average_response_time_ms is None
 
 
 async def test_a_released_lease_is_free_at_once(redis: Redis) -> None:

@@ -147,12 +147,15 @@ async def test_a_model_no_longer_used_leaves_nothing_behind(redis: Redis) -> Non
 async def test_a_frozen_redis_lets_the_call_go(redis_server: Callable[..., Any], notes: Notes) -> None:
     server = redis_server()
     client = connect(server.url, timeout=0.2)
-    one = RateLimiter(client, MOCK, limit_settings(rpm=1), notes)
+    one = RateLimiter(client, MOCK, limit_settings(tpm=60_000, longest=100.0), notes)
+    await one.reserve("m", 0)
     server.pause()
     reservation = await one.reserve("m", 5)
     assert (reservation.granted, reservation.wait) == (True, 0.0)
-    await one.settle(reservation, 7)
     assert [note.labels["operation"] for note in notes.named("limit.unreachable")] == ["take"]
+    server.resume()
+    await one.settle(reservation, 8_000)
+    assert (await _wait(one)) == pytest.approx(7.0, abs=1.0), "what was used is charged all the same"
     await client.aclose()
 
 
@@ -182,12 +185,12 @@ def test_four_processes_in_any_minute(redis_url: str) -> None:
 
 @pytest.mark.redis
 def test_four_processes_really_waiting(redis_url: str) -> None:
-    """32 callers in 4 processes, 50/s, as in a worker: they get the limit, within 2 %, and no second gets much more."""
-    grants = grants_of_processes(redis_url, 4, rpm=3000, longest=5.0, seconds=6.0, callers=8)
-    began = grants[0] + 1.5  # all four are up
-    within = [moment for moment in grants if began <= moment < began + 4.0]
-    assert len(within) / 4.0 == pytest.approx(50.0, rel=0.025)
-    assert most_within(within, 1.0) <= 52
+    """64 callers in 4 processes, 50/s, as in a worker: they get the limit, within 2 %, and no second gets much more."""
+    grants = grants_of_processes(redis_url, 4, rpm=3000, longest=5.0, seconds=9.0, callers=16)
+    began = grants[0] + 2.0  # all four are up
+    within = [moment for moment in grants if began <= moment < began + 6.0]
+    assert len(within) / 6.0 == pytest.approx(50.0, rel=0.02)
+    assert most_within(within, 1.0) <= 60
 
 
 @pytest.mark.redis

@@ -51,6 +51,7 @@ async def run(
     *,
     stopping: asyncio.Event | None = None,
     notes: Notes | None = None,
+    before: Callable[[], Awaitable[object]] | None = None,
     failed: Callable[[UmpireError, float], Awaitable[object]] | None = None,
 ) -> str:
     return await attempts(
@@ -58,6 +59,7 @@ async def run(
         rules or policy(),
         stopping=stopping or asyncio.Event(),
         observer=Notes() if notes is None else notes,
+        before=before,
         failed=failed,
     )
 
@@ -119,6 +121,42 @@ async def test_what_is_no_error_of_ours_passes_through_at_once() -> None:
             await run(call)
         assert caught.value is bug
         assert calls == [1]
+
+
+async def test_what_comes_before_an_attempt_is_no_part_of_its_time_but_of_the_deadline() -> None:
+    """Waiting for a rate limit must not make a healthy provider look slow, nor stretch the claim."""
+    told: list[UmpireError] = []
+
+    async def failed(error: UmpireError, seconds: float) -> None:
+        told.append(error)
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    provider = Script()
+    rules = policy(attempts=1, attempt_timeout=0.1, deadline=0.6)
+    assert await run(provider, rules, before=lambda: wait(0.3), failed=failed) == "verdict"
+    began = time.monotonic()
+    with pytest.raises(ProviderTimeout):
+        await run(provider, rules, before=lambda: wait(9.0), failed=failed)
+    assert time.monotonic() - began < 1.0
+    assert (provider.calls, told) == ([1], [])
+
+
+async def test_what_fails_before_an_attempt_uses_it_up_and_is_told() -> None:
+    """OpenRouter's model list, which is asked before the call, can be down as well: it must not be asked for ever."""
+    told: list[str] = []
+
+    async def failed(error: UmpireError, seconds: float) -> None:
+        told.append(error.message)
+
+    async def list_is_down() -> None:
+        raise T1
+
+    provider = Script()
+    with pytest.raises(ProviderUnavailable):
+        await run(provider, before=list_is_down, failed=failed)
+    assert (provider.calls, told) == ([], ["529"] * 3)
 
 
 async def test_each_attempt_is_bounded_and_a_hang_is_a_timeout() -> None:
