@@ -1,0 +1,260 @@
+"""`umpire up`, for real: what it tells, what it mends, and what it leaves."""
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from umpire_cli import Up, get, is_pid_alive
+from umpire_servers import ROOT, poll
+
+from cli.client import ApiClient
+from cli.demo_batch import judge_all
+from cli.prompt import comparison_prompt
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+MakeUp = Callable[..., Up]
+
+
+def judged(up: Up) -> dict[str, Any]:
+    """A verdict by way of the whole stack."""
+    client = ApiClient(up.stack["api"])
+    answer = client.compare({"user_prompt": comparison_prompt("One.", "Two."), "callback_topic": "t"})
+    client.close()
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def replaced(up: Up, old: int, new: Callable[[dict[str, Any]], int | None]) -> int:
+    """The pid that stack.json tells in place of a dead one."""
+
+    def look() -> int | None:
+        pid = new(up.stack["pids"])
+        return pid if pid and pid != old and is_pid_alive(pid) else None
+
+    found = poll(look, 30, what="a successor in stack.json")
+    assert found
+    return found
+
+
+def test_stack_json_is_true_and_private_and_everything_it_names_answers(up: MakeUp) -> None:
+    running = up()
+    stack = running.stack
+    assert set(stack) == {"api", "flower", "redis", "kafka", "pids", "flower_auth"}
+    assert set(stack["pids"]) == {"api", "workers", "redis", "kafka", "flower"}
+    assert stat.S_IMODE((running.data_dir / "stack.json").stat().st_mode) == 0o600
+    assert all(psutil.pid_exists(pid) for pid in running.pids)
+    assert set(running.pids) == {child.pid for child in running.descendants()}
+    assert get(f"{stack['api']}/readyz")[0] == 200
+    assert get(stack["flower"])[0] == 401
+    assert get(stack["flower"], stack["flower_auth"])[0] == 200
+    assert judged(running)["provider"] == "mock"
+
+
+def test_no_secret_stands_on_a_command_line(up: MakeUp) -> None:
+    running = up()
+    secrets = [running.stack["flower_auth"].split(":")[1], running.stack["redis"].split("@")[0].split(":")[-1]]
+    lines = [" ".join(child.cmdline()) for child in running.descendants()]
+    assert not [line for line in lines for secret in secrets if secret in line]
+
+
+def test_redis_lets_nobody_in_without_the_password(up: MakeUp) -> None:
+    import redis
+
+    url = up().stack["redis"]
+    open_url = f"redis://{url.rpartition('@')[2]}"
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        redis.Redis.from_url(open_url).ping()
+    client = redis.Redis.from_url(url)
+    assert client.config_get("append*")["appendfsync"] == "always"
+    assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+
+
+def test_sigterm_stops_everything_and_exits_0(up: MakeUp) -> None:
+    running = up()
+    assert running.stop() == 0
+    assert running.left() == []
+    assert not (running.data_dir / "stack.json").exists()
+    assert "stopped" in running.text
+
+
+def test_sigint_does_the_same(up: MakeUp) -> None:
+    running = up()
+    running.descendants()
+    running.signal(signal.SIGINT)
+    assert running.process
+    assert running.process.wait(40) == 0
+    assert running.left() == []
+
+
+def test_a_stop_during_the_start_leaves_nothing(up: MakeUp) -> None:
+    running = up(start=False).start(wait=False)
+    poll(lambda: running.data_dir.joinpath("logs", "api.log").exists(), 30)
+    assert running.stop() == 0
+    assert running.left() == []
+
+
+def test_a_killed_supervisor_leaves_nothing(up: MakeUp) -> None:
+    """PR_SET_PDEATHSIG: not even SIGKILL of the supervisor leaves a process behind."""
+    running = up()
+    assert len(running.descendants()) == 5
+    running.signal(signal.SIGKILL)
+    poll(lambda: not running.left(), 10, what="no process left")
+    again = up(data_dir=running.data_dir)  # the lock went with it, and the data directory is good
+    assert judged(again)["winner"]
+
+
+def test_a_killed_worker_api_and_flower_are_started_again(up: MakeUp) -> None:
+    running = up()
+    told = running.stack["pids"]
+    victims = {
+        "worker-mock": (told["workers"]["mock"][0], lambda pids: next(iter(pids["workers"]["mock"]), None)),
+        "api": (told["api"][0], lambda pids: next(iter(pids["api"]), None)),
+        "flower": (told["flower"], lambda pids: pids["flower"]),
+    }
+    for name, (pid, new) in victims.items():
+        os.kill(pid, signal.SIGKILL)
+        replaced(running, pid, new)
+        assert f"{name} was killed by SIGKILL; it is started again" in running.text
+    assert judged(running)["winner"]
+    poll(lambda: get(running.stack["flower"], running.stack["flower_auth"])[0] == 200, 30)
+    assert running.stop() == 0
+    assert running.left() == []
+
+
+def test_a_killed_redis_comes_back_with_its_data_and_its_address(up: MakeUp) -> None:
+    import redis
+
+    running = up()
+    url, pid = running.stack["redis"], running.stack["pids"]["redis"]
+    redis.Redis.from_url(url).set("kept", "1")
+    os.kill(pid, signal.SIGKILL)
+    replaced(running, pid, lambda pids: pids["redis"])
+    assert running.stack["redis"] == url
+    poll(lambda: _kept(url), 20)
+    poll(lambda: get(f"{running.stack['api']}/readyz")[0] == 200, 30)
+    assert judged(running)["winner"]
+
+
+def _kept(url: str) -> bool:
+    import redis
+
+    try:
+        return redis.Redis.from_url(url).get("kept") == b"1"
+    except redis.exceptions.RedisError:
+        return False
+
+
+def test_a_killed_kafka_has_a_new_address_and_its_clients_are_restarted(up: MakeUp) -> None:
+    running = up()
+    before = running.stack
+    os.kill(before["pids"]["kafka"], signal.SIGKILL)
+    replaced(running, before["pids"]["kafka"], lambda pids: pids["kafka"])
+    poll(lambda: running.stack["kafka"] != before["kafka"], 30)
+    replaced(running, before["pids"]["api"][0], lambda pids: next(iter(pids["api"]), None))
+    replaced(running, before["pids"]["workers"]["mock"][0], lambda pids: next(iter(pids["workers"]["mock"]), None))
+    assert f"kafka has a new address, {running.stack['kafka']}" in running.text
+    assert _verdicts_on_kafka(running) == 6
+
+
+def _verdicts_on_kafka(up: Up) -> int:
+    """Verdicts of a small batch, read from the broker that stack.json tells now."""
+    import threading
+
+    from cli.demo_batch import Batch
+    from contracts.settings import KafkaSettings
+
+    class Quiet:
+        def accepted(self, count: int) -> None: ...
+        def verdict(self, *_: object) -> None: ...
+
+    batch = Batch(["a", "b"], ["One.", "Two."], [(0, 1), (1, 0)] * 3)
+    kafka = KafkaSettings(kafka_bootstrap=up.stack["kafka"])
+    return len(judge_all(batch, up.stack["api"], kafka, Quiet(), threading.Event()))
+
+
+def test_several_api_processes_share_the_port(up: MakeUp) -> None:
+    running = up(UMPIRE_API_PROCESSES="2")
+    pids = running.stack["pids"]["api"]
+    assert len(pids) == 2
+    os.kill(pids[0], signal.SIGKILL)
+    poll(lambda: len(running.stack["pids"]["api"]) == 2 and pids[0] not in running.stack["pids"]["api"], 30)
+    assert judged(running)["winner"]
+
+
+def test_each_enabled_provider_has_a_worker(up: MakeUp) -> None:
+    running = up(UMPIRE_MOCK_ENABLED="true", UMPIRE_OPENAI_API_KEY="sk-test", UMPIRE_METRICS_PORT="0")
+    assert {name: len(pids) for name, pids in running.stack["pids"]["workers"].items()} == {"openai": 1, "mock": 1}
+    assert "sk-test" not in running.text
+
+
+def test_a_second_up_in_the_same_directory_is_refused(up: MakeUp) -> None:
+    running = up()
+    second = up(start=False, data_dir=running.data_dir)
+    second.output = running.data_dir.with_name("second.out")
+    second.start(wait=False)
+    assert second.process
+    assert second.process.wait(20) == 1
+    assert (
+        f"{running.data_dir} is in use by another umpire (pid {running.process and running.process.pid})" in second.text
+    )
+    assert running.stack["pids"]["redis"]  # the first one's file is untouched
+    assert judged(running)["winner"]
+
+
+@pytest.mark.parametrize(("option", "setting"), [("--port", "UMPIRE_PORT"), ("--flower-port", "UMPIRE_FLOWER_PORT")])
+def test_a_taken_port_is_told_before_anything_starts(up: MakeUp, option: str, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = up(option, str(port), start=False).start(wait=False)
+        assert refused.process
+        assert refused.process.wait(20) == 1
+    assert f"port {port} of 127.0.0.1 is already in use; choose another with {option} or {setting}" in refused.text
+    assert not refused.data_dir.exists()
+
+
+def test_a_part_that_does_not_start_is_told_with_the_end_of_its_log(up: MakeUp, tmp_path: Path) -> None:
+    data = tmp_path / "broken"
+    (data / "redis").mkdir(parents=True)
+    (data / "redis" / "appendonlydir").write_text("not a directory")
+    refused = up(start=False, data_dir=data).start(wait=False)
+    assert refused.process
+    assert refused.process.wait(40) == 1
+    assert "redis does not start: it ended with exit code 1, 3 times" in refused.text
+    assert "appendonlydir" in refused.text
+    assert refused.left() == []
+
+
+def test_external_servers_are_used_and_left_alone(
+    up: MakeUp, redis_url: str, embedded_kafka: Callable[[], Any]
+) -> None:
+    kafka = embedded_kafka()
+    running = up(UMPIRE_REDIS_URL=redis_url, UMPIRE_KAFKA_BOOTSTRAP=kafka.bootstrap)
+    assert (running.stack["redis"], running.stack["kafka"]) == (redis_url, kafka.bootstrap)
+    assert running.stack["pids"]["redis"] is None
+    assert judged(running)["winner"]
+    assert running.stop() == 0
+
+
+def test_an_external_redis_that_does_not_answer_is_told(up: MakeUp) -> None:
+    refused = up(start=False, UMPIRE_REDIS_URL="redis://127.0.0.1:1/0").start(wait=False)
+    assert refused.process
+    assert refused.process.wait(40) == 1
+    assert "no answer from the Redis that UMPIRE_REDIS_URL names" in refused.text
+
+
+def test_it_runs_from_another_directory_with_rooms_of_the_same_name(up: MakeUp, tmp_path: Path) -> None:
+    """`tasks/` is a common name: a user's own package in the working directory must not be taken for ours."""
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "__init__.py").write_text("raise RuntimeError('the wrong tasks')")
+    running = up(start=False)
+    running.cwd = tmp_path
+    running.start()
+    assert judged(running)["winner"]
+    assert tmp_path != ROOT
