@@ -13,7 +13,7 @@ from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
 from providers.breakpoints import breakpoints, in_order
 from providers.client import http_options, in_thread
-from providers.headers import ANTHROPIC, rate_headers, retry_after
+from providers.headers import ANTHROPIC, plain, rate_headers, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 
@@ -124,7 +124,7 @@ class AnthropicProvider:
             model=message.model or call.model,
             usage=_usage(message.usage),
             stop_reason=_STOPS.get(message.stop_reason or "", StopReason.OTHER),
-            headers=rate_headers(response.headers, ANTHROPIC),
+            headers=rate_headers(plain(response.headers.raw), ANTHROPIC),
         )
 
     async def model_info(self, model: str) -> ModelInfo:

@@ -107,18 +107,25 @@ def unreadable(provider: LLMProviderType) -> UmpireError:
 
 
 def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
-    """The error class for a call that got no whole answer: a transport's exception, or the SDK's wrapper of one."""
+    """The error class for a call that got no whole answer: a transport's exception, or the SDK's wrapper of one.
+
+    The innermost exception tells the truth: OpenAI's transport wraps a refused connection in a timeout.
+    """
     import aiohttp
     import httpx2
+    from aiohttp.http_exceptions import ContentEncodingError
 
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, httpx2.TimeoutException | TimeoutError):
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    for seen in reversed(chain):
+        if isinstance(seen, TimeoutError | httpx2.TimeoutException):
             return timed_out(provider)
         # A body that cannot be unzipped, or is not the JSON it says it is.
-        if isinstance(seen, httpx2.DecodingError | aiohttp.ContentTypeError | ValueError) and not isinstance(
-            seen, aiohttp.InvalidURL
-        ):
+        if isinstance(seen, httpx2.DecodingError | aiohttp.ContentTypeError | ContentEncodingError):
             return unreadable(provider)
-        seen = seen.__cause__
+        if isinstance(seen, OSError | aiohttp.ClientConnectionError | aiohttp.InvalidURL):
+            return unreachable(provider)
+        if isinstance(seen, ValueError):
+            return unreadable(provider)
     return unreachable(provider)

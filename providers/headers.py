@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,8 +45,13 @@ def _names(pattern: str) -> RateNames:
 
 ANTHROPIC = _names("anthropic-ratelimit-{what}-{of}")
 OPENAI = _names("x-ratelimit-{of}-{what}")
-#: OpenRouter counts requests only; it names no tokens.
-OPENROUTER = RateNames(_names("x-ratelimit-{of}").requests, _names("x-ratelimit-{of}-tokens").tokens)
+#: OpenRouter counts requests; tokens are named where it passes a provider's own headers on.
+OPENROUTER = RateNames(_names("x-ratelimit-{of}").requests, OPENAI.tokens)
+
+
+def plain(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name. httpx2's own mapping searches all of them for each name, on every call."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 
 
 def rate_headers(headers: Mapping[str, str], names: RateNames) -> RateHeaders | None:

@@ -11,7 +11,7 @@ from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
 from providers.client import http_options, in_thread
-from providers.headers import OPENAI, RateNames, rate_headers, retry_after
+from providers.headers import OPENAI, RateNames, plain, rate_headers, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 
@@ -120,7 +120,7 @@ class OpenAIProvider:
             model=response.model or call.model,
             usage=_usage(response.usage) if response.usage else Usage(),
             stop_reason=_stop(response),
-            headers=rate_headers(http.headers, OPENAI),
+            headers=rate_headers(plain(http.headers.raw), OPENAI),
         )
 
     async def model_info(self, model: str) -> ModelInfo:
@@ -197,7 +197,7 @@ def _parts(response: _Response) -> list[_Content]:
 
 def _stop(response: _Response) -> StopReason:
     reason = response.incomplete_details.reason if response.incomplete_details else None
-    if reason == "max_output_tokens":
+    if reason == "max_output_tokens" or (reason is None and response.status == "incomplete"):
         return StopReason.LENGTH
     if reason == "content_filter" or any(part.type == "refusal" for part in _parts(response)):
         return StopReason.REFUSAL

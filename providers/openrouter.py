@@ -11,7 +11,7 @@ from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
 from providers.client import in_thread
-from providers.headers import OPENROUTER, rate_headers, retry_after
+from providers.headers import OPENROUTER, plain, rate_headers, retry_after
 from providers.model import ModelInfo
 from providers.openai import CODES, failed, make_client
 from providers.openrouter_directory import Directory
@@ -116,7 +116,7 @@ class OpenRouterProvider:
             model=body.model or call.model,
             usage=_usage(body.usage) if body.usage else Usage(),
             stop_reason=StopReason.REFUSAL if choice.message.refusal else stop,
-            headers=rate_headers(http.headers, OPENROUTER),
+            headers=rate_headers(plain(http.headers.raw), OPENROUTER),
         )
 
     async def model_info(self, model: str) -> ModelInfo:

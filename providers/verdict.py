@@ -5,7 +5,6 @@ confidence, each once. No object: ParsingError. An object that is no verdict by 
 """
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,8 +113,8 @@ def _winner(value: Any) -> EssayComparisonWinner:
 
 
 def _confidence(value: Any) -> float:
-    # A bool is an int to Python, and NaN is a number to its JSON parser.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # A bool is an int to Python. NaN is a number to its JSON parser, and is in no range.
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidResponse("The answer's confidence is no number", reason="confidence")
     if not CONFIDENCE_MIN <= value <= CONFIDENCE_MAX:
         raise InvalidResponse("The answer's confidence is outside 1 to 5", reason="confidence")
