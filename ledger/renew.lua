@@ -1,7 +1,7 @@
 -- Heartbeat of one worker process.
 -- ARGV: owner, lease in ms, provider, presence in ms, number of leased ids, the leased ids, then ids of pointers that
 --       it holds and has not claimed yet (they wait for a slot: not lost).
--- Returns the leased ids that are no longer this owner's.
+-- Returns the leased ids that another holds, or waits to, by now.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -12,7 +12,7 @@ for i = 6, last do
   local r = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'c')
   if r[1] == 'processing' and r[2] == owner then
     redis.call('ZADD', 'umpire:leases', math.min(now + lease, tonumber(r[3])), ARGV[i])
-  else
+  elseif r[1] == 'processing' or r[1] == 'queued' or r[1] == 'deferred' then
     lost[#lost + 1] = ARGV[i]
   end
 end
