@@ -27,6 +27,7 @@ class Admission:
         self._manifest = manifest
         self._topics = TopicPolicy(settings.service.callback_topics)
         self._enabled = frozenset(settings.enabled)
+        self._default = settings.default_provider
 
     def check(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
         """What the ledger will keep. `body_bytes` bounds every text in it. Raises InvalidRequest."""
@@ -36,7 +37,7 @@ class Admission:
     def admit(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
         """The same without the topic's check, for a request of the service's own."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
-        provider = self.enabled(overrides.provider_override or self._settings.default_provider)
+        provider = self.enabled(overrides.provider_override or self._default)
         if received.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
             raise InvalidConfig(
                 "batching_mode: only per_request is served", reason="batching_mode_not_served", served=["per_request"]

@@ -22,11 +22,12 @@ from providers.manifest import Manifest
 from service import comparison, health, providers
 from service.admission import Admission
 from service.estimate import Estimate
-from service.handlers import add_handlers
+from service.handlers import make_handlers
 from service.kafka_state import KafkaState
 from service.openapi import describe
 from service.outermost import Outermost
 from service.parts import Parts
+from service.shortcut import Shortcut
 from service.waits import Waits
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
@@ -66,9 +67,14 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    routers = (comparison.router, providers.router, health.router)
+    handlers = make_handlers(observer, [*app.routes, *(route for router in routers for route in router.routes)])
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
+    # The one added last is the outer one.
+    app.add_middleware(Shortcut, route=comparison.ROUTE, handlers=handlers)
     app.add_middleware(Outermost, observer=observer)
-    add_handlers(app, observer)
-    for router in (comparison.router, providers.router, health.router):
+    for router in routers:
         app.include_router(router)
     describe(app, settings)
     return app

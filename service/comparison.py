@@ -79,6 +79,9 @@ async def submit_comparison(request: Request) -> Response:
     return answer(result_of(event), stored, scope, headers)
 
 
+ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
+
+
 async def _receive(parts: Parts, heads: Heads, request: Request) -> StoredRequest:
     check_media_type(heads)
     body = await read_body(heads, request.receive, parts.settings.service.max_body_bytes)

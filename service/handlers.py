@@ -1,17 +1,18 @@
 """The one place where exceptions become answers."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import ContentTooLong, InvalidRequest, MethodNotAllowed, NotFound, UmpireError
 from service.invalid import refusal
 from service.problem import problem
+from service.shortcut import ErrorHandler
 from telemetry.observer import Note, Observer
 
 _BY_STATUS: dict[int, type[UmpireError]] = {
@@ -26,34 +27,37 @@ async def on_invalid_parameters(request: Request, error: Exception) -> Response:
     return problem(refusal(error.errors()), request.scope)
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """The framework's own refusals."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_allowed(request))
-        if request.method == "OPTIONS":
-            return Response(status_code=204, headers=headers)
-    kind = _BY_STATUS.get(error.status_code, InvalidRequest)
-    status = None if kind.status == error.status_code else error.status_code
-    return problem(kind(error.detail), request.scope, status=status, headers=headers)
-
-
-def _allowed(request: Request) -> list[str]:
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
     """Methods of every route with this path; the framework tells those of the first one only."""
     methods: set[str] = {"OPTIONS"}
-    for route in request.app.routes:
+    for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= set(route.methods or ())
-    return sorted(methods)
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-def add_handlers(app: FastAPI, observer: Observer) -> None:
+def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[Exception], ErrorHandler]:
+    """`routes`: all there are, for what a 405 has to tell."""
+
     async def on_umpire_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, UmpireError)  # noqa: S101 - registered for it
         observer(Note("door.refused", labels={"error_code": error.code.value}))
         return problem(error, request.scope)
 
-    app.add_exception_handler(UmpireError, on_umpire_error)
-    app.add_exception_handler(RequestValidationError, on_invalid_parameters)
-    app.add_exception_handler(HTTPException, on_http_exception)
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        """The framework's own refusals."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(request, routes))
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
+        kind = _BY_STATUS.get(error.status_code, InvalidRequest)
+        status = None if kind.status == error.status_code else error.status_code
+        return problem(kind(error.detail), request.scope, status=status, headers=headers)
+
+    return {
+        UmpireError: on_umpire_error,
+        RequestValidationError: on_invalid_parameters,
+        HTTPException: on_http_exception,
+    }

@@ -24,6 +24,9 @@ class Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # As GET, for all routes alike; the server, which keeps the scope it made, leaves the body out.
+            scope = {**scope, "method": "GET"}
         started = time.monotonic()
         status = 0
 

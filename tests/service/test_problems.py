@@ -1,5 +1,134 @@
 """The framework's own errors, and faults of ours, have the same shape as every other problem."""
 
+import asyncio
+import json
+
 import pytest
+from umpire_service import BODY, SECRET, Stopwatch, door, problem_of, settings_of
 
 pytestmark = pytest.mark.redis
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/api/v1/status/x", "/api/v1/results/x", "/healthz/", "/docs", "/%ff"]
+)
+async def test_an_unknown_path_is_404(api, path):
+    problem = problem_of(await api.get(path), 404, "LLM_INVALID_CONFIG")
+    assert problem["title"] == "Not found"
+    assert problem["instance"] == path.replace("%ff", "%FF") or problem["instance"] == path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/api/v1/comparison", "OPTIONS, POST"),
+        ("DELETE", "/api/v1/models", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/v1/providers/mock/test", "OPTIONS, POST"),
+        ("POST", "/healthz", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_names_the_right_ones(api, method, path, allow):
+    answer = await api.client.request(method, path)
+    problem_of(answer, 405, "LLM_INVALID_CONFIG")
+    assert answer.headers["allow"] == allow
+    options = await api.client.request("OPTIONS", path)
+    assert options.status_code == 204
+    assert options.headers["allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/v1/models", "/api/v1/providers"])
+async def test_head_answers_as_get_without_a_body(api, path):
+    head, get = await api.client.head(path), await api.get(path)
+    assert head.status_code == get.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+async def test_a_fault_of_ours_is_a_500_that_tells_nothing(api, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(api.parts.admission, "check", broken)
+    monkeypatch.setattr(api.parts.manifest, "models", broken)
+    for answer in (await api.post(), await api.get("/api/v1/models")):
+        problem_of(answer, 500, "LLM_INTERNAL_ERROR")
+    notes = api.notes.named("error.unexpected")
+    assert [note.fields["error"] for note in notes] == ["RuntimeError"] * 2
+    assert SECRET not in str(notes)
+
+
+async def test_a_fault_after_acceptance_carries_the_queue_id(api, monkeypatch):
+    async def broken(*_):
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(api.parts.waits, "result", broken)
+    answer = await api.post()
+    assert answer.status_code == 500
+    assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+
+
+async def test_redis_away_from_the_start_is_a_503_within_its_time_and_passes(redis_server):
+    server = redis_server(aof=True)
+    server.kill()
+    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+        with Stopwatch() as watch:
+            for mode in ("queue", "queue_if_unavailable"):
+                answer = await api.post(processing_mode=mode)
+                problem_of(answer, 503, "LLM_INTERNAL_ERROR")
+                assert int(answer.headers["retry-after"]) >= 1
+            answer = await api.post(processing_mode="immediate")
+            problem_of(answer, 503, "LLM_PROVIDER_UNAVAILABLE")
+            assert int(answer.headers["retry-after"]) >= 1
+            problem_of(await api.get("/api/v1/providers"), 503, "LLM_INTERNAL_ERROR")
+            problem_of(await api.client.post("/api/v1/providers/mock/test"), 503, "LLM_INTERNAL_ERROR")
+            assert (await api.get("/healthz")).status_code == 200
+            assert (await api.get("/api/v1/models")).status_code == 200
+        assert watch.seconds < 5
+        server.start()
+        assert (await api.post()).status_code == 202
+        assert not api.notes.named("error.unexpected")
+
+
+async def test_a_frozen_redis_costs_a_request_its_one_second_and_no_more(redis_server):
+    server = redis_server()
+    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+        assert (await api.post()).status_code == 202
+        server.pause()
+        try:
+            with Stopwatch() as watch:
+                modes = ["queue", "immediate", "queue_if_unavailable"] * 10
+                answers = await asyncio.gather(*[api.post(processing_mode=mode) for mode in modes])
+                ready = await api.get("/readyz")
+            assert watch.seconds < 4
+            assert {answer.status_code for answer in answers} == {503}
+            assert ready.status_code == 503
+            assert ready.json()["dependencies"]["redis"] == {"state": "down"}
+        finally:
+            server.resume()
+
+
+async def test_a_body_that_never_ends_is_408(api, monkeypatch):
+    monkeypatch.setattr("service.body.BODY_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert b" 408 " in await reader.readline()
+    writer.close()
+
+
+async def test_a_client_that_leaves_while_sending_is_no_fault(api):
+    for sent in (b"", b"{"):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" + sent)
+        await writer.drain()
+        writer.close()
+    assert (await api.post(processing_mode="queue")).status_code == 202
+    assert not api.notes.named("error.unexpected")
+
+
+async def test_a_body_in_pieces_is_read_whole(api):
+    async def pieces():
+        for byte in json.dumps(BODY | {"processing_mode": "queue"}).encode():
+            yield bytes([byte])
+
+    answer = await api.client.post("/api/v1/comparison", content=pieces(), headers={"content-type": "application/json"})
+    assert answer.status_code == 202
