@@ -1,0 +1,42 @@
+"""The locks say exactly what is installed, and nothing about where it comes from."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from umpire_servers import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(lock):
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_no_registry_and_hashes_every_package(lock):
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert "index-url" not in text
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(pins(lock)) > 50
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("requirements.lock", PROJECT["dependencies"]),
+        ("requirements-dev.lock", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]),
+    ],
+)
+def test_a_lock_meets_what_pyproject_asks_for(lock, wanted):
+    locked = pins(lock)
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(locked[requirement.name.lower()]), f"{requirement}: run `make lock`"
+
+
+def test_development_runs_on_the_very_versions_of_production():
+    development = pins("requirements-dev.lock")
+    assert {name: development.get(name) for name in pins("requirements.lock")} == pins("requirements.lock")
