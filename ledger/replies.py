@@ -15,6 +15,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from ledger import keys
+from ledger.cancel import cancel
 from telemetry.observer import Note, Observer, silent
 
 #: Wait between two tries to subscribe again, in seconds.
@@ -70,9 +71,7 @@ class Replies:
 
     async def stop(self) -> None:
         if self._reader is not None:
-            self._reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reader
+            await cancel(self._reader)
         await self._drop()
 
     async def _subscribe(self) -> PubSub:

@@ -7,7 +7,7 @@ in here is true of one process only, but the connections.
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -15,6 +15,7 @@ from contracts.settings import Settings, load_settings
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from guard.availability import Availability
+from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.replies import Replies
@@ -108,9 +109,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             lifecycle=Lifecycle(publisher, settings.kafka, observer),
         )
     finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
+        await cancel(refreshing)
         await replies.stop()
         await redis.aclose()
         await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

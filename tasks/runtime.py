@@ -16,6 +16,7 @@ from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.limits import make_limiter
 from guard.retry import RetryPolicy
+from ledger.cancel import cancel
 from ledger.claims import Claims
 from ledger.connection import connect
 from ledger.custody import Custody
@@ -133,9 +134,7 @@ class Runtime:
     async def close(self, drain_seconds: float) -> None:
         """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
         left = await self.runner.drain(drain_seconds)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await cancel(*self._background)
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
