@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 
 from contracts.base import Incoming, Outgoing, UtcTime
 from contracts.enums import (
@@ -19,6 +19,14 @@ from contracts.enums import (
     ReasoningEffort,
 )
 from contracts.events import TokenUsage
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: To an integer: as JSON Schema has it, 9.0 is one, and "9" is not.
+WHOLE = BeforeValidator(_whole)
 
 
 class PromptBlock(Incoming):
@@ -38,7 +46,7 @@ class LLMConfigOverridesHTTP(Incoming):
     model_override: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     temperature_override: Annotated[float, Field(ge=0, le=2)] | None = None
     system_prompt_override: str | None = None
-    max_tokens_override: Annotated[int, Field(gt=0)] | None = None
+    max_tokens_override: Annotated[int, Field(gt=0), WHOLE] | None = None
     reasoning_effort: ReasoningEffort | None = None
     output_verbosity: OutputVerbosity | None = None
 
@@ -53,8 +61,8 @@ class LLMComparisonRequest(Incoming):
     metadata: dict[str, JsonValue] = {}
     processing_mode: ProcessingMode | None = None
     batching_mode: LLMBatchingMode | None = None
-    priority: Annotated[int, Field(ge=0, le=10)] = 0
-    ttl_seconds: Annotated[int, Field(gt=0)] | None = None
+    priority: Annotated[int, Field(ge=0, le=10), WHOLE] = 0
+    ttl_seconds: Annotated[int, Field(gt=0), WHOLE] | None = None
 
 
 class LLMComparisonResponse(Outgoing):
