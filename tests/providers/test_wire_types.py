@@ -1,0 +1,211 @@
+"""What is sent is what each SDK's own parameter types allow: aimock and our upstream check none of it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from anthropic.types import TextBlockParam
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from google.genai import types as genai
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+from pydantic import ConfigDict, TypeAdapter, with_config
+from umpire_aimock import Aimock
+from umpire_providers import PROMPT, REAL, VERDICT, call_for, connected
+
+from contracts.enums import LLMProviderType
+from contracts.http import LLMConfigOverridesHTTP, PromptBlock
+from providers.manifest import Manifest
+from providers.model import ModelInfo
+from providers.prompt import DEFAULT_SYSTEM_PROMPT
+from providers.schema import IN_WORDS, VERDICT_SCHEMA
+
+ANTHROPIC, OPENAI, GOOGLE, OPENROUTER = REAL
+
+every = pytest.mark.parametrize("provider", REAL)
+
+#: Not in the SDK's types: the older models' temperature, and OpenRouter's own fields.
+OUTSIDE = {
+    ANTHROPIC: {"temperature"},
+    OPENAI: set[str](),
+    OPENROUTER: {"provider", "reasoning"},
+}
+
+TYPES = {
+    ANTHROPIC: MessageCreateParamsNonStreaming,
+    OPENAI: ResponseCreateParamsNonStreaming,
+    OPENROUTER: CompletionCreateParamsNonStreaming,
+}
+
+BLOCKS = [
+    PromptBlock(target="system", content="You are a judge. ", cacheable=True, ttl="5m"),
+    PromptBlock(target="user_content", content="The criteria: depth.\n", cacheable=True, ttl="1h"),
+    PromptBlock(target="user_content", content=PROMPT),
+]
+
+OVERRIDES = {
+    "temperature_override": 0.5,
+    "reasoning_effort": "low",
+    "output_verbosity": "low",
+    "max_tokens_override": 2000,
+}
+
+
+def check(provider: LLMProviderType, body: dict[str, Any]) -> None:
+    """Raises when the provider's SDK would not type-check this body."""
+    if provider is GOOGLE:
+        check_google(body)
+        return
+    outside = OUTSIDE[provider]
+    typed = TYPES[provider]
+    known = set().union(*(getattr(base, "__annotations__", {}) for base in [typed, *typed.__orig_bases__]))
+    assert body.keys() - outside <= known, "a field that the SDK does not know"
+    inner = {key: value for key, value in body.items() if key not in outside}
+    if provider is ANTHROPIC:
+        inner["messages"] = [{**message, "content": texts(message["content"])} for message in body["messages"]]
+    read = TypeAdapter(with_config(ConfigDict(strict=True))(typed)).validate_python(inner)
+    assert plain(read) == inner, "a field within a field that the SDK does not know: reading it drops it"
+
+
+def texts(content: Any) -> str:
+    """Blocks of text, checked here: pydantic-core panics on the SDK's union of all kinds of block."""
+    if isinstance(content, str):
+        return content
+    blocks = TypeAdapter(list[TextBlockParam]).validate_python(content, strict=True)
+    assert blocks == content
+    return "".join(block["text"] for block in blocks)
+
+
+def plain(value: Any) -> Any:
+    """The same, of dicts and lists: pydantic checks what is typed as an iterable only when it is iterated."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return value if isinstance(value, str) or not isinstance(value, Iterable) else [plain(inner) for inner in value]
+
+
+def check_google(body: dict[str, Any]) -> None:
+    """The Gemini API spreads the SDK's config over three places; unknown fields are errors in the SDK's models."""
+    assert body.keys() <= {"contents", "systemInstruction", "generationConfig"}
+    for content in [*body["contents"], *([body["systemInstruction"]] if "systemInstruction" in body else [])]:
+        genai.Content.model_validate(content)
+    genai.GenerationConfig.model_validate(body["generationConfig"])
+
+
+async def sent(
+    aimock: Aimock, provider: LLMProviderType, info: ModelInfo | None = None, **fields: Any
+) -> dict[str, Any]:
+    """The body of one call, checked."""
+    aimock.set_fixtures([{"match": {"userMessage": "Essay"}, "response": {"content": json.dumps(VERDICT)}}])
+    async with connected(provider, aimock.url) as adapter:
+        await adapter.complete(call_for(provider, info=info, **fields))
+    request = aimock.requests()[-1]
+    assert request["headers"]["x-umpire-attempt"] == "q1-1"
+    body: dict[str, Any] = request["body"]
+    check(provider, body)
+    return body
+
+
+@pytest.mark.aimock
+@every
+async def test_the_plain_call(aimock: Aimock, provider: LLMProviderType) -> None:
+    body = await sent(aimock, provider)
+    text = json.dumps(body)
+    assert json.dumps(DEFAULT_SYSTEM_PROMPT)[1:-1] in text
+    assert json.dumps(PROMPT)[1:-1] in text
+    schema = {
+        ANTHROPIC: lambda: body["output_config"]["format"]["schema"],
+        OPENAI: lambda: body["text"]["format"]["schema"],
+        GOOGLE: lambda: body["generationConfig"]["responseJsonSchema"],
+        OPENROUTER: lambda: body["response_format"]["json_schema"]["schema"],
+    }[provider]()
+    assert schema == VERDICT_SCHEMA
+    if provider is OPENAI:
+        assert body["store"] is False
+        assert body["text"]["format"]["strict"] is True
+    if provider is OPENROUTER:
+        assert body["provider"] == {"require_parameters": True}
+        assert body["response_format"]["json_schema"]["strict"] is True
+
+
+@pytest.mark.aimock
+@every
+async def test_every_model_of_the_manifest_with_everything_a_caller_can_ask_for(
+    aimock: Aimock, provider: LLMProviderType
+) -> None:
+    for info in Manifest.load().models(provider):
+        body = await sent(aimock, provider, info, llm_config_overrides=OVERRIDES, prompt_blocks=BLOCKS)
+        text = json.dumps(body)
+        assert ('"temperature": 0.5' in text) is info.temperature
+        assert ('"effort": "low"' in text or '"LOW"' in text) is bool(info.effort)
+        assert ('"verbosity": "low"' in text) is info.verbosity
+        assert ": 2000" in text
+
+
+@pytest.mark.aimock
+@every
+async def test_a_system_prompt_of_the_callers_own_replaces_ours(aimock: Aimock, provider: LLMProviderType) -> None:
+    own = LLMConfigOverridesHTTP(system_prompt_override="Judge kindly.")
+    text = json.dumps(await sent(aimock, provider, llm_config_overrides=own))
+    assert "Judge kindly." in text
+    assert "experienced examiner" not in text
+    none = LLMConfigOverridesHTTP(system_prompt_override="")
+    text = json.dumps(await sent(aimock, provider, llm_config_overrides=none))
+    assert "experienced examiner" not in text
+
+
+@pytest.mark.aimock
+async def test_blocks_become_cache_breakpoints_at_anthropic(aimock: Aimock) -> None:
+    body = await sent(aimock, ANTHROPIC, prompt_blocks=BLOCKS)
+    assert body["system"] == [
+        {"type": "text", "text": "You are a judge. ", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    ]
+    assert body["messages"][0]["content"] == [
+        {"type": "text", "text": "The criteria: depth.\n", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "text", "text": PROMPT},
+    ]
+
+
+@pytest.mark.aimock
+@pytest.mark.parametrize("provider", [OPENAI, GOOGLE, OPENROUTER])
+async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProviderType) -> None:
+    body = await sent(aimock, provider, prompt_blocks=BLOCKS)
+    system, user = {
+        OPENAI: lambda: (body["instructions"], body["input"]),
+        GOOGLE: lambda: (body["systemInstruction"]["parts"][0]["text"], body["contents"][0]["parts"][0]["text"]),
+        OPENROUTER: lambda: (body["messages"][0]["content"], body["messages"][1]["content"]),
+    }[provider]()
+    assert system == "You are a judge. "
+    assert user == "The criteria: depth.\n" + PROMPT
+
+
+@pytest.mark.aimock
+async def test_a_forced_tool_stands_in_for_structured_outputs(aimock: Aimock) -> None:
+    info = replace(Manifest.load().default(ANTHROPIC), structured_outputs=False, forced_tool=True)
+    body = await sent(aimock, ANTHROPIC, info)
+    assert "output_config" not in body
+    assert body["tools"][0]["input_schema"] == VERDICT_SCHEMA
+    assert body["tool_choice"]["name"] == body["tools"][0]["name"]
+
+
+@pytest.mark.aimock
+@every
+async def test_a_model_with_neither_is_asked_in_words(aimock: Aimock, provider: LLMProviderType) -> None:
+    info = replace(Manifest.load().default(provider), structured_outputs=False, forced_tool=False)
+    for blocks in (None, BLOCKS, BLOCKS[1:]):
+        body = await sent(aimock, provider, info, prompt_blocks=blocks)
+        assert not {"output_config", "tools", "response_format"} & body.keys()
+        assert json.dumps(IN_WORDS)[1:-1] in json.dumps(body)
+
+
+@every
+def test_the_check_itself_finds_faults(provider: LLMProviderType) -> None:
+    wrong: dict[LLMProviderType, dict[str, Any]] = {
+        ANTHROPIC: {"model": "m", "max_tokens": "many", "messages": []},
+        OPENAI: {"model": "m", "input": "x", "text": {"format": {"type": "jsonschema"}}},
+        GOOGLE: {"contents": [], "generationConfig": {"maxTokens": 3}},
+        OPENROUTER: {"model": "m", "messages": [{"role": "boss", "content": "x"}]},
+    }
+    with pytest.raises(ValueError, match="valid"):
+        check(provider, wrong[provider])
