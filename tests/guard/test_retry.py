@@ -245,9 +245,10 @@ async def test_stopping_lets_the_attempt_in_flight_finish_and_makes_no_other(err
         stopping.set()
         raise error
 
+    notes = Notes()
     with pytest.raises(type(error)):
-        await run(call, stopping=stopping)
-    assert calls == [1]
+        await run(call, stopping=stopping, notes=notes)
+    assert (calls, notes) == ([1], [])
 
     async def answers(n: int) -> str:
         await asyncio.sleep(0.05)
