@@ -33,6 +33,8 @@ _ENVIRONMENT = {
     "UMPIRE_MOCK_POSITION_BIAS": "0.3",
     "UMPIRE_MOCK_CONCURRENCY": "12",
     "UMPIRE_MOCK_SEED": "7",
+    # Nothing is left to finish when the last verdict is there.
+    "UMPIRE_DRAIN_SECONDS": "5",
 }
 
 

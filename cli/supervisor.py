@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from cli.part import Part
+from ledger.cancel import cancel
 
 #: How often logs are looked at for their size.
 _LOG_SECONDS = 30.0
@@ -53,6 +54,9 @@ class Supervisor:
                     part.log.cut()
 
 
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
 class Kept(Protocol):
     """What `run` runs."""
 
@@ -82,7 +86,7 @@ class Group:
         self._supervisor.kill()
 
 
-async def run(kept: Kept, job: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
+async def run(kept: Kept, job: Job, say: Callable[[str], None]) -> None:
     """Start, do the job, stop: earlier when a signal asks for it, or when the watch fails."""
     async with stop_signals(kept.kill) as stop:
         asked = asyncio.create_task(stop.wait())
@@ -93,27 +97,22 @@ async def run(kept: Kept, job: Callable[[], Awaitable[None]], say: Callable[[str
                 await work
         finally:
             asked.cancel()
-            await _cancel(work)
+            await cancel(work)
             say("stopping (again to stop at once)" if stop.is_set() else "stopping")
             await kept.stop()
 
 
-async def _start_and(kept: Kept, job: Callable[[], Awaitable[None]]) -> None:
+async def _start_and(kept: Kept, job: Job) -> None:
     await kept.start()
     minding = asyncio.create_task(kept.mind())
-    working = asyncio.ensure_future(job())
+    working = asyncio.create_task(job())
     try:
         done, _ = await asyncio.wait([minding, working], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        await _cancel(minding)
-        await _cancel(working)
-
-
-async def _cancel(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+        await cancel(minding)
+        await cancel(working)
 
 
 async def for_ever() -> None:
