@@ -5,7 +5,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 
-def connect(url: str, *, timeout: float, max_connections: int = 64) -> Redis:
+#: Far above what a process uses (group commits share round trips): at the limit, redis-py fails instead of waiting.
+MAX_CONNECTIONS = 1_000
+
+
+def connect(url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS) -> Redis:
     """A client that answers or fails within `timeout` seconds; it retries nothing, since the caller knows what is safe.
 
     Raises nothing: connections are made on first use, so that a process can start while Redis is away.

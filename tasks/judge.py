@@ -100,7 +100,7 @@ class Judge:
         info = await self._info(claim)
         reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
         if not reservation.granted:
-            raise NotNow("rate_limit", reservation.wait)
+            raise NotNow("rate_limit", reservation.pause)
         claim.reservation = reservation
         if reservation.wait:
             async with asyncio.timeout(reservation.wait + 1):  # ends by itself; bounded should the clock jump
