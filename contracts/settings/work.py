@@ -23,8 +23,8 @@ class LedgerSettings(Concern):
 
 
 class WorkerSettings(Concern):
-    worker_threads: int = Field(32, ge=1, le=1000)
-    """Celery threads of a worker process. They only wait for the event loop; the slots are
+    worker_threads: int = Field(4, ge=1, le=1000)
+    """Celery threads of a worker process. They only claim and hand over; the slots are
     UMPIRE_<PROVIDER>_CONCURRENCY."""
     take_along: int = Field(16, ge=1, le=256)
     """Comparisons that one Celery task runs at most: its own, and others of its queue."""
