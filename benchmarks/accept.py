@@ -25,9 +25,10 @@ def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, flo
     with servers.api(module="benchmarks.echo" if name == "echo" else None) as (url, process):
         topic = "benchmark.accept"
         run_load(tools, url, topic, servers.folder, n=WARM_UP, connections=CONNECTIONS)
-        before = cpu.read({"api": process.pid})
+        pids = servers.pids | {"api": process.pid}
+        before = cpu.read(pids)
         result = run_load(tools, url, topic, servers.folder, n=count, connections=CONNECTIONS)
-        spent = cpu.per_comparison_ms(before, cpu.read({"api": process.pid}), count)
+        spent = cpu.per_comparison_ms(before, cpu.read(pids), count)
         servers.check_alive(process)
     if result.accepted != count or len(result.started) != count:
         raise RuntimeError(f"{name}: {result.accepted} accepted of {count} sent, {len(result.started)} queue ids")
@@ -36,5 +37,7 @@ def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, flo
         "p50_ms": result.p50_ms,
         "p99_ms": result.p99_ms,
         "api_cpu_ms": spent["api"],
+        "redis_cpu_ms": spent["redis"],
+        "kafka_cpu_ms": spent["kafka"],
         "client_cpu_ms": 1000 * result.cpu_seconds / count,
     }

@@ -39,6 +39,8 @@ def machine(servers: Servers, tools: Tools, *, fsync: str) -> Result:
         "at": iso(utcnow()),
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
+        # Of the minute before: well above what the benchmark itself makes (2–3), somebody else was at work.
+        "load_average": [round(one, 1) for one in os.getloadavg()],
         "python": platform.python_version(),
         "kafka": "embedded" if isinstance(servers.broker, EmbeddedKafka) else "apache",
         "redis_appendfsync": fsync,
@@ -86,7 +88,18 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _accept_table(found: Result, runs: Sequence[Result]) -> Table:
-    table = _table("Accept (respond-async)", "", "a second", "share of echo", "p50 ms", "p99 ms", "API CPU ms", "share")
+    table = _table(
+        "Accept (respond-async)",
+        "",
+        "a second",
+        "share of echo",
+        "p50 ms",
+        "p99 ms",
+        "API CPU ms",
+        "of echo",
+        "Redis",
+        "Kafka",
+    )
     for name, one in found.items():
         # Ratios within each run, since a machine's mood changes between runs.
         speed = statistics.median(run[name]["rate"] / run["echo"]["rate"] for run in runs)
@@ -99,6 +112,8 @@ def _accept_table(found: Result, runs: Sequence[Result]) -> Table:
             f"{one['p99_ms']:.1f}",
             f"{one['api_cpu_ms']:.3f}",
             f"{effort:.2f} ×",
+            f"{one['redis_cpu_ms']:.3f}",
+            f"{one['kafka_cpu_ms']:.3f}",
         )
     return table
 
