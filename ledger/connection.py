@@ -4,7 +4,6 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-
 #: Far above what a process uses (group commits share round trips): at the limit, redis-py fails instead of waiting.
 MAX_CONNECTIONS = 1_000
 
