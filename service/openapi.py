@@ -155,13 +155,21 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
     _limits(schemas["LLMComparisonRequest"]["properties"], settings)
+    enabled = {"enum": [one.value for one in settings.enabled], "type": "string"}
+    schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
+    test = document["paths"]["/api/v1/providers/{provider}/test"]["post"]
+    next(one for one in test["parameters"] if one["name"] == "provider")["schema"] = enabled
     return document
+
+
+def _integer(field: dict[str, Any]) -> dict[str, Any]:
+    whole: dict[str, Any] = next(one for one in field["anyOf"] if one.get("type") == "integer")
+    return whole
 
 
 def _limits(fields: dict[str, Any], settings: Settings) -> None:
     """What this operator allows."""
     fields["callback_topic"]["pattern"] = "^" + LEGAL_TOPIC.pattern.removesuffix(r"\Z") + "$"
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
-    whole = next(one for one in fields["ttl_seconds"]["anyOf"] if one.get("type") == "integer")
-    whole["maximum"] = settings.ledger.queue_ttl_seconds
+    _integer(fields["ttl_seconds"])["maximum"] = settings.ledger.queue_ttl_seconds
     fields["batching_mode"] = {"anyOf": [{"const": "per_request", "type": "string"}, {"type": "null"}]}

@@ -1,0 +1,19 @@
+"""Loaded by schemathesis: what a schema cannot say of a valid body (see tests/service/test_schemathesis.py)."""
+
+from typing import Any
+
+import schemathesis
+
+MODEL = "mock-judge"
+MOST_TOKENS = 1_000
+
+
+@schemathesis.hook
+def before_call(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    overrides = case.body.get("llm_config_overrides") if isinstance(case.body, dict) else None
+    if isinstance(overrides, dict):
+        name, tokens = overrides.get("model_override"), overrides.get("max_tokens_override")
+        if isinstance(name, str) and 1 <= len(name) <= 200:
+            overrides["model_override"] = MODEL
+        if isinstance(tokens, int | float) and tokens > MOST_TOKENS:
+            overrides["max_tokens_override"] = MOST_TOKENS
