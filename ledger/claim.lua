@@ -3,6 +3,9 @@
 --       the task's own queue id (or ''), then the queue's lists in the order kombu empties them.
 -- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
 -- so far (or '').
+-- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
+-- looks at so many messages at most.
+local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
@@ -22,15 +25,17 @@ local function take(id)
 end
 
 if leader ~= '' then take(leader) end
+local looked = 0
 for i = 7, #ARGV do
-  while wanted > 0 do
+  while wanted > 0 and looked < MOST do
     local messages = redis.call('RPOP', ARGV[i], wanted)
     if not messages then break end
-    for _, message in ipairs(messages) do
+    looked = looked + #messages
+    for n, message in ipairs(messages) do
       local id = string.match(message, '"task": ?"tasks%.compare"') and string.match(message, '"id": ?"([%x%-]+)"')
       if not id then
-        -- Not ours to judge: leave it where it was, for Celery.
-        redis.call('RPUSH', ARGV[i], message)
+        -- Not ours to judge: leave it where it was, for Celery, and what came after it.
+        for back = #messages, n, -1 do redis.call('RPUSH', ARGV[i], messages[back]) end
         return out
       end
       if take(id) then wanted = wanted - 1 end

@@ -94,7 +94,7 @@ class Claims:
             self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", *self._lists
         )
         return [
-            Claimed(StoredRequest.model_validate_json(body), int(tries), int(lapses), int(waited) / 1000, spent)
+            Claimed(StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent)
             for _, body, tries, lapses, waited, spent in rows
         ]
 

@@ -1,6 +1,6 @@
 """The one Redis client factory."""
 
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -11,11 +11,14 @@ MAX_CONNECTIONS = 1_000
 def connect(url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS) -> Redis:
     """A client that answers or fails within `timeout` seconds; it retries nothing, since the caller knows what is safe.
 
+    More commands at a time than `max_connections` wait their turn, rather than fail: hundreds of waiters may wake at
+    once.
     Raises nothing: connections are made on first use, so that a process can start while Redis is away.
     """
-    pool = ConnectionPool.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         max_connections=max_connections,
+        timeout=timeout,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         socket_keepalive=True,

@@ -2,6 +2,7 @@
 lock works; every step looks again inside its script, so that two at once would do no harm.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,18 @@ LOCK_MS = 5_000
 SWEEP = 500
 
 
+#: Queued records that one look for lost messages goes through: thousands of an old backlog of low priority may stand
+#: before an urgent one. Some milliseconds of Redis' time, every two seconds.
+LOOK = 5_000
+
+#: Messages at the head of a list that it is judged by. What was put back in front stands there in no order.
+HEADS = 64
+
+#: A message looks lost from when a worker takes it off the broker until that worker's next heartbeat, or its claim.
+#: Seconds for which it must look lost: longer than a heartbeat takes to come (tasks/heartbeat.py).
+SUSPECT_SECONDS = 6.0
+
+
 class Left(NamedTuple):
     """A request that the custodian has to end; `spent` as its last claim gave it back."""
 
@@ -38,6 +51,8 @@ class Custody:
         self._requeue = Script(redis, "requeue")
         self._lost = Script(redis, "lost")
         self._lock = Script(redis, "lock")
+        #: Queue id → when its message was first missed, by time.monotonic.
+        self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
 
     async def hold_lock(self) -> bool:
         """Take the custodian's lock, or keep it."""
@@ -76,10 +91,14 @@ class Custody:
     async def push_lost(self, provider: LLMProviderType) -> int:
         """Queued requests whose message is gone get a new one. Returns how many."""
         queue = queue_name(provider)
-        arguments: list[str | int] = [provider.value, int(self._settings.lost_pointer_seconds * 1000), SWEEP]
+        age = int(self._settings.lost_pointer_seconds * 1000)
+        arguments: list[str | int] = [provider.value, age, LOOK, SWEEP, HEADS]
         for step in PRIORITY_STEPS:
             arguments.extend((step, list_name(queue, step)))
-        lost = await self._lost(*arguments)
+        missed = await self._lost(*arguments)
+        now, before = time.monotonic(), self._suspects.get(provider, {})
+        self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
+        lost = [row for row in missed if now - before.get(row[0], now) >= SUSPECT_SECONDS]
         return await self._push("queued", provider, [(queue_id, int(priority)) for queue_id, priority in lost])
 
     async def expired(self) -> list[Left]:
@@ -109,7 +128,7 @@ class Custody:
         for queue_id in ids:
             pipeline.hmget(keys.record(queue_id.decode()), "b", "x")
         rows = await pipeline.execute() if ids else []
-        return [Left(StoredRequest.model_validate_json(body), spent or b"") for body, spent in rows if body]
+        return [Left(StoredRequest.read(body), spent or b"") for body, spent in rows if body]
 
 
 def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:

@@ -33,6 +33,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
                 # Whoever stopped waiting before its turn is left out: what was given up is not done behind its back.
                 self._waiting = [entry for entry in self._waiting if not entry[1].done()]
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                if not batch:
+                    return
                 try:
                     results = await self._commit([item for item, _ in batch])
                 except BaseException as error:

@@ -9,13 +9,11 @@ for i = 4, #ARGV, 3 do
   local id = ARGV[i]
   local key = 'umpire:req:' .. id
   local ends = redis.call('ZSCORE', 'umpire:leases', id)
-  local r = redis.call('HMGET', key, 's', 'p', 'o', 'u')
+  local r = redis.call('HMGET', key, 's', 'p', 'u')
   if r[1] ~= 'processing' then
     redis.call('ZREM', 'umpire:leases', id)
   elseif ends and tonumber(ends) <= now then
-    -- A lapse of the custodian's own lease is not the request's fault.
-    local lapses = r[3] == custodian and limit or redis.call('HINCRBY', key, 'l', 1)
-    if lapses >= limit then
+    if redis.call('HINCRBY', key, 'l', 1) >= limit then
       redis.call('HSET', key, 'o', custodian, 'c', now + lease)
       redis.call('ZADD', 'umpire:leases', now + lease, id)
       poison[#poison + 1] = id
@@ -23,7 +21,7 @@ for i = 4, #ARGV, 3 do
       redis.call('HSET', key, 's', 'queued')
       redis.call('HDEL', key, 'o', 'c')
       redis.call('ZREM', 'umpire:leases', id)
-      redis.call('ZADD', 'umpire:queued:' .. r[2], r[4], id)
+      redis.call('ZADD', 'umpire:queued:' .. r[2], r[3], id)
       -- In front, with the time of its first push: it was first in line before.
       redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
     end

@@ -7,6 +7,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local last = 5 + tonumber(ARGV[5])
 local lost = {}
+redis.call('ZREMRANGEBYSCORE', 'umpire:workers', '-inf', now)
 redis.call('ZADD', 'umpire:workers', now + tonumber(ARGV[4]), provider .. '|' .. owner)
 for i = 6, last do
   local r = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'c')

@@ -76,8 +76,12 @@ class Replies:
 
     async def _subscribe(self) -> PubSub:
         pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        try:
+            await pubsub.subscribe(keys.replies(self.name))
+        except BaseException:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            raise
         self._pubsub = pubsub
-        await pubsub.subscribe(keys.replies(self.name))
         return pubsub
 
     async def _drop(self) -> None:

@@ -1,5 +1,6 @@
 """What the door stores and a worker reads: the request, and what was decided at admission."""
 
+from typing import Self
 from uuid import UUID
 
 from contracts.base import Outgoing, UtcTime
@@ -16,3 +17,8 @@ class StoredRequest(Outgoing):
     requested_at: UtcTime
     expires_at: UtcTime
     traceparent: str | None = None
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """From the ledger. The door forbids fields that it does not know; what a newer one let in must still run."""
+        return cls.model_validate_json(body, extra="ignore")

@@ -1,0 +1,202 @@
+"""Admission: the record and its message together or not at all, within bounds, once, and many in one round trip."""
+
+import asyncio
+import json
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from umpire_ledger import House, stored
+from umpire_servers import apoll
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType
+from contracts.errors import QueueFull, Unavailable
+from contracts.settings import LedgerSettings
+from ledger.connection import connect
+from ledger.ledger import Backlog, Ledger
+
+pytestmark = pytest.mark.redis
+
+
+async def calls(redis, command="evalsha"):
+    stats = await redis.info("commandstats")
+    return stats.get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+async def test_the_record_and_its_message_appear_in_one_step(house):
+    request = stored(ttl=100)
+    await house.ledger.admit(request, reply_to="process")
+    record = await house.record(request.queue_id)
+    now = int((await house.redis.time())[0]) * 1000
+    assert (record["s"], record["p"], record["q"], record["r"]) == (b"queued", b"mock", b"9", b"process")
+    assert json.loads(record["b"]) == json.loads(request.model_dump_json(exclude_none=True))
+    assert now + 98_000 < int(record["e"]) <= now + 102_000
+    assert int(record["u"]) > 1_700_000_000_000
+    (message,) = await house.messages("umpire.mock:9")
+    assert json.loads(message)["headers"]["id"] == str(request.queue_id)
+    assert await house.redis.zscore("umpire:expiry", str(request.queue_id)) == int(record["e"])
+    assert await house.redis.zscore("umpire:queued:mock", str(request.queue_id)) == int(record["u"])
+    assert await house.redis.ttl(f"umpire:req:{request.queue_id}") == -1
+
+
+async def test_the_count_ahead_is_of_the_same_provider(house):
+    assert await house.ledger.admit(stored(provider=LLMProviderType.OPENAI)) == 0
+    assert [await house.ledger.admit(stored()) for _ in range(3)] == [0, 1, 2]
+    backlogs = await house.ledger.backlogs([LLMProviderType.MOCK, LLMProviderType.OPENAI, LLMProviderType.GOOGLE])
+    assert backlogs[LLMProviderType.MOCK] == Backlog(queued=3, deferred=0)
+    assert [b.queued for b in backlogs.values()] == [3, 1, 0]
+
+
+async def test_a_replay_changes_nothing_in_any_state(house):
+    request = stored()
+    claims = house.claims()
+    await house.ledger.admit(request)
+    before = await house.record(request.queue_id)
+    assert await house.ledger.admit(request, reply_to="another") == 0
+    assert await house.record(request.queue_id) == before
+    await claims.claim(str(request.queue_id), more=0)
+    await house.ledger.admit(request)
+    assert (await house.record(request.queue_id))["s"] == b"processing"
+    assert len(await house.messages("umpire.mock:9")) == 1
+    sizes = await house.ledger.sizes()
+    assert (sizes.unfinished, sizes.processing) == (1, 1)
+    assert sizes.bytes == len(request.model_dump_json(exclude_none=True).encode())
+
+
+async def test_a_batch_that_names_one_request_twice_admits_it_once(house):
+    request = stored()
+    await asyncio.gather(*(house.ledger.admit(request) for _ in range(5)))
+    assert len(await house.messages("umpire.mock:9")) == 1
+    assert (await house.ledger.sizes()).unfinished == 1
+
+
+async def test_full_by_count_lets_in_what_fits_and_says_which_limit(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=3))
+    outcomes = await asyncio.gather(*(house.ledger.admit(stored()) for _ in range(5)), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFull)]
+    assert len(refused) == 2
+    assert all(error.retry_after and error.details == {"limit": "requests"} for error in refused)
+    assert (await house.ledger.sizes()).unfinished == len(await house.messages("umpire.mock:9")) == 3
+
+
+async def test_full_by_bytes_still_takes_a_smaller_request(redis):
+    house = House(redis, LedgerSettings(ledger_max_memory_mb=0.01))
+    await house.ledger.admit(stored(prompt="x" * 8_000))
+    with pytest.raises(QueueFull) as full:
+        await house.ledger.admit(stored(prompt="x" * 4_000))
+    assert full.value.details == {"limit": "memory"}
+    await house.ledger.admit(stored(prompt="x" * 100))
+    assert (await house.ledger.sizes()).unfinished == 2
+
+
+async def test_a_full_ledger_still_knows_a_replay(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=1))
+    request = stored()
+    await house.ledger.admit(request)
+    assert await house.ledger.admit(request) == 0
+
+
+async def test_concurrent_admits_share_round_trips(house):
+    await house.admit(stored())  # loads the script
+    before = await calls(house.redis)
+    await asyncio.gather(*(house.ledger.admit(stored()) for _ in range(129)))
+    # One goes at once (here: with all that were ready by then), the others 64 at a time.
+    assert await calls(house.redis) - before == 3
+    assert (await house.ledger.sizes()).unfinished == 130
+
+
+async def test_an_expired_request_is_admitted_and_ends_as_any_other_expiry(house):
+    request = stored().model_copy(update={"expires_at": utcnow() - timedelta(seconds=5)})
+    await house.ledger.admit(request)
+    custody = house.custody()
+    left = await apoll(custody.expired, 2)
+    assert [entry.stored.queue_id for entry in left] == [request.queue_id]
+
+
+async def test_a_script_flush_and_a_killed_connection_are_survived(house):
+    await house.admit(stored())
+    await house.redis.script_flush()
+    await house.admit(stored())
+    admin = connect(f"redis://127.0.0.1:{house.redis.connection_pool.connection_kwargs['port']}/0", timeout=2)
+    await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await admin.aclose()
+    await house.admit(stored())
+    assert (await house.ledger.sizes()).unfinished == 3
+
+
+async def test_a_redis_that_is_gone_is_unavailable_at_once(redis_server):
+    server = redis_server()
+    client = connect(server.url, timeout=0.5)
+    ledger = Ledger(client, LedgerSettings(), timeout=0.5)
+    server.kill()
+    with pytest.raises(Unavailable) as error:
+        await ledger.admit(stored())
+    assert error.value.retry_after
+    assert not await ledger.ping()
+    await client.aclose()
+
+
+async def test_a_frozen_redis_is_unavailable_within_the_time_for_all_who_wait(redis_server):
+    server = redis_server()
+    client = connect(server.url, timeout=0.5)
+    ledger = Ledger(client, LedgerSettings(), timeout=0.5)
+    await ledger.admit(stored())
+    server.pause()
+    started = asyncio.get_running_loop().time()
+    outcomes = await asyncio.gather(*(ledger.admit(stored()) for _ in range(200)), return_exceptions=True)
+    assert asyncio.get_running_loop().time() - started < 1.5
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    server.resume()
+    # What had been sent may be in; what waited for its turn behind it was given up, and must not be.
+    assert await apoll(ledger.ping, 5)
+    await ledger.admit(stored())
+    assert (await ledger.sizes()).unfinished <= 2 + 64
+    await client.aclose()
+
+
+async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
+    release, entered, rounds = asyncio.Event(), asyncio.Event(), []
+    admit = house.ledger._group._commit
+
+    async def slow(rows):
+        rounds.append(len(rows))
+        entered.set()
+        await release.wait()
+        return await admit(rows)
+
+    house.ledger._group._commit = slow
+    first = asyncio.create_task(house.ledger.admit(stored()))
+    await entered.wait()
+    waiting = stored()
+    second = asyncio.create_task(house.ledger.admit(waiting))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    release.set()
+    await first
+    await asyncio.sleep(0)
+    await house.ledger.admit(stored())
+    assert rounds == [1, 1]
+    assert await house.record(waiting.queue_id) == {}
+
+
+async def test_one_failing_round_trip_fails_its_own_batch_only(house):
+    admit, failures = house.ledger._group._commit, iter([ConnectionError("lost")])
+
+    async def flaky(rows):
+        for error in failures:
+            raise error
+        return await admit(rows)
+
+    house.ledger._group._commit = flaky
+    with pytest.raises(Unavailable):
+        await house.ledger.admit(stored())
+    assert await house.ledger.admit(stored()) == 0
+
+
+async def test_a_wave_of_commands_waits_for_connections_rather_than_failing(redis_url):
+    client = connect(redis_url, timeout=2.0, max_connections=4)
+    key = f"umpire:test:{uuid4()}"
+    assert sorted(await asyncio.gather(*(client.incr(key) for _ in range(300)))) == list(range(1, 301))
+    await client.aclose()

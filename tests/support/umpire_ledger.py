@@ -1,0 +1,90 @@
+"""What the ledger's tests share: requests, endings, one worker's and one custodian's side, and a look at every key."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from redis.asyncio import Redis
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType, QueueStatus
+from contracts.http import LLMComparisonRequest
+from contracts.settings import LedgerSettings
+from ledger.claims import Claims, Ending, Who
+from ledger.custody import Custody
+from ledger.ledger import Ledger
+from ledger.outbox import Outbox
+from ledger.request import StoredRequest
+
+MOCK = LLMProviderType.MOCK
+LEASE = 1.0
+
+
+def stored(
+    queue_id: UUID | None = None,
+    *,
+    provider: LLMProviderType = MOCK,
+    priority: int = 0,
+    ttl: float = 3600.0,
+    prompt: str = "Which essay is better?",
+) -> StoredRequest:
+    now = utcnow()
+    return StoredRequest(
+        queue_id=queue_id or uuid4(),
+        correlation_id=uuid4(),
+        request=LLMComparisonRequest(user_prompt=prompt, callback_topic="answers", priority=priority),
+        provider=provider,
+        model="mock-1",
+        requested_at=now,
+        expires_at=now + timedelta(seconds=ttl),
+    )
+
+
+def ending(
+    queue_id: UUID | str, state: QueueStatus = QueueStatus.COMPLETED, who: Who = Who.ANY, cost: float = 0.0
+) -> Ending:
+    event = b'{"data":"' + str(queue_id).encode() + b'"}'
+    return Ending(str(queue_id), state, who, "answers", "key", event, cost)
+
+
+@dataclass
+class House:
+    """One Redis, the door's ledger, and as many workers as asked for."""
+
+    redis: Redis
+    settings: LedgerSettings = field(
+        default_factory=lambda: LedgerSettings(lease_seconds=LEASE, max_lapses=3, lost_pointer_seconds=0.05)
+    )
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.redis, self.settings)
+        self.outbox = Outbox(self.redis)
+
+    def claims(self, owner: str = "one", *, provider: LLMProviderType = MOCK, cap: float = 60.0) -> Claims:
+        return Claims(self.redis, provider, self.settings, owner=owner, cap=cap)
+
+    def custody(self, owner: str = "custodian") -> Custody:
+        return Custody(self.redis, self.settings, owner=owner)
+
+    async def admit(self, *requests: StoredRequest) -> None:
+        for request in requests:
+            await self.ledger.admit(request)
+
+    async def record(self, queue_id: UUID | str) -> dict[str, bytes]:
+        fields: dict[bytes, bytes] = await self.redis.hgetall(f"umpire:req:{queue_id}")
+        return {name.decode(): value for name, value in fields.items()}
+
+    async def entries(self) -> list[Any]:
+        rows: list[Any] = await self.redis.xrange("umpire:outbox")
+        return rows
+
+    async def messages(self, name: str = "umpire.mock") -> list[bytes]:
+        """Of one list, the next to be consumed first."""
+        rows: list[bytes] = await self.redis.lrange(name, 0, -1)
+        return rows[::-1]
+
+    async def lapse_now(self, *requests: StoredRequest) -> None:
+        """As if their leases had ended a moment ago."""
+        for request in requests:
+            await self.redis.zadd("umpire:leases", {str(request.queue_id): 1}, xx=True)
