@@ -90,6 +90,7 @@ async def attempts(
     observer: Observer,
     before: Callable[[], Awaitable[object]] | None = None,
     failed: Callable[[UmpireError, float], Awaitable[object]] | None = None,
+    answers: int = 0,
 ) -> T:
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
 
@@ -100,13 +101,15 @@ async def attempts(
     itself only sees as a cancellation: it is the place to tell the breaker. When `stopping` is set, a wait ends at
     once and no further attempt is made.
 
+    `answers` without a verdict came in earlier claims of the same request; they count for this one too.
+
     Raises
     ------
     UmpireError
         What the last attempt raised, or ProviderTimeout when its time, or the deadline over all, ran out. Anything
         else that `call` raises passes through at once.
     """
-    return await _Run(call, policy, stopping, observer, before, failed).result()
+    return await _Run(call, policy, stopping, observer, before, failed, answers).result()
 
 
 class _Run(Generic[T]):
@@ -120,6 +123,7 @@ class _Run(Generic[T]):
         observer: Observer,
         before: Callable[[], Awaitable[object]] | None,
         failed: Callable[[UmpireError, float], Awaitable[object]] | None,
+        answers: int,
     ) -> None:
         self._call = call
         self._policy = policy
@@ -129,7 +133,7 @@ class _Run(Generic[T]):
         self._failed = failed
         self._started = time.monotonic()
         self._attempt = 0
-        self._answers = 0
+        self._answers = answers
         self._wait = 0.0
         self._first: UmpireError | None = None
         self._error: UmpireError | None = None

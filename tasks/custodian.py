@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 
@@ -18,6 +19,8 @@ from ledger.outbox import Outbox
 from tasks.hook import ResultHook
 from tasks.result import Judgement, Spent
 from telemetry.observer import Note, Observer
+
+T = TypeVar("T")
 
 #: A tick: how late a deferred request may be.
 TICK_SECONDS = 0.25
@@ -69,20 +72,25 @@ class Custodian:
         while True:
             started = time.monotonic()
             try:
-                holds = await self._custody.hold_lock()
-                now = time.monotonic()
-                if now - started > HEALTHY_ROUND_TRIP_SECONDS:
-                    self._well_since = None
-                elif self._well_since is None:
-                    self._well_since = now
-                for chore in self._chores if holds else ():
-                    if now >= chore.due:
-                        chore.due = now + chore.period
-                        await chore.run()
+                holds = await self._timed(self._custody.hold_lock)
+                self._well_since = self._well_since or time.monotonic()
+                # The longest due first: one that cannot be done must not keep the others from being done.
+                for chore in sorted(self._chores, key=lambda chore: chore.due) if holds else ():
+                    if started >= chore.due:
+                        chore.due = started + chore.period
+                        await self._timed(chore.run)
             except (RedisError, OSError) as error:
                 self._well_since = None
                 self._observer(Note("custodian.hindered", "warning", fields={"error": type(error).__name__}))
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    async def _timed(self, step: Callable[[], Awaitable[T]]) -> T:
+        """While a step takes long, Redis may have been frozen."""
+        started = time.monotonic()
+        done = await step()
+        if time.monotonic() - started > HEALTHY_ROUND_TRIP_SECONDS:
+            self._well_since = None
+        return done
 
     @property
     def _well(self) -> bool:

@@ -48,7 +48,8 @@ class Gatekeeper:
         self._observer = observer
         self._probe_seconds = probe_seconds
         self._wake = asyncio.Event()
-        self._consuming = True
+        self._consuming: bool | None = None
+        """What the consumer was told last; None: a new one does whatever the last one did."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.open = True
         self.broken = False
@@ -108,29 +109,27 @@ class Gatekeeper:
             await probe(name)
         finally:
             await self._breaker.probe_released(name)  # does nothing where the probe was answered for
-            self._wake.set()
 
     def _set_open(self, *, is_open: bool, reason: str) -> None:
         self.open = is_open
         if is_open == self._consuming:
             return
-        change = _consume if is_open else _stop_consuming
-        if self._rows.call_soon(change, queue_name(self._provider)):
+        if self._rows.call_soon(self._follow):
             self._consuming = is_open
             labels = {"provider": self._provider.value, "state": "open" if is_open else "closed"}
             self._observer(Note("gate.changed", "info", labels, fields={"reason": reason}))
 
+    def _follow(self, consumer: Consumer) -> None:
+        """In the consumer's thread. Looks at the gate as it is now: Celery calls what it was asked to in any order."""
+        queue = queue_name(self._provider)
+        if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queue) == self.open:
+            return
+        if self.open:
+            consumer.add_task_queue(queue)
+        else:
+            consumer.cancel_task_queue(queue)
+
     def consumer_started(self) -> None:
-        """A consumer that has (re)connected consumes, whatever this gate had told the last one."""
-        self._consuming = True
+        """A consumer has (re)connected: it consumes, unless the last one had been told not to."""
+        self._consuming = None
         self._wake.set()
-
-
-def _stop_consuming(consumer: Consumer, queue: str) -> None:
-    if consumer.task_consumer is not None and consumer.task_consumer.consuming_from(queue):
-        consumer.cancel_task_queue(queue)
-
-
-def _consume(consumer: Consumer, queue: str) -> None:
-    if consumer.task_consumer is not None and not consumer.task_consumer.consuming_from(queue):
-        consumer.add_task_queue(queue)

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from contracts.clock import utcnow
-from contracts.errors import InternalError, ProviderError, UmpireError
+from contracts.errors import AnswerError, InternalError, ProviderError, UmpireError
 from contracts.events import (
     LLMCostTrackingV1,
     LLMProviderFailureV1,
@@ -35,6 +35,8 @@ class NotNow(Exception):
         super().__init__(reason)
         self.reason = reason
         self.seconds = seconds
+        self.spent = Spent()
+        """All that the request has used so far: attempts of this claim may have come before."""
 
 
 class Judge:
@@ -81,7 +83,11 @@ class Judge:
                 observer=self._observer,
                 before=lambda: self._admit(claim),
                 failed=lambda error, seconds: self._failed(claim, error, seconds),
+                answers=spent.answers,
             )
+        except NotNow as reason:
+            reason.spent = claim.spent
+            raise
         except UmpireError as error:
             return claim.judgement().failed(error)
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -95,18 +101,21 @@ class Judge:
 
     async def _admit(self, claim: "_Claim") -> None:
         """Wait for the model's rate limit; not at all while the provider's gate is closed."""
-        if claim.probe is None and self._gatekeeper.broken:
-            raise NotNow("breaker")
+        self._check_may_start(claim)
         info = await self._info(claim)
         reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
         if not reservation.granted:
             raise NotNow("rate_limit", reservation.pause)
         claim.reservation = reservation
         if reservation.wait:
-            async with asyncio.timeout(reservation.wait + 1):  # ends by itself; bounded should the clock jump
-                await _unless(self.stopping, reservation.wait)
-            if self.stopping.is_set():
-                raise NotNow("stopping")
+            await _unless(self.stopping, reservation.wait)
+            self._check_may_start(claim)
+
+    def _check_may_start(self, claim: "_Claim") -> None:
+        if self.stopping.is_set():
+            raise NotNow("stopping")
+        if claim.probe is None and self._gatekeeper.broken:
+            raise NotNow("breaker")
 
     async def _info(self, claim: "_Claim") -> ModelInfo:
         if claim.info is None:
@@ -180,6 +189,8 @@ class Judge:
 
     async def _failed(self, claim: "_Claim", error: UmpireError, seconds: float) -> None:
         stored = claim.stored
+        if isinstance(error, AnswerError):
+            claim.spent = claim.spent.answered()
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
         self._observer(
             Note("call.finished", "warning", labels, seconds, fields={"error": type(error).__name__, **error.details})

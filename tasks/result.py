@@ -18,12 +18,17 @@ class Spent(Outgoing):
     """What a request has used so far, over all its claims. Kept in its record while it is deferred."""
 
     attempts: int = 0
+    answers: int = 0
+    """Attempts that brought an answer without a verdict."""
     usage: TokenUsage = TokenUsage()
     cost: float = 0.0
     cost_known: bool = True
 
     def attempted(self) -> "Spent":
         return self.model_copy(update={"attempts": self.attempts + 1})
+
+    def answered(self) -> "Spent":
+        return self.model_copy(update={"answers": self.answers + 1})
 
     def paid(self, usage: TokenUsage, cost: float | None) -> "Spent":
         return self.model_copy(

@@ -41,6 +41,10 @@ class Rows:
     def succeeded(self, queue_id: str, result: str, seconds: float) -> None:
         self.call_soon(_send, "task-succeeded", {"uuid": queue_id, "result": result, "runtime": seconds})
 
+    def retried(self, queue_id: str, reason: str) -> None:
+        """Deferred or given back: it is not done, and what comes next replaces this state."""
+        self.call_soon(_send, "task-retried", {"uuid": queue_id, "exception": reason, "traceback": ""})
+
     def failed(self, queue_id: str, code: str) -> None:
         self.call_soon(_send, "task-failed", {"uuid": queue_id, "exception": code, "traceback": ""})
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TypeVar
 
 from redis.exceptions import RedisError
@@ -12,6 +11,7 @@ from redis.exceptions import RedisError
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from guard.deferral import DeferralPolicy, next_deferral
+from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Return, Who
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
@@ -54,13 +54,13 @@ class Runner:
         self._take_along = take_along
         self._observer = observer
         self._random = random.Random()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[asyncio.Task[None], str] = {}
         self._held: set[str] = set()
         self.stopping = False
 
     @property
     def leased(self) -> list[str]:
-        return list(self._running)
+        return list(set(self._running.values()))
 
     @property
     def held(self) -> list[str]:
@@ -87,25 +87,26 @@ class Runner:
         free = await self._slots.take(1)
         if not free:
             return
-        claimed = await self._claim(None, free, probe=name)
-        await asyncio.gather(*(self._running[str(c.stored.queue_id)] for c in claimed))
+        await asyncio.gather(*await self._claim(None, free, probe=name))
 
-    async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[Claimed]:
+    async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
         try:
             claimed = await self._claims.claim(queue_id, more=slots - (queue_id is not None))
         finally:
             self._slots.give(slots - len(claimed))
         self._rows.received([str(c.stored.queue_id) for c in claimed])
-        for c in claimed:
-            key = str(c.stored.queue_id)
-            task = asyncio.create_task(self._run(c, probe))
-            self._running[key] = task
-            task.add_done_callback(partial(self._ended, key))
-        return claimed
+        return [self._start(c, probe) for c in claimed]
 
-    def _ended(self, queue_id: str, _task: asyncio.Task[None]) -> None:
-        self._running.pop(queue_id, None)
+    def _start(self, claimed: Claimed, probe: str | None) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run(claimed, probe))
+        # By the task: a request whose lease lapsed may be claimed again here while its first claim still runs.
+        self._running[task] = str(claimed.stored.queue_id)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
         self._slots.give(1)
 
     async def _run(self, claimed: Claimed, probe: str | None) -> None:
@@ -124,10 +125,16 @@ class Runner:
             result = "failed"
         seconds = time.monotonic() - started
         self._observer(Note("comparison.finished", "debug", {**labels, "status": result.split(":")[0]}, seconds))
-        if result.startswith("failed"):
-            self._rows.failed(str(stored.queue_id), result)
+        self._tell_row(str(stored.queue_id), result, seconds)
+
+    def _tell_row(self, queue_id: str, result: str, seconds: float) -> None:
+        status = result.partition(":")[0]
+        if status == QueueStatus.COMPLETED:
+            self._rows.succeeded(queue_id, result, seconds)
+        elif status == QueueStatus.FAILED:
+            self._rows.failed(queue_id, result)
         else:
-            self._rows.succeeded(str(stored.queue_id), result, seconds)
+            self._rows.retried(queue_id, result)
 
     async def _judge_and_settle(self, claimed: Claimed, probe: str | None) -> str:
         """Returns what became of it, for Flower: completed, failed: CODE, deferred, returned."""
@@ -138,24 +145,33 @@ class Runner:
         except NotNow as reason:
             if reason.seconds:
                 await self._gatekeeper.pause(reason.seconds)
-            return await self._give_back(claimed, reason.reason, front=True)
+            return await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
         error = judgement.error
         if error is None:
             await self._finish(claimed, judgement, QueueStatus.COMPLETED, Who.ANY)
             return QueueStatus.COMPLETED.value
-        if not is_permanent(error) and not isinstance(error, AnswerError):
-            if self.stopping:
-                return await self._give_back(claimed, "stopping", front=True, spent=judgement.spent)
-            if self._gatekeeper.broken:
-                # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
-                return await self._give_back(claimed, "breaker", front=False, spent=judgement.spent)
-            if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
-                await self._gatekeeper.pause(error.retry_after)
-            delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
-            if delay is not None:
-                return await self._defer(claimed, judgement, error, delay)
+        again = await self._again(claimed, judgement, error)
+        if again is not None:
+            return again
         await self._finish(claimed, judgement, QueueStatus.FAILED, Who.OWN)
         return f"{QueueStatus.FAILED.value}: {error.code.value}"
+
+    async def _again(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str | None:
+        """Give it back, or defer it, where another claim may help. None: it ends here."""
+        answered = isinstance(error, AnswerError)
+        if is_permanent(error) or (answered and judgement.spent.answers >= MAX_ANSWERS):
+            return None
+        if self.stopping:
+            return await self._give_back(claimed, "stopping", front=True, spent=judgement.spent)
+        if answered:
+            return None
+        if self._gatekeeper.broken:
+            # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
+            return await self._give_back(claimed, "breaker", front=False, spent=judgement.spent)
+        if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
+            await self._gatekeeper.pause(error.retry_after)
+        delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
+        return None if delay is None else await self._defer(claimed, judgement, error, delay)
 
     async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
         ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
@@ -205,5 +221,5 @@ class Runner:
     async def drain(self, seconds: float) -> int:
         """After `stop`: let the calls in flight finish. Returns how many did not, in `seconds`."""
         if self._running:
-            await asyncio.wait(list(self._running.values()), timeout=seconds)
+            await asyncio.wait(list(self._running), timeout=seconds)
         return len(self._running)
