@@ -70,14 +70,16 @@ def main() -> int:
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.only or NAMES}
     with Servers(tools, fsync=arguments.fsync, kafka=arguments.kafka) as servers:
         every = cases(servers, tools, scale=scale, rate=arguments.rate)
+        machine = report.machine(servers, tools, fsync=arguments.fsync)
         for run in range(runs):
             for name, found in results.items():
                 began = time.monotonic()
                 found.append(every[name](run))
                 print(f"run {run + 1}/{runs}  {name:13} {time.monotonic() - began:5.1f} s", flush=True)
-        machine = report.machine(servers, tools, fsync=arguments.fsync)
-    medians = {name: report.medians(found) for name, found in results.items()}
-    report.write(OUT, machine, results, medians)
+            # After each round: what is measured so far is not lost when the next one is stopped.
+            medians = {name: report.medians(found) for name, found in results.items()}
+            report.write(OUT, machine, results, medians)
+    print(f"written to {OUT}/results.json and results.png")
     report.show(machine, medians, results)
     return 0
 

@@ -39,7 +39,7 @@ def machine(servers: Servers, tools: Tools, *, fsync: str) -> Result:
         "at": iso(utcnow()),
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
-        # Of the minute before: well above what the benchmark itself makes (2–3), somebody else was at work.
+        # At the start, when only servers idle: above 0.5, somebody else was at work.
         "load_average": [round(one, 1) for one in os.getloadavg()],
         "python": platform.python_version(),
         "kafka": "embedded" if isinstance(servers.broker, EmbeddedKafka) else "apache",
@@ -64,7 +64,6 @@ def write(folder: Path, about: Result, runs: Mapping[str, Sequence[Result]], fou
     whole = {"machine": about, "medians": found, "runs": runs}
     (folder / "results.json").write_text(json.dumps(whole, indent=2) + "\n")
     _plot(found, folder / "results.png")
-    print(f"written to {folder}/results.json and results.png")
 
 
 def show(about: Result, found: Mapping[str, Result], runs: Mapping[str, Sequence[Result]]) -> None:
