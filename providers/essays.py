@@ -3,8 +3,8 @@
 Essays are found by their headings: `Essay A` and `Essay B`, in any case, with a space, `_` or `-` between, at the start
 of a line (markdown, tags and quotes before it are passed over), followed by the line's end, by punctuation or by a
 bracket: `Essay A`, `## Essay A (ID: 17)`, `**Essay A:** text`, `<essay_a>`. "Essay A and Essay B are …" is no heading.
-Where lines hold none, `Essay A:` anywhere in the text will do. An essay ends at the next heading, at a closing tag, or
-at a line of three or more `-`, `=`, `_` or `*`.
+Where no lines begin so, `Essay A:` anywhere in the text will do. An essay ends at the next heading, at a closing tag,
+or at a line of three or more `-`, `=`, `_` or `*`.
 
 Its strength is, in this order: what a marker `strength=1.5` in it says; else drawn from its id (`id=17`, `(ID: 17)` in
 the heading); else drawn from its text, of which the first 40 words count, so that an instruction after the second essay
@@ -14,17 +14,20 @@ changes nothing. "Drawn" is a hash turned into a normal deviate: the same essay 
 import hashlib
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import NormalDist
 
 _LABEL = r"essay[ _-]?(?P<letter>[ab])\b"
 _HEADING = re.compile(
-    rf"^[ \t#>*_`<\[(\"]*{_LABEL}(?=[ \t\r]*$|[ \t]*[*_`:=(\[\])>.,\-–—|\"#])", re.IGNORECASE | re.MULTILINE
+    rf"^[ \t#>*_`<\[({{\"]*{_LABEL}(?=[ \t\r]*$|[ \t]*[*_`:=(\[\])>.,\-–—|\"#])", re.IGNORECASE | re.MULTILINE
 )
-_INLINE = re.compile(rf"(?<![\w/]){_LABEL}\s*[:>=(\[]", re.IGNORECASE)
+_INLINE = re.compile(rf"(?<![\w/]){_LABEL}\"?\s*[:>=(\[]", re.IGNORECASE)
 _END = re.compile(r"</[ \t]*essay|^[ \t]*([-=_*])\1{2,}[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _STRENGTH = re.compile(rf"\bstrength\b[\"']?\s*[=:]\s*[\"']?(?P<value>{_NUMBER})", re.IGNORECASE)
 _ID = re.compile(r"\bid\b[\"']?\s*[=:]\s*[\"']?(?P<value>[\w.-]+)", re.IGNORECASE)
+_LABELLED = re.compile(rf"[\W_]*{_LABEL}", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
 
 #: Words of an essay that make its hash.
 _WORDS = 40
@@ -63,11 +66,13 @@ def strength(essay: str, spread: float) -> float:
     marker = _STRENGTH.search(essay)
     if marker:
         return float(marker["value"])
-    heading, _, text = essay.strip().partition("\n")
+    heading = essay.strip().partition("\n")[0]
     own_id = _ID.search(heading)
-    label = re.match(rf"[\W_]*{_LABEL}", heading, re.IGNORECASE)
-    words = f"{heading[label.end() :] if label else heading} {text}".split()
-    return spread * _deviate(f"id:{own_id['value']}" if own_id else " ".join(words[:_WORDS]))
+    if own_id:
+        return spread * _deviate(f"id:{own_id['value']}")
+    label = _LABELLED.match(heading)
+    words = _WORD.finditer(essay.strip(), label.end() if label else 0)
+    return spread * _deviate(" ".join(word[0] for word in islice(words, _WORDS)))
 
 
 def _deviate(text: str) -> float:

@@ -36,15 +36,15 @@ class Answered:
 
     provider: LLMProviderType
     status: int
-    #: The provider's codes, from the most to the least precise.
-    codes: tuple[str | None, ...] = ()
+    #: The provider's codes, from the most to the least precise; out of a body, so they may be anything.
+    codes: tuple[object, ...] = ()
     request_id: str | None = None
     retry_after: float | None = None
 
 
 def answered(error: Answered, known: Codes) -> UmpireError:
     """The error class for an answer with an error status."""
-    named = tuple(code for code in error.codes if code and _TOKEN.fullmatch(code))
+    named = tuple(code for code in error.codes if isinstance(code, str) and _TOKEN.fullmatch(code))
     kind = _kind(error.status, frozenset(named), known)
     details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
     if named:

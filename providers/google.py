@@ -110,10 +110,20 @@ class GoogleProvider:
         await asyncio.to_thread(import_module, "google.genai")
         import aiohttp
 
+        class Response(aiohttp.ClientResponse):
+            """Says that it is no JSON in the way that the SDK expects, which then still reports the status."""
+
+            async def json(self, **options: Any) -> Any:
+                try:
+                    return await super().json(**options)
+                except ValueError:
+                    raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status) from None
+
         # A session of our own: the SDK's would take proxies from the environment.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._settings.concurrency, keepalive_timeout=KEEPALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=Response,
             timeout=aiohttp.ClientTimeout(total=SDK_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
             trust_env=False,
         )

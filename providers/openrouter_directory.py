@@ -70,10 +70,16 @@ class _Page(BaseModel):
 
 
 class Directory:
-    def __init__(self, page: Callable[[int], Awaitable[bytes]], observer: Observer = silent) -> None:
+    def __init__(
+        self,
+        page: Callable[[int], Awaitable[bytes]],
+        observer: Observer = silent,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`page` gives the list from an offset on, as JSON."""
         self._page = page
         self._observer = observer
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._models: dict[str, ModelInfo] = {}
         self._good_until = 0.0
@@ -109,21 +115,21 @@ class Directory:
         return found
 
     async def _refresh(self) -> None:
-        if time.monotonic() < self._good_until:
+        if self._clock() < self._good_until:
             return
         async with self._lock:
-            if time.monotonic() < self._good_until:
+            if self._clock() < self._good_until:
                 return
             try:
                 entries = await self.entries()
             except UmpireError as error:
                 if not self._models:
                     raise
-                self._good_until = time.monotonic() + RETRY
+                self._good_until = self._clock() + RETRY
                 self._observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
                 return
             self._models = {entry.id: _info(entry) for entry in entries}
-            self._good_until = time.monotonic() + KEPT
+            self._good_until = self._clock() + KEPT
 
 
 def _parse(content: bytes) -> _Page:

@@ -220,6 +220,15 @@ async def test_an_error_page_of_something_in_between(provider: LLMProviderType) 
 
 
 @every
+@pytest.mark.parametrize(
+    "body", [b"oops", b"", b"[]", b'"text"', b'{"error": "text"}', b'{"error": {"type": [3], "code": {}}}']
+)
+async def test_the_status_counts_when_the_error_body_is_unreadable(provider: LLMProviderType, body: bytes) -> None:
+    assert type(await fail(provider, answer(500, body))) is errors.ProviderServerError
+    assert type(await fail(provider, answer(429, body))) is errors.ProviderRateLimited
+
+
+@every
 async def test_a_redirect_is_not_followed(provider: LLMProviderType) -> None:
     async with upstream(answer(200, body_of(provider))) as elsewhere:
         error = await fail(provider, answer(307, {}, {"location": elsewhere.url + "/v1"}))
