@@ -49,7 +49,7 @@ class MockProvider:
 
     def __init__(self, settings: MockSettings) -> None:
         self._settings = settings
-        self._codes = [_code(name) for name in settings.error_codes]
+        self._codes = _check(settings.error_codes)
 
     async def complete(self, call: Call) -> Completion:
         draw = random.Random(f"{self._settings.seed}:{call.attempt_id}")
@@ -103,11 +103,8 @@ def _answer(winner: EssayComparisonWinner, confidence: int) -> str:
     return json.dumps({"winner": winner.value, "justification": justification, "confidence": confidence})
 
 
-def _code(name: str) -> LLMErrorCode:
-    try:
-        code = LLMErrorCode(name)
-    except ValueError:
-        code = None
-    if code is None or (code not in _FAILURES and code not in _BAD_ANSWERS):
-        raise SettingsError(f"UMPIRE_MOCK_ERROR_CODES: {name} is no code that the mock can fail with")
-    return code
+def _check(codes: list[LLMErrorCode]) -> list[LLMErrorCode]:
+    for code in codes:
+        if code not in _FAILURES and code not in _BAD_ANSWERS:
+            raise SettingsError(f"UMPIRE_MOCK_ERROR_CODES: no comparison ends in {code.value}")
+    return codes

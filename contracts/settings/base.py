@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.enums import LLMErrorCode
+
 PREFIX = "UMPIRE_"
 
 
@@ -28,3 +30,4 @@ def _split(value: Any) -> Any:
 #: A list in one variable, its parts separated by commas.
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 CommaFloats = Annotated[list[float], NoDecode, BeforeValidator(_split)]
+CommaCodes = Annotated[list[LLMErrorCode], NoDecode, BeforeValidator(_split)]

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.enums import LLMErrorCode, LLMProviderType
-from contracts.settings.base import PREFIX, CommaList, Concern
+from contracts.settings.base import PREFIX, CommaCodes, Concern
 
 
 class ProviderSettings(Concern):
@@ -59,7 +59,7 @@ class MockSettings(ProviderSettings):
     """Standard deviation of that time, in milliseconds."""
     error_rate: float = Field(0.0, ge=0, le=1)
     """Share of mock calls that fail."""
-    error_codes: CommaList = [LLMErrorCode.PROVIDER_UNAVAILABLE.value]
+    error_codes: CommaCodes = [LLMErrorCode.PROVIDER_UNAVAILABLE]
     """Codes of those failures, one chosen at random each time."""
     position_bias: float = 0.0
     """Log-odds added in favour of the essay shown first, in modes `latent` and `random`."""

@@ -15,7 +15,7 @@ from umpire_providers import PROMPT, request_for
 from contracts import errors
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.enums import LLMErrorCode, LLMProviderType
-from contracts.settings import MockSettings, SettingsError
+from contracts.settings import MockSettings, SettingsError, load_settings
 from providers.base import Call
 from providers.essays import find_essays, strength
 from providers.manifest import Manifest
@@ -118,9 +118,10 @@ async def test_every_code_that_a_comparison_can_end_in(code: LLMErrorCode) -> No
 
 
 @pytest.mark.parametrize("codes", ["NO_SUCH_CODE", "LLM_PROVIDER_TIMEOUT,nonsense", "LLM_QUOTA_EXCEEDED"])
-def test_a_code_that_it_cannot_fail_with_stops_the_start(codes: str) -> None:
+def test_a_code_that_it_cannot_fail_with_stops_the_start(codes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMPIRE_MOCK_ERROR_CODES", codes)
     with pytest.raises(SettingsError, match="UMPIRE_MOCK_ERROR_CODES"):
-        mock(error_codes=codes)
+        MockProvider(load_settings().mock)
 
 
 async def test_latency_and_jitter() -> None:
