@@ -26,6 +26,9 @@ from contracts.settings import Settings
 #: Seconds that the API may take beyond the longest wait of a client.
 API_SLACK_SECONDS = 10.0
 
+_OK = 200
+_DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
+
 
 class Stack:
     """Starts everything within a data directory that the caller holds; `umpire up` and the demo are its users."""
@@ -55,9 +58,7 @@ class Stack:
         self._servers = self._server_parts()
         self._workers = self._worker_parts(path)
         self._api = self._api_parts()
-        self._flower = self._part(
-            "flower", self._launch_flower, lambda: self._answers(f"{self.flower_url}/healthcheck", 200)
-        )
+        self._flower = self._part("flower", self._launch_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))
 
     @property
     def redis_url(self) -> str:
@@ -78,8 +79,17 @@ class Stack:
         if not self._embedded_redis and not await redis_answers(self.redis_url):
             raise Failure("no answer from the Redis that UMPIRE_REDIS_URL names")
         await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
+        await self._door_is_open()
         self._told = True
         self._tell()
+
+    async def _door_is_open(self) -> None:
+        """Wait a little for it, and not longer: a full ledger refuses requests, and its workers are what empties it."""
+        for _ in range(_DOOR_TRIES):
+            if await http_status(f"{self.api_url}/readyz") == _OK:
+                return
+            await asyncio.sleep(_DOOR_PAUSE)
+        self._say("the API refuses requests at present; its /readyz tells why")
 
     async def mind(self) -> None:
         await self._supervisor.mind()
@@ -147,8 +157,10 @@ class Stack:
         count = self._settings.service.api_processes
         names = ["api"] if count == 1 else [f"api-{number}" for number in range(1, count + 1)]
         grace = self._settings.service.immediate_wait_seconds + API_SLACK_SECONDS
-        ready = f"{self.api_url}/readyz"
-        return [self._part(name, self._launch_api, lambda: self._answers(ready, 200), grace=grace) for name in names]
+        return [
+            self._part(name, self._launch_api, lambda: _answers(f"{self.api_url}/healthz"), grace=grace)
+            for name in names
+        ]
 
     def _environment(self) -> dict[str, str]:
         return environment(UMPIRE_REDIS_URL=self.redis_url, UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap)
@@ -161,9 +173,6 @@ class Stack:
         descriptor = self._sockets["flower"].fileno()
         surroundings = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
         return Launch(umpire("flower", "--descriptor", str(descriptor)), surroundings, (descriptor,))
-
-    async def _answers(self, url: str, status: int) -> bool:
-        return await http_status(url) == status
 
     def _kafka_is_ready(self) -> None:
         """The embedded broker has a new port after each start, and its clients know only the old one."""
@@ -180,3 +189,7 @@ class Stack:
     async def _replace(self, part: Part) -> None:
         with suppress(asyncio.CancelledError):
             await part.replace()
+
+
+async def _answers(url: str) -> bool:
+    return await http_status(url) == _OK

@@ -4,18 +4,21 @@ import os
 import signal
 import socket
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import redis
 from umpire_cli import Up, get, is_pid_alive
 from umpire_servers import ROOT, poll
 
 from cli.client import ApiClient
-from cli.demo_batch import judge_all
+from cli.demo_batch import Batch, judge_all
 from cli.prompt import comparison_prompt
+from contracts.settings import KafkaSettings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -65,8 +68,6 @@ def test_no_secret_stands_on_a_command_line(up: MakeUp) -> None:
 
 
 def test_redis_lets_nobody_in_without_the_password(up: MakeUp) -> None:
-    import redis
-
     url = up().stack["redis"]
     open_url = f"redis://{url.rpartition('@')[2]}"
     with pytest.raises(redis.exceptions.AuthenticationError):
@@ -129,8 +130,6 @@ def test_a_killed_worker_api_and_flower_are_started_again(up: MakeUp) -> None:
 
 
 def test_a_killed_redis_comes_back_with_its_data_and_its_address(up: MakeUp) -> None:
-    import redis
-
     running = up()
     url, pid = running.stack["redis"], running.stack["pids"]["redis"]
     redis.Redis.from_url(url).set("kept", "1")
@@ -143,8 +142,6 @@ def test_a_killed_redis_comes_back_with_its_data_and_its_address(up: MakeUp) -> 
 
 
 def _kept(url: str) -> bool:
-    import redis
-
     try:
         return redis.Redis.from_url(url).get("kept") == b"1"
     except redis.exceptions.RedisError:
@@ -165,18 +162,51 @@ def test_a_killed_kafka_has_a_new_address_and_its_clients_are_restarted(up: Make
 
 def _verdicts_on_kafka(up: Up) -> int:
     """Verdicts of a small batch, read from the broker that stack.json tells now."""
-    import threading
-
-    from cli.demo_batch import Batch
-    from contracts.settings import KafkaSettings
-
-    class Quiet:
-        def accepted(self, count: int) -> None: ...
-        def verdict(self, *_: object) -> None: ...
-
     batch = Batch(["a", "b"], ["One.", "Two."], [(0, 1), (1, 0)] * 3)
-    kafka = KafkaSettings(kafka_bootstrap=up.stack["kafka"])
-    return len(judge_all(batch, up.stack["api"], kafka, Quiet(), threading.Event()))
+    return len(judge_all(batch, up.stack["api"], kafka_of(up), Watch(), threading.Event()))
+
+
+def kafka_of(up: Up) -> KafkaSettings:
+    return KafkaSettings(kafka_bootstrap=up.stack["kafka"])
+
+
+class Watch:
+    """Kills a process once so many verdicts are there."""
+
+    def __init__(self, after: int = -1, kill: int = 0) -> None:
+        self._left, self._kill = after, kill
+
+    def accepted(self, count: int) -> None: ...
+
+    def verdict(self, *_: object) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(self._kill, signal.SIGKILL)
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing(up: MakeUp) -> None:
+    """100 comparisons of half a second, and exactly one verdict for each within a minute."""
+    running = up(UMPIRE_MOCK_LATENCY_MS="500", UMPIRE_MOCK_CONCURRENCY="10", UMPIRE_LEASE_SECONDS="5")
+    batch = Batch(["a", "b"], ["One.", "Two."], [(0, 1), (1, 0)] * 50)
+    watch = Watch(after=20, kill=running.stack["pids"]["workers"]["mock"][0])
+    winners = judge_all(batch, running.stack["api"], kafka_of(running), watch, threading.Event())
+    assert len(winners) == 100
+    assert "worker-mock was killed by SIGKILL" in running.text
+
+
+def test_a_full_ledger_does_not_keep_the_stack_from_starting(up: MakeUp) -> None:
+    """Its workers are what empties it."""
+    running = up(UMPIRE_MOCK_LATENCY_MS="60000", UMPIRE_LEDGER_MAX_SIZE="1", UMPIRE_DRAIN_SECONDS="1")
+    client = ApiClient(running.stack["api"])
+    request = {"user_prompt": comparison_prompt("One.", "Two."), "callback_topic": "t"}
+    assert client.compare(request, prefer="respond-async").status == 202
+    client.close()
+    assert get(f"{running.stack['api']}/readyz")[0] == 503
+    assert running.stop() == 0
+    again = up(data_dir=running.data_dir, UMPIRE_LEDGER_MAX_SIZE="1", UMPIRE_MOCK_LATENCY_MS="60000")
+    assert "the API refuses requests at present" in again.text
+    again.signal(signal.SIGTERM)
+    again.signal(signal.SIGTERM)
 
 
 def test_several_api_processes_share_the_port(up: MakeUp) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from pathlib import Path
 from typing import Any, Self
 
@@ -122,8 +123,6 @@ def is_pid_alive(pid: int) -> bool:
 
 def get(url: str, auth: str | None = None) -> tuple[int, bytes]:
     """Status and body; 0 when nobody answers."""
-    from base64 import b64encode
-
     headers = {"authorization": f"Basic {b64encode(auth.encode()).decode()}"} if auth else {}
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - of the test's own stack
