@@ -91,6 +91,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
+    lifecycle = Lifecycle(publisher, settings.kafka, observer)
     await replies.start()
     refreshing = asyncio.create_task(estimate.keep_fresh())
     try:
@@ -106,10 +107,11 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             availability=availability,
             estimate=estimate,
             kafka=KafkaState(publisher),
-            lifecycle=Lifecycle(publisher, settings.kafka, observer),
+            lifecycle=lifecycle,
         )
     finally:
         await cancel(refreshing)
         await replies.stop()
         await redis.aclose()
+        lifecycle.flush()
         await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

@@ -68,7 +68,7 @@ class Runtime:
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis)
         self._relay = Relay(self._publisher, outbox.confirm, loop, observer)
-        lifecycle = Lifecycle(self._publisher, settings.kafka, observer)
+        self._lifecycle = lifecycle = Lifecycle(self._publisher, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
         self._gatekeeper = Gatekeeper(
@@ -135,6 +135,7 @@ class Runtime:
         """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
         left = await self.runner.drain(drain_seconds)
         await cancel(*self._background)
+        self._lifecycle.flush()
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
