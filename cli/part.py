@@ -119,6 +119,7 @@ class Part:
         began = time.monotonic()
         while not ended.done():
             if await self.ready():
+                self.say(f"{self.name} is ready{' again' if self.started.is_set() else ''}")
                 self.started.set()
                 self.on_ready()
                 return

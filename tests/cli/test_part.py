@@ -18,7 +18,14 @@ from cli.part import Launch, Part
 from cli.supervisor import Group, Supervisor, run
 
 STAY = "import time; time.sleep(60)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: None)\nwhile True: time.sleep(0.1)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, lambda *_: None); print('deaf now', flush=True)\n"
+    "while True: time.sleep(0.1)"
+)
+
+
+async def there(log: Path) -> bool:
+    return log.exists() and "deaf now" in log.read_text()
 
 
 @pytest.fixture
@@ -41,10 +48,11 @@ async def test_a_part_that_dies_is_started_again_with_growing_waits(
     monkeypatch.setattr(parts, "_LONGEST_DELAY", 0.4)
     part = make("import sys; sys.exit(3)")
     keeping = asyncio.create_task(part.keep())
-    await apoll(lambda: len(said) >= 3)
+    await apoll(lambda: sum("ended" in line for line in said) >= 3)
     await part.stop()
     await asyncio.wait_for(keeping, 5)
-    assert said[:3] == [
+    ends = [line for line in said if "ended" in line]
+    assert ends[:3] == [
         f"part ended with exit code 3; it is started again in {seconds} s" for seconds in (0.2, 0.4, 0.4)
     ]
 
@@ -74,16 +82,17 @@ async def test_a_part_that_hangs_at_its_start_fails_after_its_patience(make: Cal
     assert not is_pid_alive(pid)
 
 
-async def test_sigkill_follows_when_sigterm_is_not_obeyed(make: Callable[..., Part], said: list[str]) -> None:
+async def test_sigkill_follows_when_sigterm_is_not_obeyed(
+    make: Callable[..., Part], said: list[str], tmp_path: Path
+) -> None:
     supervisor = Supervisor()
-    part = make(STUBBORN, grace=0.5)
+    part = make(STUBBORN, grace=0.5, ready=lambda: there(tmp_path / "part.log"))
     await supervisor.start([part])
     pid = part.pid
     assert pid
-    await asyncio.sleep(0.3)  # until it ignores SIGTERM
     await supervisor.stop([[part]])
     assert not is_pid_alive(pid)
-    assert said in ([], ["part did not stop within 0.5 s and is killed"])
+    assert said == ["part is ready", "part did not stop within 0.5 s and is killed"]
 
 
 async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., Part], said: list[str]) -> None:
@@ -94,7 +103,8 @@ async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., 
     await part.replace()
     await apoll(lambda: part.pid not in {None, old})
     await supervisor.stop([[part]])
-    assert said == []
+    assert said[0] == "part is ready"
+    assert not [line for line in said if "ended" in line or "killed" in line]
 
 
 async def test_the_address_is_asked_for_at_each_start(make: Callable[..., Part]) -> None:
@@ -132,7 +142,7 @@ async def test_the_job_ends_the_run(make: Callable[..., Part], said: list[str]) 
         assert part.pid
 
     await run(Group([part]), job, said.append)
-    assert said == ["stopping"]
+    assert said == ["part is ready", "stopping"]
     assert part._process is not None
     assert part._process.returncode == -signal.SIGTERM
 
@@ -149,11 +159,10 @@ async def test_a_failing_job_is_raised_once_everything_has_stopped(make: Callabl
     assert part._process.returncode is not None
 
 
-async def test_a_second_signal_kills(make: Callable[..., Part], said: list[str]) -> None:
-    part = make(STUBBORN, grace=60)
+async def test_a_second_signal_kills(make: Callable[..., Part], said: list[str], tmp_path: Path) -> None:
+    part = make(STUBBORN, grace=60, ready=lambda: there(tmp_path / "part.log"))
 
     async def job() -> None:
-        await asyncio.sleep(0.5)  # until it ignores SIGTERM
         os.kill(os.getpid(), signal.SIGTERM)
         asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
