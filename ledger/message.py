@@ -35,7 +35,6 @@ def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
 
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
     """The same at the broker's priority. The delivery tag is new each time: kombu keys what it has not acked by it."""
-    args = f"('{queue_id}',)"
     return dumps(
         {
             "body": b64encode(dumps([[queue_id], {}, _EMBED])).decode(),
@@ -54,7 +53,7 @@ def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
                 "timelimit": [None, None],
                 "root_id": queue_id,
                 "parent_id": None,
-                "argsrepr": args,
+                "argsrepr": f"('{queue_id}',)",
                 "kwargsrepr": "{}",
                 "origin": _ORIGIN,
                 "ignore_result": True,
@@ -65,8 +64,6 @@ def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
             "properties": {
                 "correlation_id": queue_id,
                 "reply_to": _REPLY_TO,
-                "argsrepr": args,
-                "kwargsrepr": "{}",
                 "delivery_mode": 2,
                 "delivery_info": {"exchange": "", "routing_key": queue_name(provider)},
                 "priority": broker,

@@ -1,0 +1,293 @@
+"""The custodian's side: lapsed leases, poison, lost messages, expiry, the lock; and what is left when all is over."""
+
+import asyncio
+import json
+
+import pytest
+from umpire_ledger import MOCK, House, ending, stored
+from umpire_servers import apoll
+
+from contracts.enums import LLMProviderType, QueueStatus
+from contracts.settings import LedgerSettings
+from ledger import custody as custody_module
+from ledger.claims import Return, Who
+
+pytestmark = pytest.mark.redis
+
+URGENT, LEAST = "umpire.mock", "umpire.mock:9"
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """A message that is missed is lost, without the time that a heartbeat needs."""
+    monkeypatch.setattr(custody_module, "SUSPECT_SECONDS", 0.0)
+
+
+async def state(house, request):
+    return await house.ledger.state(request.queue_id)
+
+
+async def lose(house, request, name=LEAST):
+    """As Celery does when it is killed between BRPOP and `unacked`."""
+    (message,) = [m for m in await house.messages(name) if str(request.queue_id).encode() in m]
+    await house.redis.lrem(name, 1, message)
+
+
+async def pushed_lost(house, custody, provider=MOCK):
+    await asyncio.sleep(house.settings.lost_pointer_seconds + 0.01)
+    return await custody.push_lost(provider)
+
+
+async def test_a_lapsed_lease_goes_back_to_the_front_of_its_own_queue(house):
+    request, later = stored(priority=10), stored(priority=10)
+    await house.admit(request, later)
+    await house.redis.rpop(URGENT)
+    claims = house.claims("dead")
+    await claims.claim(str(request.queue_id), more=0)
+    custody = house.custody()
+    assert await custody.take_back_lapsed() == (0, [])
+    lapsed, poison = await apoll(lambda: lapsing(custody), 3)
+    assert (lapsed, poison) == (1, [])
+    record = await house.record(request.queue_id)
+    assert (record["s"], record["l"]) == (b"queued", b"1")
+    assert "o" not in record
+    taken = await house.claims("two").claim(None, more=2)
+    assert [c.stored.queue_id for c in taken] == [request.queue_id, later.queue_id]
+    assert [c.lapses for c in taken] == [1, 0]
+
+
+async def lapsing(custody):
+    lapsed, poison = await custody.take_back_lapsed()
+    return (lapsed, poison) if lapsed else None
+
+
+async def test_a_lease_that_was_renewed_or_ended_meanwhile_is_left_alone(house):
+    renewed, ended = stored(), stored()
+    await house.admit(renewed, ended)
+    claims, custody = house.claims(), house.custody()
+    await claims.claim(None, more=2)
+    await claims.finish(ending(ended.queue_id))
+    # As seen by a custodian that looked a moment earlier.
+    await house.redis.zadd("umpire:leases", {str(ended.queue_id): 1})
+    await house.lapse_now(renewed)
+    await claims.renew([str(renewed.queue_id)], [])
+    _, poison = await custody.take_back_lapsed()
+    assert poison == []
+    assert await state(house, renewed) == "processing"
+    assert await state(house, ended) == "completed"
+    assert await house.redis.zscore("umpire:leases", str(ended.queue_id)) is None
+
+
+async def test_a_request_that_kills_its_workers_is_handed_to_the_custodian_to_end(house):
+    request = stored()
+    await house.admit(request)
+    custody = house.custody("c1")
+    for lapse in range(1, house.settings.max_lapses + 1):
+        assert await house.claims(f"worker-{lapse}").claim(None, more=1)
+        await house.lapse_now(request)
+        lapsed, poison = await custody.take_back_lapsed()
+        assert lapsed == 1
+        assert len(poison) == (lapse == house.settings.max_lapses)
+    assert poison[0].stored.queue_id == request.queue_id
+    # Nobody can claim it; a custodian that dies now leaves it to the next one, at once poison again.
+    assert await house.claims().claim(str(request.queue_id), more=1) == []
+    await house.lapse_now(request)
+    _, poison = await house.custody("c2").take_back_lapsed()
+    assert [left.stored.queue_id for left in poison] == [request.queue_id]
+    assert await house.claims("c1").finish(ending(request.queue_id, QueueStatus.FAILED, Who.OWN)) is None
+    assert await house.claims("c2").finish(ending(request.queue_id, QueueStatus.FAILED, Who.OWN)) is not None
+
+
+async def test_a_lapse_of_the_custodians_own_worker_is_one_lapse_like_any_other(house):
+    request = stored()
+    await house.admit(request)
+    await house.claims("same").claim(None, more=1)
+    await house.lapse_now(request)
+    assert await house.custody("same").take_back_lapsed() == (1, [])
+    assert await state(house, request) == "queued"
+
+
+async def test_a_queued_request_whose_message_is_gone_is_pushed_again(house, at_once):
+    lost, other = stored(), stored()
+    await house.admit(lost)
+    await asyncio.sleep(0.005)
+    await house.admit(other)
+    custody = house.custody()
+    assert await pushed_lost(house, custody) == 0
+    await lose(house, lost)
+    assert await pushed_lost(house, custody) == 1  # the head of its list was pushed later
+    assert [json.loads(m)["headers"]["id"] for m in await house.messages(LEAST)] == [
+        str(other.queue_id),
+        str(lost.queue_id),
+    ]
+    await house.redis.delete(LEAST)
+    assert await pushed_lost(house, custody) == 2  # its list is empty
+    assert await pushed_lost(house, custody) == 0
+
+
+async def test_each_list_is_judged_by_itself(house, at_once):
+    urgent, least = stored(priority=10), stored()
+    await house.admit(urgent, least)
+    await lose(house, urgent, URGENT)
+    custody = house.custody()
+    assert await pushed_lost(house, custody) == 1
+    assert len(await house.messages(URGENT)) == len(await house.messages(LEAST)) == 1
+
+
+async def test_no_message_is_missed_that_is_there_in_whatever_order_they_were_put_back(house, at_once):
+    """Requests given back in front lie in any order; none of them is lost, nor is what waits behind them."""
+    requests = []
+    for _ in range(12):
+        requests.append(stored())
+        await house.admit(requests[-1])
+        await asyncio.sleep(0.002)
+    claims, custody = house.claims(), house.custody()
+    claimed = await claims.claim(None, more=6)
+    for i in (2, 0, 5, 1, 4, 3):
+        await claims.give_back([Return(claimed[i].stored, front=True)])
+    assert await pushed_lost(house, custody) == 0
+    # And a duplicate of a request that was pushed again later, at the head.
+    await house.redis.rpush(LEAST, (await house.messages(LEAST))[5])
+    await house.redis.hset(f"umpire:req:{requests[0].queue_id}", "u", await custody.now_ms())
+    assert await pushed_lost(house, custody) == 0
+    assert len(await house.messages(LEAST)) == 13
+
+
+async def test_a_message_of_an_ended_and_forgotten_request_tells_nothing(house, at_once):
+    gone, waiting = stored(), stored()
+    await house.admit(gone)
+    await house.admit(waiting)
+    await house.claims().finish(ending(gone.queue_id))
+    await house.redis.delete(f"umpire:req:{gone.queue_id}")
+    custody = house.custody()
+    assert await pushed_lost(house, custody) == 0
+    await lose(house, waiting)
+    assert await pushed_lost(house, custody) == 0  # the stale message hides it until a worker has taken that off
+    assert await house.claims().claim(None, more=1) == []
+    assert await pushed_lost(house, custody) == 1
+
+
+async def test_a_message_that_a_worker_holds_is_not_lost(house, monkeypatch):
+    monkeypatch.setattr(custody_module, "SUSPECT_SECONDS", 0.2)
+    held, lost = stored(), stored()
+    await house.admit(held, lost)
+    await house.redis.delete(LEAST)
+    claims, custody = house.claims(), house.custody()
+    await asyncio.sleep(0.06)
+    assert await custody.push_lost(MOCK) == 0  # both are missed; the heartbeat of its holder may be on its way
+    pushed, end = 0, asyncio.get_running_loop().time() + 0.6
+    while asyncio.get_running_loop().time() < end:
+        await claims.renew([], [str(held.queue_id)])
+        pushed += await custody.push_lost(MOCK)
+        await asyncio.sleep(0.02)
+    assert pushed == 1
+    assert [json.loads(m)["headers"]["id"] for m in await house.messages(LEAST)] == [str(lost.queue_id)]
+
+
+async def test_a_lost_urgent_message_is_found_behind_an_old_backlog_of_others(house, at_once):
+    backlog = [stored() for _ in range(1_100)]
+    await asyncio.gather(*(house.ledger.admit(request) for request in backlog))
+    await asyncio.sleep(0.002)
+    urgent = stored(priority=10)
+    await house.admit(urgent)
+    await lose(house, urgent, URGENT)
+    assert await pushed_lost(house, house.custody()) == 1
+
+
+async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
+    queued, deferred, running, young = stored(ttl=0.3), stored(ttl=0.3), stored(ttl=0.3), stored()
+    await house.admit(queued, deferred, running, young)
+    claims, custody = house.claims(), house.custody()
+    await claims.claim(str(deferred.queue_id), more=0)
+    await claims.give_back([Return(deferred, delay=60, spent=b"s")])
+    await claims.claim(str(running.queue_id), more=0)
+    assert await custody.expired() == []
+    left = await apoll(custody.expired, 3)
+    await asyncio.sleep(0.05)
+    left = await custody.expired()
+    assert {entry.stored.queue_id for entry in left} == {queued.queue_id, deferred.queue_id, running.queue_id}
+    assert {entry.spent for entry in left if entry.stored.queue_id == deferred.queue_id} == {b"s"}
+    ends = [
+        await claims.finish(ending(entry.stored.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+        for entry in sorted(left, key=lambda entry: entry.stored.queue_id == running.queue_id)
+    ]
+    assert [entry is not None for entry in ends] == [True, True, False]
+    assert await claims.finish(ending(running.queue_id)) is not None
+    assert await custody.expired() == []
+    assert await state(house, young) == "queued"
+
+
+async def test_one_custodian_holds_the_lock_and_another_takes_over_when_it_is_left_or_lapses(house, monkeypatch):
+    monkeypatch.setattr(custody_module, "LOCK_MS", 300)
+    one, two = house.custody("one"), house.custody("two")
+    assert await one.hold_lock()
+    assert not await two.hold_lock()
+    assert await one.hold_lock()
+    await two.release_lock()  # not its to leave
+    assert not await two.hold_lock()
+    await one.release_lock()
+    assert await two.hold_lock()
+    assert await apoll(one.hold_lock, 3)
+
+
+async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in_pages(house):
+    requests = [stored() for _ in range(5)]
+    await house.admit(*requests)
+    claims = house.claims()
+    entries = [await claims.finish(ending(request.queue_id)) for request in requests]
+    now = await house.custody().now_ms()
+    assert await house.outbox.older_than(now, 60) == []
+    first = await house.outbox.older_than(now + 1, 0, limit=2)
+    rest = await house.outbox.older_than(now + 1, 0, after=first[-1].entry_id)
+    assert [entry.entry_id for entry in first + rest] == entries
+    assert [entry.queue_id for entry in first + rest] == [str(request.queue_id) for request in requests]
+    assert (first[0].topic, first[0].key, first[0].event) == ("answers", "key", ending(requests[0].queue_id).event)
+    await house.outbox.confirm([])
+    await house.outbox.confirm(entries[:4])
+    await house.outbox.confirm(entries[:4])  # twice does no harm
+    assert [entry.entry_id for entry in await house.outbox.older_than(now + 1, 0)] == entries[4:]
+    assert (await house.ledger.sizes()).outbox == 1
+
+
+async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselves_and_the_days_tally(redis):
+    house = House(redis, LedgerSettings(lease_seconds=1, max_lapses=1, lost_pointer_seconds=0.05))
+    claims, custody = house.claims(), house.custody()
+    done, failed, poison, expired, deferred = stored(), stored(priority=5), stored(), stored(ttl=0.2), stored()
+    openai = stored(provider=LLMProviderType.OPENAI)
+    for request in (done, failed, poison, expired, deferred, openai):
+        await house.ledger.admit(request, reply_to="process")
+    await claims.renew([], [])
+    await claims.claim(str(done.queue_id), more=0)
+    await claims.finish(ending(done.queue_id, cost=0.1))
+    await claims.claim(str(failed.queue_id), more=0)
+    await claims.finish(ending(failed.queue_id, QueueStatus.FAILED, Who.OWN))
+    await claims.claim(str(poison.queue_id), more=0)
+    await house.lapse_now(poison)
+    assert len((await custody.take_back_lapsed())[1]) == 1
+    await house.claims("custodian").finish(ending(poison.queue_id, QueueStatus.FAILED, Who.OWN))
+    await apoll(custody.expired, 3)
+    await claims.finish(ending(expired.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+    await claims.claim(str(deferred.queue_id), more=0)
+    await claims.give_back([Return(deferred, delay=0.01, counts=True)])
+    assert await apoll(lambda: custody.push_due(MOCK), 3) == 1
+    await claims.claim(str(deferred.queue_id), more=0)
+    await claims.finish(ending(deferred.queue_id))
+    theirs = house.claims("google", provider=LLMProviderType.OPENAI)
+    await theirs.claim(None, more=1)
+    await theirs.finish(ending(openai.queue_id))
+    await claims.claim(None, more=1)  # pointers that were left
+    await house.outbox.confirm([row[0] for row in await house.entries()])
+    await custody.hold_lock()
+    await custody.release_lock()
+    await claims.leave()
+
+    assert int(await redis.get("umpire:bytes")) == 0
+    assert await redis.xlen("umpire:outbox") == 0
+    left = {key.decode(): await redis.ttl(key) for key in await redis.keys("*")}
+    for_ever = {key for key, seconds in left.items() if seconds == -1}
+    assert for_ever == {"umpire:bytes", "umpire:outbox"}
+    kinds = {key.rsplit(":", 1)[0] for key in left if key not in for_ever}
+    assert kinds == {"umpire:req", "umpire:answer", "umpire:day"}
+    assert sum(key.startswith("umpire:req:") for key in left) == 6
+    today = await house.ledger.today()
+    assert (today.requests, today.cost) == (6, 0.1)
