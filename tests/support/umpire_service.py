@@ -23,6 +23,7 @@ from guard.breaker import Breaker
 from ledger.claims import Claimed, Claims, Ending, Who
 from ledger.connection import connect
 from service.app import create_app
+from service.ending import end
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
 
@@ -169,9 +170,9 @@ class Worker:
         try:
             yield self
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
+            if not task.cancelled():
+                task.result()
             await self.redis.aclose()
 
 
