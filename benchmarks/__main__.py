@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks import OUT, report
 from benchmarks.accept import accept
 from benchmarks.chain import Load, backlog, paced
+from benchmarks.events import Stuck
 from benchmarks.single import single
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools, prepare
@@ -67,6 +68,7 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     tools = prepare(use_go=not arguments.no_go)
     runs, scale = (1, 0.2) if arguments.quick else (arguments.runs, 1.0)
+    failed = 0
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.only or NAMES}
     with Servers(tools, fsync=arguments.fsync, kafka=arguments.kafka) as servers:
         every = cases(servers, tools, scale=scale, rate=arguments.rate)
@@ -74,14 +76,18 @@ def main() -> int:
         for run in range(runs):
             for name, found in results.items():
                 began = time.monotonic()
-                found.append(every[name](run))
-                print(f"run {run + 1}/{runs}  {name:13} {time.monotonic() - began:5.1f} s", flush=True)
+                said = ""
+                try:
+                    found.append(every[name](run))
+                except Stuck as stuck:
+                    failed, said = failed + 1, f"  no result: {stuck}"
+                print(f"run {run + 1}/{runs}  {name:13} {time.monotonic() - began:5.1f} s{said}", flush=True)
             # After each round: what is measured so far is not lost when the next one is stopped.
-            medians = {name: report.medians(found) for name, found in results.items()}
+            medians = {name: report.medians(found) for name, found in results.items() if found}
             report.write(OUT, machine, results, medians)
     print(f"written to {OUT}/results.json and results.png")
     report.show(machine, medians, results)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import cpu
-from benchmarks.events import Events, Stuck
+from benchmarks.events import Events
 from benchmarks.load import LoadResult, run_load
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
@@ -38,7 +38,7 @@ def backlog(servers: Servers, tools: Tools, load: Load) -> dict[str, Any]:
         sent = run_load(
             tools, url, topic, servers.folder, n=load.count, connections=load.connections, seconds=load.seconds
         )
-        _all_accepted(sent, load.count)
+        sent.all_accepted(load.count)
         with servers.worker(load.slots) as worker:
             pids = servers.pids | {"api": api.pid, "worker": worker.pid, "consumer": consumer.pid}
 
@@ -84,7 +84,7 @@ def paced(servers: Servers, tools: Tools, load: Load) -> dict[str, Any]:
             rate=load.rate,
             seconds=load.seconds,
         )
-        _all_accepted(sent, load.count)
+        sent.all_accepted(load.count)
         events.wait(WARM_UP + load.count, load.seconds, alive)
         after = cpu.read(pids)
         peak = servers.upstream_stats()["peak"]
@@ -104,11 +104,6 @@ def paced(servers: Servers, tools: Tools, load: Load) -> dict[str, Any]:
         "event_p50_ms": took[len(took) // 2],
         "event_p95_ms": took[len(took) * 95 // 100],
     }
-
-
-def _all_accepted(sent: LoadResult, count: int) -> None:
-    if sent.accepted != count or len(sent.started) != count:
-        raise Stuck(f"{sent.accepted} accepted of {count}, {sent.sent} sent")
 
 
 def _checked(servers: Servers, events: Events, sent: LoadResult, calls_before: int) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from assessment.samples import TOPIC, load_samples
+from benchmarks.events import Stuck
 from benchmarks.tools import Tools
 
 #: A client that hangs is killed this long after its own deadline.
@@ -22,8 +24,15 @@ class LoadResult:
     p95_ms: float
     p99_ms: float
     cpu_seconds: float
+    #: HTTP status → answers; 0 is no answer.
+    statuses: dict[int, int]
     #: Queue id → when the request was due, ns since the epoch.
     started: dict[str, int]
+
+    def all_accepted(self, count: int) -> None:
+        """Raises Stuck: a benchmark of which something was refused measures something else."""
+        if self.accepted != count or len(self.started) != count:
+            raise Stuck(f"{self.accepted} accepted of {count}; by status: {self.statuses}")
 
 
 def comparison_body(topic: str) -> bytes:
@@ -56,8 +65,10 @@ def run_load(
         command, stdout=subprocess.PIPE, text=True, timeout=seconds + _SLACK_SECONDS, check=True, cwd=folder.anchor
     )
     started = {}
+    statuses: Counter[int] = Counter()
     for line in out.read_text().splitlines():
         start, _, status, *queue_id = line.split(" ")
+        statuses[int(status)] += 1
         if status.startswith("2") and queue_id[0]:
             started[queue_id[0]] = int(start)
-    return LoadResult(**json.loads(done.stdout), started=started)
+    return LoadResult(**json.loads(done.stdout), statuses=dict(statuses), started=started)
