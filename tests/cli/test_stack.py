@@ -5,7 +5,7 @@ import signal
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,18 @@ def replaced(up: Up, old: int, new: Callable[[dict[str, Any]], int | None]) -> i
     return found
 
 
-def test_stack_json_is_true_and_private_and_everything_it_names_answers(up: MakeUp) -> None:
-    running = up()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One stack for tests that only look."""
+    made = Up(tmp_path_factory.mktemp("shared") / "data")
+    try:
+        yield made.start()
+    finally:
+        made.discard()
+
+
+def test_stack_json_is_true_and_private_and_everything_it_names_answers(shared: Up) -> None:
+    running = shared
     stack = running.stack
     assert set(stack) == {"api", "flower", "redis", "kafka", "pids", "flower_auth"}
     assert set(stack["pids"]) == {"api", "workers", "redis", "kafka", "flower"}
@@ -60,15 +70,15 @@ def test_stack_json_is_true_and_private_and_everything_it_names_answers(up: Make
     assert judged(running)["provider"] == "mock"
 
 
-def test_no_secret_stands_on_a_command_line(up: MakeUp) -> None:
-    running = up()
+def test_no_secret_stands_on_a_command_line(shared: Up) -> None:
+    running = shared
     secrets = [running.stack["flower_auth"].split(":")[1], running.stack["redis"].split("@")[0].split(":")[-1]]
     lines = [" ".join(child.cmdline()) for child in running.descendants()]
     assert not [line for line in lines for secret in secrets if secret in line]
 
 
-def test_redis_lets_nobody_in_without_the_password(up: MakeUp) -> None:
-    url = up().stack["redis"]
+def test_redis_lets_nobody_in_without_the_password(shared: Up) -> None:
+    url = shared.stack["redis"]
     open_url = f"redis://{url.rpartition('@')[2]}"
     with pytest.raises(redis.exceptions.AuthenticationError):
         redis.Redis.from_url(open_url).ping()
@@ -224,8 +234,8 @@ def test_each_enabled_provider_has_a_worker(up: MakeUp) -> None:
     assert "sk-test" not in running.text
 
 
-def test_a_second_up_in_the_same_directory_is_refused(up: MakeUp) -> None:
-    running = up()
+def test_a_second_up_in_the_same_directory_is_refused(up: MakeUp, shared: Up) -> None:
+    running = shared
     second = up(start=False, data_dir=running.data_dir)
     second.output = running.data_dir.with_name("second.out")
     second.start(wait=False)
