@@ -102,6 +102,9 @@ class AnthropicProvider:
         client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so
         return client
 
+    async def warm_up(self) -> None:
+        await self._client.get()
+
     async def complete(self, call: Call) -> Completion:
         client = self._client.made or await self._client.get()
         from anthropic import AnthropicError

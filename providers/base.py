@@ -91,6 +91,10 @@ class Completion:
 class Provider(Protocol):
     name: LLMProviderType
 
+    async def warm_up(self) -> None:
+        """Load the SDK and make its client: seconds, on a busy machine, that the first calls would lose otherwise."""
+        ...
+
     async def complete(self, call: Call) -> Completion:
         """One call upstream, never more. Raises only errors of contracts/errors.py, and CancelledError."""
         ...

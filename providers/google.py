@@ -148,6 +148,9 @@ class GoogleProvider:
             ),
         )
 
+    async def warm_up(self) -> None:
+        await self._client.get()
+
     async def complete(self, call: Call) -> Completion:
         client = self._client.made or await self._client.get()
         from aiohttp import ClientError

@@ -51,6 +51,9 @@ class MockProvider:
         self._settings = settings
         self._codes = _check(settings.error_codes)
 
+    async def warm_up(self) -> None:
+        return None
+
     async def complete(self, call: Call) -> Completion:
         draw = random.Random(f"{self._settings.seed}:{call.attempt_id}")
         latency = draw.gauss(self._settings.latency_ms, self._settings.jitter_ms)

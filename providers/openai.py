@@ -92,6 +92,9 @@ class OpenAIProvider:
     def __init__(self, settings: ProviderSettings) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL))
 
+    async def warm_up(self) -> None:
+        await self._client.get()
+
     async def complete(self, call: Call) -> Completion:
         client = self._client.made or await self._client.get()
         from openai import OpenAIError

@@ -87,6 +87,9 @@ class OpenRouterProvider:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS))
         self._directory = Directory(self._page, observer)
 
+    async def warm_up(self) -> None:
+        await self._client.get()
+
     async def complete(self, call: Call) -> Completion:
         client = self._client.made or await self._client.get()
         from openai import OpenAIError

@@ -117,6 +117,10 @@ class Runtime:
             loop.create_task(self._forever("custodian", custodian.watch)),
         ]
 
+    async def warm_up(self) -> None:
+        """To be done before anything is consumed: the first attempts have their whole time for their calls."""
+        await self._provider.warm_up()
+
     async def _waiting(self) -> bool:
         backlogs = await self._ledger.backlogs([self._provider_name])
         return backlogs[self._provider_name].queued > 0

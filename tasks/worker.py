@@ -43,6 +43,7 @@ def run(settings: Settings, provider: LLMProviderType, concurrency: int | None =
 
     loop = LoopThread()
     runtime = loop.run(_make(settings, provider, slots, owner, rows, observer))
+    loop.run(runtime.warm_up())
     host.loop, host.runner = loop, runtime.runner
 
     def stopping(**_: object) -> None:
