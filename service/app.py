@@ -22,7 +22,6 @@ from ledger.replies import Replies
 from providers.manifest import Manifest
 from service import comparison, health, providers
 from service.admission import Admission
-from service.ending import end
 from service.estimate import Estimate
 from service.handlers import make_handlers
 from service.kafka_state import KafkaState

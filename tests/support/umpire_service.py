@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import uvicorn
@@ -20,10 +20,10 @@ from contracts.events import ErrorDetail, LLMComparisonResultV1, TokenUsage
 from contracts.settings import BreakerSettings, KafkaSettings, LedgerSettings, RedisSettings, ServiceSettings, Settings
 from events.envelope import encode, result_envelope
 from guard.breaker import Breaker
+from ledger.cancel import cancel
 from ledger.claims import Claimed, Claims, Ending, Who
 from ledger.connection import connect
 from service.app import create_app
-from service.ending import end
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
 
@@ -170,7 +170,7 @@ class Worker:
         try:
             yield self
         finally:
-            await end(task)
+            await cancel(task)
             if not task.cancelled():
                 task.result()
             await self.redis.aclose()
@@ -195,7 +195,7 @@ async def admitted(it: Door) -> int:
 
 
 class Stopwatch:
-    def __enter__(self) -> "Stopwatch":
+    def __enter__(self) -> Self:
         self._started = time.monotonic()
         return self
 
