@@ -1,0 +1,210 @@
+"""Whatever two workers, a custodian and the door do in whatever order: nothing is lost, nothing ends twice.
+
+The clock is Redis' own, so that lapses, due deferrals and expiry are made by moving a record's score into the past.
+"""
+
+import asyncio
+from collections import Counter
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from umpire_ledger import MOCK, House, ending, stored
+
+from contracts.enums import QueueStatus
+from contracts.settings import LedgerSettings
+from ledger.claims import Return, Who
+from ledger.connection import connect
+
+pytestmark = pytest.mark.redis
+
+OWNERS = ("one", "two")
+TERMINAL = {QueueStatus.COMPLETED, QueueStatus.FAILED, QueueStatus.EXPIRED}
+LISTS = ("umpire.mock", "umpire.mock:3", "umpire.mock:6", "umpire.mock:9")
+
+#: Of each ending, in USD.
+COST = 0.01
+
+owners = st.sampled_from(OWNERS)
+
+
+def end(queue_id, state=QueueStatus.COMPLETED, who=Who.ANY):
+    return ending(queue_id, state, who, cost=COST)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    url = ""
+    requests = Bundle("requests")
+
+    def __init__(self):
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.admitted = {}
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    @initialize()
+    def open(self):
+        async def make():
+            redis = connect(self.url, timeout=2.0)
+            await redis.flushall()
+            limits = LedgerSettings(lease_seconds=30, max_lapses=2, lost_pointer_seconds=0.001)
+            return redis, House(redis, limits)
+
+        self.redis, self.house = self.run(make())
+        self.workers = {owner: self.house.claims(owner) for owner in OWNERS}
+        self.custody = self.house.custody()
+
+    def teardown(self):
+        if hasattr(self, "redis"):
+            self.run(self.drain())
+            self.run(self.redis.aclose())
+        self.runner.close()
+
+    @rule(target=requests, priority=st.integers(0, 10), size=st.integers(1, 200))
+    def admit(self, priority, size):
+        request = stored(priority=priority, prompt="x" * size)
+        self.run(self.house.ledger.admit(request))
+        self.admitted[str(request.queue_id)] = request
+        return request
+
+    @rule(request=requests)
+    def replay(self, request):
+        self.run(self.house.ledger.admit(request))
+
+    @rule(owner=owners, request=requests, more=st.integers(0, 3))
+    def claim(self, owner, request, more):
+        before = self.states()
+        for claimed in self.run(self.workers[owner].claim(str(request.queue_id), more=more)):
+            assert before[str(claimed.stored.queue_id)] == "queued"
+
+    @rule(owner=owners, more=st.integers(1, 3))
+    def take(self, owner, more):
+        self.run(self.workers[owner].claim(None, more=more))
+
+    @rule(owner=owners, request=requests, who=st.sampled_from(Who), state=st.sampled_from(sorted(TERMINAL)))
+    def finish(self, owner, request, who, state):
+        ended = self.states()[str(request.queue_id)] in TERMINAL
+        entry = self.run(self.workers[owner].finish(end(request.queue_id, state, who)))
+        assert not (ended and entry)
+
+    @rule(owner=owners, request=requests, delay=st.sampled_from([0, 60]), front=st.booleans(), counts=st.booleans())
+    def give_back(self, owner, request, delay, front, counts):
+        self.run(self.workers[owner].give_back([Return(request, delay=delay, counts=counts, front=front)]))
+
+    @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
+    def heartbeat(self, owner, asked):
+        self.run(self.workers[owner].renew([str(request.queue_id) for request in asked], []))
+
+    @rule(request=requests)
+    def a_message_is_lost(self, request):
+        async def lose():
+            for name in LISTS:
+                for message in await self.house.messages(name):
+                    if str(request.queue_id).encode() in message:
+                        await self.redis.lrem(name, 0, message)
+
+        self.run(lose())
+
+    @rule(asked=st.lists(requests, max_size=3))
+    def leases_lapse(self, asked):
+        async def lapse():
+            await self.house.lapse_now(*asked)
+            return await self.custody.take_back_lapsed()
+
+        _, poison = self.run(lapse())
+        for left in poison:
+            entry = self.house.claims("custodian").finish(end(left.stored.queue_id, QueueStatus.FAILED, Who.OWN))
+            assert self.run(entry) is not None
+
+    @rule(request=requests)
+    def a_deferral_comes_due(self, request):
+        async def due():
+            await self.redis.zadd("umpire:deferred:mock", {str(request.queue_id): 1}, xx=True)
+            await self.custody.push_due(MOCK)
+
+        self.run(due())
+
+    @rule(request=requests)
+    def a_request_expires(self, request):
+        async def expire():
+            await self.redis.zadd("umpire:expiry", {str(request.queue_id): 1}, xx=True)
+            for left in await self.custody.expired():
+                await self.workers["one"].finish(end(left.stored.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+
+        self.run(expire())
+
+    def states(self):
+        async def read():
+            return {queue_id: await self.house.ledger.state(UUID(queue_id)) for queue_id in self.admitted}
+
+        return self.run(read())
+
+    @invariant()
+    def all_is_consistent(self):
+        if hasattr(self, "redis"):
+            self.run(self.check())
+
+    async def check(self):
+        places = {
+            "queued": await self.redis.zrange("umpire:queued:mock", 0, -1),
+            "deferred": await self.redis.zrange("umpire:deferred:mock", 0, -1),
+            "processing": await self.redis.zrange("umpire:leases", 0, -1),
+        }
+        where = Counter(queue_id.decode() for rows in places.values() for queue_id in rows)
+        unfinished, ended, size = set(), set(), 0
+        for queue_id in self.admitted:
+            record = await self.house.record(queue_id)
+            state = record["s"].decode()
+            if state in TERMINAL:
+                assert where[queue_id] == 0
+                assert "b" not in record
+                ended.add(queue_id)
+            else:
+                assert where[queue_id] == 1
+                assert queue_id.encode() in places[state]
+                assert ("o" in record) == (state == "processing")
+                unfinished.add(queue_id)
+                size += len(record["b"])
+        assert {row.decode() for row in await self.redis.zrange("umpire:expiry", 0, -1)} == unfinished
+        assert int(await self.redis.get("umpire:bytes") or 0) == size
+        told = Counter(fields[b"i"].decode() for _, fields in await self.house.entries())
+        assert told == Counter(ended)
+        today = await self.house.ledger.today()
+        assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))
+
+    async def drain(self):
+        """However it stands: what is left comes to an end by the custodian and one worker alone."""
+        for _ in range(6):
+            await self.house.lapse_now(*self.admitted.values())
+            _, poison = await self.custody.take_back_lapsed()
+            for left in poison:
+                await self.house.claims("custodian").finish(end(left.stored.queue_id, QueueStatus.FAILED, Who.OWN))
+            for queue_id in self.admitted:
+                await self.redis.zadd("umpire:deferred:mock", {queue_id: 1}, xx=True)
+            await self.custody.push_due(MOCK)
+            await asyncio.sleep(0.003)
+            await self.custody.push_lost(MOCK)
+            for claimed in await self.workers["one"].claim(None, more=100):
+                await self.workers["one"].finish(end(claimed.stored.queue_id))
+        assert (await self.house.ledger.sizes()).unfinished == 0
+        await self.check()
+        assert await self.redis.get("umpire:bytes") in {b"0", None}
+
+
+def test_each_request_is_in_one_place_ends_once_and_can_always_be_brought_to_an_end(redis_url, monkeypatch):
+    monkeypatch.setattr("ledger.custody.SUSPECT_SECONDS", 0.0)
+    machine = type("Machine", (LedgerMachine,), {"url": redis_url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
