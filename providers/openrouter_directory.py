@@ -27,6 +27,9 @@ RETRY = 30.0
 #: Pages of the list that are read at most; OpenRouter has some 500 models and pages of 500.
 _PAGES = 20
 
+#: Window of a model whose window OpenRouter does not tell: no reason to refuse it.
+_UNTOLD = 1 << 40
+
 #: Tokens of answer where OpenRouter states no limit: a quarter of the window.
 _ANSWER_SHARE = 4
 
@@ -141,7 +144,7 @@ def _parse(content: bytes) -> _Page:
 
 def _info(entry: Entry) -> ModelInfo:
     takes = frozenset(entry.supported_parameters)
-    window = entry.top_provider.context_length or entry.context_length or 0
+    window = entry.top_provider.context_length or entry.context_length or _UNTOLD
     pricing = entry.pricing
     prices: tuple[Prices, ...] = ()
     # A negative price is OpenRouter's mark for "depends on where it is routed".

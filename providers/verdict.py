@@ -87,9 +87,8 @@ def parse_verdict(completion: Completion) -> Verdict:
 
 
 def _object(text: str) -> dict[str, Any]:
-    # The standard library's parser, not contracts.encoding: only it shows a key that stands twice.
     try:
-        answer = json.loads(text, object_pairs_hook=_pairs)
+        answer = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         # `from None`: a JSONDecodeError carries the whole text.
         raise ParsingError("The answer is not the JSON that was asked for", reason=type(error).__name__) from None
@@ -103,6 +102,11 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise InvalidResponse("The answer gives a key twice", reason="duplicate_key")
     return found
+
+
+#: The standard library's parser, not contracts.encoding: only it shows a key that stands twice. Made once: json.loads
+#: would make one for each answer.
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs)
 
 
 def _winner(value: Any) -> EssayComparisonWinner:
@@ -125,8 +129,10 @@ def _justification(value: Any) -> tuple[str, tuple[str, ...]]:
     text = value.strip() if isinstance(value, str) else ""
     if not text:
         raise InvalidResponse("The answer has no justification", reason="justification")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidResponse("The answer's justification is not valid Unicode", reason="justification")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+        raise InvalidResponse("The answer's justification is not valid Unicode", reason="justification") from None
     if len(text) > JUSTIFICATION_MAX:
         return cut(text), (CUT,)
     return text, ((SHORT,) if len(text) < JUSTIFICATION_MIN else ())

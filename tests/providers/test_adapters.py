@@ -145,15 +145,18 @@ async def test_a_dropped_call(aimock: Aimock, provider: LLMProviderType) -> None
 
 @every
 async def test_a_timeout_leaves_the_client_usable(aimock: Aimock, provider: LLMProviderType) -> None:
-    aimock.set_fixtures([{**text_fixture(json.dumps(VERDICT)), "chaos": {"latencyMs": 5000}}])
+    aimock.set_fixtures([text_fixture(json.dumps(VERDICT))])
     async with connected(provider, aimock.url, concurrency=1) as adapter:
         call = call_for(provider)
+        await adapter.complete(call)
+        aimock.set_fixtures([{**text_fixture(json.dumps(VERDICT)), "chaos": {"latencyMs": 30_000}}])
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.5):
+            async with asyncio.timeout(1):
                 await adapter.complete(call)
         aimock.set_fixtures([text_fixture(json.dumps(VERDICT))])
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20):
             assert parse_verdict(await adapter.complete(call)).confidence == 4
+    assert len(aimock.requests()) == 3
 
 
 @every

@@ -60,6 +60,8 @@ async def test_capabilities_and_limits_come_from_the_list() -> None:
     assert (plain.structured_outputs, plain.temperature, plain.effort) == (False, False, frozenset())
     assert plain.prices == ()
     assert (await directory.resolve("acme/auto")).prices == (), "a price that depends is not known"
+    untold = await Directory(Pages({"id": "acme/untold"})).resolve("acme/untold")
+    assert call_for(OPENROUTER, info=untold).max_tokens > 0
 
 
 async def test_a_variant_has_its_models_capabilities_and_its_own_name() -> None:

@@ -120,6 +120,7 @@ async def test_the_plain_call(aimock: Aimock, provider: LLMProviderType) -> None
 
 
 @pytest.mark.aimock
+@pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")  # the SDK's own word on Sonnet 4.5
 @every
 async def test_every_model_of_the_manifest_with_everything_a_caller_can_ask_for(
     aimock: Aimock, provider: LLMProviderType
