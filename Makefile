@@ -9,7 +9,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --uni
 	--no-emit-index-url --annotation-style line --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench lock
+.PHONY: help setup demo up test lint bench docs lock
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev  ## what CI and pre-commit check
 
 bench: $(VENV)/.dev  ## the figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev  ## write the generated pages again: settings, errors, schemas, AsyncAPI
+	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
 lock: $(UV)  ## pin all dependencies again; ARGS=--upgrade takes newer ones
 	$(COMPILE) $(ARGS) --output-file requirements.lock
