@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import OUT, report
 from benchmarks.accept import accept
-from benchmarks.chain import Load, backlog, paced
+from benchmarks.chain import Load, backlog, bare_call, paced
 from benchmarks.events import Stuck
 from benchmarks.single import single
 from benchmarks.stack import Servers
@@ -35,6 +35,7 @@ def cases(servers: Servers, tools: Tools, *, scale: float, rate: float) -> dict[
     return {
         "accept": lambda run: accept(servers, tools, run=run, count=count(12_000)),
         "single": lambda _: single(servers, count=max(int(200 * scale), 50)),
+        "bare_call": lambda _: bare_call(servers, count=count(3000)),
         "backlog": lambda _: backlog(servers, tools, full),
         "paced": lambda _: paced(servers, tools, steady),
         "slow_backlog": lambda _: backlog(servers, tools, slow_full) | {"ideal": IDEAL},
@@ -42,7 +43,7 @@ def cases(servers: Servers, tools: Tools, *, scale: float, rate: float) -> dict[
     }
 
 
-NAMES = ("accept", "single", "backlog", "paced", "slow_backlog", "slow_paced")
+NAMES = ("accept", "single", "bare_call", "backlog", "paced", "slow_backlog", "slow_paced")
 
 
 def parse() -> argparse.Namespace:

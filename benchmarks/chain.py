@@ -4,10 +4,13 @@ Each run counts distinct request ids at the consumer, and ends only when every a
 upstream was called once for each.
 """
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import cpu
+from benchmarks import ROOT, cpu
 from benchmarks.events import Events
 from benchmarks.load import LoadResult, run_load
 from benchmarks.stack import Servers
@@ -28,6 +31,14 @@ class Load:
     connections: int = 64
     #: Requests a second; 0 for the backlog, which is there before the worker starts.
     rate: float = 0.0
+
+
+def bare_call(servers: Servers, *, count: int) -> dict[str, float]:
+    """CPU milliseconds of the SDK's own call, alone in a process: the yardstick of the worker's."""
+    servers.reset(upstream_ms=20)
+    command = [sys.executable, "-m", "benchmarks.bare_call", servers.upstream_url, str(count)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    return dict(json.loads(done.stdout))
 
 
 def backlog(servers: Servers, tools: Tools, load: Load) -> dict[str, Any]:

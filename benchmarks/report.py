@@ -161,12 +161,16 @@ def _chain_table(found: Mapping[str, Result]) -> Table:
 
 
 def _cpu_table(found: Mapping[str, Result]) -> Table:
-    table = _table("CPU, ms a comparison", "", *PARTS, "all")
+    bare = found["bare_call"]["cpu_ms"] if "bare_call" in found else None
+    table = _table("CPU, ms a comparison", "", *PARTS, "all", "worker ÷ bare call")
     for name, title in CHAINS.items():
         if name in found:
             spent = found[name]["cpu_ms"]
             row = [f"{spent[part]:.2f}" if part in spent else "" for part in PARTS]
-            table.add_row(title, *row, f"{sum(spent.values()):.2f}")
+            share = f"{spent['worker'] / bare:.2f}" if bare else ""
+            table.add_row(title, *row, f"{sum(spent.values()):.2f}", share)
+    if bare:
+        table.caption = f"bare call: the SDK's own, alone in a process, {bare:.2f} ms"
     return table
 
 
