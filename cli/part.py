@@ -47,8 +47,9 @@ class Part:
     grace: float = 10.0
     #: Seconds until it must have become ready for the first time; None: as long as it takes.
     patience: float | None = 60.0
-    #: Called when its process id changed, and each time when it became ready.
+    #: Called when its process id has changed.
     changed: Callable[[], None] = lambda: None
+    #: Called each time it became ready.
     on_ready: Callable[[], None] = lambda: None
 
     pid: int | None = None

@@ -12,6 +12,8 @@ from ledger.cancel import cancel
 #: How often logs are looked at for their size.
 _LOG_SECONDS = 30.0
 
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 class Supervisor:
     def __init__(self) -> None:
@@ -122,7 +124,7 @@ async def for_ever() -> None:
 
 @asynccontextmanager
 async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set; a second signal calls `on_second`."""
+    """An event that SIGTERM, SIGINT and SIGHUP set; a second signal calls `on_second`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -131,10 +133,12 @@ async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.E
             on_second()
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # Under nohup, which ignores SIGHUP, the end of the terminal is not the end of the stack.
+    ours = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in ours:
         loop.add_signal_handler(number, asked)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ours:
             loop.remove_signal_handler(number)

@@ -4,7 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from cli.console import out, say
+from rich.markup import escape
+
+from cli.console import say, show
 from cli.datadir import STACK_FILE, DataDirectory
 from cli.ports import listen
 from cli.stack import Stack
@@ -30,7 +32,7 @@ def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
 
 def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> None:
     providers = ", ".join(provider.value for provider in settings.enabled)
-    out.print(f"[green]ready[/green]   after {seconds:.1f} s; Ctrl-C stops everything")
+    show(f"[green]ready[/green]   after {seconds:.1f} s; Ctrl-C stops everything")
     for name, what in (
         ("api", f"{stack.api_url}/api/v1   (try: umpire compare A.txt B.txt)"),
         ("flower", f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})"),
@@ -38,4 +40,4 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         ("kafka", stack.kafka_bootstrap),
         ("workers", providers),
     ):
-        out.print(f"  [bold]{name:8}[/bold]{what}", markup=True)
+        show(f"  [bold]{name:8}[/bold]{escape(what)}")

@@ -1,9 +1,12 @@
 """`umpire up`, for real: what it tells, what it mends, and what it leaves."""
 
 import os
+import pty
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import redis
-from umpire_cli import Up, get, is_pid_alive
+from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive
 from umpire_servers import ROOT, poll
 
 from cli.client import ApiClient
@@ -102,6 +105,47 @@ def test_sigint_does_the_same(up: MakeUp) -> None:
     assert running.process
     assert running.process.wait(40) == 0
     assert running.left() == []
+
+
+def test_a_closed_terminal_does_the_same(tmp_path: Path) -> None:
+    """SIGHUP from the kernel, and nobody left to print to."""
+    data = tmp_path / "data"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        command = [*UMPIRE, "up", "--data-dir", str(data), "--port", "0", "--flower-port", "0"]
+        os.execve(sys.executable, command, environment())  # noqa: S606 - in the terminal's own process
+    process = psutil.Process(pid)
+    children: list[psutil.Process] = []
+    try:
+        poll((data / "stack.json").exists, 60)
+        children = process.children(recursive=True)
+        assert len(children) == 5
+        os.close(terminal)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert not [child for child in children if alive(child)]
+        assert "Redis is now ready to exit" in (data / "logs" / "redis.log").read_text()
+    finally:
+        for each in [*children, process]:
+            if alive(each):
+                each.kill()
+
+
+def test_a_reader_that_left_does_not_end_the_stack(tmp_path: Path) -> None:
+    """`umpire up | head -1`"""
+    data = tmp_path / "data"
+    command = [*UMPIRE, "up", "--data-dir", str(data), "--port", "0", "--flower-port", "0"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout
+        assert process.stdout.readline()
+        process.stdout.close()
+        poll((data / "stack.json").exists, 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
+        assert "Redis is now ready to exit" in (data / "logs" / "redis.log").read_text()
+    finally:
+        process.kill()
 
 
 def test_a_stop_during_the_start_leaves_nothing(up: MakeUp) -> None:
