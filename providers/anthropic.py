@@ -2,18 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from contracts.clock import utcnow
-from contracts.encoding import dumps
 from contracts.enums import LLMProviderType, PromptTarget
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
-from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
+from providers.anthropic_answer import completion
+from providers.base import ATTEMPT_HEADER, Call, Completion
 from providers.breakpoints import breakpoints, in_order
 from providers.client import http_options, in_thread
-from providers.headers import ANTHROPIC, plain, rate_headers, retry_after
+from providers.headers import ANTHROPIC, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 
@@ -35,48 +33,6 @@ _CODES = failure.Codes(
     too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
     unavailable=frozenset({"overloaded_error"}),
 )
-
-_STOPS = {
-    "end_turn": StopReason.END,
-    "stop_sequence": StopReason.END,
-    "tool_use": StopReason.END,
-    "max_tokens": StopReason.LENGTH,
-    "refusal": StopReason.REFUSAL,
-    "model_context_window_exceeded": StopReason.CONTEXT,
-}
-
-
-class _Block(BaseModel):
-    type: str
-    text: str = ""
-    name: str = ""
-    input: Any = None
-
-
-class _CacheCreation(BaseModel):
-    ephemeral_1h_input_tokens: int = 0
-
-
-class _OutputDetails(BaseModel):
-    thinking_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-class _Message(BaseModel):
-    """What we read of an answer. Our own model of it: the SDK's costs a third of the call."""
-
-    content: list[_Block]
-    model: str = ""
-    stop_reason: str | None = None
-    usage: _Usage = _Usage()
 
 
 class AnthropicProvider:
@@ -115,20 +71,8 @@ class AnthropicProvider:
             )
         except (AnthropicError, OSError, ValueError) as error:
             raise _failed(error) from None
-        return self._completion(call, raw.http_response)
-
-    def _completion(self, call: Call, response: Any) -> Completion:
-        try:
-            message = _Message.model_validate_json(response.content)
-        except ValueError:
-            raise failure.unreadable(self.name) from None
-        return Completion(
-            text=_text(message),
-            model=message.model or call.model,
-            usage=_usage(message.usage),
-            stop_reason=_STOPS.get(message.stop_reason or "", StopReason.OTHER),
-            headers=rate_headers(plain(response.headers.raw), ANTHROPIC),
-        )
+        http = raw.http_response
+        return completion(http.content, plain(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -187,27 +131,6 @@ def _prompt(call: Call) -> tuple[Any, Any]:
             part["cache_control"] = {"type": "ephemeral", "ttl": ttl}
         parts[block.target].append(part)
     return parts[PromptTarget.SYSTEM] or call.system, parts[PromptTarget.USER_CONTENT] or call.user
-
-
-def _text(message: _Message) -> str:
-    for block in message.content:
-        if block.type == "tool_use" and block.name == schema.NAME:
-            return dumps(block.input).decode()
-    return "".join(block.text for block in message.content if block.type == "text")
-
-
-def _usage(usage: _Usage) -> Usage:
-    cached = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
-    return Usage(
-        # Anthropic counts what it reads from and writes to its cache apart.
-        input_tokens=usage.input_tokens + cached + written,
-        output_tokens=usage.output_tokens,
-        cached_tokens=cached,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0,
-        reasoning_tokens=(usage.output_tokens_details.thinking_tokens or 0) if usage.output_tokens_details else 0,
-    )
 
 
 def _failed(error: Exception) -> UmpireError:

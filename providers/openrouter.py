@@ -1,19 +1,20 @@
 """OpenRouter: chat completions through the OpenAI SDK, with what OpenRouter does in its own way."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
-from providers import failure, schema
-from providers.base import ATTEMPT_HEADER, Call, Completion, StopReason, Usage
+from providers import schema
+from providers.base import ATTEMPT_HEADER, Call, Completion
 from providers.client import in_thread
-from providers.headers import OPENROUTER, plain, rate_headers, retry_after
+from providers.headers import OPENROUTER, plain
 from providers.model import ModelInfo
-from providers.openai import CODES, failed, make_client
+from providers.openai import failed, make_client
+from providers.openai_answer import CODES
+from providers.openrouter_answer import ReportedError, completion, reported
 from providers.openrouter_directory import Directory
 from telemetry.observer import Observer, silent
 
@@ -21,63 +22,6 @@ _BASE_URL = "https://openrouter.ai/api/v1"
 
 #: How OpenRouter lists the applications that call it.
 _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
-
-#: Status of an error that names none.
-_UNNAMED = 500
-
-_STOPS = {
-    "stop": StopReason.END,
-    "length": StopReason.LENGTH,
-    "content_filter": StopReason.REFUSAL,
-}
-
-
-class _Metadata(BaseModel):
-    error_type: str | None = None
-    #: Why OpenRouter's moderation flagged the prompt (status 403).
-    reasons: list[Any] | None = None
-
-
-class _Error(BaseModel):
-    code: int | str | None = None
-    metadata: _Metadata | None = None
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message = _Message()
-    finish_reason: str | None = None
-    error: _Error | None = None
-
-
-class _PromptDetails(BaseModel):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _CompletionDetails(BaseModel):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
-class _Body(BaseModel):
-    """What we read of an answer. HTTP 200 can carry `error` and no choices."""
-
-    choices: list[_Choice] | None = None
-    model: str = ""
-    error: _Error | None = None
-    usage: _Usage | None = None
 
 
 class OpenRouterProvider:
@@ -100,27 +44,8 @@ class OpenRouterProvider:
             )
         except (OpenAIError, OSError, ValueError) as error:
             raise _failed(error) from None
-        return self._completion(call, raw.http_response)
-
-    def _completion(self, call: Call, http: Any) -> Completion:
-        try:
-            body = _Body.model_validate_json(http.content)
-        except ValueError:
-            raise failure.unreadable(self.name) from None
-        error = body.error or next((choice.error for choice in body.choices or () if choice.error), None)
-        if error is not None:
-            raise _reported(error, http.headers)
-        if not body.choices:
-            raise failure.unreadable(self.name)
-        choice = body.choices[0]
-        stop = _STOPS.get(choice.finish_reason or "", StopReason.OTHER)
-        return Completion(
-            text=choice.message.content or "",
-            model=body.model or call.model,
-            usage=_usage(body.usage) if body.usage else Usage(),
-            stop_reason=StopReason.REFUSAL if choice.message.refusal else stop,
-            headers=rate_headers(plain(http.headers.raw), OPENROUTER),
-        )
+        http = raw.http_response
+        return completion(http.content, plain(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return await self._directory.resolve(model)
@@ -174,43 +99,14 @@ def parameters(call: Call) -> dict[str, Any]:
     return body
 
 
-def _usage(usage: _Usage) -> Usage:
-    read, wrote = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cached_tokens=(read.cached_tokens or 0) if read else 0,
-        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
-        reasoning_tokens=(wrote.reasoning_tokens or 0) if wrote else 0,
-        reported_cost=usage.cost,
-    )
-
-
 def _failed(error: Exception) -> UmpireError:
     """What an exception of the SDK means here."""
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):
         try:
-            reported = _Error.model_validate(error.body)
+            metadata = ReportedError.model_validate(error.body).metadata
         except ValidationError:
-            reported = _Error()
-        return _reported(_Error(code=error.status_code, metadata=reported.metadata), error.response.headers)
+            metadata = None
+        return reported(ReportedError(code=error.status_code, metadata=metadata), error.response.headers)
     return failed(LLMProviderType.OPENROUTER, error, CODES, OPENROUTER)
-
-
-def _reported(error: _Error, headers: Mapping[str, str]) -> UmpireError:
-    """An error that OpenRouter reports, in a body of status 200 too."""
-    status = error.code if isinstance(error.code, int) else _UNNAMED
-    metadata = error.metadata or _Metadata()
-    moderated = "content_filter" if metadata.reasons else None
-    return failure.answered(
-        failure.Answered(
-            provider=LLMProviderType.OPENROUTER,
-            status=status,
-            codes=(metadata.error_type, moderated, str(error.code) if isinstance(error.code, str) else None),
-            request_id=headers.get("x-request-id"),
-            retry_after=retry_after(headers, OPENROUTER),
-        ),
-        CODES,
-    )
