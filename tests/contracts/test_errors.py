@@ -72,10 +72,6 @@ def test_it_survives_a_pickle(name):
     assert type(again) is type(error)
     told = (again.message, again.retry_after, again.details)
     assert told == ("what happened", 2.5, {"status_code": 529, "model": "m"})
-        "what happened",
-        2.5,
-        {"status_code": 529, "model": "m"},
-    )
     assert str(again) == "what happened"
 
 
