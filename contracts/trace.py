@@ -3,17 +3,24 @@
 import re
 import secrets
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?\Z")
+#: Version 00 ends after the flags; a later one may go on.
+_PARENT = r"(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})"
+_VERSION_00 = re.compile(rf"00-{_PARENT}\Z")
+_LATER = re.compile(rf"(?!00|ff)[0-9a-f]{{2}}-{_PARENT}(?:-.*)?\Z")
 
 
 def continue_trace(traceparent: str | None) -> str:
     """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one."""
-    match = _TRACEPARENT.match(traceparent or "")
+    match = _match(traceparent or "")
     trace, flags = (match[1], match[2]) if match else (secrets.token_hex(16), "01")
     return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
 
 
 def trace_id(traceparent: str | None) -> str | None:
     """The 32 hex digits of its trace, or None where it is absent or malformed."""
-    match = _TRACEPARENT.match(traceparent or "")
+    match = _match(traceparent or "")
     return match[1] if match else None
+
+
+def _match(traceparent: str) -> re.Match[str] | None:
+    return _VERSION_00.match(traceparent) or _LATER.match(traceparent)

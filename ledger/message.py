@@ -7,15 +7,22 @@ that. Celery message protocol 2, kombu virtual transport envelope.
 import os
 import socket
 from base64 import b64encode
+from functools import cache
+from itertools import count
 from uuid import uuid4
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from contracts.queues import COMPARE_TASK, broker_priority, list_name, priority_step, queue_name
 
-_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_ARGS_BEFORE, _ARGS_AFTER = dumps(
+    [["%"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+).split(b"%")
 _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 _REPLY_TO = str(uuid4())
+#: Delivery tags: random for the program, then its process and a count. A uuid4 each would cost a call of the kernel.
+_TAG = uuid4().hex
+_numbers = count()
 
 
 def pointer_list(provider: LLMProviderType, priority: int) -> str:
@@ -35,40 +42,47 @@ def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
 
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
     """The same at the broker's priority. The delivery tag is new each time: kombu keys what it has not acked by it."""
-    return dumps(
-        {
-            "body": b64encode(dumps([[queue_id], {}, _EMBED])).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": {
-                "lang": "py",
-                "task": COMPARE_TASK,
-                "id": queue_id,
-                "shadow": None,
-                "eta": None,
-                "expires": None,
-                "group": None,
-                "group_index": None,
-                "retries": 0,
-                "timelimit": [None, None],
-                "root_id": queue_id,
-                "parent_id": None,
-                "argsrepr": f"('{queue_id}',)",
-                "kwargsrepr": "{}",
-                "origin": _ORIGIN,
-                "ignore_result": True,
-                "replaced_task_nesting": 0,
-                "stamped_headers": None,
-                "stamps": {},
-            },
-            "properties": {
-                "correlation_id": queue_id,
-                "reply_to": _REPLY_TO,
-                "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": queue_name(provider)},
-                "priority": broker,
-                "body_encoding": "base64",
-                "delivery_tag": str(uuid4()),
-            },
-        }
-    )
+    body = b64encode(_ARGS_BEFORE + queue_id.encode() + _ARGS_AFTER)
+    tag = f"{_TAG}.{os.getpid()}.{next(_numbers)}"
+    return _template(provider, broker) % {b"id": queue_id.encode(), b"body": body, b"tag": tag.encode()}
+
+
+@cache
+def _template(provider: LLMProviderType, broker: int) -> bytes:
+    """The message but for what differs from one request to the next: built once, since every admit needs one."""
+    message = {
+        "body": "%(body)s",
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {
+            "lang": "py",
+            "task": COMPARE_TASK,
+            "id": "%(id)s",
+            "shadow": None,
+            "eta": None,
+            "expires": None,
+            "group": None,
+            "group_index": None,
+            "retries": 0,
+            "timelimit": [None, None],
+            "root_id": "%(id)s",
+            "parent_id": None,
+            "argsrepr": "('%(id)s',)",
+            "kwargsrepr": "{}",
+            "origin": _ORIGIN.replace("%", "%%"),
+            "ignore_result": True,
+            "replaced_task_nesting": 0,
+            "stamped_headers": None,
+            "stamps": {},
+        },
+        "properties": {
+            "correlation_id": "%(id)s",
+            "reply_to": _REPLY_TO,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue_name(provider)},
+            "priority": broker,
+            "body_encoding": "base64",
+            "delivery_tag": "%(tag)s",
+        },
+    }
+    return dumps(message)

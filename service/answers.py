@@ -15,6 +15,9 @@ JSON = "application/json"
 
 _CODES = frozenset(code.value for code in LLMErrorCode)
 
+#: What an event tells among its details and a problem in fields of its own.
+_OF_THE_ERROR = frozenset({"message", "retry_after", "is_retryable"})
+
 
 def result_of(event: bytes) -> LLMComparisonResultV1:
     return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
@@ -37,12 +40,11 @@ def answer(result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, h
 
 def error_of(detail: ErrorDetail) -> UmpireError:
     """The error that a result event speaks of; Kafka's closed set of codes hides the precise one in `reason`."""
-    kind = error_class(detail.error_code)
     reason = detail.details.get("reason")
-    if isinstance(reason, str) and reason in _CODES:
-        kind = error_class(LLMErrorCode(reason))
+    code = LLMErrorCode(reason) if isinstance(reason, str) and reason in _CODES else detail.error_code
+    kind = error_class(code, retryable=detail.details.get("is_retryable"))
     wait = detail.details.get("retry_after")
-    details = {name: value for name, value in detail.details.items() if name not in {"message", "retry_after"}}
+    details = {name: value for name, value in detail.details.items() if name not in _OF_THE_ERROR}
     return kind(detail.message, retry_after=wait if isinstance(wait, int | float) else None, **details)
 
 

@@ -38,9 +38,11 @@ def type_uri(error: type[UmpireError]) -> str:
 
 
 @cache
-def error_class(code: LLMErrorCode) -> type[UmpireError]:
-    """The first class of the tree with this code, for an error that comes as a code only."""
-    return next((one for one in _tree(UmpireError) if one.code is code), UmpireError)
+def error_class(code: LLMErrorCode, *, retryable: bool | None = None) -> type[UmpireError]:
+    """The first class of the tree with this code, and as retryable where that is known."""
+    known = [one for one in _tree(UmpireError) if one.code is code]
+    fitting = [one for one in known if one.retryable is retryable]
+    return next(iter(fitting or known), UmpireError)
 
 
 def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:

@@ -23,6 +23,7 @@ from providers.manifest import cost
 from providers.model import ModelInfo
 from providers.prompt import build_call, estimate_tokens
 from providers.verdict import parse_verdict
+from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.result import Judgement, Spent
 from telemetry.observer import Note, Observer
@@ -92,8 +93,7 @@ class Judge:
             return claim.judgement().failed(error)
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
             # A fault of ours in an adapter or a parser. It would come again, and perhaps be paid again: it ends here.
-            fields = {"error": type(error).__name__}
-            self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fields))
+            self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
         finally:
             if claim.reservation is not None:

@@ -62,7 +62,9 @@ class Judgement:
 def error_detail(stored: StoredRequest, error: UmpireError) -> ErrorDetail:
     """On the wire: only the first fifteen codes; a code of our own stands in `details.reason`."""
     code = ON_KAFKA.get(error.code, error.code)
-    details = dict(error.details)
+    details = {**error.details, "is_retryable": error.retryable}
+    if error.retry_after is not None:
+        details["retry_after"] = error.retry_after
     if code is not error.code:
         details["reason"] = error.code.value
     return ErrorDetail(

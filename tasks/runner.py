@@ -13,6 +13,7 @@ from contracts.errors import AnswerError, UmpireError, is_permanent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Return, Who
+from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge, NotNow
@@ -120,7 +121,7 @@ class Runner:
             with self._hook.bound(stored):
                 result = await self._judge_and_settle(claimed, probe)
         except Exception as error:  # noqa: BLE001 - outermost: the lease will lapse, and the custodian sees to it
-            fields = {"error": type(error).__name__, "queue_id": str(stored.queue_id)}
+            fields = {**fault(error), "queue_id": str(stored.queue_id)}
             self._observer(Note("error.unexpected", "error", labels={"where": "runner"}, fields=fields))
             result = "failed"
         seconds = time.monotonic() - started

@@ -24,6 +24,7 @@ from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from providers.factory import make_provider
 from tasks.custodian import Custodian
+from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
@@ -131,8 +132,7 @@ class Runtime:
             try:
                 await watch()
             except Exception as error:  # noqa: BLE001 - outermost: logged and counted, and the duty goes on
-                fields = {"error": type(error).__name__}
-                self._observer(Note("error.unexpected", "error", labels={"where": name}, fields=fields))
+                self._observer(Note("error.unexpected", "error", labels={"where": name}, fields=fault(error)))
             await asyncio.sleep(RESTART_SECONDS)
 
     async def close(self, drain_seconds: float) -> None:

@@ -5,6 +5,7 @@ Each process serves its own figures. What all processes share (queue depth, circ
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
@@ -105,19 +106,32 @@ class Metrics:
         if metric.buckets is not None:
             histogram = Histogram(name, metric.help, metric.labels, buckets=metric.buckets, registry=self._registry)
 
-            def observe(note: Note) -> None:
-                child = histogram.labels(*[note.labels.get(label, "") for label in metric.labels])
-                child.observe(note.value or 0.0)
-
-            return observe
+            find = _children(histogram, metric.labels)
+            return lambda note: find(note).observe(note.value or 0.0)
         if name not in made:
             made[name] = Counter(name, metric.help, metric.labels, registry=self._registry)
         counter = made[name]
 
-        def count(note: Note) -> None:
-            child = (
-                counter.labels(*[note.labels.get(label, "") for label in metric.labels]) if metric.labels else counter
-            )
-            child.inc(note.value or 0.0 if metric.amount else 1.0)
+        child = _children(counter, metric.labels)
+        if metric.amount:
+            return lambda note: child(note).inc(note.value or 0.0)
+        return lambda note: child(note).inc()
 
-        return count
+
+MetricT = TypeVar("MetricT", Counter, Histogram)
+
+
+def _children(parent: MetricT, labels: tuple[str, ...]) -> Callable[[Note], MetricT]:
+    """Finds the child for a note's labels; the library's own look-up checks and locks each time."""
+    if not labels:
+        return lambda _: parent
+    known: dict[tuple[str, ...], MetricT] = {}
+
+    def find(note: Note) -> MetricT:
+        values = tuple([note.labels.get(label, "") for label in labels])
+        child = known.get(values)
+        if child is None:
+            child = known[values] = parent.labels(*values)
+        return child
+
+    return find
