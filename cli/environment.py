@@ -19,3 +19,15 @@ def read_settings() -> "Settings":
         return load_settings()
     except SettingsError as error:
         raise Failure(str(error), code=USAGE) from error
+
+
+def read_serving_settings() -> "Settings":
+    """The same for a process that serves: it also refuses a default model that every request would be refused for."""
+    from contracts.clock import utcnow
+    from providers.manifest import Manifest
+
+    settings = read_settings()
+    problems = Manifest.load().misfits(settings, utcnow().date())
+    if problems:
+        raise Failure("\n".join(problems), code=USAGE)
+    return settings

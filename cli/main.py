@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import read_settings
+from cli.environment import read_serving_settings, read_settings
 from cli.failure import Failure
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def up(
     flower_port: Port = None,
 ) -> None:
     """Run everything on this machine: Redis, Kafka, the API, workers and Flower."""
-    settings = read_settings()
+    settings = read_serving_settings()
     from cli.up import up
 
     up(
@@ -66,7 +66,7 @@ def api(
     descriptor: Descriptor = None,
 ) -> None:
     """Run the HTTP API."""
-    settings = read_settings()
+    settings = read_serving_settings()
     from cli import api as front
 
     if descriptor is not None:
@@ -85,7 +85,7 @@ def worker(
     ready_file: Annotated[Path | None, typer.Option(hidden=True, help="Made when the worker consumes.")] = None,
 ) -> None:
     """Run the worker of one provider, or one worker for each that is enabled."""
-    settings = read_settings()
+    settings = read_serving_settings()
     if provider is None:
         if concurrency is not None:
             raise typer.BadParameter("--concurrency needs --provider")
