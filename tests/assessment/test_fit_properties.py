@@ -18,7 +18,7 @@ def data(draw):
     return n, pairs, first
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(data())
 def test_always_finite_centred_and_positive(case) -> None:
     n, pairs, first = case
@@ -30,7 +30,7 @@ def test_always_finite_centred_and_positive(case) -> None:
     assert sorted(fit.ranking()) == list(range(n))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(data(), st.randoms(use_true_random=False))
 def test_names_do_not_matter(case, random) -> None:
     """Renaming items renames their estimates; the order of comparisons changes nothing."""
@@ -46,7 +46,7 @@ def test_names_do_not_matter(case, random) -> None:
     assert other.order_effect == pytest.approx(fit.order_effect, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(data())
 def test_swapping_every_orientation_turns_the_order_effect_round(case) -> None:
     n, pairs, first = case
@@ -56,7 +56,7 @@ def test_swapping_every_orientation_turns_the_order_effect_round(case) -> None:
     assert turned.strengths == pytest.approx(fit.strengths, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(data())
 def test_reversing_every_verdict_reverses_the_strengths(case) -> None:
     n, pairs, _ = case
@@ -66,7 +66,7 @@ def test_reversing_every_verdict_reverses_the_strengths(case) -> None:
     assert reversed_.standard_errors == pytest.approx(fit.standard_errors, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(data())
 def test_one_more_win_never_lowers_the_winner(case) -> None:
     """With the prior held fixed, beating someone once more moves the winner up, relative to that loser."""
