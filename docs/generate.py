@@ -79,8 +79,8 @@ def errors_md() -> str:
     lines = ["# Errors", "", f"<!-- {GENERATED} -->", ""]
     lines += [
         "Every 4xx and 5xx is an RFC 9457 problem (`application/problem+json`) with `error_code`; a request that was",
-        "accepted and failed tells the same in `error_detail` of its result event. The `type` of a problem ends in its name",
-        "here: `/problems/queue-full` is QueueFull.",
+        "accepted and failed tells the same in `error_detail` of its result event. The `type` of a problem ends in its",
+        "name here: `/problems/queue-full` is QueueFull.",
         "",
         "```text",
         drawn,
