@@ -8,7 +8,7 @@ from collections import Counter
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from umpire_ledger import MOCK, House, ending, stored
@@ -201,7 +201,8 @@ def test_each_request_is_in_one_place_ends_once_and_can_always_be_brought_to_an_
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20,
+            max_examples=40,
+            phases=[Phase.generate],  # to shrink a failure on a real server takes minutes
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
