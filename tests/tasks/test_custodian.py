@@ -1,0 +1,52 @@
+"""What nobody holds any more: lapsed leases, poison, expiry. A real worker's custodian does it."""
+
+import pytest
+from umpire_servers import apoll
+from umpire_upstream import upstream
+from umpire_worker import CANARY, attempts_at, desk, judging, open_breaker, reach, worker
+
+from contracts.enums import LLMProviderType
+from contracts.settings import LedgerSettings
+from ledger.claims import Claims
+
+pytestmark = [pytest.mark.redis, pytest.mark.kafka]
+
+ANTHROPIC = LLMProviderType.ANTHROPIC
+LEASE = {"UMPIRE_LEASE_SECONDS": "1", "UMPIRE_MAX_LAPSES": "3", "UMPIRE_LOST_POINTER_SECONDS": "1"}
+
+
+async def test_what_dead_workers_left(redis_url: str, kafka_bootstrap: str) -> None:
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(judging()) as provider:
+        dead = Claims(at.redis, ANTHROPIC, LedgerSettings(lease_seconds=1), owner="dead", cap=60)
+        lapsed, poison = [await at.submit(ANTHROPIC, name) for name in ("lapsed", "poison")]
+        assert len(await dead.claim(None, more=2)) == 2
+        # Two workers have died of this one before.
+        await at.redis.hset(f"umpire:req:{poison}", "l", 2)
+        lost = await at.submit(ANTHROPIC, "its message is lost")
+        await at.redis.delete("umpire.anthropic:9")
+        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)):
+            results = await at.inbox.until([lapsed, poison, lost], 40)
+        assert results[lapsed].data.winner
+        assert results[lost].data.winner
+        error = results[poison].data.error_detail
+        assert error is not None
+        assert (error.error_code, error.details["lapses"]) == ("LLM_INTERNAL_ERROR", 3)
+        assert attempts_at(provider) == {lapsed: 1, lost: 1}
+
+
+async def test_what_is_past_its_time_ends_as_a_timeout(redis_url: str, kafka_bootstrap: str) -> None:
+    """During an outage too: waiting for a provider must not be for ever."""
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(judging()) as provider:
+        await open_breaker(at, ANTHROPIC, breaker_recovery_seconds=3600)
+        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)):
+            queue_id = await at.submit(ANTHROPIC, ttl=1.0)
+            results = await at.inbox.until([queue_id])
+            status = at.lifecycle("llm_provider.queue_status.v1")
+            told = await apoll(lambda: [e["data"]["event"] for e in status.events], what="the status event")
+        assert told == ["QUEUE_REQUEST_EXPIRED"]
+        error = results[queue_id].data.error_detail
+        assert error is not None
+        assert (error.error_code, error.details["reason"]) == ("LLM_PROVIDER_TIMEOUT", "LLM_REQUEST_EXPIRED")
+        assert CANARY not in results[queue_id].model_dump_json()
+        assert await at.state(queue_id) == "expired"
+        assert not provider.calls

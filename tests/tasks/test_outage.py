@@ -1,0 +1,79 @@
+"""A provider that fails every call: its backlog waits in Redis, costs no try, and is all answered after it recovers."""
+
+import base64
+import json
+
+import pytest
+from umpire_providers import body_of
+from umpire_servers import apoll
+from umpire_upstream import Connection, answer, upstream
+from umpire_worker import CANARY, api, attempts_at, desk, reach, worker
+
+from contracts.enums import LLMProviderType
+
+pytestmark = [pytest.mark.redis, pytest.mark.kafka]
+
+ANTHROPIC = LLMProviderType.ANTHROPIC
+BACKLOG, SLOTS = 60, 16
+
+SETTINGS = {
+    "UMPIRE_RETRY_ATTEMPTS": "2",
+    "UMPIRE_RETRY_INITIAL_SECONDS": "1",
+    # A try that counted would be seen: its request would wait for an hour.
+    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_BREAKER_FAILURES": "5",
+    "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
+    "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),
+}
+
+OVERLOADED = answer(529, {"type": "error", "error": {"type": "overloaded_error", "message": "no"}})
+
+
+async def test_the_backlog_waits_in_redis_and_is_answered_after_recovery(redis_url: str, kafka_bootstrap: str) -> None:
+    down = True
+
+    async def serve(connection: Connection) -> None:
+        await (OVERLOADED if down else answer(200, body_of(ANTHROPIC)))(connection)
+
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(serve) as provider:
+        settings = {**SETTINGS, **at.settings, **reach(ANTHROPIC, provider.url)}
+        async with api(**settings) as (client, door), worker(ANTHROPIC, **settings) as works:
+            ids = [await at.submit(ANTHROPIC, f"number {number}") for number in range(BACKLOG)]
+
+            async def waits_in_redis() -> bool:
+                return len(await at.messages(ANTHROPIC)) == BACKLOG and not await at.redis.hlen("unacked")
+
+            await apoll(waits_in_redis, 20, what="the whole backlog in Redis, nothing in the worker")
+            assert await at.states(ids) == {"queued": BACKLOG}
+            for message in await at.messages(ANTHROPIC):
+                assert CANARY.encode() not in message
+                assert CANARY.encode() not in base64.b64decode(json.loads(message)["body"])
+
+            body = {"user_prompt": CANARY, "callback_topic": at.topic, "processing_mode": "immediate"}
+
+            async def refused() -> bool:
+                answered = await client.post("/api/v1/comparison", json=body)
+                # A probe is let through now and then; while one runs, the door does not know better.
+                if answered.status_code != 503:
+                    return False
+                assert answered.json()["error_code"] == "LLM_PROVIDER_UNAVAILABLE"
+                assert answered.json()["is_retryable"] is True
+                return int(answered.headers["retry-after"]) >= 1
+
+            await apoll(refused, 10, what="503 with Retry-After")
+            await apoll(lambda: sum(attempts_at(provider).values()) >= SLOTS + 2, 10, what="a second probe failed")
+            assert sum(attempts_at(provider).values()) <= SLOTS + 6, "while the breaker is open, only probes are made"
+
+            down = False
+            results = await at.inbox.until(ids, 30)
+            assert {results[queue_id].data.winner for queue_id in ids} == {"Essay B"}
+            tries = [await at.redis.hget(f"umpire:req:{queue_id}", "t") for queue_id in ids]
+            assert set(tries) == {b"0"}
+            status = at.lifecycle("llm_provider.provider_status.v1")
+            await apoll(
+                lambda: {e["data"]["circuit_state"] for e in status.events} == {"open", "half_open", "closed"},
+                what="the provider's status events",
+            )
+            for log in (works.log, door.log.read_text()):
+                assert CANARY not in log
+                assert "Traceback" not in log

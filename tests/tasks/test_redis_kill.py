@@ -1,0 +1,76 @@
+"""Redis is killed while tasks are held and calls are in flight: the worker stays, and all is answered and paid once."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from umpire_redis import RedisServer
+from umpire_servers import apoll
+from umpire_upstream import upstream
+from umpire_worker import attempts_at, desk, judging, open_breaker, reach, worker
+
+from contracts.enums import LLMProviderType
+
+pytestmark = [pytest.mark.redis, pytest.mark.kafka]
+
+ANTHROPIC = LLMProviderType.ANTHROPIC
+QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+
+
+async def test_a_killed_redis_costs_no_worker_and_no_second_call(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    """Without the mend in tasks/app.py, celery 5.7.0 exits here with an AttributeError."""
+    redis = redis_server(aof=True)
+    async with (
+        desk(redis.url, kafka_bootstrap) as at,
+        upstream(judging(seconds=0.5)) as provider,
+        worker(ANTHROPIC, **QUICK, **at.settings, **reach(ANTHROPIC, provider.url)) as works,
+    ):
+        pid = works.process.pid
+        ids = [await at.submit(ANTHROPIC) for _ in range(12)]
+        # Two run, and the threads of the others wait for a slot with their messages unacknowledged.
+        await apoll(lambda: len(provider.calls) == 2, what="two calls in flight")
+        await asyncio.to_thread(redis.restart)
+        await at.inbox.until(ids, 40)
+        assert works.process.running
+        assert works.process.pid == pid
+        assert set(attempts_at(provider).values()) == {1}
+        assert "AttributeError" not in works.log.replace("'NoneType'", "")
+
+
+async def test_a_closed_gate_opens_again_after_redis_came_back_empty(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    """Celery remembers over a reconnect that it was told not to consume; the state that closed the gate is gone."""
+    redis = redis_server()
+    async with desk(redis.url, kafka_bootstrap) as at, upstream(judging()) as provider:
+        await open_breaker(at, ANTHROPIC, breaker_recovery_seconds=3600)
+        async with worker(ANTHROPIC, **QUICK, **at.settings, **reach(ANTHROPIC, provider.url)) as works:
+            await apoll(lambda: "gate.changed" in works.log, what="the gate is closed")
+            await asyncio.to_thread(redis.restart)
+
+            async def accepted() -> str | None:
+                return await at.submit(ANTHROPIC)
+
+            queue_id = await apoll(accepted)
+            results = await at.inbox.until([queue_id])
+            assert results[queue_id].data.winner
+
+
+async def test_a_frozen_redis_makes_no_call_be_paid_twice(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    """It is frozen for longer than a lease; two workers are there to take back what seems to have lapsed."""
+    redis = redis_server(aof=True)
+    async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=6)) as provider:
+        settings = {**QUICK, **at.settings, **reach(ANTHROPIC, provider.url)}
+        async with worker(ANTHROPIC, **settings), worker(ANTHROPIC, **settings):
+            ids = [await at.submit(ANTHROPIC) for _ in range(4)]
+            await apoll(lambda: len(provider.calls) == 4, what="four calls in flight")
+            redis.pause()
+            # That it lasts longer than the lease is the point.
+            await asyncio.sleep(3.5)
+            redis.resume()
+            await at.inbox.until(ids)
+            assert set(attempts_at(provider).values()) == {1}
