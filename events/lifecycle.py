@@ -16,6 +16,7 @@ from contracts.events import (
     LLMRequestStartedV1,
 )
 from contracts.settings import KafkaSettings
+from contracts.settings.infra import LifecycleKind
 from contracts.topics import (
     COST_TRACKING,
     FAILURE,
@@ -40,6 +41,16 @@ _TOPICS: dict[type[Outgoing], str] = {
     LLMCostTrackingV1: COST_TRACKING,
 }
 
+#: By the names of UMPIRE_LIFECYCLE_EVENTS.
+_WIRE_NAMES: dict[LifecycleKind, str] = {
+    "queue_status": QUEUE_STATUS,
+    "request_started": REQUEST_STARTED,
+    "request_completed": REQUEST_COMPLETED,
+    "failure": FAILURE,
+    "provider_status": PROVIDER_STATUS,
+    "cost_tracking": COST_TRACKING,
+}
+
 #: Events are handed over together, so many seconds after the first: each hand-over by itself wakes librdkafka's thread,
 #: which costs three times as much as the event does (34 against 9 µs, measured on the caller's thread).
 GATHER_SECONDS = 0.02
@@ -56,7 +67,9 @@ LifecycleEvent = (
 
 class Lifecycle:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
+        """`publisher`: one for best effort, so that these events never stand before results."""
         self._publisher = publisher
+        self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
         self._observer = observer
         self._gathered: list[tuple[str, EventEnvelope[Any], str | None]] = []
@@ -66,6 +79,8 @@ class Lifecycle:
     ) -> None:
         """Send soon, or drop when the broker is away or the queue more than half full. Never blocks or raises."""
         name = _TOPICS[type(event)]
+        if name not in self._wanted:
+            return
         if not self._publisher.has_room():
             self._drop(name, "no_room")
             return

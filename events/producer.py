@@ -1,4 +1,4 @@
-"""The publisher: one idempotent Kafka producer a process."""
+"""The publisher: one idempotent Kafka producer a process for results, and one for what may be lost."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from contracts.settings import KafkaSettings
-from events.config import QUEUE_EVENTS, producer_config
+from events.config import QUEUE_EVENTS, best_effort_config, producer_config
 from events.connection import Connection
 from events.delivery import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
 from events.headers import Headers
@@ -30,7 +30,7 @@ class Publisher:
     """Made freely, connected on first use. All methods may be called from any thread."""
 
     def __init__(self, settings: KafkaSettings, observer: Observer = silent) -> None:
-        self._config = producer_config(settings)
+        self._config: dict[str, Any] = producer_config(settings)
         self._observer = observer
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -38,6 +38,13 @@ class Publisher:
         self._closed = False
         self._away = False
         self._next_probe = 0.0
+
+    @classmethod
+    def best_effort(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
+        """A publisher of events that may be lost; see best_effort_config."""
+        publisher = cls(settings, observer)
+        publisher._config = best_effort_config(settings)
+        return publisher
 
     @property
     def away(self) -> bool:

@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
 async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
     seconds = settings.service.door_redis_seconds
     redis = connect(settings.redis.redis_url.get_secret_value(), timeout=seconds)
-    publisher = Publisher(settings.kafka, observer)
+    publisher = Publisher.best_effort(settings.kafka, observer)
     manifest = Manifest.load()
     ledger = Ledger(redis, settings.ledger, observer, timeout=seconds)
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)

@@ -43,6 +43,9 @@ REST_SECONDS = 15.0
 #: Kafka's last reports may take so long on shutdown, in seconds. What has none stays in the outbox.
 FLUSH_SECONDS = 5.0
 
+#: And the best-effort events' last ones.
+BEST_EFFORT_FLUSH_SECONDS = 1.0
+
 #: Wait before a background loop that failed unexpectedly starts again, in seconds.
 RESTART_SECONDS = 1.0
 
@@ -69,7 +72,8 @@ class Runtime:
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis)
         self._relay = Relay(self._publisher, outbox.confirm, loop, observer)
-        self._lifecycle = lifecycle = Lifecycle(self._publisher, settings.kafka, observer)
+        self._best_effort = Publisher.best_effort(settings.kafka, observer)
+        self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
         self._gatekeeper = Gatekeeper(
@@ -143,6 +147,7 @@ class Runtime:
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
+        await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
             await self._custody.release_lock()
             await self._claims.leave()

@@ -23,11 +23,11 @@ class Concern(BaseSettings):
     )
 
 
-def _split(value: Any) -> Any:
+def split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 #: A list in one variable, its parts separated by commas.
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-CommaFloats = Annotated[list[float], NoDecode, BeforeValidator(_split)]
-CommaCodes = Annotated[list[LLMErrorCode], NoDecode, BeforeValidator(_split)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(split)]
+CommaFloats = Annotated[list[float], NoDecode, BeforeValidator(split)]
+CommaCodes = Annotated[list[LLMErrorCode], NoDecode, BeforeValidator(split)]

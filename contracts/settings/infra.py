@@ -1,10 +1,16 @@
 """Redis, Kafka, Flower and telemetry."""
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
-from contracts.settings.base import Concern
+from contracts.settings.base import Concern, split
+
+LifecycleKind = Literal[
+    "none", "queue_status", "request_started", "request_completed", "failure", "provider_status", "cost_tracking"
+]
+CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
 
 
 class RedisSettings(Concern):
@@ -19,6 +25,8 @@ class KafkaSettings(Concern):
     set."""
     topic_prefix: str = Field("huleedu.", pattern=r"^[A-Za-z0-9._-]*$")
     """Prefix of the service's own topic names."""
+    lifecycle_events: CommaKinds = [*get_args(LifecycleKind)][1:]
+    """Which of the best-effort events are sent; `none`: no event but the results."""
     kafka_linger_ms: float = Field(2.0, ge=0, le=1000)
     """How long the producer gathers events into one request, in milliseconds."""
     kafka_delivery_timeout_seconds: float = Field(30.0, gt=0)
