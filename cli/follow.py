@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from cli.failure import Failure
 from contracts.encoding import loads
@@ -16,6 +16,12 @@ from events.config import client_config
 Verdict = EventEnvelope[LLMComparisonResultV1]
 
 _METADATA_SECONDS = 10.0
+#: What a broker says of a topic that is being made.
+_NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 #: A topic that nobody has written to may not exist yet, and is looked for this often.
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.2
@@ -39,7 +45,7 @@ class Follower:
         self._partitions = 0
         self._looked = 0.0
         try:
-            self._look(start=True)
+            self._take_place()
         except KafkaException as error:
             self._consumer.close()
             raise Failure(f"no answer from Kafka at {settings.kafka_bootstrap} ({error.args[0].str()})") from error
@@ -60,6 +66,17 @@ class Follower:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _take_place(self) -> None:
+        """A topic that this very question has made has no leader yet for a moment."""
+        deadline = time.monotonic() + _METADATA_SECONDS
+        while True:
+            try:
+                return self._look(start=True)
+            except KafkaException as error:
+                if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
 
     def _look(self, *, start: bool) -> None:
         """Take up the topic's partitions: from their ends at the start, from their beginnings if it was made later."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from umpire_cli import ROOT, UMPIRE, environment, umpire
+from umpire_cli import ROOT, UMPIRE, environment, umpire, verdict
 from umpire_servers import poll
 
 from cli import demo_batch
@@ -18,12 +18,7 @@ from cli.client import Answer
 from cli.demo_batch import Batch, judge_all
 from cli.failure import Failure
 from cli.follow import Verdict
-from contracts.clock import utcnow
-from contracts.enums import EssayComparisonWinner, LLMProviderType
-from contracts.events import LLMComparisonResultV1, TokenUsage
 from contracts.settings import KafkaSettings
-from contracts.topics import result_event_id
-from events.envelope import envelope
 
 
 @pytest.mark.stack
@@ -115,15 +110,6 @@ class FakeFollower:
 class Quiet:
     def accepted(self, count: int) -> None: ...
     def verdict(self, *_: object) -> None: ...
-
-
-def verdict(request_id: str, winner: str = "Essay A", event_id: Any = None) -> Verdict:
-    result = LLMComparisonResultV1(
-        request_id=request_id, correlation_id=uuid4(), winner=EssayComparisonWinner(winner), justification="j",
-        confidence=3, provider=LLMProviderType.MOCK, model="m", response_time_ms=1, token_usage=TokenUsage(),
-        cost_estimate=0, requested_at=utcnow(), completed_at=utcnow(), request_metadata={},
-    )  # fmt: skip
-    return envelope(result, "t", uuid4(), event_id=event_id or result_event_id(request_id))
 
 
 @pytest.fixture

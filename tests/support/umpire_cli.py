@@ -10,9 +10,16 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import psutil
 from umpire_servers import ROOT, clean_environment, poll
+
+from contracts.clock import utcnow
+from contracts.enums import EssayComparisonWinner, LLMProviderType
+from contracts.events import EventEnvelope, LLMComparisonResultV1, TokenUsage
+from contracts.topics import result_event_id
+from events.envelope import envelope
 
 UMPIRE = (sys.executable, "-m", "cli.main")
 
@@ -132,3 +139,13 @@ def get(url: str, auth: str | None = None) -> tuple[int, bytes]:
         return error.code, error.read()
     except OSError:
         return 0, b""
+
+
+def verdict(request_id: str, winner: str = "Essay A", event_id: Any = None) -> EventEnvelope[LLMComparisonResultV1]:
+    """A result event that says so."""
+    result = LLMComparisonResultV1(
+        request_id=request_id, correlation_id=uuid4(), winner=EssayComparisonWinner(winner), justification="j",
+        confidence=3, provider=LLMProviderType.MOCK, model="m", response_time_ms=1, token_usage=TokenUsage(),
+        cost_estimate=0, requested_at=utcnow(), completed_at=utcnow(), request_metadata={},
+    )  # fmt: skip
+    return envelope(result, "t", uuid4(), event_id=event_id or result_event_id(request_id))
