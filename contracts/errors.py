@@ -5,6 +5,7 @@ UmpireError
 │   ├── InvalidPrompt         the prompt itself (also: the provider refused to judge it)
 │   ├── InvalidConfig         unknown, shut-down or disabled provider or model
 │   ├── ContentTooLong        body or prompt over its limit, or over the model's context window
+│   ├── IdempotencyConflict   its Idempotency-Key came with another body before
 │   ├── CallbackTopicMissing
 │   └── InvalidCallbackTopic  malformed, or outside the operator's allow-list
 ├── NotFound                  no such path
@@ -75,6 +76,11 @@ class ContentTooLong(InvalidRequest):
     code = LLMErrorCode.CONTENT_TOO_LONG
     status = 413
     title = "Content too long"
+
+
+class IdempotencyConflict(InvalidRequest):
+    code = LLMErrorCode.IDEMPOTENCY_CONFLICT
+    title = "Idempotency key used before"
 
 
 class CallbackTopicMissing(InvalidRequest):

@@ -11,6 +11,7 @@ umpire:answer:<queue id>     string a result event, for half a minute, only wher
 umpire:replies:<process>     channel queue ids of results that this API process waits for
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
 umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
+umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
 umpire:custodian             string the owner of the custodian's lock
 """
 
@@ -44,6 +45,10 @@ FIELDS = {
 
 def record(queue_id: str) -> str:
     return f"{PREFIX}req:{queue_id}"
+
+
+def once(key: str) -> str:
+    return f"{PREFIX}once:{key}"
 
 
 def queued(provider: str) -> str:

@@ -11,18 +11,22 @@ from redis.exceptions import RedisError
 
 from contracts.clock import to_ms, utcnow
 from contracts.enums import LLMProviderType
-from contracts.errors import QueueFull, Unavailable
+from contracts.errors import IdempotencyConflict, QueueFull, Unavailable
 from contracts.queues import broker_priority
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
+from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
 #: Seconds after which a full ledger is worth another try: a backlog falls by its workers' speed, unknown to the door.
 FULL_RETRY_SECONDS = 10.0
+
+#: What admit.lua answers in place of a count.
+_TOO_MANY, _CONFLICT = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,14 @@ class Ledger:
         self._observer = observer
         self._timeout = timeout
         self._script = Script(redis, "admit")
-        self._group: GroupCommit[Row, int] = GroupCommit(self._admit)
+        self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit)
 
-    async def admit(self, stored: StoredRequest, *, reply_to: str | None = None) -> int:
+    async def admit(self, stored: StoredRequest, *, reply_to: str | None = None, once: Once | None = None) -> int:
         """Write the record and push its message, in one step shared with concurrent admits.
 
         Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
         nothing. Raises QueueFull, or Unavailable when Redis gave no answer in time; whether it was accepted is unknown
-        then, if Redis had received it.
+        then, if Redis had received it. With `once`: AcceptedBefore, IdempotencyConflict.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
@@ -83,6 +87,7 @@ class Ledger:
             pointer(queue_id, stored.provider, priority),
             max(1, to_ms(stored.expires_at) - to_ms(utcnow())),
             reply_to or "",
+            *(once or ("", "")),
         )
         try:
             async with asyncio.timeout(self._timeout):
@@ -90,19 +95,32 @@ class Ledger:
         except (RedisError, OSError, TimeoutError) as error:
             self._observer(Note("ledger.unavailable", "warning", fields={"error": type(error).__name__}))
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
+        if isinstance(ahead, bytes):
+            raise AcceptedBefore(UUID(ahead.decode()))
+        if ahead == _CONFLICT:
+            raise IdempotencyConflict("this Idempotency-Key came with another body before; nothing was accepted")
         if ahead < 0:
             self._observer(Note("ledger.full", "warning"))
-            raise QueueFull(
-                "Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit="requests" if ahead == -1 else "memory"
-            )
+            limit = "requests" if ahead == _TOO_MANY else "memory"
+            raise QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit=limit)
         return ahead
 
-    async def _admit(self, rows: Sequence[Row]) -> list[int]:
-        max_bytes = int(self._settings.ledger_max_memory_mb * 1e6)
-        arguments: list[str | bytes | int] = [self._settings.ledger_max_size, max_bytes]
+    async def _admit(self, rows: Sequence[Row]) -> list[int | bytes]:
+        settings = self._settings
+        max_bytes, keep_ms = int(settings.ledger_max_memory_mb * 1e6), settings.idempotency_ttl_seconds * 1000
+        arguments: list[str | bytes | int] = [settings.ledger_max_size, max_bytes, keep_ms]
         for row in rows:
             arguments.extend(row)
-        return [int(ahead) for ahead in await self._script(*arguments)]
+        return list(await self._script(*arguments))
+
+    async def recall(self, once: Once) -> UUID | None:
+        """The queue id that the key was given, if it came with the same request. Raises Unavailable."""
+        try:
+            value: Any = await self._redis.get(keys.once(once.key))
+        except (RedisError, OSError) as error:
+            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
+        before, queue_id = (value[:64].decode(), value[64:].decode()) if value else ("", "")
+        return UUID(queue_id) if before == once.fingerprint else None
 
     async def state(self, queue_id: UUID) -> str | None:
         """The record's state, or None when nothing is known of it."""

@@ -13,10 +13,12 @@ from contracts.enums import ProcessingMode, QueueEvent, QueueStatus
 from contracts.errors import InvalidRequest, ProviderUnavailable, Unavailable
 from contracts.events import LLMQueueStatusV1
 from contracts.http import LLMQueuedResponse
+from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
 from service.heads import Heads, read_heads
+from service.idempotency import once_of, repeated
 from service.openapi import COMPARISON
 from service.parts import Parts, parts_of
 from service.plain_route import PlainRoute
@@ -60,17 +62,25 @@ async def submit_comparison(request: Request) -> Response:
     heads = read_heads(scope)
     stored = await _receive(parts, heads, request)
     scope[CORRELATION_ID] = stored.correlation_id
+    once = once_of(heads, stored.request) if heads.idempotency_key else None
+    try:
+        return await _submit(parts, heads, scope, stored, once)
+    except AcceptedBefore as before:
+        return repeated(before.queue_id, stored)
+
+
+async def _submit(parts: Parts, heads: Heads, scope: Scope, stored: StoredRequest, once: Once | None) -> Response:
     settings = parts.settings.service
     prefer = parse_prefer(heads.prefer) if heads.prefer else NO_PREFERENCE
     chosen = way(
         stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
     )
     if chosen.mode is ProcessingMode.QUEUE:
-        ahead = await parts.ledger.admit(stored)
+        ahead = await parts.ledger.admit(stored, once=once)
         _accepted(parts, stored, scope)
         return _queued(parts, stored, ahead, prefer, chosen)
     with parts.replies.expect(stored.queue_id) as waiter:
-        ahead, available = await _admit(parts, stored, chosen)
+        ahead, available = await _admit(parts, stored, chosen, once)
         _accepted(parts, stored, scope)
         event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
     if event is None:
@@ -95,19 +105,21 @@ async def _receive(parts: Parts, heads: Heads, request: Request) -> StoredReques
         raise
 
 
-async def _admit(parts: Parts, stored: StoredRequest, chosen: Way) -> tuple[int, bool]:
+async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None) -> tuple[int, bool]:
     """Requests queued before it, and whether its provider would take it now. Redis is given one time for both."""
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
             state = (await parts.availability.read())[stored.provider]
             if chosen.mode is ProcessingMode.IMMEDIATE and not state.available:
+                if once is not None and (before := await parts.ledger.recall(once)):
+                    raise AcceptedBefore(before)
                 raise ProviderUnavailable(
                     f"{stored.provider.value} is unavailable; nothing was accepted",
                     retry_after=state.retry_after,
                     circuit_state=state.state.value,
                 )
             reply_to = parts.replies.name if state.available and chosen.patience else None
-            return await parts.ledger.admit(stored, reply_to=reply_to), state.available
+            return await parts.ledger.admit(stored, reply_to=reply_to, once=once), state.available
     except (TimeoutError, Unavailable) as error:
         if chosen.mode is ProcessingMode.IMMEDIATE:
             raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error

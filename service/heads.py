@@ -12,6 +12,7 @@ class Heads:
     content_length: int | None = None
     prefer: list[str] = field(default_factory=list)
     traceparent: list[str] = field(default_factory=list)
+    idempotency_key: list[str] = field(default_factory=list)
 
 
 def read_heads(scope: Scope) -> Heads:
@@ -26,6 +27,8 @@ def read_heads(scope: Scope) -> Heads:
             heads.prefer.append(value.decode("latin-1"))
         elif name == b"traceparent":
             heads.traceparent.append(value.decode("latin-1"))
+        elif name == b"idempotency-key":
+            heads.idempotency_key.append(value.decode("latin-1"))
         elif name == b"content-encoding":
             heads.content_encoding = value.decode("latin-1")
     return heads

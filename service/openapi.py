@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from contracts.http import LLMComparisonRequest, LLMComparisonResponse, LLMQueuedResponse, Problem
 from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC
+from service.idempotency import KEY_PATTERN
 from service.problem import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
@@ -19,6 +20,12 @@ def _ref(name: str) -> dict[str, str]:
 
 
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}}
+_REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true`: accepted before, with the same `Idempotency-Key`.",
+        "schema": {"const": "true", "type": "string"},
+    }
+}
 _PREFERENCE_APPLIED = {
     "Preference-Applied": {"description": "What was honoured of `Prefer` (RFC 7240).", "schema": {"type": "string"}}
 }
@@ -54,7 +61,10 @@ COMPARISON: dict[str, Any] = {
         "`processing_mode` decides what an unavailable provider means: `queue_if_unavailable` queues (202), "
         "`immediate` refuses (503), `queue` never waits (202). `Prefer` decides how long to wait for the verdict: "
         "`respond-async` not at all, `wait=N` at most N seconds, both: N seconds and then 202. Without "
-        "`processing_mode`, `respond-async` means `queue`."
+        "`processing_mode`, `respond-async` means `queue`.\n\n"
+        "With an `Idempotency-Key`, the same request sent again is accepted once: each repetition is answered 202 with "
+        "the `queue_id` of the first, never with its verdict. The same key with another request is refused (422, "
+        "LLM_IDEMPOTENCY_CONFLICT). While the ledger cannot be asked, requests with a key are refused (503)."
     ),
     "status_code": 200,
     "response_description": "The verdict.",
@@ -66,7 +76,7 @@ COMPARISON: dict[str, Any] = {
         202: {
             "description": "Accepted; the verdict comes on the callback topic.",
             "content": {"application/json": {"schema": _ref("LLMQueuedResponse"), "example": _QUEUED_EXAMPLE}},
-            "headers": _PREFERENCE_APPLIED,
+            "headers": {**_PREFERENCE_APPLIED, **_REPLAYED},
         },
         408: _problem("The body did not arrive in time."),
         413: _problem("Body, prompt or metadata over its limit, or over the model's context window."),
@@ -92,6 +102,15 @@ COMPARISON: dict[str, Any] = {
                 "description": "RFC 7240: `respond-async`, `wait=N` (seconds). What is malformed is ignored.",
                 "schema": {"type": "string"},
                 "example": "respond-async",
+            },
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Any name for this request, new for each; it is remembered for a day unless the "
+                "operator has it otherwise. Requests are compared as they are understood: order, white space and "
+                "defaults that are spelt out make no difference.",
+                "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+                "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
             },
             {
                 "name": "traceparent",

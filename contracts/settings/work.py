@@ -20,6 +20,8 @@ class LedgerSettings(Concern):
     """Age at which a queued request whose message is missing from the broker is pushed again, in seconds."""
     finished_retention_seconds: int = Field(3_600, ge=60)
     """How long the state (never the text) of a finished request is remembered, in seconds."""
+    idempotency_ttl_seconds: int = Field(86_400, ge=1)
+    """How long an `Idempotency-Key` is remembered, in seconds. Each takes about 250 bytes of Redis."""
 
 
 class WorkerSettings(Concern):

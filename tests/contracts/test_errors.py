@@ -15,6 +15,7 @@ WIRE = {
     "InvalidPrompt": ("INVALID_PROMPT", 422, False),
     "InvalidConfig": ("INVALID_CONFIG", 422, False),
     "ContentTooLong": ("CONTENT_TOO_LONG", 413, False),
+    "IdempotencyConflict": ("IDEMPOTENCY_CONFLICT", 422, False),
     "CallbackTopicMissing": ("CALLBACK_TOPIC_MISSING", 422, False),
     "InvalidCallbackTopic": ("INVALID_CALLBACK_TOPIC", 422, False),
     "NotFound": ("INVALID_CONFIG", 404, False),

@@ -4,6 +4,7 @@ Exceptions, each with its reason:
 - 413 is a right answer to a body that breaks a length; schemathesis' own list of refusals has no 413.
 - Which models there are, and how long their answers may be, cannot be said in a schema that holds for all of them:
   generated names and lengths are replaced by ones that exist (umpire_openapi_hooks).
+- Nor that an Idempotency-Key is for one request only: each generated one that is well-formed is made unique.
 """
 
 import asyncio

@@ -1,9 +1,13 @@
 """Loaded by schemathesis: what a schema cannot say of a valid body (see tests/service/test_schemathesis.py)."""
 
+import re
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 
+#: service/idempotency.py has the same.
+KEY = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 MODEL = "mock-judge"
 MOST_TOKENS = 1_000
 
@@ -17,3 +21,6 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]) -
             overrides["model_override"] = MODEL
         if isinstance(tokens, int | float) and tokens > MOST_TOKENS:
             overrides["max_tokens_override"] = MOST_TOKENS
+    headers = case.headers or {}
+    if KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
+        headers["Idempotency-Key"] = str(uuid4())

@@ -1,0 +1,73 @@
+"""`Idempotency-Key`: sent again, a request is the one it was; never accepted without that being known."""
+
+import asyncio
+
+import pytest
+from umpire_servers import apoll
+from umpire_service import admitted, door, open_breaker, problem_of, settings_of
+
+pytestmark = pytest.mark.redis
+
+KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+
+async def test_fifty_in_parallel_make_one_job(api, worker):
+    answers = await asyncio.gather(*(api.post(headers=KEY) for _ in range(50)))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert len({answer.json()["queue_id"] for answer in answers}) == 1
+    assert len(worker.seen) == 1
+    assert len(api.notes.named("ledger.admitted")) == 1
+    again = await api.post(headers=KEY)
+    assert again.status_code == 202
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["queue_id"] == answers[0].json()["queue_id"]
+    assert "winner" not in again.json()
+
+
+@pytest.mark.parametrize("mode", ["queue", "immediate", "queue_if_unavailable"])
+async def test_another_body_is_a_conflict(api, mode):
+    headers = {**KEY, "Prefer": "wait=0"}
+    first = await api.post(headers=headers, processing_mode=mode)
+    assert first.status_code == 202
+    assert "idempotency-replayed" not in first.headers
+    refused = await api.post(headers=headers, processing_mode=mode, metadata={"other": True})
+    problem_of(refused, 422, "LLM_IDEMPOTENCY_CONFLICT")
+    assert await admitted(api) == 1
+
+
+async def test_a_repetition_is_known_though_its_provider_went_away(api):
+    first = await api.post(headers={**KEY, "Prefer": "wait=0"}, processing_mode="immediate")
+    await open_breaker(api)
+    again = await api.post(headers=KEY, processing_mode="immediate")
+    assert (again.status_code, again.json()["queue_id"]) == (202, first.json()["queue_id"])
+    assert (await api.post(headers=KEY, processing_mode="immediate", priority=1)).status_code == 503
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "caf\xe9", "a\tb", ["two", "keys"]])
+async def test_a_malformed_key_is_refused(api, key):
+    sent = [("idempotency-key", one.encode("latin-1")) for one in ([key] if isinstance(key, str) else key)]
+    body = {"user_prompt": "p", "callback_topic": "t"}
+    problem_of(await api.client.post("/api/v1/comparison", json=body, headers=sent), 422, "LLM_INVALID_CONFIG")
+    assert await admitted(api) == 0
+
+
+async def test_a_key_of_any_printable_characters_is_taken(api):
+    for key in ("x", "x" * 255, '"q" ~!,'):
+        assert (await api.post(headers={"Idempotency-Key": key}, processing_mode="queue")).status_code == 202
+    assert await admitted(api) == 3
+
+
+async def test_without_redis_nothing_is_accepted_and_the_same_key_is_good_afterwards(redis_server):
+    server = redis_server(aof=True)
+    async with door(settings_of(server.url, door_redis_seconds=0.5)) as api:
+        first = await api.post(headers=KEY, processing_mode="queue")
+        server.kill()
+        for mode in ("queue", "queue_if_unavailable", "immediate"):
+            refused = await api.post(headers=KEY, processing_mode=mode)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) >= 1
+            assert "queue_id" not in refused.json()
+        server.start()
+        await apoll(api.parts.ledger.ping, what="redis is back")
+        again = await api.post(headers=KEY, processing_mode="queue")
+        assert again.json()["queue_id"] == first.json()["queue_id"]
