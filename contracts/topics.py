@@ -1,6 +1,7 @@
 """Topic names: a prefix (setting) and the conventional name of each event."""
 
 import re
+from collections.abc import Iterable
 from uuid import UUID, uuid5
 
 COMPARISON_RESULT = "llm_provider.comparison_result.v1"
@@ -10,6 +11,7 @@ REQUEST_COMPLETED = "llm_provider.request_completed.v1"
 FAILURE = "llm_provider.failure.v1"
 PROVIDER_STATUS = "llm_provider.provider_status.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
+CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 
 #: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
 LEGAL_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
@@ -21,3 +23,17 @@ _RESULT_NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 def result_event_id(queue_id: UUID | str) -> UUID:
     """The `event_id` of a request's result: uuid5 of the queue id, the same at every redelivery."""
     return uuid5(_RESULT_NAMESPACE, str(queue_id))
+
+
+class TopicPatterns:
+    """Topics that may be published to: legal for Kafka, not internal to it, and of these patterns, which know `*` (any
+    characters) and `?` (one).
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        alternatives = (re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns)
+        self._allowed = re.compile("|".join(f"(?:{one})" for one in alternatives) or r"(?!)")
+
+    def allow(self, topic: str) -> bool:
+        # "__" begins the names of Kafka's own topics.
+        return bool(LEGAL_TOPIC.match(topic) and not topic.startswith("__") and self._allowed.fullmatch(topic))

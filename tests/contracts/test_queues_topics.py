@@ -6,7 +6,7 @@ import pytest
 
 from contracts import queues, topics
 from contracts.enums import LLMProviderType
-from contracts.topics import LEGAL_TOPIC, result_event_id
+from contracts.topics import LEGAL_TOPIC, TopicPatterns, result_event_id
 
 
 def test_every_priority_has_one_list_and_more_urgent_is_never_behind():
@@ -36,6 +36,24 @@ def test_illegal_topics(name):
     assert not LEGAL_TOPIC.match(name)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "topic", "allowed"),
+    [
+        (["*"], "anything.at-all", True),
+        (["*"], "__consumer_offsets", False),
+        (["__*"], "__consumer_offsets", False),
+        (["*"], "no topic", False),
+        (["a.*", "b?"], "a.b.c", True),
+        (["a.*", "b?"], "b1", True),
+        (["a.*", "b?"], "b12", False),
+        (["a.*"], "axb", False),
+        ([], "a", False),
+    ],
+)
+def test_a_topic_is_allowed_by_a_pattern_and_kafkas_own_by_none(patterns, topic, allowed):
+    assert TopicPatterns(patterns).allow(topic) is allowed
+
+
 def test_the_names_are_the_contracts():
     assert topics.COMPARISON_RESULT == "llm_provider.comparison_result.v1"
     assert topics.QUEUE_STATUS == "llm_provider.queue_status.v1"
@@ -44,6 +62,7 @@ def test_the_names_are_the_contracts():
     assert topics.FAILURE == "llm_provider.failure.v1"
     assert topics.PROVIDER_STATUS == "llm_provider.provider_status.v1"
     assert topics.COST_TRACKING == "llm_provider.cost_tracking.v1"
+    assert topics.CALLBACK_DEAD_LETTER == "llm_provider.callback_dead_letter.v1"
 
 
 def test_a_results_event_id_is_the_same_each_time_and_another_for_each_request():
