@@ -13,11 +13,11 @@ from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import Settings
 from events.relay import Relay
+from events.result import Judgement, Spent
 from ledger.claims import Claims, Who
 from ledger.custody import Custody, Left
 from ledger.outbox import Outbox
 from tasks.hook import ResultHook
-from tasks.result import Judgement, Spent
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")

@@ -2,19 +2,17 @@
 
 from contextlib import AbstractContextManager
 
-from contracts.clock import utcnow
-from contracts.enums import ON_KAFKA, LLMErrorCode, QueueEvent, QueueStatus
-from contracts.events import LLMQueueStatusV1
+from contracts.enums import LLMErrorCode, QueueEvent, QueueStatus
 from contracts.settings import KafkaSettings
 from contracts.trace import trace_id
-from events.envelope import encode, result_envelope
-from events.headers import Headers, headers_of
+from events.ending import ending_of, status_of
+from events.headers import Headers
 from events.lifecycle import Lifecycle
 from events.relay import Relay
+from events.result import Judgement
 from ledger.claims import Ending, Who
 from ledger.request import StoredRequest
 from providers.prompt import prompt_sha256
-from tasks.result import Judgement, result_of
 from telemetry.logging import bound
 
 _EVENTS = {
@@ -41,19 +39,9 @@ class ResultHook:
     def ending(
         self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, who: Who
     ) -> tuple[Ending, Headers]:
-        result = result_of(stored, judgement, prompt_sha256(stored.request))
-        event = result_envelope(result, self._settings, traceparent=stored.traceparent)
-        queue_id = str(stored.queue_id)
-        ending = Ending(
-            queue_id=queue_id,
-            state=state,
-            who=who,
-            topic=stored.request.callback_topic,
-            key=str(stored.correlation_id),
-            event=encode(event),
-            cost=judgement.spent.cost,
+        return ending_of(
+            stored, judgement, state, who, prompt_sha256=prompt_sha256(stored.request), settings=self._settings
         )
-        return ending, headers_of(event, queue_id)
 
     def publish(self, entry_id: bytes, ending: Ending, headers: Headers) -> None:
         """To Kafka; the delivery report clears the outbox."""
@@ -71,18 +59,5 @@ class ResultHook:
         attempt: int,
         error_code: LLMErrorCode | None = None,
     ) -> None:
-        self._lifecycle.tell(
-            LLMQueueStatusV1(
-                queue_id=str(stored.queue_id),
-                correlation_id=stored.correlation_id,
-                status=status,
-                event=event,
-                provider=stored.provider,
-                model=stored.model,
-                attempt=attempt,
-                occurred_at=utcnow(),
-                error_code=ON_KAFKA.get(error_code, error_code) if error_code else None,
-            ),
-            queue_id=stored.queue_id,
-            traceparent=stored.traceparent,
-        )
+        told = status_of(stored, status, event, attempt, error_code)
+        self._lifecycle.tell(told, queue_id=stored.queue_id, traceparent=stored.traceparent)

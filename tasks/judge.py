@@ -14,6 +14,7 @@ from contracts.events import (
     TokenUsage,
 )
 from events.lifecycle import Lifecycle
+from events.result import Judgement, Spent
 from guard.breaker import Breaker
 from guard.limits import Limiter, Reservation
 from guard.retry import RetryPolicy, attempts
@@ -25,7 +26,6 @@ from providers.prompt import build_call, estimate_tokens
 from providers.verdict import parse_verdict
 from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
-from tasks.result import Judgement, Spent
 from telemetry.observer import Note, Observer
 
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, UmpireError, is_permanent
+from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Return, Who
@@ -17,7 +18,6 @@ from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge, NotNow
-from tasks.result import Judgement, Spent
 from tasks.rows import Rows
 from tasks.slots import Slots
 from telemetry.observer import Note, Observer

@@ -1,0 +1,55 @@
+"""How a comparison ends, as it is told: the one result event for the outbox, and the status event. Pure."""
+
+from contracts.clock import utcnow
+from contracts.enums import ON_KAFKA, LLMErrorCode, QueueEvent, QueueStatus
+from contracts.events import LLMQueueStatusV1
+from contracts.settings import KafkaSettings
+from events.envelope import encode, result_envelope
+from events.headers import Headers, headers_of
+from events.result import Judgement, result_of
+from ledger.claims import Ending, Who
+from ledger.request import StoredRequest
+
+
+def ending_of(
+    stored: StoredRequest,
+    judgement: Judgement,
+    state: QueueStatus,
+    who: Who,
+    *,
+    prompt_sha256: str,
+    settings: KafkaSettings,
+) -> tuple[Ending, Headers]:
+    result = result_of(stored, judgement, prompt_sha256)
+    event = result_envelope(result, settings, traceparent=stored.traceparent)
+    queue_id = str(stored.queue_id)
+    ending = Ending(
+        queue_id=queue_id,
+        state=state,
+        who=who,
+        topic=stored.request.callback_topic,
+        key=str(stored.correlation_id),
+        event=encode(event),
+        cost=judgement.spent.cost,
+    )
+    return ending, headers_of(event, queue_id)
+
+
+def status_of(
+    stored: StoredRequest,
+    status: QueueStatus,
+    event: QueueEvent,
+    attempt: int,
+    error_code: LLMErrorCode | None = None,
+) -> LLMQueueStatusV1:
+    return LLMQueueStatusV1(
+        queue_id=str(stored.queue_id),
+        correlation_id=stored.correlation_id,
+        status=status,
+        event=event,
+        provider=stored.provider,
+        model=stored.model,
+        attempt=attempt,
+        occurred_at=utcnow(),
+        error_code=ON_KAFKA.get(error_code, error_code) if error_code else None,
+    )
