@@ -115,7 +115,10 @@ class Gatekeeper:
         if is_open == self._consuming:
             return
         if self._rows.call_soon(self._follow):
+            unchanged = self._consuming is None and is_open
             self._consuming = is_open
+            if unchanged:
+                return
             labels = {"provider": self._provider.value, "state": "open" if is_open else "closed"}
             self._observer(Note("gate.changed", "info", labels, fields={"reason": reason}))
 

@@ -1,8 +1,6 @@
 """A whole stack of the module's own, as `umpire up` starts it."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from umpire_cli import Up
@@ -17,12 +15,11 @@ def _ups() -> Iterator[dict[str, Up]]:
 
 
 @pytest.fixture
-def up(_ups: dict[str, Up], kafka_bootstrap: str) -> Up:
+def up(_ups: dict[str, Up], kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Up:
     """The mock provider, Redis of its own, and the tests' Kafka. One for all tests of a module."""
     if "mock" not in _ups:
-        directory = Path(tempfile.mkdtemp(prefix="umpire-e2e-")) / "data"
         _ups["mock"] = Up(
-            directory,
+            tmp_path_factory.mktemp("e2e") / "data",
             UMPIRE_KAFKA_BOOTSTRAP=kafka_bootstrap,
             UMPIRE_MOCK_LATENCY_MS="100",
             UMPIRE_MOCK_CONCURRENCY="32",

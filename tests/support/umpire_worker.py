@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -58,6 +59,10 @@ class Worker:
         self.process.start(self._ready.exists, START_SECONDS)
         return self
 
+    def discard(self) -> None:
+        self.process.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
     @property
     def log(self) -> str:
         return self.process.log.read_text()
@@ -76,21 +81,23 @@ async def worker(provider: LLMProviderType, *options: str, **settings: str) -> A
     try:
         yield await asyncio.to_thread(made.start)
     finally:
-        made.process.kill()
+        made.discard()
 
 
 @contextlib.asynccontextmanager
 async def api(**settings: str) -> AsyncIterator[tuple[httpx2.AsyncClient, Process]]:
     """`umpire api`: a client of it, and its process."""
     port = free_port()
-    log = Path(tempfile.mkdtemp(prefix="umpire-api-")) / "log"
-    process = Process("api", [sys.executable, "-m", "cli.main", "api", "--port", str(port)], log, settings)
+    directory = Path(tempfile.mkdtemp(prefix="umpire-api-"))
+    command = [sys.executable, "-m", "cli.main", "api", "--port", str(port)]
+    process = Process("api", command, directory / "log", settings)
     try:
         await asyncio.to_thread(process.start, lambda: port_open(port), START_SECONDS)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield client, process
     finally:
         process.kill()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Inbox:

@@ -117,7 +117,7 @@ async def run_all(redis_url: str, kafka: str, aimock: Aimock) -> Run:
         ids: dict[tuple[LLMProviderType, str], str] = {}
         with contextlib.ExitStack() as stack:
             for each in workers:
-                stack.callback(each.process.kill)
+                stack.callback(each.discard)
             await asyncio.gather(*(asyncio.to_thread(each.start) for each in workers))
             for provider in REAL:
                 for name in CASES:
@@ -126,9 +126,10 @@ async def run_all(redis_url: str, kafka: str, aimock: Aimock) -> Run:
                     ids[provider, name] = await at.submit(provider, f"case {name};", metadata=metadata)
             results = await at.inbox.until(ids.values(), 60)
             calls = attempts_at(aimock)
+            log = "".join(each.log for each in workers)
         cells = {cell: Seen(results[queue_id], calls[queue_id]) for cell, queue_id in ids.items()}
         assert len(at.inbox.messages) == len(cells), "one event each"
-        return Run(cells, "".join(each.log for each in workers))
+        return Run(cells, log)
 
 
 @pytest.mark.timeout(180)
