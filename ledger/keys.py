@@ -7,6 +7,9 @@ umpire:leases                zset   processing records by the end (ms) of their 
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
 umpire:bytes                 string bytes of the bodies of unfinished records
 umpire:outbox                stream results that Kafka has not confirmed yet
+umpire:outbox:due            zset   entries of it that nobody is sending, by the time (ms) of their next try
+umpire:dead                  zset   dead letters, by queue id: when (ms) Kafka refused them for good
+umpire:dead:<queue id>       hash   one of them: t topic, k key, e event, r reason
 umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
 umpire:replies:<process>     channel queue ids of results that this API process waits for
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
@@ -22,6 +25,7 @@ LEASES = "umpire:leases"
 EXPIRY = "umpire:expiry"
 BYTES = "umpire:bytes"
 OUTBOX = "umpire:outbox"
+DEAD = "umpire:dead"
 WORKERS = "umpire:workers"
 CUSTODIAN = "umpire:custodian"
 
@@ -57,6 +61,10 @@ def queued(provider: str) -> str:
 
 def deferred(provider: str) -> str:
     return f"{PREFIX}deferred:{provider}"
+
+
+def dead(queue_id: str) -> str:
+    return f"{DEAD}:{queue_id}"
 
 
 def answer(queue_id: str) -> str:

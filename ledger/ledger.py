@@ -39,12 +39,15 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The whole ledger: unfinished requests, the bytes of their bodies, calls under way, unconfirmed results."""
+    """The whole ledger: unfinished requests and the bytes of their bodies, calls under way, unconfirmed results, dead
+    letters.
+    """
 
     unfinished: int
     bytes: int
     processing: int
     outbox: int
+    dead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,9 @@ class Ledger:
         pipeline.get(keys.BYTES)
         pipeline.zcard(keys.LEASES)
         pipeline.xlen(keys.OUTBOX)
-        unfinished, size, processing, outbox = await pipeline.execute()
-        return Sizes(unfinished=unfinished, bytes=int(size or 0), processing=processing, outbox=outbox)
+        pipeline.zcard(keys.DEAD)
+        unfinished, size, processing, outbox, dead = await pipeline.execute()
+        return Sizes(unfinished=unfinished, bytes=int(size or 0), processing=processing, outbox=outbox, dead=dead)
 
     async def today(self) -> Today:
         requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")

@@ -1,11 +1,17 @@
-"""Results that Kafka has not confirmed. An entry leaves only by a delivery report."""
+"""Results that Kafka has not confirmed. An entry leaves only by a delivery report, or to the dead letters."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
 from ledger import keys
+from ledger.scripts import Script
+
+#: A result that was not delivered is due for another try after this, in ms: without a pause, those that a full local
+#: queue sent back would go round and round.
+AGAIN_MS = 2_000
 
 
 class Entry(NamedTuple):
@@ -16,20 +22,69 @@ class Entry(NamedTuple):
     event: bytes
 
 
+class Undelivered(NamedTuple):
+    """A result that Kafka did not take, and why; refused for good from that age on (None: never)."""
+
+    entry_id: bytes
+    reason: str
+    patience: float | None
+
+
+class Fate(StrEnum):
+    """What became of it: see undelivered.lua."""
+
+    GONE = "gone"
+    WAITS = "waits"
+    FULL = "full"
+    DEAD = "dead"
+
+
 class Outbox:
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, max_dead: int) -> None:
         self._redis = redis
+        self._max_dead = max_dead
+        self._undelivered = Script(redis, "undelivered")
+        self._due = Script(redis, "due")
 
     async def confirm(self, entry_ids: Sequence[bytes]) -> None:
         """Kafka has them: forget them."""
         if entry_ids:
             await self._redis.xdel(keys.OUTBOX, *entry_ids)
 
+    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
+        """Each is due for another try soon, or moves to the dead letters; with its entry then."""
+        arguments: list[str | bytes | int] = [self._max_dead, AGAIN_MS]
+        for failure in failures:
+            patience = -1 if failure.patience is None else int(failure.patience * 1000)
+            arguments.extend((failure.entry_id, failure.reason, patience))
+        rows = await self._undelivered(*arguments)
+        return [
+            (Fate(fate.decode()), _entry(failure.entry_id, *fields) if fields else None)
+            for failure, (fate, *fields) in zip(failures, rows, strict=True)
+        ]
+
+    async def take_due(self, limit: int) -> tuple[int, list[Entry]]:
+        """Results that nobody is sending: how many were due, and those of them that are not delivered yet."""
+        taken, rows = await self._due(limit)
+        return taken, [_read(entry_id, dict(zip(flat[::2], flat[1::2], strict=True))) for entry_id, flat in rows]
+
+    async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]:
+        """Those that are still here."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for entry_id in entry_ids:
+            pipeline.xrange(keys.OUTBOX, entry_id, entry_id)
+        return [_read(*row) for rows in await pipeline.execute() for row in rows]
+
     async def older_than(self, now_ms: int, age: float, *, after: bytes | None = None, limit: int = 500) -> list[Entry]:
         """Entries written over `age` seconds before `now_ms` (Redis' clock: its ids begin with it), oldest first."""
         start = b"(" + after if after else b"-"
         rows: Any = await self._redis.xrange(keys.OUTBOX, min=start, max=max(0, now_ms - int(age * 1000)), count=limit)
-        return [
-            Entry(entry_id, fields[b"i"].decode(), fields[b"t"].decode(), fields[b"k"].decode(), fields[b"e"])
-            for entry_id, fields in rows
-        ]
+        return [_read(*row) for row in rows]
+
+
+def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    return _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
+
+
+def _entry(entry_id: bytes, queue_id: bytes, topic: bytes, key: bytes, event: bytes) -> Entry:
+    return Entry(entry_id, queue_id.decode(), topic.decode(), key.decode(), event)

@@ -100,3 +100,4 @@ async def _read_shared(parts: Parts) -> None:
     gauge("unfinished_bytes", sizes.bytes)
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
+    gauge("dead_letters", sizes.dead)

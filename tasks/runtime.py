@@ -70,7 +70,7 @@ class Runtime:
         self._claims = Claims(redis, provider, settings.ledger, owner=owner, cap=cap)
         self._custody = Custody(redis, settings.ledger, owner=owner)
         self._publisher = Publisher(settings.kafka, observer)
-        outbox = Outbox(redis)
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
         self._relay = Relay(self._publisher, outbox.confirm, loop, observer)
         self._best_effort = Publisher.best_effort(settings.kafka, observer)
         self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)

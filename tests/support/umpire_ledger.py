@@ -13,6 +13,7 @@ from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from ledger.claims import Claims, Ending, Who
 from ledger.custody import Custody
+from ledger.dead_letters import DeadLetters
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.request import StoredRequest
@@ -59,7 +60,8 @@ class House:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.redis, self.settings)
-        self.outbox = Outbox(self.redis)
+        self.outbox = Outbox(self.redis, max_dead=3)
+        self.dead = DeadLetters(self.redis)
 
     def claims(self, owner: str = "one", *, provider: LLMProviderType = MOCK, cap: float = 60.0) -> Claims:
         return Claims(self.redis, provider, self.settings, owner=owner, cap=cap)

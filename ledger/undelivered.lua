@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- Results that Kafka did not take: each waits for another try, or, refused for good, goes from the outbox to the dead
+-- letters. Nothing is added but names, so it may run when Redis is out of memory.
+-- ARGV: most dead letters, ms until another try, then for each: entry id, Kafka's reason, age in ms from which the reason
+--       is for good (-1: never).
+-- Returns for each: {'gone'} - delivered or moved meanwhile; {'waits'}; {'full'} - it waits since the dead letters are as
+--       many as may be; {'dead', queue id, topic, key, event}.
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local most, again = tonumber(ARGV[1]), ms + tonumber(ARGV[2])
+local out = {}
+for n = 3, #ARGV, 3 do
+  local entry, patience = ARGV[n], tonumber(ARGV[n + 2])
+  local row = redis.call('XRANGE', 'umpire:outbox', entry, entry)[1]
+  if not row then
+    out[#out + 1] = { 'gone' }
+  elseif patience < 0 or ms - tonumber(string.match(entry, '^%d+')) < patience then
+    redis.call('ZADD', 'umpire:outbox:due', again, entry)
+    out[#out + 1] = { 'waits' }
+  elseif redis.call('ZCARD', 'umpire:dead') >= most then
+    redis.call('ZADD', 'umpire:outbox:due', again, entry)
+    out[#out + 1] = { 'full' }
+  else
+    local f = {}
+    for i = 1, #row[2], 2 do f[row[2][i]] = row[2][i + 1] end
+    redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', ARGV[n + 1])
+    redis.call('ZADD', 'umpire:dead', ms, f.i)
+    redis.call('XDEL', 'umpire:outbox', entry)
+    redis.call('ZREM', 'umpire:outbox:due', entry)
+    out[#out + 1] = { 'dead', f.i, f.t, f.k, f.e }
+  end
+end
+return out
