@@ -8,11 +8,13 @@ UmpireError
 │   ├── IdempotencyConflict   its Idempotency-Key came with another body before
 │   ├── CallbackTopicMissing
 │   └── InvalidCallbackTopic  malformed, or outside the operator's allow-list
-├── NotFound                  no such path
+├── NotFound                  no such path, or nothing by this name
 ├── MethodNotAllowed
 ├── Unavailable               the ledger does not answer: nothing was accepted
 ├── QueueFull                 accepted work is at its limit
 ├── InternalError             a fault of ours
+├── TooLate                   it has started, or has ended
+├── RequestCancelled          its caller no longer wants it
 ├── RequestExpired            its time to live ran out before a provider could answer
 └── ProviderError             what a call to a provider can end in
     ├── ProviderUnavailable   connection refused or lost, 502, 503, 529
@@ -123,6 +125,18 @@ class InternalError(UmpireError):
     code = LLMErrorCode.INTERNAL_ERROR
     status = 500
     title = "Internal error"
+
+
+class TooLate(UmpireError):
+    code = LLMErrorCode.INVALID_CONFIG
+    status = 409
+    title = "Too late"
+
+
+class RequestCancelled(UmpireError):
+    code = LLMErrorCode.REQUEST_CANCELLED
+    status = 409
+    title = "Request cancelled"
 
 
 class RequestExpired(UmpireError):

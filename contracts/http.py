@@ -91,6 +91,14 @@ class LLMQueuedResponse(Outgoing):
     estimated_wait_minutes: int | None = None
 
 
+class LLMCancelledResponse(Outgoing):
+    """It will not be judged; the callback topic is told so."""
+
+    queue_id: UUID
+    status: QueueStatus = QueueStatus.CANCELLED
+    message: str
+
+
 class LLMProviderStatus(Outgoing):
     name: LLMProviderType
     enabled: bool

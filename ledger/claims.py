@@ -113,10 +113,7 @@ class Claims:
         return await self._endings.submit(ending)
 
     async def _finish_all(self, endings: Sequence[Ending]) -> list[bytes | None]:
-        arguments: list[str | bytes | float] = [self.owner, self._retention, keys.day(utcnow().date())]
-        for e in endings:
-            arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}"))
-        return list(await self._finish(*arguments))
+        return list(await self._finish(*finish_arguments(self.owner, self._retention, endings)))
 
     async def give_back(self, returns: Sequence[Return]) -> int:
         """Give leased requests back. Returns how many were still ours."""
@@ -142,6 +139,14 @@ class Claims:
             0,
             b"",
         )
+
+
+def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> list[str | bytes | int]:
+    """Of finish.lua."""
+    arguments: list[str | bytes | int] = [owner, retention, keys.day(utcnow().date())]
+    for e in endings:
+        arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}"))
+    return arguments
 
 
 def _row(r: Return) -> tuple[str | bytes | int, ...]:

@@ -14,13 +14,16 @@ from fastapi import FastAPI
 from contracts.settings import Settings, load_settings
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.relay import Relay
 from guard.availability import Availability
 from ledger.cancel import cancel
+from ledger.cancellation import Cancellation
 from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.outbox import Outbox
 from ledger.replies import Replies
 from providers.manifest import Manifest
-from service import comparison, health, providers
+from service import cancellation, comparison, health, providers
 from service.admission import Admission
 from service.estimate import Estimate
 from service.handlers import make_handlers
@@ -68,7 +71,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    routers = (comparison.router, providers.router, health.router)
+    routers = (comparison.router, cancellation.router, providers.router, health.router)
     handlers = make_handlers(observer, [*app.routes, *(route for router in routers for route in router.routes)])
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
@@ -91,6 +94,11 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
+    # Connected on first use: a door that cancels nothing has one producer only.
+    results = Publisher(settings.kafka, observer)
+    relay = Relay(
+        results, Outbox(redis, max_dead=settings.kafka.dead_letters_max).confirm, asyncio.get_running_loop(), observer
+    )
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     await replies.start()
     refreshing = asyncio.create_task(estimate.keep_fresh())
@@ -108,10 +116,14 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             estimate=estimate,
             kafka=KafkaState(publisher),
             lifecycle=lifecycle,
+            cancellation=Cancellation(redis, settings.ledger),
+            relay=relay,
         )
     finally:
         await cancel(refreshing)
         await replies.stop()
+        await relay.drain(FLUSH_SECONDS)
+        await asyncio.to_thread(results.close, FLUSH_SECONDS)
         await redis.aclose()
         lifecycle.flush()
         await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

@@ -78,6 +78,7 @@ COMPARISON: dict[str, Any] = {
             "content": {"application/json": {"schema": _ref("LLMQueuedResponse"), "example": _QUEUED_EXAMPLE}},
             "headers": {**_PREFERENCE_APPLIED, **_REPLAYED},
         },
+        409: _problem("Cancelled while its client waited. The comparison was accepted, and has ended."),
         408: _problem("The body did not arrive in time."),
         413: _problem("Body, prompt or metadata over its limit, or over the model's context window."),
         415: _problem("The body is said to be something else than plain JSON."),
@@ -120,6 +121,23 @@ COMPARISON: dict[str, Any] = {
                 "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             },
         ],
+    },
+}
+CANCELLATION: dict[str, Any] = {
+    "summary": "Cancel a comparison that has not started",
+    "description": (
+        "Its callback topic gets an error result (LLM_INTERNAL_ERROR, with LLM_REQUEST_CANCELLED in `details.reason`). "
+        "One that was tried and waits for its next try counts as not started; what its tries have cost is in the "
+        "result. A finished comparison is known for an hour, unless the operator has it otherwise."
+    ),
+    "response_description": "Cancelled.",
+    "responses": {
+        404: _problem("No comparison with this `queue_id` is known."),
+        409: _problem("Too late: it has started, or has ended. `details.state` tells which."),
+        **_PROBLEMS,
+        503: _problem(
+            "The ledger does not answer: it may have been cancelled, or not. Ask again.", headers=_RETRY_AFTER
+        ),
     },
 }
 MODELS: dict[str, Any] = {

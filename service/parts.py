@@ -6,7 +6,9 @@ from starlette.requests import Request
 
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
+from events.relay import Relay
 from guard.availability import Availability
+from ledger.cancellation import Cancellation
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from providers.manifest import Manifest
@@ -32,6 +34,8 @@ class Parts:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
+    cancellation: Cancellation
+    relay: Relay
 
 
 def parts_of(request: Request) -> Parts:

@@ -42,6 +42,7 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     ),
     "door.refused": (Metric("refusals_total", "Requests refused at the door", ("error_code",)),),
     "ledger.admitted": (Metric("admitted_total", "Requests accepted", ("provider",)),),
+    "ledger.cancelled": (Metric("cancelled_total", "Requests cancelled before they started", ("provider",)),),
     "ledger.unavailable": (Metric("ledger_unavailable_total", "Times that Redis did not answer the door"),),
     "comparison.claimed": (
         Metric("queue_wait_time_seconds", "Time from the last push to the claim", ("provider",), WAIT_BUCKETS),

@@ -23,6 +23,8 @@ WIRE = {
     "Unavailable": ("INTERNAL_ERROR", 503, True),
     "QueueFull": ("QUEUE_FULL", 503, True),
     "InternalError": ("INTERNAL_ERROR", 500, False),
+    "TooLate": ("INVALID_CONFIG", 409, False),
+    "RequestCancelled": ("REQUEST_CANCELLED", 409, False),
     "RequestExpired": ("REQUEST_EXPIRED", 504, True),
     "ProviderError": ("PROVIDER_API_ERROR", 502, False),
     "ProviderUnavailable": ("PROVIDER_UNAVAILABLE", 503, True),

@@ -1,0 +1,46 @@
+"""The door's way to end a request that has not started."""
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from contracts.enums import QueueStatus
+from contracts.settings import LedgerSettings
+from ledger import keys
+from ledger.claims import Ending, finish_arguments
+from ledger.request import StoredRequest
+from ledger.scripts import Script
+
+#: States in which no worker holds it: finish.lua ends these for anybody.
+IDLE = frozenset({"queued", "deferred"})
+
+#: Whoever asks holds no lease, and needs none.
+_OWNER = "door"
+
+
+class Found(NamedTuple):
+    state: str
+    #: None once it has ended: its text is gone then.
+    stored: StoredRequest | None
+    spent: bytes
+    """What its claims have spent so far."""
+
+
+class Cancellation:
+    def __init__(self, redis: Redis, settings: LedgerSettings) -> None:
+        self._redis = redis
+        self._retention = settings.finished_retention_seconds
+        self._finish = Script(redis, "finish")
+
+    async def find(self, queue_id: UUID) -> Found | None:
+        """None when nothing is known of it, or no longer."""
+        values: Any = await self._redis.hmget(keys.record(str(queue_id)), "s", "b", "x")
+        state, body, spent = values
+        return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"") if state else None
+
+    async def cancel(self, ending: Ending) -> bytes | None:
+        """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""
+        assert ending.state is QueueStatus.CANCELLED  # noqa: S101 - the callers' contract
+        (entry_id,) = await self._finish(*finish_arguments(_OWNER, self._retention, [ending]))
+        return entry_id if entry_id is None else bytes(entry_id)

@@ -1,0 +1,132 @@
+"""DELETE: what has not started ends as cancelled, for its topic, its waiting client and every worker; else 409."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+from umpire_servers import apoll
+from umpire_service import BODY, SECRET, Worker, admitted, door, problem_of, settings_of
+from umpire_worker import Inbox
+
+from contracts.topics import QUEUE_STATUS, result_event_id
+
+pytestmark = pytest.mark.redis
+
+
+async def queued(api, **fields):
+    answer = await api.post(processing_mode="queue", **fields)
+    assert answer.status_code == 202
+    return answer.json()["queue_id"]
+
+
+async def delete(api, queue_id):
+    return await api.client.delete(f"/api/v1/comparison/{queue_id}")
+
+
+@pytest.mark.kafka
+async def test_the_callback_topic_is_told_at_once_and_the_status_topic_too(redis_url, kafka_bootstrap):
+    prefix, topic, correlation_id = f"t{uuid4().hex[:8]}.", f"verdicts.{uuid4().hex}", uuid4()
+    settings = settings_of(redis_url, kafka=kafka_bootstrap)
+    settings = replace(settings, kafka=settings.kafka.model_copy(update={"topic_prefix": prefix}))
+    results, statuses = Inbox(kafka_bootstrap, topic), Inbox(kafka_bootstrap, prefix + QUEUE_STATUS)
+    async with door(settings) as api:
+        fields = {"callback_topic": topic, "correlation_id": str(correlation_id), "metadata": {"essay_a_id": "a"}}
+        queue_id = await queued(api, **fields)
+        answer = await delete(api, queue_id)
+        assert answer.status_code == 200
+        assert answer.json()["queue_id"] == queue_id
+        assert answer.json()["status"] == "cancelled"
+        (event,) = (await results.until([queue_id], 20)).values()
+        assert event.event_id == result_event_id(queue_id)
+        error = event.data.error_detail
+        assert (error.error_code, error.details["reason"]) == ("LLM_INTERNAL_ERROR", "LLM_REQUEST_CANCELLED")
+        assert (event.correlation_id, event.data.request_metadata["essay_a_id"]) == (correlation_id, "a")
+        assert len(event.data.request_metadata["prompt_sha256"]) == 64
+        assert SECRET not in event.model_dump_json()
+
+        def told():
+            return [e["data"] for e in statuses.events if e["data"]["event"] == "QUEUE_REQUEST_CANCELLED"]
+
+        (status,) = await apoll(told, 20, what="the status event")
+        assert (status["queue_id"], status["status"]) == (queue_id, "cancelled")
+
+        async def confirmed():
+            return (await api.parts.ledger.sizes()).outbox == 0
+
+        await apoll(confirmed, what="the outbox is empty")
+    results.close()
+    statuses.close()
+
+
+async def test_a_client_that_waits_learns_of_it(api):
+    waiting = asyncio.create_task(api.post())
+    await apoll(lambda: admitted(api), what="it is admitted")
+    (name,) = await api.parts.ledger._redis.keys("umpire:req:*")
+    queue_id = name.decode().rpartition(":")[2]
+    assert (await delete(api, queue_id)).status_code == 200
+    answer = await waiting
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "LLM_REQUEST_CANCELLED")
+    assert answer.json()["queue_id"] == queue_id
+    assert not answer.json()["is_retryable"]
+
+
+async def test_no_worker_runs_it_and_its_text_is_gone(settings, api):
+    kept, gone = await queued(api), await queued(api)
+    assert (await delete(api, gone)).status_code == 200
+    assert await admitted(api) == 1
+    worker = Worker(settings)
+    assert [str(one.stored.queue_id) for one in await worker.once()] == [kept]
+    record = await worker.redis.hgetall(f"umpire:req:{gone}")
+    assert SECRET.encode() not in b"".join(record.values())
+    await worker.redis.aclose()
+
+
+async def test_too_late_is_a_conflict_that_tells_why(settings, api):
+    queue_id = await queued(api)
+    worker = Worker(settings)
+    (claimed,) = await worker.claims.claim(None, more=1)
+    body = problem_of(await delete(api, queue_id), 409, "LLM_INVALID_CONFIG")
+    assert body["details"] == {"state": "processing"}
+    assert body["correlation_id"] == str(claimed.stored.correlation_id)
+    cancelled = await queued(api)
+    assert (await delete(api, cancelled)).status_code == 200
+    again = problem_of(await delete(api, cancelled), 409, "LLM_INVALID_CONFIG")
+    assert again["details"] == {"state": "cancelled"}
+    await worker.redis.aclose()
+
+
+async def test_of_many_at_once_and_a_worker_exactly_one_ends_it(settings, api):
+    queue_id = await queued(api)
+    async with Worker(settings).working() as worker:
+        answers = await asyncio.gather(*(delete(api, queue_id) for _ in range(20)))
+
+        async def ended():
+            return await api.parts.ledger.state(UUID(queue_id)) in {"cancelled", "completed"}
+
+        await apoll(ended, what="it has ended")
+        cancelled = [answer for answer in answers if answer.status_code == 200]
+        assert len(cancelled) + len(worker.seen) == 1
+        assert {answer.status_code for answer in answers} <= {200, 409}
+        assert await worker.redis.xlen("umpire:outbox") == 1
+
+
+async def test_what_is_unknown_or_malformed(api):
+    problem_of(await delete(api, uuid4()), 404, "LLM_INVALID_CONFIG")
+    for malformed in ("1", "not-a-uuid", "%00", "x" * 2000):
+        problem_of(await delete(api, malformed), 422, "LLM_INVALID_CONFIG")
+    assert (await api.get(f"/api/v1/comparison/{uuid4()}")).status_code == 405
+
+
+async def test_without_redis_it_is_told_that_nothing_is_known(redis_server):
+    server = redis_server(aof=True)
+    async with door(settings_of(server.url, door_redis_seconds=0.5)) as api:
+        queue_id = await queued(api, **BODY)
+        server.pause()
+        refused = await delete(api, queue_id)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        server.resume()
+        await apoll(api.parts.ledger.ping, what="redis is back")
+        assert (await delete(api, queue_id)).status_code in {200, 409}
+        assert await api.parts.ledger.state(UUID(queue_id)) == "cancelled"
