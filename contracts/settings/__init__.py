@@ -5,7 +5,7 @@ from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSetting
 from contracts.settings.load import Settings, SettingsError, load_settings
 from contracts.settings.provider import MockSettings, ProviderSettings
 from contracts.settings.service import ServiceSettings
-from contracts.settings.work import LedgerSettings, WorkerSettings
+from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
 __all__ = [
     "BreakerSettings",
@@ -19,6 +19,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "SettingsError",
+    "SpoolSettings",
     "TelemetrySettings",
     "WorkerSettings",
     "load_settings",

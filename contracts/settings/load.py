@@ -19,7 +19,7 @@ from contracts.settings.provider import (
     ProviderSettings,
 )
 from contracts.settings.service import ServiceSettings
-from contracts.settings.work import LedgerSettings, WorkerSettings
+from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
 PROVIDER_CLASSES: dict[LLMProviderType, type[ProviderSettings]] = {
     LLMProviderType.ANTHROPIC: AnthropicSettings,
@@ -34,6 +34,7 @@ CONCERNS: tuple[type[Concern], ...] = (
     RedisSettings,
     KafkaSettings,
     LedgerSettings,
+    SpoolSettings,
     WorkerSettings,
     RetrySettings,
     BreakerSettings,
@@ -59,6 +60,7 @@ class Settings:
     redis: RedisSettings = field(default_factory=RedisSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)

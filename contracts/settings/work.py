@@ -1,6 +1,9 @@
 """The ledger and the workers."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from contracts.settings.base import Concern
 
@@ -38,3 +41,25 @@ class WorkerSettings(Concern):
     UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS."""
     rate_wait_seconds: float = Field(5.0, ge=0)
     """Longest wait for a rate limit within a slot, in seconds; a longer one closes the provider's gate."""
+
+
+class SpoolSettings(Concern):
+    spool_path: Path = Path("umpire-data/spool.sqlite3")
+    """File in which an API host keeps what it accepts while Redis is away; shared by its API processes. Must be on a
+    local disk, and outlive the processes."""
+    queue_max_size: int = Field(1_000, ge=1)
+    """Requests that the spool holds at most."""
+    queue_max_memory_mb: float = Field(100.0, gt=0)
+    """Megabytes that the spool holds at most."""
+    queue_high_watermark: float = Field(0.8, gt=0, le=1)
+    """Share of either bound from which the spool answers 503 "Queue at capacity"."""
+    queue_low_watermark: float = Field(0.6, ge=0, lt=1)
+    """Share to which it must have drained before it accepts again."""
+    spool_drain_rate: float = Field(500.0, gt=0)
+    """Requests a second that are moved from the spool into the ledger when Redis is back."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.queue_low_watermark >= self.queue_high_watermark:
+            raise ValueError("UMPIRE_QUEUE_LOW_WATERMARK must be below UMPIRE_QUEUE_HIGH_WATERMARK")
+        return self

@@ -1,0 +1,185 @@
+"""The spool: requests accepted while Redis is away, in one SQLite file for all API processes of a host.
+
+WAL and synchronous=FULL: what was accepted is on disk before it is confirmed. Bounded by count and bytes. From the high
+watermark on it refuses everything, until it has drained to the low one; that state is in the file too, so that all
+processes, and the next start, agree.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from contracts.errors import QueueFull, Unavailable
+from contracts.settings import SpoolSettings
+from ledger.group import GroupCommit
+from ledger.request import StoredRequest
+
+T = TypeVar("T")
+
+#: Seconds that a writer waits for another process to finish its transaction.
+BUSY_SECONDS = 1.0
+
+#: After this a client may ask again, in seconds: the spool empties only when Redis is back.
+FULL_RETRY_SECONDS = 30.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY, queue_id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), refusing INTEGER NOT NULL, drainer TEXT NOT NULL, until REAL NOT NULL
+);
+INSERT OR IGNORE INTO state VALUES (1, 0, '', 0);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSize:
+    requests: int
+    bytes: int
+    refusing: bool
+
+
+def refuses(
+    refusing: bool,
+    requests: int,
+    size: int,
+    incoming: int,
+    settings: SpoolSettings,
+) -> bool:
+    """Whether the next request, of `incoming` bytes, is refused. Pure; the hysteresis of the watermarks."""
+    most, most_bytes = settings.queue_max_size, settings.queue_max_memory_mb * 1e6
+    low, high = settings.queue_low_watermark, settings.queue_high_watermark
+    if refusing and (requests > low * most or size > low * most_bytes):
+        return True
+    return requests + 1 > high * most or size + incoming > high * most_bytes
+
+
+class Spool:
+    """Used from one event loop; SQLite runs in a thread of its own."""
+
+    def __init__(self, settings: SpoolSettings, owner: str) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._file: sqlite3.Connection | None = None
+        self._group: GroupCommit[tuple[str, bytes], QueueFull | None] = GroupCommit(self._put)
+
+    async def put(self, stored: StoredRequest) -> None:
+        """Take a request; concurrent ones share a commit. Taking it twice changes nothing.
+
+        Raises
+        ------
+        QueueFull
+            Above the high watermark, or not yet back at the low one.
+        Unavailable
+            The file cannot be written.
+        """
+        refused = await self._group.submit((str(stored.queue_id), stored.model_dump_json(exclude_none=True).encode()))
+        if refused is not None:
+            raise refused
+
+    async def oldest(self, most: int) -> list[StoredRequest]:
+        rows = await self._do(
+            lambda file: file.execute("SELECT body FROM request ORDER BY number LIMIT ?", (most,)).fetchall()
+        )
+        return [StoredRequest.read(body) for (body,) in rows]
+
+    async def remove(self, queue_ids: Sequence[str]) -> None:
+        """The ledger has them."""
+
+        def delete(file: sqlite3.Connection) -> None:
+            file.execute("BEGIN IMMEDIATE")
+            file.executemany("DELETE FROM request WHERE queue_id = ?", [(queue_id,) for queue_id in queue_ids])
+            requests, size, refusing = _size(file)
+            if refusing and not refuses(True, requests, size, 0, self._settings):
+                file.execute("UPDATE state SET refusing = 0")
+            file.execute("COMMIT")
+
+        await self._do(delete)
+
+    async def lease(self, seconds: float) -> bool:
+        """Be the one process that drains, for so many seconds; it lapses by itself."""
+
+        def take(file: sqlite3.Connection) -> bool:
+            now = time.time()
+            cursor = file.execute(
+                "UPDATE state SET drainer = ?, until = ? WHERE drainer = ? OR until < ? OR until > ?",
+                # An end further away than any lease was written before the clock was set back.
+                (self._owner, now + seconds, self._owner, now, now + 10 * seconds),
+            )
+            return cursor.rowcount == 1
+
+        return await self._do(take)
+
+    async def size(self) -> SpoolSize:
+        return SpoolSize(*await self._do(_size))
+
+    async def close(self) -> None:
+        def close() -> None:
+            if self._file is not None:
+                self._file.close()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, close)
+        self._thread.shutdown(wait=False)
+
+    async def _put(self, rows: Sequence[tuple[str, bytes]]) -> list[QueueFull | None]:
+        return await self._do(lambda file: self._insert(file, rows))
+
+    def _insert(self, file: sqlite3.Connection, rows: Sequence[tuple[str, bytes]]) -> list[QueueFull | None]:
+        file.execute("BEGIN IMMEDIATE")
+        requests, size, refusing = _size(file)
+        was, answers = refusing, list[QueueFull | None]()
+        for queue_id, body in rows:
+            if file.execute("SELECT 1 FROM request WHERE queue_id = ?", (queue_id,)).fetchone():
+                answers.append(None)
+                continue
+            refusing = refuses(refusing, requests, size, len(body), self._settings)
+            if refusing:
+                full = QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, backend="spool", size=requests)
+                answers.append(full)
+                continue
+            file.execute("INSERT INTO request (queue_id, body) VALUES (?, ?)", (queue_id, body))
+            requests, size = requests + 1, size + len(body)
+            answers.append(None)
+        if refusing != was:
+            file.execute("UPDATE state SET refusing = ?", (int(refusing),))
+        file.execute("COMMIT")
+        return answers
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(f"the spool cannot be used: {type(error).__name__}", retry_after=5.0) from error
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._file is None:
+            self._file = _open(self._settings.spool_path)
+        try:
+            return work(self._file)
+        except BaseException:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=True)  # essays lie in it
+    file = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("PRAGMA synchronous = FULL")
+    # What was drained leaves no essay behind in the file's free pages.
+    file.execute("PRAGMA secure_delete = ON")
+    file.executescript(_SCHEMA)
+    return file
+
+
+def _size(file: sqlite3.Connection) -> tuple[int, int, bool]:
+    requests, size = file.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM request").fetchone()
+    (refusing,) = file.execute("SELECT refusing FROM state").fetchone()
+    return requests, size, bool(refusing)
