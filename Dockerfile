@@ -9,12 +9,14 @@ COPY . .
 RUN /opt/umpire/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-trixie
-RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin umpire
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin umpire \
+    && install -d -o umpire -g umpire -m 700 /var/lib/umpire
 COPY --from=build /opt/umpire /opt/umpire
 ENV PATH=/opt/umpire/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    UMPIRE_HOST=0.0.0.0
+    UMPIRE_HOST=0.0.0.0 \
+    UMPIRE_SPOOL_PATH=/var/lib/umpire/spool.sqlite3
 USER 10001
 # Outside the source tree, so that only the installed packages are found.
 WORKDIR /tmp

@@ -163,7 +163,11 @@ class Stack:
         ]
 
     def _environment(self) -> dict[str, str]:
-        return environment(UMPIRE_REDIS_URL=self.redis_url, UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap)
+        return environment(
+            UMPIRE_REDIS_URL=self.redis_url,
+            UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
+            UMPIRE_SPOOL_PATH=os.environ.get("UMPIRE_SPOOL_PATH", str(self._directory.path.resolve() / "spool.sqlite3")),
+        )
 
     def _launch_api(self) -> Launch:
         descriptor = self._sockets["api"].fileno()

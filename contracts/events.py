@@ -123,6 +123,14 @@ class LLMProviderStatusV1(Outgoing):
     retry_after_seconds: float | None = None
 
 
+class LLMQueueFullV1(Outgoing):
+    """Accepted work is at its limit, and requests are refused: in the ledger, or in the spool while Redis is away."""
+
+    backend: Literal["redis", "spool"]
+    size: Annotated[int, Field(ge=0)]
+    max_size: Annotated[int, Field(ge=0)]
+
+
 class LLMCostTrackingV1(Outgoing):
     """One per paid call."""
 

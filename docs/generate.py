@@ -34,6 +34,7 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     topics.REQUEST_COMPLETED: (events.LLMRequestCompletedV1, "A request ended. Best effort."),
     topics.FAILURE: (events.LLMProviderFailureV1, "An attempt at a provider failed. Best effort."),
     topics.PROVIDER_STATUS: (events.LLMProviderStatusV1, "A circuit breaker changed its state. Best effort."),
+    topics.QUEUE_FULL: (events.LLMQueueFullV1, "Requests are refused: accepted work is at its limit. Best effort."),
     topics.COST_TRACKING: (events.LLMCostTrackingV1, "A call was paid. Best effort."),
 }
 

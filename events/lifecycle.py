@@ -11,6 +11,7 @@ from contracts.events import (
     LLMCostTrackingV1,
     LLMProviderFailureV1,
     LLMProviderStatusV1,
+    LLMQueueFullV1,
     LLMQueueStatusV1,
     LLMRequestCompletedV1,
     LLMRequestStartedV1,
@@ -21,6 +22,7 @@ from contracts.topics import (
     COST_TRACKING,
     FAILURE,
     PROVIDER_STATUS,
+    QUEUE_FULL,
     QUEUE_STATUS,
     REQUEST_COMPLETED,
     REQUEST_STARTED,
@@ -38,6 +40,7 @@ _TOPICS: dict[type[Outgoing], str] = {
     LLMRequestCompletedV1: REQUEST_COMPLETED,
     LLMProviderFailureV1: FAILURE,
     LLMProviderStatusV1: PROVIDER_STATUS,
+    LLMQueueFullV1: QUEUE_FULL,
     LLMCostTrackingV1: COST_TRACKING,
 }
 
@@ -48,6 +51,7 @@ _WIRE_NAMES: dict[LifecycleKind, str] = {
     "request_completed": REQUEST_COMPLETED,
     "failure": FAILURE,
     "provider_status": PROVIDER_STATUS,
+    "queue_full": QUEUE_FULL,
     "cost_tracking": COST_TRACKING,
 }
 
@@ -61,6 +65,7 @@ LifecycleEvent = (
     | LLMRequestCompletedV1
     | LLMProviderFailureV1
     | LLMProviderStatusV1
+    | LLMQueueFullV1
     | LLMCostTrackingV1
 )
 
@@ -85,8 +90,8 @@ class Lifecycle:
             self._drop(name, "no_room")
             return
         topic = self._prefix + name
-        # What belongs to no request (a provider's status) is an event of its own.
-        correlation_id = uuid4() if isinstance(event, LLMProviderStatusV1) else event.correlation_id
+        # What belongs to no request (a provider's status, a full queue) is an event of its own.
+        correlation_id = uuid4() if isinstance(event, LLMProviderStatusV1 | LLMQueueFullV1) else event.correlation_id
         wrapped = envelope(event, topic, correlation_id, traceparent=traceparent)
         self._gathered.append((name, wrapped, str(queue_id) if queue_id else None))
         if len(self._gathered) == 1:

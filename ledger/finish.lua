@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: it frees more than it takes, and what it ends is paid.
 -- End requests: terminal state and result event, in one step.
 -- ARGV: owner, retention of the state in s, key of the day's tally, then for each: queue id, terminal state, who may end
 --       it, topic, key, event, cost in USD.

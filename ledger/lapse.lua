@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: without it, what is paid would be lost.
 -- Take back requests whose lease lapsed.
 -- ARGV: custodian, lapses that are too many, lease in ms, then for each: queue id, list, message.
 -- Returns the ids of those that lapsed too often: they are leased to the custodian now, who ends them.

@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: without it, what is paid would be lost.
 -- Heartbeat of one worker process.
 -- ARGV: owner, lease in ms, provider, presence in ms, number of leased ids, the leased ids, then ids of pointers that
 --       it holds and has not claimed yet (they wait for a slot: not lost).

@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: without it, what is paid would be lost.
 -- Give requests back, or push their message again.
 -- ARGV: owner, then for each: queue id, state it must be in ('processing': and leased by owner), list, message,
 --       'front' (it keeps its turn) or 'back', tries to add, ms before which it must not run (0: at once), what it has

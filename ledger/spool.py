@@ -119,12 +119,14 @@ class Spool:
         return SpoolSize(*await self._do(_size))
 
     async def close(self) -> None:
+        """The file stays; a later use opens it again."""
+
         def close() -> None:
             if self._file is not None:
                 self._file.close()
+                self._file = None
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
-        self._thread.shutdown(wait=False)
 
     async def _put(self, rows: Sequence[tuple[str, bytes]]) -> list[QueueFull | None]:
         return await self._do(lambda file: self._insert(file, rows))

@@ -22,9 +22,12 @@ from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.replies import Replies
+from ledger.spool import Spool
 from providers.manifest import Manifest
 from service import cancellation, comparison, health, providers
+from service.accept import Acceptance
 from service.admission import Admission
+from service.drainer import Drainer
 from service.estimate import Estimate
 from service.handlers import make_handlers
 from service.kafka_state import KafkaState
@@ -101,7 +104,10 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     )
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     await replies.start()
-    refreshing = asyncio.create_task(estimate.keep_fresh())
+    spool = Spool(settings.spool, owner=replies.name)
+    acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
+    drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
+    background = [asyncio.create_task(estimate.keep_fresh()), asyncio.create_task(drainer.watch())]
     try:
         yield Parts(
             settings=settings,
@@ -109,6 +115,8 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             metrics=metrics,
             manifest=manifest,
             admission=Admission(settings, manifest),
+            acceptance=acceptance,
+            spool=spool,
             ledger=ledger,
             replies=replies,
             waits=Waits(),
@@ -120,7 +128,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             relay=relay,
         )
     finally:
-        await cancel(refreshing)
+        for task in background:
+            await cancel(task)
+        await spool.close()
         await replies.stop()
         await relay.drain(FLUSH_SECONDS)
         await asyncio.to_thread(results.close, FLUSH_SECONDS)

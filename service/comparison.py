@@ -1,6 +1,7 @@
 """POST /api/v1/comparison: the service's main door, and its hot path."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -76,7 +77,7 @@ async def _submit(parts: Parts, heads: Heads, scope: Scope, stored: StoredReques
         stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
     )
     if chosen.mode is ProcessingMode.QUEUE:
-        ahead = await parts.ledger.admit(stored, once=once)
+        ahead, _ = await _admit(parts, stored, chosen, once)
         _accepted(parts, stored, scope)
         return _queued(parts, stored, ahead, prefer, chosen)
     with parts.replies.expect(stored.queue_id) as waiter:
@@ -105,12 +106,21 @@ async def _receive(parts: Parts, heads: Heads, request: Request) -> StoredReques
         raise
 
 
-async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None) -> tuple[int, bool]:
-    """Requests queued before it, and whether its provider would take it now. Redis is given one time for both."""
+async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None) -> tuple[int | None, bool]:
+    """Requests queued before it, if known, and whether its provider would take it. Redis is given one time for both.
+
+    Mode `immediate` promises an answer or a refusal: it has no use for the spool.
+    """
+    seconds = parts.settings.service.door_redis_seconds
+    if chosen.mode is not ProcessingMode.IMMEDIATE:
+        available, left = await _available(parts, stored, seconds) if chosen.patience else (False, seconds)
+        reply_to = parts.replies.name if available else None
+        accepted = await parts.acceptance.accept(stored, reply_to=reply_to, once=once, seconds=left)
+        return accepted.ahead, available and accepted.ahead is not None
     try:
-        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+        async with asyncio.timeout(seconds):
             state = (await parts.availability.read())[stored.provider]
-            if chosen.mode is ProcessingMode.IMMEDIATE and not state.available:
+            if not state.available:
                 if once is not None and (before := await parts.ledger.recall(once)):
                     raise AcceptedBefore(before)
                 raise ProviderUnavailable(
@@ -118,19 +128,31 @@ async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | 
                     retry_after=state.retry_after,
                     circuit_state=state.state.value,
                 )
-            reply_to = parts.replies.name if state.available and chosen.patience else None
-            return await parts.ledger.admit(stored, reply_to=reply_to, once=once), state.available
+            reply_to = parts.replies.name if chosen.patience else None
+            return await parts.ledger.admit(stored, reply_to=reply_to, once=once), True
     except (TimeoutError, Unavailable) as error:
-        if chosen.mode is ProcessingMode.IMMEDIATE:
-            raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
-        raise Unavailable("the ledger does not answer; nothing was promised") from error
+        parts.acceptance.told_away()
+        raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
 
 
-def _queued(parts: Parts, stored: StoredRequest, ahead: int, prefer: Prefer, chosen: Way) -> Response:
+async def _available(parts: Parts, stored: StoredRequest, seconds: float) -> tuple[bool, float]:
+    """Whether the provider would take a call now, and what is left of `seconds`. Redis away: it would not."""
+    if parts.acceptance.redis_away:
+        return False, seconds
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(seconds):
+            available = (await parts.availability.read())[stored.provider].available
+    except (TimeoutError, Unavailable):
+        available = False
+    return available, max(0.0, seconds - (time.monotonic() - started))
+
+
+def _queued(parts: Parts, stored: StoredRequest, ahead: int | None, prefer: Prefer, chosen: Way) -> Response:
     body = LLMQueuedResponse(
         queue_id=stored.queue_id,
         message=f"Accepted; the verdict comes on {stored.request.callback_topic}",
-        estimated_wait_minutes=parts.estimate.minutes(stored.provider, ahead),
+        estimated_wait_minutes=None if ahead is None else parts.estimate.minutes(stored.provider, ahead),
     )
     applied = ", ".join(filter(None, ("respond-async" if prefer.respond_async else None, chosen.applied_wait)))
     return Response(dumps(body), 202, {"Preference-Applied": applied} if applied else None, JSON)

@@ -1,6 +1,7 @@
 """GET /healthz, /readyz and /metrics."""
 
 import asyncio
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -50,6 +51,19 @@ async def readyz(request: Request) -> Response:
 
 async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
     """What the door needs and the workers need, and why the door would refuse everything, if it would."""
+    found, refuses = await _shared(parts)
+    try:
+        spool = await parts.spool.size()
+    except Unavailable:
+        return {**found, "spool": {"state": "down"}}, refuses
+    state = "full" if spool.refusing else "holding" if spool.requests else "empty"
+    found["spool"] = {"state": state, "requests": spool.requests, "bytes": spool.bytes}
+    # While Redis is away the spool takes what comes, up to its watermark.
+    away = found["redis"]["state"] == "down"
+    return found, ("Queue at capacity" if spool.refusing else None) if away else refuses
+
+
+async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     kafka = {"state": "up" if await parts.kafka.is_up() else "down"}
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
@@ -79,6 +93,11 @@ async def metrics(request: Request) -> Response:
     except (RedisError, OSError, TimeoutError, Unavailable):
         up = 0.0
     parts.metrics.gauge("ledger_up", up)
+    with suppress(Unavailable):
+        spool = await parts.spool.size()
+        parts.metrics.gauge("spool_requests", spool.requests)
+        parts.metrics.gauge("spool_bytes", spool.bytes)
+        parts.metrics.gauge("spool_refusing", float(spool.refusing))
     return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
 
 

@@ -11,7 +11,9 @@ from guard.availability import Availability
 from ledger.cancellation import Cancellation
 from ledger.ledger import Ledger
 from ledger.replies import Replies
+from ledger.spool import Spool
 from providers.manifest import Manifest
+from service.accept import Acceptance
 from service.admission import Admission
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
@@ -27,6 +29,8 @@ class Parts:
     metrics: Metrics
     manifest: Manifest
     admission: Admission
+    acceptance: Acceptance
+    spool: Spool
     ledger: Ledger
     replies: Replies
     waits: Waits

@@ -4,8 +4,14 @@ from typing import Any
 
 from celery import Celery
 from kombu.transport.redis import Transport
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from contracts.queues import PRIORITY_SEPARATOR, PRIORITY_STEPS
+
+if OutOfMemoryError not in Transport.connection_errors:
+    # A Redis that is full, or read-only after a failover, refuses kombu's own writes. That passes as an outage does:
+    # wait for it, and do not exit. tests/tasks/test_redis_full.py holds this.
+    Transport.connection_errors += (OutOfMemoryError, ReadOnlyError)
 
 if AttributeError not in Transport.connection_errors:
     # celery 5.7.0: when Redis dies while a task is unacked and a slot is free, kombu's reconnect raises AttributeError,

@@ -93,7 +93,8 @@ class Runner:
     async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
         try:
-            claimed = await self._claims.claim(queue_id, more=slots - (queue_id is not None))
+            # A ledger that is full or read-only is waited for: the message must not be acknowledged before.
+            claimed = await self._persist(lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None)))
         finally:
             self._slots.give(slots - len(claimed))
         self._rows.received([str(c.stored.queue_id) for c in claimed])

@@ -44,6 +44,8 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "ledger.admitted": (Metric("admitted_total", "Requests accepted", ("provider",)),),
     "ledger.cancelled": (Metric("cancelled_total", "Requests cancelled before they started", ("provider",)),),
     "ledger.unavailable": (Metric("ledger_unavailable_total", "Times that Redis did not answer the door"),),
+    "spool.accepted": (Metric("spool_accepted_total", "Requests accepted into the spool", ("provider",)),),
+    "spool.drained": (Metric("spool_drained_total", "Requests moved from the spool to the ledger", amount=True),),
     "comparison.claimed": (
         Metric("queue_wait_time_seconds", "Time from the last push to the claim", ("provider",), WAIT_BUCKETS),
     ),

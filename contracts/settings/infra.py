@@ -8,7 +8,14 @@ from pydantic_settings import NoDecode
 from contracts.settings.base import Concern, split
 
 LifecycleKind = Literal[
-    "none", "queue_status", "request_started", "request_completed", "failure", "provider_status", "cost_tracking"
+    "none",
+    "queue_status",
+    "request_started",
+    "request_completed",
+    "failure",
+    "provider_status",
+    "queue_full",
+    "cost_tracking",
 ]
 CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
 

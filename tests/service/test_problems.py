@@ -67,15 +67,14 @@ async def test_a_fault_after_acceptance_carries_the_queue_id(api, monkeypatch):
     assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
 
 
-async def test_redis_away_from_the_start_is_a_503_within_its_time_and_passes(redis_server):
+async def test_redis_away_from_the_start_is_told_within_its_time_and_passes(redis_server):
+    """What needs Redis says so, typed and in time; what does not goes on."""
     server = redis_server(aof=True)
     server.kill()
     async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
         with Stopwatch() as watch:
             for mode in ("queue", "queue_if_unavailable"):
-                answer = await api.post(processing_mode=mode)
-                problem_of(answer, 503, "LLM_INTERNAL_ERROR")
-                assert int(answer.headers["retry-after"]) >= 1
+                assert (await api.post(processing_mode=mode)).status_code == 202
             answer = await api.post(processing_mode="immediate")
             problem_of(answer, 503, "LLM_PROVIDER_UNAVAILABLE")
             assert int(answer.headers["retry-after"]) >= 1
@@ -100,9 +99,10 @@ async def test_a_frozen_redis_costs_a_request_its_one_second_and_no_more(redis_s
                 answers = await asyncio.gather(*[api.post(processing_mode=mode) for mode in modes])
                 ready = await api.get("/readyz")
             assert watch.seconds < 4
-            assert {answer.status_code for answer in answers} == {503}
-            assert ready.status_code == 503
+            assert [answer.status_code for answer in answers] == [202, 503, 202] * 10
+            assert ready.status_code == 200
             assert ready.json()["dependencies"]["redis"] == {"state": "down"}
+            assert ready.json()["dependencies"]["spool"]["requests"] == 20
         finally:
             server.resume()
 

@@ -25,7 +25,8 @@ async def serve(redis_url, tmp_path):
             *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory", "--port", str(port)),
             *("--loop", "uvloop", "--http", "httptools", "--workers", str(processes), "--no-access-log"),
             cwd=ROOT,
-            env={**os.environ, "UMPIRE_REDIS_URL": redis_url, "UMPIRE_KAFKA_BOOTSTRAP": NO_KAFKA},
+            env={**os.environ, "UMPIRE_REDIS_URL": redis_url, "UMPIRE_KAFKA_BOOTSTRAP": NO_KAFKA}
+            | {"UMPIRE_SPOOL_PATH": str(tmp_path / "spool.sqlite3")},
             stderr=log.open("ab"),
         )
         started.append(process)

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Self
 
 import httpx2
@@ -17,7 +19,15 @@ from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType, QueueStatus
 from contracts.errors import ProviderUnavailable
 from contracts.events import ErrorDetail, LLMComparisonResultV1, TokenUsage
-from contracts.settings import BreakerSettings, KafkaSettings, LedgerSettings, RedisSettings, ServiceSettings, Settings
+from contracts.settings import (
+    BreakerSettings,
+    KafkaSettings,
+    LedgerSettings,
+    RedisSettings,
+    ServiceSettings,
+    Settings,
+    SpoolSettings,
+)
 from events.envelope import encode, result_envelope
 from guard.breaker import Breaker
 from ledger.cancel import cancel
@@ -35,12 +45,17 @@ BODY: dict[str, Any] = {"user_prompt": f"Which is better? {SECRET}", "callback_t
 NO_KAFKA = "127.0.0.1:9"
 
 
-def settings_of(redis_url: str, *, kafka: str = NO_KAFKA, ledger: Any = None, **service: Any) -> Settings:
+def settings_of(
+    redis_url: str, *, kafka: str = NO_KAFKA, ledger: Any = None, spool: Any = None, **service: Any
+) -> Settings:
     return Settings(
         service=ServiceSettings(**service),
         redis=RedisSettings(redis_url=SecretStr(redis_url)),
         kafka=KafkaSettings(kafka_bootstrap=kafka),
         ledger=LedgerSettings(**(ledger or {})),
+        spool=SpoolSettings(
+            **{"spool_path": Path(tempfile.mkdtemp(prefix="umpire-spool-")) / "s.sqlite3", **(spool or {})}
+        ),
         breaker=BreakerSettings(breaker_recovery_seconds=30.0),
     )
 

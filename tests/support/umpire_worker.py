@@ -90,7 +90,9 @@ async def api(**settings: str) -> AsyncIterator[tuple[httpx2.AsyncClient, Proces
     port = free_port()
     directory = Path(tempfile.mkdtemp(prefix="umpire-api-"))
     command = [sys.executable, "-m", "cli.main", "api", "--port", str(port)]
-    process = Process("api", command, directory / "log", settings)
+    process = Process(
+        "api", command, directory / "log", {"UMPIRE_SPOOL_PATH": str(directory / "spool.sqlite3"), **settings}
+    )
     try:
         await asyncio.to_thread(process.start, lambda: port_open(port), START_SECONDS)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

@@ -1,0 +1,114 @@
+"""Taking a request: into the ledger, or into the spool while Redis is away."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.errors import QueueFull, Unavailable
+from contracts.events import LLMQueueFullV1
+from contracts.settings import Settings
+from events.lifecycle import Lifecycle
+from ledger.ledger import Ledger
+from ledger.once import Once
+from ledger.request import StoredRequest
+from ledger.spool import Spool
+from telemetry.observer import Note, Observer
+
+#: While Redis is away, one request in so many seconds still tries it; the others go to the spool at once, so that none
+#: waits for a Redis that is known to be away.
+TRY_SECONDS = 0.5
+
+
+#: While requests are refused, the world is told once in so many seconds.
+ALARM_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    #: Requests queued before it; None when it is in the spool.
+    ahead: int | None
+
+
+class Acceptance:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, spool: Spool, lifecycle: Lifecycle, observer: Observer
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._spool = spool
+        self._lifecycle = lifecycle
+        self._observer = observer
+        self._away = False
+        self._next_try = 0.0
+        self._next_alarm = 0.0
+
+    @property
+    def redis_away(self) -> bool:
+        return self._away
+
+    async def accept(
+        self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, seconds: float
+    ) -> Accepted:
+        """Into the ledger within `seconds`, else into the spool. The same queue id twice is one request.
+
+        Raises
+        ------
+        QueueFull
+            The ledger, or while Redis is away the spool, takes no more.
+        Unavailable
+            Neither can be written; or an Idempotency-Key came with it, which only the ledger can look up.
+        AcceptedBefore
+            By the ledger, of a request with the same Idempotency-Key.
+        """
+        if self._may_try():
+            try:
+                async with asyncio.timeout(seconds):
+                    ahead = await self._ledger.admit(stored, reply_to=reply_to, once=once)
+            except QueueFull as full:
+                self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
+                raise
+            except (TimeoutError, Unavailable):
+                self.told_away()
+            else:
+                self.told_back()
+                return Accepted(ahead)
+        if once is not None:
+            raise Unavailable("the ledger does not answer, and only it knows the Idempotency-Key", retry_after=5.0)
+        # Redis may have taken it all the same, and only the answer was lost: the drainer's replay changes nothing then.
+        try:
+            await self._spool.put(stored)
+        except QueueFull as full:
+            self._tell_full("spool", full, self._settings.spool.queue_max_size)
+            raise
+        self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
+        return Accepted(None)
+
+    def _may_try(self) -> bool:
+        if not self._away:
+            return True
+        now = time.monotonic()
+        if now < self._next_try:
+            return False
+        self._next_try = now + TRY_SECONDS
+        return True
+
+    def _tell_full(self, backend: Literal["redis", "spool"], full: QueueFull, most: int) -> None:
+        """The event says that requests are refused, not how many: once in a while is enough."""
+        now = time.monotonic()
+        if now >= self._next_alarm:
+            self._next_alarm = now + ALARM_SECONDS
+            self._observer(Note("queue.full", "warning", fields={"backend": backend}))
+            size = int(full.details.get("size", most))
+            self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=most))
+
+    def told_away(self) -> None:
+        if not self._away:
+            self._observer(Note("ledger.away", "warning"))
+        self._away = True
+        self._next_try = time.monotonic() + TRY_SECONDS
+
+    def told_back(self) -> None:
+        if self._away:
+            self._observer(Note("ledger.back", "info"))
+        self._away = False

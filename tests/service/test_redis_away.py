@@ -1,0 +1,101 @@
+"""While Redis is away the door goes on accepting, into the spool; and what it accepted is in the ledger afterwards, once."""
+
+import asyncio
+
+import pytest
+from umpire_servers import apoll
+from umpire_service import SECRET, Worker, door, problem_of, settings_of
+
+pytestmark = pytest.mark.redis
+
+#: Ways for a Redis to be away, and back.
+WAYS = {
+    "stopped": (lambda server: server.kill(), lambda server: server.start()),
+    "frozen": (lambda server: server.pause(), lambda server: server.resume()),
+    "out of memory": (
+        lambda server: server.command("CONFIG", "SET", "maxmemory", "1"),
+        lambda server: server.command("CONFIG", "SET", "maxmemory", "0"),
+    ),
+    "read-only": (
+        lambda server: server.command("REPLICAOF", "127.0.0.1", "1"),
+        lambda server: server.command("REPLICAOF", "NO", "ONE"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server, way):
+    server = redis_server(aof=True)
+    away, back = WAYS[way]
+    settings = settings_of(server.url, immediate_wait_seconds=0)
+    async with door(settings) as api:
+        away(server)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answers = await asyncio.gather(*(api.post(user_prompt=f"{SECRET} {n}") for n in range(20)))
+        assert loop.time() - began < 2, "every request is answered within 2 s"
+        assert [answer.status_code for answer in answers] == [202] * 20
+        problem_of(await api.post(processing_mode="immediate"), 503, "LLM_PROVIDER_UNAVAILABLE")
+        assert (await api.get("/readyz")).status_code == 200
+        back(server)
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        accepted = {answer.json()["queue_id"] for answer in answers}
+        worker = Worker(settings)
+        async with worker.working():
+            await apoll(lambda: _outbox_holds(worker, len(accepted)), 20, what="all of it is judged")
+        ended = [fields[b"i"].decode() for _, fields in await worker.redis.xrange("umpire:outbox")]
+        # The frozen Redis may have taken what timed out, `immediate` among it; but nothing of ours twice.
+        assert accepted <= set(ended)
+        assert len(ended) == len(set(ended))
+        await worker.redis.aclose()
+
+
+async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
+    server = redis_server(aof=True)
+    server.kill()
+    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+        answers = [(await api.post()) for _ in range(12)]
+        assert [answer.status_code for answer in answers] == [202] * 8 + [503] * 4
+        problem_of(answers[-1], 503, "LLM_QUEUE_FULL")
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        ready = await api.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["dependencies"]["spool"]["state"] == "full"
+        server.start()
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        assert (await api.post()).status_code == 202
+
+
+async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(redis_server):
+    """The first process dies after the ledger had the requests and before they left its spool."""
+    server = redis_server(aof=True)
+    server.kill()
+    settings = settings_of(server.url, immediate_wait_seconds=0)
+    async with door(settings) as api:
+        answers = [(await api.post()) for _ in range(5)]
+    server.start()
+    async with door(settings) as api:
+
+        async def keep(_):
+            return None
+
+        api.parts.spool.remove = keep
+        await apoll(lambda: _backlog(api, 5), 20, what="the ledger has them")
+    async with door(settings) as api:
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        assert await _backlog(api, 5)
+        for answer in answers:
+            assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+
+
+async def _is_empty(api):
+    return (await api.parts.spool.size()).requests == 0
+
+
+async def _backlog(api, count):
+    backlogs = await api.parts.ledger.backlogs(api.settings.enabled)
+    return sum(backlog.queued for backlog in backlogs.values()) == count
+
+
+async def _outbox_holds(worker, count):
+    return await worker.redis.xlen("umpire:outbox") >= count

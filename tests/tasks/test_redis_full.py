@@ -1,0 +1,57 @@
+"""Redis out of memory, or read-only, while calls are in flight: what was paid is kept, and the worker stays."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from umpire_redis import RedisServer
+from umpire_servers import apoll
+from umpire_upstream import upstream
+from umpire_worker import attempts_at, desk, judging, reach, worker
+
+from contracts.enums import LLMProviderType
+
+pytestmark = [pytest.mark.redis, pytest.mark.kafka]
+
+ANTHROPIC = LLMProviderType.ANTHROPIC
+QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+
+
+async def test_verdicts_are_taken_while_redis_is_out_of_memory(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    """Its scripts may run: what ends a request frees more than it takes. The rest of the backlog follows afterwards."""
+    redis = redis_server(aof=True)
+    async with (
+        desk(redis.url, kafka_bootstrap) as at,
+        upstream(judging(seconds=1)) as provider,
+        worker(ANTHROPIC, **QUICK, **at.settings, **reach(ANTHROPIC, provider.url)) as works,
+    ):
+        ids = [await at.submit(ANTHROPIC) for _ in range(8)]
+        await apoll(lambda: len(provider.calls) == 2, what="two calls in flight")
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        await apoll(lambda: len(at.inbox.results) >= 2, what="the paid verdicts, while it is out of memory")
+        await asyncio.sleep(1)
+        redis.command("CONFIG", "SET", "maxmemory", "0")
+        await at.inbox.until(ids, 60)
+        assert set(attempts_at(provider).values()) == {1}
+        assert works.process.running
+
+
+async def test_a_read_only_redis_delays_verdicts_and_loses_none(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    redis = redis_server(aof=True)
+    async with (
+        desk(redis.url, kafka_bootstrap) as at,
+        upstream(judging(seconds=1)) as provider,
+        worker(ANTHROPIC, **QUICK, **at.settings, **reach(ANTHROPIC, provider.url)) as works,
+    ):
+        ids = [await at.submit(ANTHROPIC) for _ in range(6)]
+        await apoll(lambda: len(provider.calls) == 2, what="two calls in flight")
+        redis.command("REPLICAOF", "127.0.0.1", "1")
+        await apoll(lambda: "ledger.unwritten" in works.log, what="a verdict that waits for the ledger")
+        redis.command("REPLICAOF", "NO", "ONE")
+        await at.inbox.until(ids, 60)
+        assert set(attempts_at(provider).values()) == {1}
+        assert works.process.running
