@@ -1,4 +1,4 @@
-"""While Redis is away the door goes on accepting, into the spool; and what it accepted is in the ledger afterwards, once."""
+"""While Redis is away the door accepts into the spool; what it accepted is in the ledger afterwards, once."""
 
 import asyncio
 
