@@ -162,7 +162,9 @@ async def test_openapi_describes_the_body_the_problems_and_the_limits(api):
         "$ref": "#/components/schemas/LLMComparisonRequest"
     }
     assert schema["properties"]["user_prompt"]["maxLength"] == 1_000_000
-    assert {"200", "202", "408", "413", "415", "422", "500", "502", "503", "504"} == set(submit["responses"])
+    assert {"200", "202", "408", "409", "413", "415", "422", "500", "502", "503", "504"} == set(submit["responses"])
+    cancel = document["paths"]["/api/v1/comparison/{queue_id}"]["delete"]
+    assert {"200", "404", "409", "422", "500", "503"} == set(cancel["responses"])
     assert "HTTPValidationError" not in document["components"]["schemas"]
     for path, operations in document["paths"].items():
         for operation in operations.values():
