@@ -1,4 +1,7 @@
-"""The two model bases: what we accept is strict about unknown fields, what we read from a topic is not."""
+"""The two model bases: what we accept is strict about unknown fields, what we read from a topic is not.
+
+Neither ever quotes its input in an error: it may be an essay.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -19,10 +22,10 @@ UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_u
 class Incoming(BaseModel):
     """A request model: an unknown field is an error that names it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Outgoing(BaseModel):
     """A response or event model: a reader ignores fields that a newer writer added."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -23,6 +23,6 @@ def priority_of(delivery_info: Any) -> int:
     return 9 - int((delivery_info or {}).get("priority") or 0)
 
 
-@app.task(name=COMPARE_TASK, bind=True, send_events=False)
+@app.task(name=COMPARE_TASK, bind=True, send_events=False, shared=False)
 def compare(self: Any, queue_id: str) -> None:
     host.loop.run(host.runner.take(queue_id, priority_of(self.request.delivery_info)))
