@@ -1,6 +1,7 @@
 """The door's side of the ledger: admit requests, and read how much there is."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from ledger import keys
 from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
 from ledger.once import AcceptedBefore, Once
+from ledger.redis_clock import RedisClock
 from ledger.request import StoredRequest
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
@@ -26,7 +28,11 @@ from telemetry.observer import Note, Observer, silent
 FULL_RETRY_SECONDS = 10.0
 
 #: What admit.lua answers in place of a count.
-_TOO_MANY, _CONFLICT = -1, -3
+_TOO_MANY, _CONFLICT, _LATE = -1, -3, -4
+
+#: Time for an answer to come back and be read by a loop that may be busy, in seconds: what Redis gets to later than
+#: this before its caller gives up is not admitted. At most a quarter of the time there is.
+_WAY_BACK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,22 @@ class Ledger:
         self._timeout = timeout
         self._script = Script(redis, "admit")
         self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit)
+        self._clock = RedisClock()
 
-    async def admit(self, stored: StoredRequest, *, reply_to: str | None = None, once: Once | None = None) -> int:
+    async def admit(
+        self,
+        stored: StoredRequest,
+        *,
+        reply_to: str | None = None,
+        once: Once | None = None,
+        by: float | None = None,
+    ) -> int:
         """Write the record and push its message, in one step shared with concurrent admits.
 
         Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
-        nothing. Raises QueueFull, or Unavailable when Redis gave no answer in time; whether it was accepted is unknown
-        then, if Redis had received it. With `once`: AcceptedBefore, IdempotencyConflict.
+        nothing. Raises QueueFull, or Unavailable when Redis gave no answer in time; whether it was accepted, or will be
+        when Redis gets to it, is unknown then. Not so with `by`, the moment (time.monotonic) at which its caller gives
+        up: nothing is accepted later, however late Redis gets to it. With `once`: AcceptedBefore, IdempotencyConflict.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
@@ -94,7 +109,7 @@ class Ledger:
         )
         try:
             async with asyncio.timeout(self._timeout):
-                ahead = await self._group.submit(row)
+                ahead = await (self._group.submit((*row, 0)) if by is None else self._submit_by(by, row))
         except (RedisError, OSError, TimeoutError) as error:
             self._observer(Note("ledger.unavailable", "warning", fields={"error": type(error).__name__}))
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
@@ -108,13 +123,31 @@ class Ledger:
             raise QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit=limit)
         return ahead
 
+    async def _submit_by(self, by: float, row: Row) -> int | bytes:
+        now = time.monotonic()
+        by = min(by, now + self._timeout)
+        by -= min(_WAY_BACK_SECONDS, (by - now) / 4)
+        if not self._clock.is_fresh(now):
+            seconds, micros = await self._redis.time()
+            self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
+        answer = await self._group.submit((*row, self._clock.at(by)))
+        if answer == _LATE and time.monotonic() < by:
+            # Redis' clock was set meanwhile. That answer has told how.
+            answer = await self._group.submit((*row, self._clock.at(by)))
+        if answer == _LATE:
+            raise TimeoutError
+        return answer
+
     async def _admit(self, rows: Sequence[Row]) -> list[int | bytes]:
         settings = self._settings
         max_bytes, keep_ms = int(settings.ledger_max_memory_mb * 1e6), settings.idempotency_ttl_seconds * 1000
         arguments: list[str | bytes | int] = [settings.ledger_max_size, max_bytes, keep_ms]
         for row in rows:
             arguments.extend(row)
-        return list(await self._script(*arguments))
+        sent = time.monotonic()
+        now_ms, *answers = await self._script(*arguments)
+        self._clock.observe(sent, time.monotonic(), now_ms)
+        return list(answers)
 
     async def recall(self, once: Once) -> UUID | None:
         """The queue id that the key was given, if it came with the same request. Raises Unavailable."""

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 from contracts.errors import QueueFull, Unavailable
 from contracts.settings import SpoolSettings
@@ -100,6 +101,10 @@ class Spool:
             file.execute("COMMIT")
 
         await self._do(delete)
+
+    async def holds(self, queue_id: UUID) -> bool:
+        found = "SELECT 1 FROM request WHERE queue_id = ?"
+        return await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone() is not None)
 
     async def lease(self, seconds: float) -> bool:
         """Be the one process that drains, for so many seconds; it lapses by itself."""

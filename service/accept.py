@@ -62,9 +62,11 @@ class Acceptance:
             By the ledger, of a request with the same Idempotency-Key.
         """
         if self._may_try():
+            # What has an Idempotency-Key is not spooled: refused, it must not be accepted behind its client's back.
+            by = None if once is None else time.monotonic() + seconds
             try:
                 async with asyncio.timeout(seconds):
-                    ahead = await self._ledger.admit(stored, reply_to=reply_to, once=once)
+                    ahead = await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by)
             except QueueFull as full:
                 self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
                 raise

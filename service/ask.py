@@ -1,6 +1,7 @@
 """One comparison of the service's own, through the whole way: what a provider's test is made of."""
 
 import asyncio
+import time
 
 from contracts.enums import LLMProviderType
 from contracts.errors import ProviderTimeout, ProviderUnavailable, UmpireError
@@ -39,7 +40,8 @@ async def ask_provider(parts: Parts, provider: LLMProviderType) -> ProviderTestR
     clock = asyncio.get_running_loop().time
     started = clock()
     with parts.replies.expect(stored.queue_id) as waiter:
-        await parts.ledger.admit(stored, reply_to=parts.replies.name)
+        by = time.monotonic() + settings.service.door_redis_seconds
+        await parts.ledger.admit(stored, reply_to=parts.replies.name, by=by)
         event = await parts.waits.result(waiter, seconds)
     elapsed = round((clock() - started) * 1000)
     if event is None:

@@ -65,6 +65,11 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
         if entry_id is not None:
             _tell(parts, stored, entry_id, ending, headers, spent.attempts)
             return stored
+    # The second look: it may have left the spool since the first.
+    if await parts.spool.holds(queue_id) or await parts.cancellation.find(queue_id):
+        raise Unavailable(
+            "the comparison was accepted while the ledger was away, and is not in it yet", retry_after=1.0
+        )
     raise NotFound("no comparison with this queue_id is known")
 
 

@@ -117,6 +117,7 @@ async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | 
         reply_to = parts.replies.name if available else None
         accepted = await parts.acceptance.accept(stored, reply_to=reply_to, once=once, seconds=left)
         return accepted.ahead, available and accepted.ahead is not None
+    by = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
             state = (await parts.availability.read())[stored.provider]
@@ -129,7 +130,7 @@ async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | 
                     circuit_state=state.state.value,
                 )
             reply_to = parts.replies.name if chosen.patience else None
-            return await parts.ledger.admit(stored, reply_to=reply_to, once=once), True
+            return await parts.ledger.admit(stored, reply_to=reply_to, once=once, by=by), True
     except (TimeoutError, Unavailable) as error:
         parts.acceptance.told_away()
         raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error

@@ -136,7 +136,7 @@ CANCELLATION: dict[str, Any] = {
         409: _problem("Too late: it has started, or has ended. `details.state` tells which."),
         **_PROBLEMS,
         503: _problem(
-            "The ledger does not answer: it may have been cancelled, or not. Ask again.", headers=_RETRY_AFTER
+            "The ledger does not answer, or does not have the comparison yet. Ask again.", headers=_RETRY_AFTER
         ),
     },
 }

@@ -130,3 +130,17 @@ async def test_without_redis_it_is_told_that_nothing_is_known(redis_server):
         await apoll(api.parts.ledger.ping, what="redis is back")
         assert (await delete(api, queue_id)).status_code in {200, 409}
         assert await api.parts.ledger.state(UUID(queue_id)) == "cancelled"
+
+
+async def test_what_is_in_the_spool_still_is_not_unknown(redis_server):
+    server = redis_server(aof=True)
+    server.kill()
+    async with door(settings_of(server.url)) as api:
+        queue_id = await queued(api)
+        server.start()
+        answers = [await delete(api, queue_id)]
+        while answers[-1].status_code == 503 and len(answers) < 100:
+            await asyncio.sleep(0.05)
+            answers.append(await delete(api, queue_id))
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert answers[-1].status_code == 200

@@ -68,6 +68,23 @@ async def test_without_redis_nothing_is_accepted_and_the_same_key_is_good_afterw
             assert int(refused.headers["retry-after"]) >= 1
             assert "queue_id" not in refused.json()
         server.start()
-        await apoll(api.parts.ledger.ping, what="redis is back")
+        await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows that redis is back")
         again = await api.post(headers=KEY, processing_mode="queue")
         assert again.json()["queue_id"] == first.json()["queue_id"]
+
+
+async def test_what_a_frozen_redis_gets_to_late_is_not_accepted_behind_its_clients_back(redis_server):
+    server = redis_server()
+    async with door(settings_of(server.url, door_redis_seconds=0.5, immediate_wait_seconds=0)) as api:
+        for known in (False, True):  # whether anything was learnt of Redis' clock before it froze
+            before = await admitted(api)
+            server.pause()
+            ways = [{"headers": KEY, "processing_mode": "queue"}, {"processing_mode": "immediate"}]
+            refused = await asyncio.gather(*(api.post(**way) for way in ways))
+            assert [answer.status_code for answer in refused] == [503, 503]
+            server.resume()
+            await apoll(api.parts.ledger.ping, what="redis is back")
+            assert await admitted(api) == before
+            if not known:
+                await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows")
+                assert (await api.post(headers={"Idempotency-Key": "another"})).status_code == 202
