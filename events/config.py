@@ -11,6 +11,11 @@ QUEUE_EVENTS = 50_000
 QUEUE_KIB = 65_536
 
 
+#: How long a topic that the brokers do not know may take to appear, in ms: enough for one that they make when asked.
+#: Shorter than the delivery timeout, or its results would only time out, and nobody would be told why.
+NEW_TOPIC_MS = 10_000
+
+
 def producer_config(settings: KafkaSettings) -> dict[str, Any]:
     timeout_ms = int(settings.kafka_delivery_timeout_seconds * 1000)
     return client_config(settings) | {
@@ -21,9 +26,15 @@ def producer_config(settings: KafkaSettings) -> dict[str, Any]:
         "linger.ms": min(settings.kafka_linger_ms, timeout_ms),
         # The one bound on an event's life here: afterwards it is the outbox's again.
         "delivery.timeout.ms": timeout_ms,
+        "topic.metadata.propagation.max.ms": min(NEW_TOPIC_MS, timeout_ms // 2),
         "queue.buffering.max.messages": QUEUE_EVENTS,
         "queue.buffering.max.kbytes": QUEUE_KIB,
     }
+
+
+def alone_config(settings: KafkaSettings) -> dict[str, Any]:
+    """For results that were refused as too large: brokers refuse a whole batch, and do not say whose fault it was."""
+    return producer_config(settings) | {"batch.num.messages": 1, "linger.ms": 0}
 
 
 #: Milliseconds that best-effort events wait for company. Nobody waits for them, and a batch of one costs the broker as

@@ -4,16 +4,29 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError
 
+#: No broker takes an event of this size; or of the size of the batch that it went with.
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+#: The brokers do not know the topic, and did not make it when they were asked. Somebody may yet.
+_UNKNOWN_TOPIC = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's local codes are named so
+    }
+)
+
 #: Sending the very same event again would be refused again.
 _UNRETRIABLE = frozenset(
     {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
+        *_TOO_LARGE,
         KafkaError.INVALID_MSG,
         KafkaError.INVALID_RECORD,
         KafkaError.TOPIC_EXCEPTION,
         KafkaError.POLICY_VIOLATION,
-        KafkaError._INVALID_ARG,  # noqa: SLF001 - librdkafka's local codes are named so
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError._INVALID_ARG,  # noqa: SLF001 - as above
     }
 )
 
@@ -24,12 +37,22 @@ class DeliveryError:
 
     code: str
     retriable: bool
+    too_large: bool = False
+    unknown_topic: bool = False
 
 
 #: The local queue is full: the broker is away or slow.
 QUEUE_FULL = DeliveryError("_QUEUE_FULL", retriable=True)
 CLOSED = DeliveryError("_CLOSED", retriable=True)
+#: By our own rule: the topic is not, or no longer, among those that may be published to.
+FORBIDDEN = DeliveryError("TOPIC_FORBIDDEN", retriable=False)
 
 
 def delivery_error(error: KafkaError) -> DeliveryError:
-    return DeliveryError(error.name(), error.code() not in _UNRETRIABLE)
+    code = error.code()
+    return DeliveryError(
+        error.name(),
+        retriable=code not in _UNRETRIABLE,
+        too_large=code in _TOO_LARGE,
+        unknown_topic=code in _UNKNOWN_TOPIC,
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from contracts.settings import KafkaSettings
-from events.config import QUEUE_EVENTS, best_effort_config, producer_config
+from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
 from events.delivery import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
 from events.headers import Headers
@@ -44,6 +44,13 @@ class Publisher:
         """A publisher of events that may be lost; see best_effort_config."""
         publisher = cls(settings, observer)
         publisher._config = best_effort_config(settings)
+        return publisher
+
+    @classmethod
+    def alone(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
+        """A publisher that sends each event in a batch of its own; see alone_config."""
+        publisher = cls(settings, observer)
+        publisher._config = alone_config(settings)
         return publisher
 
     @property

@@ -2,24 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from redis.exceptions import RedisError
-
-from contracts.errors import UmpireError
-from events.delivery import DeliveryError
+from contracts.settings import Settings
+from contracts.topics import COMPARISON_RESULT, TopicPatterns
+from events.delivery import FORBIDDEN, DeliveryError
 from events.headers import Headers, headers_of_value
 from events.producer import Publisher
+from events.settlement import Book, Report, Settlement
 from ledger.outbox import Entry
-from telemetry.observer import Level, Note, Observer, silent
+from telemetry.observer import Note, Observer, silent
 
-Confirm = Callable[[list[bytes]], Awaitable[None]]
-
-#: Reports that arrive within this time are confirmed together. The event itself is out already: nobody waits for it.
+#: Reports that arrive within this time are settled together. The event itself is out already: nobody waits for it.
 _GATHER_SECONDS = 0.01
-#: First and longest wait while the ledger does not take a confirmation.
-_RETRY_SECONDS = (0.1, 5.0)
 
 
 class Relay:
@@ -28,31 +24,53 @@ class Relay:
     def __init__(
         self,
         publisher: Publisher,
-        confirm: Confirm,
+        book: Book,
         loop: asyncio.AbstractEventLoop,
+        settings: Settings,
         observer: Observer = silent,
+        *,
+        alone: Publisher,
+        bury: Callable[[Entry, DeliveryError], None],
     ) -> None:
+        """`alone`: for what may be too large; `bury`: told of each event that was refused for good."""
         self._publisher = publisher
-        self._confirm = confirm
+        self._alone = alone
         self._loop = loop
         self._observer = observer
-        #: Sent and not yet confirmed: not to be sent again. Touched on the loop only.
+        self._topics = TopicPatterns(settings.service.callback_topics)
+        #: Where the service's own comparisons go, whatever callers may name.
+        self._own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
+        #: Sent and not yet settled: not to be sent again. Touched on the loop only.
         self._in_flight: set[bytes] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._fewer = asyncio.Event()
         self._lock = threading.Lock()
-        self._reports: list[tuple[bytes, bool]] = []
-        self._delivered: list[bytes] = []
-        self._confirming: asyncio.Task[None] | None = None
+        self._reports: list[Report] = []
+        self._settlement = Settlement(
+            book,
+            unknown_topic_seconds=settings.kafka.kafka_unknown_topic_seconds,
+            done=self._done,
+            send_alone=self._send_alone,
+            bury=bury,
+            observer=observer,
+        )
 
     @property
     def in_flight(self) -> int:
         return len(self._in_flight)
 
+    @property
+    def away(self) -> bool:
+        """No broker answered lately."""
+        return self._publisher.away
+
     def send(self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers) -> None:
         self._in_flight.add(entry_id)
-        self._idle.clear()
-        self._publisher.publish(topic, key, value, headers, partial(self._report, entry_id, topic))
+        on_delivery = partial(self._report, entry_id, topic)
+        # The door has asked the same; but the operator's list may have changed since, and `--topic` is typed by hand.
+        if topic == self._own_topic or self._topics.allow(topic):
+            self._publisher.publish(topic, key, value, headers, on_delivery)
+        else:
+            on_delivery(FORBIDDEN)
 
     def resend(self, entries: Iterable[Entry]) -> int:
         """Send what is not in flight already; returns how many those were."""
@@ -64,30 +82,47 @@ class Relay:
                 sent += 1
         return sent
 
+    def _send_alone(self, entry: Entry) -> None:
+        made = headers_of_value(entry.event, entry.queue_id)
+        on_delivery = partial(self._report, entry.entry_id, entry.topic)
+        self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
+
+    async def room(self, limit: int) -> None:
+        """Wait until fewer than `limit` are in flight."""
+        while len(self._in_flight) >= limit:
+            self._fewer.clear()
+            await self._fewer.wait()
+
     async def drain(self, within: float) -> int:
-        """Wait until everything sent is delivered and confirmed; how many are not, `within` that many seconds. Those
-        stay in the outbox.
+        """Wait until everything sent is delivered, or failed, and settled; how many are not, `within` that many
+        seconds. Those stay in the outbox.
         """
         try:
             async with asyncio.timeout(within):
                 await asyncio.to_thread(self._publisher.flush, within)
-                await self._idle.wait()
+                await self.room(1)
         except TimeoutError:
-            if self._confirming is not None:
-                self._confirming.cancel()
+            pass
         return len(self._in_flight)
+
+    async def close(self, within: float) -> None:
+        """After the publishers', whose last reports make what they did not deliver due to others at once."""
+        try:
+            async with asyncio.timeout(within):
+                await self.room(1)
+        except TimeoutError:
+            self._settlement.cancel()
 
     def _report(self, entry_id: bytes, topic: str, error: DeliveryError | None) -> None:
         """From the producer's thread."""
         if error is None:
-            self._observer(Note("callback.delivered"))
+            self._observer(Note("callback.delivered", labels={"outcome": "delivered"}))
         else:
-            # One that time will mend is no news: the outbox has it, and the publisher told that the broker is away.
-            level: Level = "debug" if error.retriable else "error"
-            fields = {"entry": entry_id.decode(), "topic": topic}
-            self._observer(Note("callback.failed", level, labels={"reason": error.code}, fields=fields))
+            # No news in itself: the settlement tells what becomes of it.
+            labels = {"outcome": "failed", "reason": error.code}
+            self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
-            self._reports.append((entry_id, error is None))
+            self._reports.append(Report(entry_id, error))
             first = len(self._reports) == 1
         if first:
             self._wake()
@@ -102,34 +137,8 @@ class Relay:
     def _gather(self) -> None:
         with self._lock:
             reports, self._reports = self._reports, []
-        for entry_id, delivered in reports:
-            if delivered:
-                self._delivered.append(entry_id)
-            else:
-                self._settle([entry_id])
-        if self._delivered and self._confirming is None:
-            self._confirming = self._loop.create_task(self._confirm_delivered())
+        self._settlement.add(reports)
 
-    def _settle(self, entry_ids: list[bytes]) -> None:
+    def _done(self, entry_ids: Iterable[bytes]) -> None:
         self._in_flight.difference_update(entry_ids)
-        if not self._in_flight:
-            self._idle.set()
-
-    async def _confirm_delivered(self) -> None:
-        wait, longest = _RETRY_SECONDS
-        try:
-            while self._delivered:
-                batch, self._delivered = self._delivered, []
-                try:
-                    await self._confirm(batch)
-                except (UmpireError, RedisError) as error:
-                    self._delivered = batch + self._delivered
-                    fields = {"error": type(error).__name__, "entries": len(self._delivered)}
-                    self._observer(Note("callback.unconfirmed", "warning", fields=fields))
-                    await asyncio.sleep(wait)
-                    wait = min(wait * 2, longest)
-                else:
-                    self._settle(batch)
-                    wait = _RETRY_SECONDS[0]
-        finally:
-            self._confirming = None
+        self._fewer.set()

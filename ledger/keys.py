@@ -8,6 +8,7 @@ umpire:expiry                zset   every unfinished record by the end (ms) of i
 umpire:bytes                 string bytes of the bodies of unfinished records
 umpire:outbox                stream results that Kafka has not confirmed yet
 umpire:outbox:due            zset   entries of it that nobody is sending, by the time (ms) of their next try
+umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) it was first told
 umpire:dead                  zset   dead letters, by queue id: when (ms) Kafka refused them for good
 umpire:dead:<queue id>       hash   one of them: t topic, k key, e event, r reason
 umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
@@ -25,6 +26,7 @@ LEASES = "umpire:leases"
 EXPIRY = "umpire:expiry"
 BYTES = "umpire:bytes"
 OUTBOX = "umpire:outbox"
+DOUBTED = "umpire:outbox:doubted"
 DEAD = "umpire:dead"
 WORKERS = "umpire:workers"
 CUSTODIAN = "umpire:custodian"

@@ -23,7 +23,9 @@ class Entry(NamedTuple):
 
 
 class Undelivered(NamedTuple):
-    """A result that Kafka did not take, and why; refused for good from that age on (None: never)."""
+    """A result that Kafka did not take, and why; refused for good so many seconds after that was first told (None:
+    never).
+    """
 
     entry_id: bytes
     reason: str
@@ -49,7 +51,10 @@ class Outbox:
     async def confirm(self, entry_ids: Sequence[bytes]) -> None:
         """Kafka has them: forget them."""
         if entry_ids:
-            await self._redis.xdel(keys.OUTBOX, *entry_ids)
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.xdel(keys.OUTBOX, *entry_ids)
+            pipeline.zrem(keys.DOUBTED, *entry_ids)
+            await pipeline.execute()
 
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
         """Each is due for another try soon, or moves to the dead letters; with its entry then."""

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- Results that Kafka did not take: each waits for another try, or, refused for good, goes from the outbox to the dead
 -- letters. Nothing is added but names, so it may run when Redis is out of memory.
--- ARGV: most dead letters, ms until another try, then for each: entry id, Kafka's reason, age in ms from which the reason
---       is for good (-1: never).
+-- ARGV: most dead letters, ms until another try, then for each: entry id, Kafka's reason, ms from its first being told
+--       after which it is for good (0: at once, -1: never). Not from the entry's own time: after an hour without Kafka, all
+--       are old when a topic is still about to be made.
 -- Returns for each: {'gone'} - delivered or moved meanwhile; {'waits'}; {'full'} - it waits since the dead letters are as
 --       many as may be; {'dead', queue id, topic, key, event}.
 local now = redis.call('TIME')
@@ -12,9 +13,14 @@ local out = {}
 for n = 3, #ARGV, 3 do
   local entry, patience = ARGV[n], tonumber(ARGV[n + 2])
   local row = redis.call('XRANGE', 'umpire:outbox', entry, entry)[1]
+  local since = ms
+  if row and patience > 0 then
+    redis.call('ZADD', 'umpire:outbox:doubted', 'NX', ms, entry)
+    since = tonumber(redis.call('ZSCORE', 'umpire:outbox:doubted', entry))
+  end
   if not row then
     out[#out + 1] = { 'gone' }
-  elseif patience < 0 or ms - tonumber(string.match(entry, '^%d+')) < patience then
+  elseif patience < 0 or ms - since < patience then
     redis.call('ZADD', 'umpire:outbox:due', again, entry)
     out[#out + 1] = { 'waits' }
   elseif redis.call('ZCARD', 'umpire:dead') >= most then
@@ -27,6 +33,7 @@ for n = 3, #ARGV, 3 do
     redis.call('ZADD', 'umpire:dead', ms, f.i)
     redis.call('XDEL', 'umpire:outbox', entry)
     redis.call('ZREM', 'umpire:outbox:due', entry)
+    redis.call('ZREM', 'umpire:outbox:doubted', entry)
     out[#out + 1] = { 'dead', f.i, f.t, f.k, f.e }
   end
 end

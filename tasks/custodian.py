@@ -12,11 +12,9 @@ from contracts.clock import iso
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import Settings
-from events.relay import Relay
 from events.result import Judgement, Spent
 from ledger.claims import Claims, Who
 from ledger.custody import Custody, Left
-from ledger.outbox import Outbox
 from tasks.hook import ResultHook
 from telemetry.observer import Note, Observer
 
@@ -27,9 +25,6 @@ TICK_SECONDS = 0.25
 
 #: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
-
-#: Results sent again at one time; more wait for the first to be delivered.
-RESEND_WINDOW = 5_000
 
 
 @dataclass
@@ -45,26 +40,23 @@ class Custodian:
         *,
         custody: Custody,
         claims: Claims,
-        outbox: Outbox,
-        relay: Relay,
         hook: ResultHook,
         settings: Settings,
         observer: Observer,
     ) -> None:
         self._custody = custody
         self._claims = claims
-        self._outbox = outbox
-        self._relay = relay
         self._hook = hook
         self._settings = settings
         self._observer = observer
         self._well_since: float | None = None
+        self.holds = False
+        """Whether this one is in charge: it has the lock."""
         self._chores = [
             _Chore(TICK_SECONDS, self._push_due),
             _Chore(1.0, self._take_back_lapsed),
             _Chore(1.0, self._expire),
             _Chore(2.0, self._push_lost),
-            _Chore(2.0, self._send_again),
         ]
 
     async def watch(self) -> None:
@@ -72,15 +64,15 @@ class Custodian:
         while True:
             started = time.monotonic()
             try:
-                holds = await self._timed(self._custody.hold_lock)
+                self.holds = await self._timed(self._custody.hold_lock)
                 self._well_since = self._well_since or time.monotonic()
                 # The longest due first: one that cannot be done must not keep the others from being done.
-                for chore in sorted(self._chores, key=lambda chore: chore.due) if holds else ():
+                for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
                     if started >= chore.due:
                         chore.due = started + chore.period
                         await self._timed(chore.run)
             except (RedisError, OSError) as error:
-                self._well_since = None
+                self._well_since, self.holds = None, False
                 self._observer(Note("custodian.hindered", "warning", fields={"error": type(error).__name__}))
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
@@ -134,17 +126,6 @@ class Custodian:
             self._note(state.value, 1)
             self._hook.publish(entry_id, ending, headers)
             self._hook.ended(left.stored, judgement, state, spent.attempts)
-
-    async def _send_again(self) -> None:
-        """Results that are older than their producer would try: it died, or Kafka was away."""
-        age = self._settings.worker.outbox_resend_seconds
-        now, after = await self._custody.now_ms(), None
-        while self._relay.in_flight < RESEND_WINDOW:
-            entries = await self._outbox.older_than(now, age, after=after)
-            if not entries:
-                return
-            self._note("result_resent", self._relay.resend(entries))
-            after = entries[-1].entry_id
 
     def _note(self, action: str, count: int) -> None:
         if count:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
+from events.dead_letter import DeadLetterTopic
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.relay import Relay
@@ -29,6 +30,7 @@ from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
 from tasks.judge import Judge
+from tasks.resender import Resender
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -42,6 +44,9 @@ REST_SECONDS = 15.0
 
 #: Kafka's last reports may take so long on shutdown, in seconds. What has none stays in the outbox.
 FLUSH_SECONDS = 5.0
+
+#: And the ledger may take so long to be told of what was not delivered.
+SETTLE_SECONDS = 1.0
 
 #: And the best-effort events' last ones.
 BEST_EFFORT_FLUSH_SECONDS = 1.0
@@ -71,8 +76,10 @@ class Runtime:
         self._custody = Custody(redis, settings.ledger, owner=owner)
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
-        self._relay = Relay(self._publisher, outbox.confirm, loop, observer)
+        self._alone = Publisher.alone(settings.kafka, observer)
         self._best_effort = Publisher.best_effort(settings.kafka, observer)
+        bury = DeadLetterTopic(self._best_effort, settings.kafka, observer).tell
+        self._relay = Relay(self._publisher, outbox, loop, settings, observer, alone=self._alone, bury=bury)
         self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
@@ -110,16 +117,23 @@ class Runtime:
         custodian = Custodian(
             custody=self._custody,
             claims=self._claims,
-            outbox=outbox,
-            relay=self._relay,
             hook=hook,
             settings=settings,
+            observer=observer,
+        )
+        resender = Resender(
+            in_charge=lambda: custodian.holds,
+            custody=self._custody,
+            outbox=outbox,
+            relay=self._relay,
+            settings=settings.worker,
             observer=observer,
         )
         self._background = [
             loop.create_task(self._forever("heartbeat", lambda: beat(self._claims, self.runner, provider, observer))),
             loop.create_task(self._forever("gate", lambda: self._gatekeeper.watch(self._waiting, self.runner.probe))),
             loop.create_task(self._forever("custodian", custodian.watch)),
+            loop.create_task(self._forever("resender", resender.watch)),
         ]
 
     async def warm_up(self) -> None:
@@ -147,6 +161,8 @@ class Runtime:
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
+        await asyncio.to_thread(self._alone.close, 0)
+        await self._relay.close(SETTLE_SECONDS)
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
             await self._custody.release_lock()

@@ -64,6 +64,7 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "call.cost": (Metric("cost_usd_total", "Cost of calls, where the price is known", ("provider",), amount=True),),
     "callback.delivered": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
     "callback.failed": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
+    "callback.dead": (Metric("dead_letters_total", "Result events that Kafka refused for good", ("reason",)),),
     "lifecycle.dropped": (Metric("lifecycle_dropped_total", "Best-effort events that were dropped"),),
     "lease.lost": (Metric("leases_lost_total", "Leases that ended under a running call", ("provider",)),),
     "custodian.action": (Metric("custodian_actions_total", "Records the custodian moved", ("action",), amount=True),),

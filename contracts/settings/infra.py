@@ -39,8 +39,8 @@ class KafkaSettings(Concern):
     kafka_delivery_timeout_seconds: float = Field(30.0, gt=0)
     """After this the producer gives an event up and leaves it to the outbox, in seconds."""
     kafka_unknown_topic_seconds: float = Field(60.0, ge=0)
-    """Age from which a result for a topic that the brokers do not know, and do not make by themselves, goes to the dead
-    letters, in seconds. Until then it is tried again, so that the topic may be made."""
+    """How long a result is tried again whose topic the brokers do not know, and do not make by themselves, in seconds;
+    then it goes to the dead letters."""
     dead_letters_max: int = Field(10_000, ge=0)
     """Results refused for good by Kafka that are kept for `umpire outbox`. What finds it full stays in the outbox, is
     tried again, and is told in the log: nothing is dropped."""

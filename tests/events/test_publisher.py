@@ -72,7 +72,7 @@ def test_an_event_over_the_limit_is_unretriable_and_hurts_no_other(any_kafka, to
     publisher.publish(topic, "k", b"x" * 2_000_000, [], large.append)
     publisher.publish(topic, "k", b"x", [], small.append)
     assert publisher.flush(20) == 0
-    assert large == [DeliveryError("MSG_SIZE_TOO_LARGE", retriable=False)]
+    assert large == [DeliveryError("MSG_SIZE_TOO_LARGE", retriable=False, too_large=True)]
     assert small == [None]
 
 

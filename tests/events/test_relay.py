@@ -5,15 +5,18 @@ import time
 from uuid import uuid4
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import Remembered, read
 from umpire_servers import apoll, free_port
 
-from contracts.encoding import dumps
+from contracts.encoding import dumps, loads
 from contracts.errors import Unavailable
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaSettings, ServiceSettings, Settings
+from contracts.topics import CALLBACK_DEAD_LETTER
+from events.dead_letter import DeadLetterTopic
 from events.producer import Publisher
 from events.relay import Relay
-from ledger.outbox import Entry
+from ledger.outbox import Entry, Fate, Undelivered
 
 pytestmark = pytest.mark.kafka
 
@@ -24,6 +27,8 @@ class Outbox:
     def __init__(self, failures=0):
         self.calls = []
         self.failures = failures
+        self.failed = []
+        self.entries = {}
 
     @property
     def confirmed(self):
@@ -35,10 +40,20 @@ class Outbox:
             raise Unavailable("away")
         self.calls.append(list(entry_ids))
 
+    async def undelivered(self, failures):
+        self.failed += failures
+        return [
+            (Fate.DEAD, self.entries.get(one.entry_id)) if one.patience == 0 else (Fate.WAITS, None) for one in failures
+        ]
 
-def entry(topic, value=None):
-    event = {"event_id": str(uuid4()), "event_type": "t", "event_timestamp": "2026-11-21T00:00:00.000Z"}
-    return Entry(uuid4().hex.encode(), str(uuid4()), topic, "key", value or dumps(event))
+    async def read(self, entry_ids):
+        return [self.entries[entry_id] for entry_id in entry_ids if entry_id in self.entries]
+
+
+def entry(topic, *, large=False):
+    data = {"winner": "Essay A", "request_metadata": {"note": "x" * (5000 if large else 5)}}
+    event = {"event_id": str(uuid4()), "event_type": "t", "event_timestamp": "2026-11-21T00:00:00.000Z", "data": data}
+    return Entry(uuid4().hex.encode(), str(uuid4()), topic, "key", dumps(event | {"metadata": {"traceparent": "00-x"}}))
 
 
 @pytest.fixture
@@ -46,16 +61,22 @@ def topic():
     return f"test.{uuid4().hex}"
 
 
+def make_relay(publisher, alone, outbox, kafka, observer=None, callback_topics="*"):
+    settings = Settings(kafka=kafka, service=ServiceSettings(callback_topics=callback_topics))
+    observer = Remembered() if observer is None else observer
+    buried = DeadLetterTopic(publisher, kafka).tell
+    return Relay(publisher, outbox, asyncio.get_running_loop(), settings, observer, alone=alone, bury=buried)
+
+
 @pytest.fixture
 async def make():
     publishers = []
 
-    def made(bootstrap, outbox, observer=None, **settings):
-        publisher = Publisher(KafkaSettings(kafka_bootstrap=bootstrap, **settings))
-        publishers.append(publisher)
-        return Relay(
-            publisher, outbox.confirm, asyncio.get_running_loop(), Remembered() if observer is None else observer
-        )
+    def made(bootstrap, outbox, observer=None, callback_topics="*", **settings):
+        kafka = KafkaSettings(kafka_bootstrap=bootstrap, **settings)
+        publisher, alone = Publisher(kafka), Publisher.alone(kafka)
+        publishers.extend((publisher, alone))
+        return make_relay(publisher, alone, outbox, kafka, observer, callback_topics)
 
     yield made
     for publisher in publishers:
@@ -102,6 +123,7 @@ async def test_what_failed_is_left_to_the_outbox_and_may_be_sent_again(topic, ma
     relay.resend(items)
     await apoll(lambda: relay.in_flight == 0, 10)
     assert outbox.calls == []
+    assert [(one.reason, one.patience) for one in outbox.failed] == [("_MSG_TIMED_OUT", None)] * 3
     failed = observer.named("callback.failed")
     assert [(note.labels["reason"], note.level) for note in failed] == [("_MSG_TIMED_OUT", "debug")] * 3
     assert relay.resend(items) == 3
@@ -116,14 +138,55 @@ async def test_a_full_local_queue_leaves_the_result_in_the_outbox(topic, make, m
     assert [note.labels["reason"] for note in observer.named("callback.failed")] == ["_QUEUE_FULL"] * 3
 
 
-async def test_an_event_that_no_broker_will_take_is_an_error(kafka_bootstrap, topic, make):
+@pytest.mark.parametrize("any_kafka", ["apache"], indirect=True)
+async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_batch_are_not(any_kafka, topic, make):
+    """Brokers refuse the whole batch. The dead-letter topic gets the event without what made it large."""
+    admin = AdminClient({"bootstrap.servers": any_kafka})
+    await asyncio.to_thread(
+        admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "3000"})])[topic].result
+    )
     outbox, observer = Outbox(), Remembered()
-    relay = make(kafka_bootstrap, outbox, observer)
-    relay.send(b"1-1", topic, "key", b"x" * 2_000_000, [])
+    relay = make(any_kafka, outbox, observer, kafka_linger_ms=200, topic_prefix=f"{topic}.")
+    entries = [entry(topic, large=number == 5) for number in range(30)]
+    outbox.entries = {one.entry_id: one for one in entries}
+    relay.resend(entries)
     assert await relay.drain(20) == 0
-    (note,) = observer.named("callback.failed")
-    assert (note.level, note.labels["reason"]) == ("error", "MSG_SIZE_TOO_LARGE")
-    assert outbox.calls == []
+    large = entries.pop(5)
+    assert sorted(outbox.confirmed) == sorted(one.entry_id for one in entries)
+    assert outbox.failed == [Undelivered(large.entry_id, "MSG_SIZE_TOO_LARGE", 0)]
+    (note,) = observer.named("callback.dead")
+    assert (note.level, note.labels["reason"], note.fields["queue_id"]) == (
+        "error",
+        "MSG_SIZE_TOO_LARGE",
+        large.queue_id,
+    )
+    (message,) = read(any_kafka, f"{topic}.{CALLBACK_DEAD_LETTER}", 1)
+    event, first = loads(message.value()), loads(large.event)
+    assert event["event_id"] == first["event_id"]
+    assert event["data"] == {"winner": "Essay A", "request_metadata": {}}
+    headers, why = dict(message.headers()), {"dead_letter_topic": topic, "dead_letter_reason": "MSG_SIZE_TOO_LARGE"}
+    assert event["metadata"] == {"traceparent": "00-x", **why}
+    assert {name: headers[name].decode() for name in why} == why
+    assert headers["ce_id"] == event["event_id"].encode()
+
+
+async def test_a_topic_that_no_broker_may_have_is_for_good(kafka_bootstrap, make):
+    outbox = Outbox()
+    relay = make(kafka_bootstrap, outbox)
+    relay.resend([entry("no topic")])
+    assert await relay.drain(20) == 0
+    assert [(one.reason, one.patience) for one in outbox.failed] == [("TOPIC_FORBIDDEN", 0)]
+
+
+@pytest.mark.parametrize("forbidden", ["__consumer_offsets", "b.c"])
+async def test_a_topic_that_is_no_longer_allowed_is_not_published_to(forbidden, kafka_bootstrap, make, topic):
+    outbox = Outbox()
+    relay = make(kafka_bootstrap, outbox, callback_topics="test.*", topic_prefix="own.")
+    fine, own, out = entry(topic), entry("own.llm_provider.comparison_result.v1"), entry(forbidden)
+    relay.resend([fine, own, out])
+    assert await relay.drain(20) == 0
+    assert outbox.failed == [Undelivered(out.entry_id, "TOPIC_FORBIDDEN", 0)]
+    assert sorted(outbox.confirmed) == sorted([fine.entry_id, own.entry_id])
 
 
 async def test_drain_ends_in_time_with_the_broker_away_and_says_what_is_left(topic, make):
@@ -148,10 +211,11 @@ async def test_a_resent_event_has_the_headers_of_the_first_time(kafka_bootstrap,
 def test_a_report_after_the_end_of_the_loop_is_no_failure(kafka_bootstrap, topic):
     """The process is on its way out; the outbox keeps what was not confirmed."""
     observer = Remembered()
-    publisher = Publisher(KafkaSettings(kafka_bootstrap=kafka_bootstrap), observer)
+    kafka = KafkaSettings(kafka_bootstrap=kafka_bootstrap)
+    publisher = Publisher(kafka, observer)
 
     async def send():
-        Relay(publisher, Outbox().confirm, asyncio.get_running_loop(), observer).resend([entry(topic)])
+        make_relay(publisher, publisher, Outbox(), kafka, observer).resend([entry(topic)])
 
     asyncio.run(send())
     assert publisher.close(20) == 0

@@ -1,0 +1,134 @@
+"""What the outbox is told of Kafka's reports: delivered, to be tried again, or refused for good."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from redis.exceptions import RedisError
+
+from contracts.errors import UmpireError
+from events.delivery import DeliveryError
+from ledger.outbox import Entry, Fate, Undelivered
+from telemetry.observer import Note, Observer
+
+#: First and longest wait while the ledger does not take what it is told.
+_RETRY_SECONDS = (0.1, 5.0)
+#: Failures told in one script: bounds its time.
+_BATCH = 500
+
+
+class Report(NamedTuple):
+    entry_id: bytes
+    error: DeliveryError | None
+
+
+class Book(Protocol):
+    """The outbox, as far as its relay sees it."""
+
+    async def confirm(self, entry_ids: Sequence[bytes]) -> None: ...
+    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]: ...
+    async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
+
+
+class Settlement:
+    def __init__(
+        self,
+        book: Book,
+        *,
+        unknown_topic_seconds: float,
+        done: Callable[[Iterable[bytes]], None],
+        send_alone: Callable[[Entry], None],
+        bury: Callable[[Entry, DeliveryError], None],
+        observer: Observer,
+    ) -> None:
+        """`done`: the outbox knows of them; `send_alone`: once more, in a batch of its own; `bury`: to the dead-letter
+        topic.
+        """
+        self._book = book
+        self._unknown_topic_seconds = unknown_topic_seconds
+        self._done = done
+        self._send_alone = send_alone
+        self._bury = bury
+        self._observer = observer
+        self._delivered: list[bytes] = []
+        self._failed: list[tuple[bytes, DeliveryError]] = []
+        #: Refused as too large, perhaps only since their batch was.
+        self._crowded: list[bytes] = []
+        #: Sent again by themselves since then: their next report is of their own size.
+        self._alone: set[bytes] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, reports: Iterable[Report]) -> None:
+        for entry_id, error in reports:
+            if error is None:
+                self._delivered.append(entry_id)
+            elif error.too_large and entry_id not in self._alone:
+                self._crowded.append(entry_id)
+            else:
+                self._failed.append((entry_id, error))
+        if self._task is None and self._left:
+            self._task = asyncio.get_running_loop().create_task(self._settle())
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def _left(self) -> int:
+        return len(self._delivered) + len(self._failed) + len(self._crowded)
+
+    async def _settle(self) -> None:
+        wait, longest = _RETRY_SECONDS
+        try:
+            while self._left:
+                try:
+                    await self._settle_some()
+                except (UmpireError, RedisError, OSError) as error:
+                    fields = {"error": type(error).__name__, "entries": self._left}
+                    self._observer(Note("callback.unconfirmed", "warning", fields=fields))
+                    await asyncio.sleep(wait)
+                    wait = min(wait * 2, longest)
+                else:
+                    wait = _RETRY_SECONDS[0]
+        finally:
+            self._task = None
+
+    async def _settle_some(self) -> None:
+        """What was told leaves its list once the ledger has taken it: others are only ever added behind."""
+        if delivered := self._delivered[:]:
+            await self._book.confirm(delivered)
+            del self._delivered[: len(delivered)]
+            self._settled(delivered)
+        if failed := self._failed[:_BATCH]:
+            await self._settle_failed(failed)
+            del self._failed[: len(failed)]
+            self._settled([entry_id for entry_id, _ in failed])
+        if crowded := self._crowded[:_BATCH]:
+            entries = await self._book.read(crowded)
+            del self._crowded[: len(crowded)]
+            # The others were delivered by another worker meanwhile.
+            self._settled(set(crowded) - {entry.entry_id for entry in entries})
+            for entry in entries:
+                self._alone.add(entry.entry_id)
+                self._send_alone(entry)
+
+    async def _settle_failed(self, failed: Sequence[tuple[bytes, DeliveryError]]) -> None:
+        told = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
+        fates = await self._book.undelivered(told)
+        for (_, error), (fate, entry) in zip(failed, fates, strict=True):
+            if fate is Fate.DEAD and entry is not None:
+                fields = {"queue_id": entry.queue_id, "topic": entry.topic}
+                self._observer(Note("callback.dead", "error", {"reason": error.code}, fields=fields))
+                self._bury(entry, error)
+        if full := sum(fate is Fate.FULL for fate, _ in fates):
+            self._observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
+
+    def _patience(self, error: DeliveryError) -> float | None:
+        """Seconds from its first being told after which it is for good."""
+        if error.unknown_topic:
+            return self._unknown_topic_seconds
+        return None if error.retriable else 0.0
+
+    def _settled(self, entry_ids: Iterable[bytes]) -> None:
+        self._alone.difference_update(entry_ids)
+        self._done(entry_ids)

@@ -1,0 +1,85 @@
+"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One worker does it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from contracts.settings import WorkerSettings
+from events.relay import Relay
+from ledger.custody import Custody
+from ledger.outbox import Entry, Outbox
+from telemetry.observer import Note, Observer
+
+#: How soon after it is due a result is sent again, in seconds.
+TICK_SECONDS = 0.25
+
+#: Between two looks for results that are too old to be in flight anywhere, in seconds. Those whose sender lives are due
+#: long before; this finds what a dead worker left.
+SWEEP_SECONDS = 5.0
+
+#: Results in flight at one time; more wait for the first to be delivered.
+WINDOW = 5_000
+
+#: Read at one time; and as many are in flight while the broker is away, to find out whether it is back.
+BATCH = 500
+
+
+class Resender:
+    def __init__(
+        self,
+        *,
+        in_charge: Callable[[], bool],
+        custody: Custody,
+        outbox: Outbox,
+        relay: Relay,
+        settings: WorkerSettings,
+        observer: Observer,
+    ) -> None:
+        self._in_charge = in_charge
+        self._custody = custody
+        self._outbox = outbox
+        self._relay = relay
+        self._age = settings.outbox_resend_seconds
+        self._observer = observer
+        self._next_sweep = 0.0
+
+    async def watch(self) -> None:
+        """For ever."""
+        while True:
+            if self._in_charge():
+                try:
+                    await self._send_due()
+                    if time.monotonic() >= self._next_sweep:
+                        await self._send_old()
+                        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+                except (RedisError, OSError) as error:
+                    self._observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _send_due(self) -> None:
+        taken = BATCH
+        while taken == BATCH and await self._room():
+            taken, entries = await self._outbox.take_due(BATCH)
+            self._resend(entries)
+
+    async def _send_old(self) -> None:
+        """Older than their producer would try: it died."""
+        now, after = await self._custody.now_ms(), None
+        while await self._room():
+            entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
+            if not entries:
+                return
+            self._resend(entries)
+            after = entries[-1].entry_id
+
+    async def _room(self) -> bool:
+        """Wait for it; false when another worker is in charge by then."""
+        await self._relay.room(BATCH if self._relay.away else WINDOW)
+        return self._in_charge()
+
+    def _resend(self, entries: list[Entry]) -> None:
+        sent = self._relay.resend(entries)
+        if sent:
+            self._observer(Note("custodian.action", "info", labels={"action": "result_resent"}, value=sent))
