@@ -4,7 +4,7 @@ import asyncio
 
 from umpire_servers import apoll
 
-from tasks.slots import Slots
+from tasks.slots import GATHER_FROM, Slots
 
 
 async def test_takes_as_many_as_are_free_and_no_more() -> None:
@@ -25,8 +25,8 @@ async def test_waits_for_a_slot_that_is_given_back() -> None:
 
 
 async def test_who_waited_gathers_what_falls_free_a_moment_later() -> None:
-    slots = Slots(3)
-    await slots.take(3)
+    slots = Slots(GATHER_FROM)
+    await slots.take(GATHER_FROM)
     waiting = asyncio.create_task(slots.take(16))
     await asyncio.sleep(0)
     slots.give(1)
