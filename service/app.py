@@ -17,18 +17,21 @@ from events.producer import Publisher
 from events.relay import Relay
 from guard.availability import Availability
 from ledger.cancel import cancel
-from ledger.cancellation import Cancellation
 from ledger.connection import connect
+from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.replies import Replies
 from ledger.spool import Spool
+from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service import cancellation, comparison, health, providers
 from service.accept import Acceptance
 from service.admission import Admission
 from service.drainer import Drainer
+from service.ending import Ender
 from service.estimate import Estimate
+from service.expiry import Expiry
 from service.handlers import make_handlers
 from service.kafka_state import KafkaState
 from service.openapi import describe
@@ -103,11 +106,15 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         results, Outbox(redis, max_dead=settings.kafka.dead_letters_max).confirm, asyncio.get_running_loop(), observer
     )
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
+    unstarted = Unstarted(redis, settings.ledger)
+    ender = Ender(unstarted, relay, lifecycle, settings.kafka)
     await replies.start()
     spool = Spool(settings.spool, owner=replies.name)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
-    background = [asyncio.create_task(estimate.keep_fresh()), asyncio.create_task(drainer.watch())]
+    expiry = Expiry(ledger, Custody(redis, settings.ledger, owner=replies.name), ender, observer)
+    watches = (estimate.keep_fresh(), drainer.watch(), expiry.watch())
+    background = [asyncio.create_task(watch) for watch in watches]
     try:
         yield Parts(
             settings=settings,
@@ -124,8 +131,8 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             estimate=estimate,
             kafka=KafkaState(publisher),
             lifecycle=lifecycle,
-            cancellation=Cancellation(redis, settings.ledger),
-            relay=relay,
+            unstarted=unstarted,
+            ender=ender,
         )
     finally:
         for task in background:

@@ -6,15 +6,15 @@ from starlette.requests import Request
 
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
-from events.relay import Relay
 from guard.availability import Availability
-from ledger.cancellation import Cancellation
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
+from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service.accept import Acceptance
 from service.admission import Admission
+from service.ending import Ender
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
 from service.waits import Waits
@@ -38,8 +38,8 @@ class Parts:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    cancellation: Cancellation
-    relay: Relay
+    unstarted: Unstarted
+    ender: Ender
 
 
 def parts_of(request: Request) -> Parts:

@@ -1,14 +1,13 @@
-"""The door's way to end a request that has not started."""
+"""Requests that no worker holds, and the door's way to end one."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
 
-from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.claims import Ending, finish_arguments
+from ledger.claims import Ending, Who, finish_arguments
 from ledger.request import StoredRequest
 from ledger.scripts import Script
 
@@ -27,7 +26,7 @@ class Found(NamedTuple):
     """What its claims have spent so far."""
 
 
-class Cancellation:
+class Unstarted:
     def __init__(self, redis: Redis, settings: LedgerSettings) -> None:
         self._redis = redis
         self._retention = settings.finished_retention_seconds
@@ -39,8 +38,8 @@ class Cancellation:
         state, body, spent = values
         return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"") if state else None
 
-    async def cancel(self, ending: Ending) -> bytes | None:
+    async def end(self, ending: Ending) -> bytes | None:
         """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""
-        assert ending.state is QueueStatus.CANCELLED  # noqa: S101 - the callers' contract
+        assert ending.who is Who.IDLE  # noqa: S101 - the door holds no lease
         (entry_id,) = await self._finish(*finish_arguments(_OWNER, self._retention, [ending]))
         return entry_id if entry_id is None else bytes(entry_id)

@@ -4,8 +4,8 @@ import pytest
 from umpire_ledger import MOCK, ending, stored
 
 from contracts.enums import QueueStatus
-from ledger.cancellation import Cancellation
 from ledger.claims import Return, Who
+from ledger.unstarted import Unstarted
 
 pytestmark = pytest.mark.redis
 
@@ -15,17 +15,17 @@ def cancelled(request):
 
 
 @pytest.fixture
-def cancellation(house):
-    return Cancellation(house.redis, house.settings)
+def unstarted(house):
+    return Unstarted(house.redis, house.settings)
 
 
-async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, cancellation):
+async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarted):
     request, after = stored(), stored()
     await house.admit(request, after)
-    assert (await cancellation.find(request.queue_id)).stored.queue_id == request.queue_id
-    entry_id = await cancellation.cancel(cancelled(request))
+    assert (await unstarted.find(request.queue_id)).stored.queue_id == request.queue_id
+    entry_id = await unstarted.end(cancelled(request))
     assert [row[0] for row in await house.entries()] == [entry_id]
-    found = await cancellation.find(request.queue_id)
+    found = await unstarted.find(request.queue_id)
     assert (found.state, found.stored) == ("cancelled", None)
     # Its message still stands first in the queue.
     assert len(await house.messages("umpire.mock:9")) == 2
@@ -34,32 +34,32 @@ async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, cancella
     sizes = await house.ledger.sizes()
     assert (sizes.unfinished, sizes.bytes) == (1, len(after.model_dump_json(exclude_none=True)))
     assert await house.custody().push_lost(MOCK) == 0
-    assert await cancellation.cancel(cancelled(request)) is None
+    assert await unstarted.end(cancelled(request)) is None
     assert len(await house.entries()) == 1
 
 
-async def test_a_deferred_request_ends_and_is_not_pushed_again(house, cancellation):
+async def test_a_deferred_request_ends_and_is_not_pushed_again(house, unstarted):
     request = stored()
     await house.admit(request)
     claims = house.claims()
     await claims.claim(None, more=1)
     await claims.give_back([Return(request, delay=0.001, counts=True, spent=b"{}")])
-    assert (await cancellation.find(request.queue_id)).spent == b"{}"
-    assert await cancellation.cancel(cancelled(request))
+    assert (await unstarted.find(request.queue_id)).spent == b"{}"
+    assert await unstarted.end(cancelled(request))
     assert await house.custody().push_due(MOCK) == 0
     assert await house.messages("umpire.mock:9") == []
 
 
-async def test_what_a_worker_holds_is_left_to_it(house, cancellation):
+async def test_what_a_worker_holds_is_left_to_it(house, unstarted):
     request = stored()
     await house.admit(request)
     claims = house.claims()
     await claims.claim(None, more=1)
-    assert await cancellation.cancel(cancelled(request)) is None
+    assert await unstarted.end(cancelled(request)) is None
     assert await claims.finish(ending(request.queue_id))
-    assert (await cancellation.find(request.queue_id)).state == "completed"
+    assert (await unstarted.find(request.queue_id)).state == "completed"
     assert len(await house.entries()) == 1
 
 
-async def test_what_nobody_knows_is_not_found(house, cancellation):
-    assert await cancellation.find(stored().queue_id) is None
+async def test_what_nobody_knows_is_not_found(house, unstarted):
+    assert await unstarted.find(stored().queue_id) is None
