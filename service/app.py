@@ -14,13 +14,11 @@ from fastapi import FastAPI
 from contracts.settings import Settings, load_settings
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
-from events.relay import Relay
 from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.custody import Custody
 from ledger.ledger import Ledger
-from ledger.outbox import Outbox
 from ledger.replies import Replies
 from ledger.spool import Spool
 from ledger.unstarted import Unstarted
@@ -37,6 +35,7 @@ from service.kafka_state import KafkaState
 from service.openapi import describe
 from service.outermost import Outermost
 from service.parts import Parts
+from service.results import Results
 from service.shortcut import Shortcut
 from service.waits import Waits
 from telemetry.metrics import Metrics
@@ -100,14 +99,10 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    # Connected on first use: a door that cancels nothing has one producer only.
-    results = Publisher(settings.kafka, observer)
-    relay = Relay(
-        results, Outbox(redis, max_dead=settings.kafka.dead_letters_max).confirm, asyncio.get_running_loop(), observer
-    )
+    results = Results(redis, publisher, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger)
-    ender = Ender(unstarted, relay, lifecycle, settings.kafka)
+    ender = Ender(unstarted, results.relay, lifecycle, settings.kafka)
     await replies.start()
     spool = Spool(settings.spool, owner=replies.name)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
@@ -139,8 +134,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             await cancel(task)
         await spool.close()
         await replies.stop()
-        await relay.drain(FLUSH_SECONDS)
-        await asyncio.to_thread(results.close, FLUSH_SECONDS)
+        await results.close(FLUSH_SECONDS)
         await redis.aclose()
         lifecycle.flush()
         await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

@@ -1,0 +1,37 @@
+"""The door's own way to Kafka for results: those of the requests that it ends itself."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from contracts.settings import Settings
+from events.dead_letter import DeadLetterTopic
+from events.producer import Publisher
+from events.relay import Relay
+from ledger.outbox import Outbox
+from telemetry.observer import Observer
+
+
+class Results:
+    """Its producers connect on first use: a door that ends nothing has none of them."""
+
+    def __init__(self, redis: Redis, best_effort: Publisher, settings: Settings, observer: Observer) -> None:
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
+        self._publisher = Publisher(settings.kafka, observer)
+        self._alone = Publisher.alone(settings.kafka, observer)
+        self.relay = Relay(
+            self._publisher,
+            outbox,
+            asyncio.get_running_loop(),
+            settings,
+            observer,
+            alone=self._alone,
+            bury=DeadLetterTopic(best_effort, settings.kafka, observer).tell,
+        )
+
+    async def close(self, seconds: float) -> None:
+        """What is not delivered by then stays in the outbox, due to a worker at once."""
+        await self.relay.drain(seconds)
+        await asyncio.to_thread(self._publisher.close, seconds)
+        await asyncio.to_thread(self._alone.close, 0)
+        await self.relay.close(seconds)
