@@ -1,6 +1,5 @@
 """Redis out of memory, or read-only, while calls are in flight: what was paid is kept, and the worker stays."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -31,7 +30,7 @@ async def test_verdicts_are_taken_while_redis_is_out_of_memory(
         await apoll(lambda: len(provider.calls) == 2, what="two calls in flight")
         redis.command("CONFIG", "SET", "maxmemory", "1")
         await apoll(lambda: len(at.inbox.results) >= 2, what="the paid verdicts, while it is out of memory")
-        await asyncio.sleep(1)
+        await apoll(lambda: "ledger.unwritten" in works.log, what="a claim that waits for the ledger")
         redis.command("CONFIG", "SET", "maxmemory", "0")
         await at.inbox.until(ids, 60)
         assert set(attempts_at(provider).values()) == {1}
