@@ -119,4 +119,4 @@ async def _read_shared(parts: Parts) -> None:
     gauge("unfinished_bytes", sizes.bytes)
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
-    gauge("dead_letters", sizes.dead)
+    gauge("dead_letters_kept", sizes.dead)
