@@ -33,7 +33,7 @@ class Expiry:
             try:
                 await self.look()
             except (RedisError, OSError) as error:
-                self._observer(Note("expiry.hindered", "warning", fields={"error": type(error).__name__}))
+                self._observer(Note("expiry.hindered", "debug", fields={"error": type(error).__name__}))
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def look(self) -> None:

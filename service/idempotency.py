@@ -20,11 +20,11 @@ _KEY = re.compile(KEY_PATTERN)
 _LINE = "Idempotency-Key: one line of 1 to 255 printable ASCII characters"
 
 
-def once_of(heads: Heads, request: LLMComparisonRequest) -> Once:
-    """Raises InvalidRequest."""
+def once_of(heads: Heads, request: LLMComparisonRequest, *, scope: str = "") -> Once:
+    """`scope`: whose key it is. Raises InvalidRequest."""
     if len(heads.idempotency_key) != 1 or not _KEY.fullmatch(heads.idempotency_key[0].strip(" \t")):
         raise InvalidRequest(_LINE)
-    return Once.of(heads.idempotency_key[0].strip(" \t"), request)
+    return Once.of(heads.idempotency_key[0].strip(" \t"), request, scope=scope)
 
 
 def repeated(queue_id: UUID, stored: StoredRequest) -> Response:

@@ -35,18 +35,19 @@ async def test_what_dead_workers_left(redis_url: str, kafka_bootstrap: str) -> N
 
 
 async def test_what_is_past_its_time_ends_as_a_timeout(redis_url: str, kafka_bootstrap: str) -> None:
-    """During an outage too: waiting for a provider must not be for ever."""
+    """During an outage too, and where no worker serves its provider: waiting must not be for ever."""
     async with desk(redis_url, kafka_bootstrap) as at, upstream(judging()) as provider:
         await open_breaker(at, ANTHROPIC, breaker_recovery_seconds=3600)
         async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)):
-            queue_id = await at.submit(ANTHROPIC, ttl=1.0)
-            results = await at.inbox.until([queue_id])
+            waiting, unserved = [await at.submit(one, ttl=1.0) for one in (ANTHROPIC, LLMProviderType.OPENAI)]
+            results = await at.inbox.until([waiting, unserved])
             status = at.lifecycle("llm_provider.queue_status.v1")
             told = await apoll(lambda: [e["data"]["event"] for e in status.events], what="the status event")
-        assert told == ["QUEUE_REQUEST_EXPIRED"]
-        error = results[queue_id].data.error_detail
-        assert error is not None
-        assert (error.error_code, error.details["reason"]) == ("LLM_PROVIDER_TIMEOUT", "LLM_REQUEST_EXPIRED")
-        assert CANARY not in results[queue_id].model_dump_json()
-        assert await at.state(queue_id) == "expired"
+        assert set(told) == {"QUEUE_REQUEST_EXPIRED"}
+        for queue_id in (waiting, unserved):
+            error = results[queue_id].data.error_detail
+            assert error is not None
+            assert (error.error_code, error.details["reason"]) == ("LLM_PROVIDER_TIMEOUT", "LLM_REQUEST_EXPIRED")
+            assert CANARY not in results[queue_id].model_dump_json()
+            assert await at.state(queue_id) == "expired"
         assert not provider.calls
