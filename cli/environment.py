@@ -1,5 +1,6 @@
 """The settings of this process, with a wrong environment told in plain lines."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.failure import Failure
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
 
 #: Exit code of a command that was called wrongly, as typer's own usage errors have it.
 USAGE = 2
+
+#: Where `umpire up` keeps its data, and others look for a stack that is up.
+DEFAULT_DATA = Path("umpire-data")
 
 
 def read_settings() -> "Settings":

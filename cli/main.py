@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import read_serving_settings, read_settings
+from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
+from cli.outbox import outbox_app
 
 app = typer.Typer(
     name="umpire",
@@ -20,8 +21,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that umpire knows.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
-
-DEFAULT_DATA = Path("umpire-data")
+app.add_typer(outbox_app, name="outbox")
 
 
 class Provider(StrEnum):

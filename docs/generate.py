@@ -36,6 +36,10 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     topics.PROVIDER_STATUS: (events.LLMProviderStatusV1, "A circuit breaker changed its state. Best effort."),
     topics.QUEUE_FULL: (events.LLMQueueFullV1, "Requests are refused: accepted work is at its limit. Best effort."),
     topics.COST_TRACKING: (events.LLMCostTrackingV1, "A call was paid. Best effort."),
+    topics.CALLBACK_DEAD_LETTER: (
+        events.LLMComparisonResultV1,
+        "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. Best effort.",
+    ),
 }
 
 
@@ -153,7 +157,7 @@ def asyncapi() -> str:
                 }
             }
         operations[f"send_{key}"] = {"action": "send", "channel": {"$ref": f"#/channels/{key}"}}
-        messages[model.__name__] = {
+        message = {
             "name": f"huleedu.{name}",
             "title": model.__name__,
             "summary": summary,
@@ -162,6 +166,8 @@ def asyncapi() -> str:
             "payload": {"$ref": f"./schemas/EventEnvelope_{model.__name__}.json"},
             "bindings": {"kafka": {"key": {"type": "string", "format": "uuid", "description": "The correlation id."}}},
         }
+        # A dead letter is the same event on another topic.
+        messages.setdefault(model.__name__, message)
     text = {"type": "string"}
     header_schema = {
         "type": "object",
@@ -176,6 +182,8 @@ def asyncapi() -> str:
             "ce_time": {**text, "format": "date-time"},
             "content-type": {"const": "application/json"},
             "traceparent": text,
+            "dead_letter_topic": {**text, "description": "On the dead-letter topic: where it was to go."},
+            "dead_letter_reason": {**text, "description": "On the dead-letter topic: Kafka's name for why it did not."},
         },
     }
     document = {

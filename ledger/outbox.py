@@ -32,6 +32,13 @@ class Undelivered(NamedTuple):
     patience: float | None
 
 
+class Waiting(NamedTuple):
+    """How many results wait for Kafka, and for how long the oldest of them has."""
+
+    results: int
+    oldest_seconds: float | None
+
+
 class Fate(StrEnum):
     """What became of it: see undelivered.lua."""
 
@@ -47,6 +54,12 @@ class Outbox:
         self._max_dead = max_dead
         self._undelivered = Script(redis, "undelivered")
         self._due = Script(redis, "due")
+
+    async def waiting(self) -> Waiting:
+        first: Any = await self._redis.xrange(keys.OUTBOX, count=1)
+        seconds, _ = await self._redis.time()
+        age = seconds - int(first[0][0].partition(b"-")[0]) / 1000 if first else None
+        return Waiting(int(await self._redis.xlen(keys.OUTBOX)), None if age is None else max(0.0, age))
 
     async def confirm(self, entry_ids: Sequence[bytes]) -> None:
         """Kafka has them: forget them."""

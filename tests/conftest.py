@@ -137,12 +137,12 @@ def any_kafka(request: pytest.FixtureRequest, _real_kafka: _Lazy, _embedded_kafk
 
 
 @pytest.fixture
-def kafka_server() -> Iterator[Callable[[], KafkaServer]]:
+def kafka_server() -> Iterator[Callable[..., KafkaServer]]:
     """Factory of running Apache Kafkas of the test's own, to stop, freeze and start again."""
     with contextlib.ExitStack() as stack:
 
-        def make() -> KafkaServer:
-            server = need(KafkaServer)
+        def make(**properties: str) -> KafkaServer:
+            server = need(lambda: KafkaServer(**properties))
             stack.callback(server.discard)
             return server.start()
 

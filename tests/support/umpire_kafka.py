@@ -76,7 +76,8 @@ def _installed() -> bool:
 class KafkaServer:
     """Apache Kafka on one port for its life: stop, kill, pause/resume, start again with its data."""
 
-    def __init__(self) -> None:
+    def __init__(self, **properties: str) -> None:
+        """`properties`: of the broker, with `_` for `.`."""
         java = shutil.which("java")
         if java is None:
             raise ServerMissing("kafka", "no java on PATH (17 or newer)")
@@ -89,6 +90,8 @@ class KafkaServer:
         self._properties.write_text(
             PROPERTIES.format(port=self.port, controller=free_port(), data=self.directory / "data")
         )
+        with self._properties.open("a") as file:
+            file.writelines(f"{name.replace('_', '.')}={value}\n" for name, value in properties.items())
         command = [*self._java, "kafka.Kafka", str(self._properties)]
         self.process = Process("kafka", command, self.directory / "log")
 

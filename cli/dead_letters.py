@@ -1,0 +1,128 @@
+"""What `umpire outbox` does."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+from rich.table import Table
+
+from cli.console import err, out
+from cli.datadir import read_stack
+from cli.environment import USAGE
+from cli.failure import Failure
+from contracts.clock import iso
+from contracts.encoding import dumps, loads
+from contracts.settings import Settings
+from contracts.topics import COMPARISON_RESULT, TopicPatterns
+from ledger.connection import connect
+from ledger.dead_letters import DeadLetter, DeadLetters
+from ledger.outbox import Outbox, Waiting
+
+T = TypeVar("T")
+
+#: How long Redis may take, in seconds: a person waits.
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    outbox: Outbox
+    dead: DeadLetters
+
+
+def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> None:
+    async def read(ledger: _Ledger) -> tuple[Waiting, int, list[DeadLetter]]:
+        return await ledger.outbox.waiting(), await ledger.dead.count(), await ledger.dead.newest(limit)
+
+    left, count, letters = _ask(settings, data_dir, read)
+    if as_json:
+        counts = {"waiting": left.results, "oldest_waiting_seconds": left.oldest_seconds, "dead": count}
+        _json(counts | {"dead_max": settings.kafka.dead_letters_max, "dead_letters": [_facts(one) for one in letters]})
+        return
+    age = "" if left.oldest_seconds is None else f", the oldest for {left.oldest_seconds:.0f} s"
+    out.print(f"{left.results} waiting for Kafka{age}; {count} dead letters")
+    if letters:
+        table = Table("id", "refused at", "reason", "topic", "bytes", header_style="bold")
+        for one in letters:
+            table.add_row(one.queue_id, iso(one.at), one.reason, one.topic, str(one.size))
+        out.print(table, soft_wrap=False)
+    if count > len(letters):
+        out.print(f"and {count - len(letters)} older ones (--limit)")
+
+
+def show(settings: Settings, data_dir: Path, queue_id: str, *, as_json: bool) -> None:
+    letter = _ask(settings, data_dir, lambda ledger: ledger.dead.read(queue_id))
+    if letter is None:
+        raise Failure(f"{queue_id} is no dead letter")
+    facts = _facts(letter) | {"key": letter.key, "event": loads(letter.event)}
+    if as_json:
+        _json(facts)
+    else:
+        out.print_json(dumps(facts).decode())
+
+
+def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
+    """Without ids: all."""
+    own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
+    if topic not in {None, own_topic} and not TopicPatterns(settings.service.callback_topics).allow(topic or ""):
+        raise Failure("--topic is not among the topics that results may go to (UMPIRE_CALLBACK_TOPICS)", code=USAGE)
+
+    async def move(ledger: _Ledger) -> tuple[list[str], list[str]]:
+        chosen = await ledger.dead.ids() if queue_ids is None else queue_ids
+        return chosen, await ledger.dead.replay(chosen, topic)
+
+    chosen, moved = _ask(settings, data_dir, move)
+    return _told("replayed", "back in the outbox", chosen, moved, as_json=as_json)
+
+
+def drop(settings: Settings, data_dir: Path, queue_ids: list[str], *, as_json: bool) -> int:
+    dropped = _ask(settings, data_dir, lambda ledger: ledger.dead.drop(queue_ids))
+    return _told("dropped", "dropped", queue_ids, dropped, as_json=as_json)
+
+
+def _told(name: str, words: str, chosen: list[str], done: list[str], *, as_json: bool) -> int:
+    unknown = sorted(set(chosen) - set(done))
+    if as_json:
+        _json({name: done, "unknown": unknown})
+    else:
+        out.print(f"{len(done)} {words}")
+        for queue_id in unknown:
+            err.print(f"{queue_id} is no dead letter", markup=False)
+    return 1 if unknown else 0
+
+
+def _facts(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.queue_id,
+        "topic": letter.topic,
+        "reason": letter.reason,
+        "at": iso(letter.at),
+        "bytes": letter.size,
+    }
+
+
+def _json(value: dict[str, Any]) -> None:
+    print(dumps(value).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
+
+
+def _ask(settings: Settings, data_dir: Path, question: Callable[[_Ledger], Awaitable[T]]) -> T:
+    """Of the ledger that the settings name, else of a stack that is up in the data directory."""
+    url = settings.redis.redis_url.get_secret_value()
+    if "UMPIRE_REDIS_URL" not in os.environ:
+        url = (read_stack(data_dir) or {}).get("redis") or url
+
+    async def ask() -> T:
+        redis = connect(url, timeout=_SECONDS)
+        try:
+            return await question(_Ledger(Outbox(redis, max_dead=settings.kafka.dead_letters_max), DeadLetters(redis)))
+        finally:
+            await redis.aclose()
+
+    try:
+        return asyncio.run(ask())
+    except (RedisError, OSError) as error:
+        raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error
