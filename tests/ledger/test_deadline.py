@@ -39,6 +39,25 @@ async def test_a_thawed_redis_admits_what_may_be_late_and_nothing_else(redis_ser
 
 
 @pytest.mark.redis
+async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_server):
+    """It was set back in a quiet hour, and Redis froze before anybody noticed."""
+    server = redis_server()
+    client = connect(server.url, timeout=0.5)
+    ledger = Ledger(client, LedgerSettings(), timeout=0.5)
+    await ledger.admit(stored())
+    ledger._clock._ahead += 3600
+    ledger._clock._seen -= FRESH_SECONDS
+    server.pause()
+    late = stored()
+    with pytest.raises(Unavailable):
+        await ledger.admit(late, by=soon(0.4))
+    server.resume()
+    assert await apoll(ledger.ping, 5)
+    assert await ledger.state(late.queue_id) is None
+    await client.aclose()
+
+
+@pytest.mark.redis
 @pytest.mark.parametrize("seconds", [-3600.0, -1.0, 3600.0])
 async def test_a_clock_that_was_set_costs_no_request(redis, seconds):
     house = House(redis)
