@@ -68,7 +68,7 @@ async def test_what_was_not_delivered_is_due_once_and_only_after_a_pause(house: 
     first, second = await finished(house, 2)
     await house.outbox.undelivered([Undelivered(entry, "_QUEUE_FULL", None) for entry in (first, second)])
     assert await house.outbox.take_due(10) == (0, [])
-    await house.redis.zadd("umpire:outbox:due", {first: 1, second: 2})
+    await house.redis.zadd("umpire:outbox:due", {first: 1, second: 2}, xx=True)
     await house.outbox.confirm([second])
     taken, entries = await house.outbox.take_due(10)
     assert (taken, [entry.entry_id for entry in entries]) == (2, [first])

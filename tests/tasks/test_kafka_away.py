@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 from umpire_cli import umpire
 from umpire_kafka import KafkaServer
 from umpire_servers import apoll
@@ -18,6 +26,10 @@ from ledger.dead_letters import DeadLetters
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
 MOCK = LLMProviderType.MOCK
+ACLS = {
+    "authorizer_class_name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow_everyone_if_no_acl_found": "true",
+}
 FAST = {"UMPIRE_MOCK_LATENCY_MS": "5", "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "2"}
 
 
@@ -26,17 +38,33 @@ async def make_topic(bootstrap: str, name: str, **config: str) -> None:
     await asyncio.to_thread(admin.create_topics([NewTopic(name, 1, 1, config=config)])[name].result)
 
 
+async def deny(bootstrap: str, topic: str) -> None:
+    rule = AclBinding(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.WRITE,
+        AclPermissionType.DENY,
+    )
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    await asyncio.to_thread(admin.create_acls([rule])[rule].result)
+
+
 async def waiting(at: Desk, count: int) -> bool:
     return bool(await at.redis.xlen("umpire:outbox") == count)
 
 
 async def test_results_outlive_kafka_and_their_worker(redis_url: str, kafka_server: Callable[..., KafkaServer]) -> None:
-    """Comparisons go on without Kafka, and a worker is killed meanwhile: all results arrive, each with one id. The
-    one for a topic that the broker does not know and may not make becomes a dead letter.
+    """Comparisons go on without Kafka, and a worker is killed meanwhile: all results arrive, each with one id. Those
+    for a topic that the broker does not know and may not make, or that we may not write to, become dead letters.
     """
-    kafka = kafka_server(auto_create_topics_enable="false")
+    kafka = kafka_server(auto_create_topics_enable="false", **ACLS)
     async with desk(redis_url, kafka.bootstrap) as at:
         await make_topic(kafka.bootstrap, at.topic)
+        await make_topic(kafka.bootstrap, "denied")
+        await deny(kafka.bootstrap, "denied")
         kafka.stop()
         async with worker(MOCK, **FAST, **at.settings) as killed:
             first = [await at.submit(MOCK) for _ in range(200)]
@@ -51,12 +79,15 @@ async def test_results_outlive_kafka_and_their_worker(redis_url: str, kafka_serv
             results = await at.inbox.until([*first, *second], 60)
             assert results.keys() == {*first, *second}
             await apoll(lambda: waiting(at, 0), 30, what="an empty outbox")
-            known, at.topic = at.topic, f"{at.topic}.unknown"
-            lost = await at.submit(MOCK)
+            at.topic = "unknown"
+            unknown = await at.submit(MOCK)
+            at.topic = "denied"
+            denied = await at.submit(MOCK)
             dead = DeadLetters(at.redis)
-            letter = await apoll(lambda: dead.read(lost), 30, what="the dead letter")
-        assert letter.reason.endswith(("UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART"))
-        assert letter.topic != known
+            letters = [await apoll(lambda q=q: dead.read(q), 30, what="a dead letter") for q in (unknown, denied)]
+        assert [letter.topic for letter in letters] == ["unknown", "denied"]
+        assert letters[0].reason in {"_UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART"}
+        assert letters[1].reason == "TOPIC_AUTHORIZATION_FAILED"
 
 
 @pytest.mark.parametrize("any_kafka", ["apache"], indirect=True)
