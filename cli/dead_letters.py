@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.console import err, out
 from cli.datadir import read_stack
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 #: How long Redis may take, in seconds: a person waits.
 _SECONDS = 5.0
+
+#: Characters of a queue id.
+_ID_CHARS = 36
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> N
     age = "" if left.oldest_seconds is None else f", the oldest for {left.oldest_seconds:.0f} s"
     out.print(f"{left.results} waiting for Kafka{age}; {count} dead letters")
     if letters:
-        table = Table("id", "refused at", "reason", "topic", "bytes", header_style="bold")
+        # The id is there to be copied.
+        whole = Column("id", min_width=_ID_CHARS, no_wrap=True)
+        folded = [Column(name, overflow="fold") for name in ("refused at", "reason", "topic", "bytes")]
+        table = Table(whole, *folded, header_style="bold")
         for one in letters:
             table.add_row(one.queue_id, iso(one.at), one.reason, one.topic, str(one.size))
         out.print(table, soft_wrap=False)

@@ -33,7 +33,10 @@ async def fill(redis_url: str, dead: int) -> list[str]:
     try:
         ids = [str(uuid4()) for _ in range(dead + 1)]
         entries = [
-            await redis.xadd(keys.OUTBOX, {"i": one, "t": "gone.topic", "k": "key", "e": dumps(verdict(one))})
+            await redis.xadd(
+                keys.OUTBOX,
+                {"i": one, "t": "huleedu.llm_provider.comparison_result.v1.gone", "k": "key", "e": dumps(verdict(one))},
+            )
             for one in ids
         ]
         outbox = Outbox(redis, max_dead=100)
@@ -60,7 +63,7 @@ async def test_list_and_show_tell_text_only_where_it_is_asked_for(run: Run, redi
     assert 0 <= told["oldest_waiting_seconds"] < 60
     assert {one["id"] for one in told["dead_letters"]} == {first, second}
     assert {(one["topic"], one["reason"]) for one in told["dead_letters"]} == {
-        ("gone.topic", "TOPIC_AUTHORIZATION_FAILED")
+        ("huleedu.llm_provider.comparison_result.v1.gone", "TOPIC_AUTHORIZATION_FAILED")
     }
     table = run("list")
     assert "1 waiting for Kafka" in table.stdout
