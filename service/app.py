@@ -38,6 +38,7 @@ from service.parts import Parts
 from service.results import Results
 from service.shortcut import Shortcut
 from service.waits import Waits
+from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
 from telemetry.process import start_telemetry
@@ -108,8 +109,8 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     expiry = Expiry(ledger, Custody(redis, settings.ledger, owner=replies.name), ender, observer)
-    watches = (estimate.keep_fresh(), drainer.watch(), expiry.watch())
-    background = [asyncio.create_task(watch) for watch in watches]
+    duties = {"estimate": estimate.keep_fresh, "drainer": drainer.watch, "expiry": expiry.watch}
+    background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
         yield Parts(
             settings=settings,

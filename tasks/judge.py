@@ -24,8 +24,8 @@ from providers.manifest import cost
 from providers.model import ModelInfo
 from providers.prompt import build_call, estimate_tokens
 from providers.verdict import parse_verdict
-from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
+from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
 

@@ -14,12 +14,12 @@ from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Return, Who
-from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge, NotNow
 from tasks.rows import Rows
 from tasks.slots import Slots
+from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")

@@ -25,7 +25,6 @@ from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from providers.factory import make_provider
 from tasks.custodian import Custodian
-from tasks.fault import fault
 from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
@@ -34,6 +33,7 @@ from tasks.resender import Resender
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
+from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
 
 #: Redis may take so long in a worker, in seconds. Generous: nobody waits for it, and what is at stake is paid.
@@ -50,9 +50,6 @@ SETTLE_SECONDS = 1.0
 
 #: And the best-effort events' last ones.
 BEST_EFFORT_FLUSH_SECONDS = 1.0
-
-#: Wait before a background loop that failed unexpectedly starts again, in seconds.
-RESTART_SECONDS = 1.0
 
 
 class Runtime:
@@ -129,12 +126,13 @@ class Runtime:
             settings=settings.worker,
             observer=observer,
         )
-        self._background = [
-            loop.create_task(self._forever("heartbeat", lambda: beat(self._claims, self.runner, provider, observer))),
-            loop.create_task(self._forever("gate", lambda: self._gatekeeper.watch(self._waiting, self.runner.probe))),
-            loop.create_task(self._forever("custodian", custodian.watch)),
-            loop.create_task(self._forever("resender", resender.watch)),
-        ]
+        duties: dict[str, Callable[[], Awaitable[None]]] = {
+            "heartbeat": lambda: beat(self._claims, self.runner, provider, observer),
+            "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
+            "custodian": custodian.watch,
+            "resender": resender.watch,
+        }
+        self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     async def warm_up(self) -> None:
         """To be done before anything is consumed: the first attempts have their whole time for their calls."""
@@ -143,15 +141,6 @@ class Runtime:
     async def _waiting(self) -> bool:
         backlogs = await self._ledger.backlogs([self._provider_name])
         return backlogs[self._provider_name].queued > 0
-
-    async def _forever(self, name: str, watch: Callable[[], Awaitable[None]]) -> None:
-        """The outermost loop of a background duty: none of them may end before the process does."""
-        while True:
-            try:
-                await watch()
-            except Exception as error:  # noqa: BLE001 - outermost: logged and counted, and the duty goes on
-                self._observer(Note("error.unexpected", "error", labels={"where": name}, fields=fault(error)))
-            await asyncio.sleep(RESTART_SECONDS)
 
     async def close(self, drain_seconds: float) -> None:
         """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
