@@ -25,7 +25,7 @@ up: $(VENV)/.runtime  ## the embedded stack, staying up
 test: $(VENV)/.dev  ## all tests; aimock and Apache Kafka are installed where npm and mvn are
 	@$(BIN)/python tests/support/umpire_servers.py install-aimock || true
 	@$(BIN)/python tests/support/umpire_servers.py install-kafka || true
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/ruff check .

@@ -38,6 +38,20 @@ def need(make: Callable[[], T]) -> T:
         pytest.skip(str(missing))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of xdist hands what it missed to the one that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["missing"], output["embedded"] = dict(_missing), sorted(_embedded_instead)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    output = getattr(node, "workeroutput", {})
+    _missing.update(output.get("missing", {}))
+    _embedded_instead.update(output.get("embedded", []))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not _missing and not _embedded_instead:
         return
