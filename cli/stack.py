@@ -166,7 +166,9 @@ class Stack:
         return environment(
             UMPIRE_REDIS_URL=self.redis_url,
             UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
-            UMPIRE_SPOOL_PATH=os.environ.get("UMPIRE_SPOOL_PATH", str(self._directory.path.resolve() / "spool.sqlite3")),
+            UMPIRE_SPOOL_PATH=os.environ.get(
+                "UMPIRE_SPOOL_PATH", str(self._directory.path.resolve() / "spool.sqlite3")
+            ),
         )
 
     def _launch_api(self) -> Launch:
