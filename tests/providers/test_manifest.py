@@ -37,7 +37,11 @@ def test_every_provider_has_models_and_a_default_that_lasts(provider: LLMProvide
     assert default.shutdown_date is None
 
 
-@pytest.mark.parametrize("info", [info for provider in LLMProviderType for info in manifest.models(provider)], ids=str)
+@pytest.mark.parametrize(
+    "info",
+    [info for provider in LLMProviderType for info in manifest.models(provider)],
+    ids=lambda info: f"{info.provider.value}-{info.model_id}",
+)
 def test_every_model_is_sound(info: object) -> None:
     model = next(m for p in LLMProviderType for m in manifest.models(p) if m is info)
     assert 0 < model.max_output <= model.context_window
