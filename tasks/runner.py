@@ -94,7 +94,9 @@ class Runner:
         claimed: list[Claimed] = []
         try:
             # A ledger that is full or read-only is waited for: the message must not be acknowledged before.
-            claimed = await self._persist(lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None)))
+            claimed = await self._persist(
+                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None)), unless_stopping=True
+            )
         finally:
             self._slots.give(slots - len(claimed))
         self._rows.received([str(c.stored.queue_id) for c in claimed])
@@ -203,13 +205,18 @@ class Runner:
         self._observer(Note("comparison.returned", "info", labels))
         return f"returned: {reason}"
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it."""
+    async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:
+        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it.
+
+        `unless_stopping`: nothing is held yet, so a process that is told to stop lets the error through.
+        """
         wait, longest = LEDGER_RETRY_SECONDS
         while True:
             try:
                 return await write()
             except (RedisError, OSError) as error:
+                if unless_stopping and self.stopping:
+                    raise
                 self._observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, longest)
