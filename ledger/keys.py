@@ -17,6 +17,10 @@ umpire:workers               zset   live worker processes, "provider|owner", by 
 umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
 umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
 umpire:custodian             string the owner of the custodian's lock
+umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
+umpire:apikeys               set    ids of all API keys, revoked ones too
+umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
+umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
 """
 
 from datetime import date
@@ -29,6 +33,8 @@ OUTBOX = "umpire:outbox"
 DOUBTED = "umpire:outbox:doubted"
 DEAD = "umpire:dead"
 WORKERS = "umpire:workers"
+API_KEYS = "umpire:apikeys"
+OWNED = "umpire:owned"
 CUSTODIAN = "umpire:custodian"
 
 #: Fields of a record, short because there are 200,000 of them.
@@ -46,6 +52,20 @@ FIELDS = {
     "o": "owner of the lease",
     "x": "what it has spent so far, while it is deferred or given back",
     "c": "the lease is never renewed past this, ms",
+    "w": "whose it is: the id of an API key, or empty",
+}
+
+#: Fields of an API key. A limit that is not set is an empty string.
+API_KEY_FIELDS = {
+    "hash": "SHA-256 of the key, hex",
+    "name": "what its operator calls it",
+    "scopes": "comma-separated",
+    "topics": "callback-topic patterns, comma-separated",
+    "rate": "requests a minute",
+    "queued": "unfinished requests at one time",
+    "cost": "USD a day, UTC",
+    "created": "ms",
+    "revoked": "ms, or empty",
 }
 
 
@@ -63,6 +83,14 @@ def queued(provider: str) -> str:
 
 def deferred(provider: str) -> str:
     return f"{PREFIX}deferred:{provider}"
+
+
+def api_key(key_id: str) -> str:
+    return f"{PREFIX}apikey:{key_id}"
+
+
+def spent(of: date) -> str:
+    return f"{PREFIX}spent:{of.isoformat()}"
 
 
 def dead(queue_id: str) -> str:

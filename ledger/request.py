@@ -17,6 +17,8 @@ class StoredRequest(Outgoing):
     requested_at: UtcTime
     expires_at: UtcTime
     traceparent: str | None = None
+    #: Id of the API key that submitted it; None where calls need no key.
+    owner: str | None = None
 
     @classmethod
     def read(cls, body: bytes) -> Self:
