@@ -8,6 +8,9 @@ UmpireError
 │   ├── IdempotencyConflict   its Idempotency-Key came with another body before
 │   ├── CallbackTopicMissing
 │   └── InvalidCallbackTopic  malformed, or outside the operator's allow-list
+├── AuthenticationFailed      no API key, or none that is known here
+├── PermissionDenied          the key may not do this
+├── QuotaExceeded             the key's own limit, of its rate or of what it has unfinished, is used up for now
 ├── NotFound                  no such path, or nothing by this name
 ├── MethodNotAllowed
 ├── Unavailable               the ledger does not answer: nothing was accepted
@@ -93,6 +96,25 @@ class CallbackTopicMissing(InvalidRequest):
 class InvalidCallbackTopic(InvalidRequest):
     code = LLMErrorCode.INVALID_CALLBACK_TOPIC
     title = "Invalid callback topic"
+
+
+class AuthenticationFailed(UmpireError):
+    code = LLMErrorCode.AUTHENTICATION_FAILED
+    status = 401
+    title = "Authentication failed"
+
+
+class PermissionDenied(UmpireError):
+    code = LLMErrorCode.AUTHENTICATION_FAILED
+    status = 403
+    title = "Permission denied"
+
+
+class QuotaExceeded(UmpireError):
+    code = LLMErrorCode.QUOTA_EXCEEDED
+    status = 429
+    title = "Quota exceeded"
+    retryable = True
 
 
 class NotFound(UmpireError):
