@@ -91,8 +91,7 @@ class Judge:
             raise
         except UmpireError as error:
             return claim.judgement().failed(error)
-        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A fault of ours in an adapter or a parser. It would come again, and perhaps be paid again: it ends here.
+        except Exception as error:  # noqa: BLE001 - a fault of ours would come again, and perhaps be paid again: it ends here
             self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
         finally:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from contracts.enums import QueueEvent, QueueStatus
-from contracts.errors import AnswerError, UmpireError, is_permanent
+from contracts.errors import AnswerError, InternalError, UmpireError, is_permanent
 from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
@@ -124,12 +124,15 @@ class Runner:
             with self._hook.bound(stored):
                 result = await self._judge_and_settle(claimed, probe)
         except Exception as error:  # noqa: BLE001 - outermost: the lease will lapse, and the custodian sees to it
-            fields = {**fault(error), "queue_id": str(stored.queue_id)}
-            self._observer(Note("error.unexpected", "error", labels={"where": "runner"}, fields=fields))
-            result = "failed"
+            self._tell_fault(claimed, error)
+            result = QueueStatus.FAILED.value
         seconds = time.monotonic() - started
         self._observer(Note("comparison.finished", "debug", {**labels, "status": result.split(":")[0]}, seconds))
         self._tell_row(str(stored.queue_id), result, seconds)
+
+    def _tell_fault(self, claimed: Claimed, error: Exception) -> None:
+        fields = {**fault(error), "queue_id": str(claimed.stored.queue_id)}
+        self._observer(Note("error.unexpected", "error", labels={"where": "runner"}, fields=fields))
 
     def _tell_row(self, queue_id: str, result: str, seconds: float) -> None:
         status = result.partition(":")[0]
@@ -150,13 +153,22 @@ class Runner:
             if reason.seconds:
                 await self._gatekeeper.pause(reason.seconds)
             return await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
+        try:
+            return await self._settle(claimed, judgement)
+        except Exception as error:  # noqa: BLE001 - what was paid must not be paid again, whatever is wrong with it
+            self._tell_fault(claimed, error)
+            fault_of_ours = InternalError("the comparison failed by a fault of the service")
+            return await self._fail(claimed, judgement.failed(fault_of_ours), fault_of_ours)
+
+    async def _settle(self, claimed: Claimed, judgement: Judgement) -> str:
         error = judgement.error
         if error is None:
             await self._finish(claimed, judgement, QueueStatus.COMPLETED, Who.ANY)
             return QueueStatus.COMPLETED.value
         again = await self._again(claimed, judgement, error)
-        if again is not None:
-            return again
+        return await self._fail(claimed, judgement, error) if again is None else again
+
+    async def _fail(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str:
         await self._finish(claimed, judgement, QueueStatus.FAILED, Who.OWN)
         return f"{QueueStatus.FAILED.value}: {error.code.value}"
 
