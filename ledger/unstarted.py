@@ -7,15 +7,12 @@ from redis.asyncio import Redis
 
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.claims import Ending, Who, finish_arguments
+from ledger.claims import Ending, finish_arguments
 from ledger.request import StoredRequest
 from ledger.scripts import Script
 
 #: States in which no worker holds it: finish.lua ends these for anybody.
 IDLE = frozenset({"queued", "deferred"})
-
-#: Whoever asks holds no lease, and needs none.
-_OWNER = "door"
 
 
 class Found(NamedTuple):
@@ -27,8 +24,9 @@ class Found(NamedTuple):
 
 
 class Unstarted:
-    def __init__(self, redis: Redis, settings: LedgerSettings) -> None:
+    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str) -> None:
         self._redis = redis
+        self._owner = owner
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
 
@@ -40,6 +38,5 @@ class Unstarted:
 
     async def end(self, ending: Ending) -> bytes | None:
         """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""
-        assert ending.who is Who.IDLE  # noqa: S101 - the door holds no lease
-        (entry_id,) = await self._finish(*finish_arguments(_OWNER, self._retention, [ending]))
+        (entry_id,) = await self._finish(*finish_arguments(self._owner, self._retention, [ending]))
         return entry_id if entry_id is None else bytes(entry_id)

@@ -7,29 +7,29 @@ in here is true of one process only, but the connections.
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from redis.exceptions import RedisError
 
 from contracts.settings import Settings, load_settings
+from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect
-from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
 from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
+from providers.prompt import prompt_sha256
 from service import cancellation, comparison, health, providers
 from service.accept import Acceptance
 from service.admission import Admission
 from service.drainer import Drainer
-from service.ending import Ender
 from service.estimate import Estimate
-from service.expiry import Expiry
 from service.handlers import make_handlers
 from service.kafka_state import KafkaState
 from service.openapi import describe
@@ -37,6 +37,7 @@ from service.outermost import Outermost
 from service.parts import Parts
 from service.results import Results
 from service.shortcut import Shortcut
+from service.stand_in import StandIn
 from service.waits import Waits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
@@ -102,14 +103,19 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     replies = Replies(redis, observer)
     results = Results(redis, publisher, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
-    unstarted = Unstarted(redis, settings.ledger)
-    ender = Ender(unstarted, results.relay, lifecycle, settings.kafka)
+    unstarted = Unstarted(redis, settings.ledger, owner=replies.name)
+    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+    stand_in = StandIn(redis, ledger, ender, results.relay, settings, observer, owner=replies.name)
     await replies.start()
     spool = Spool(settings.spool, owner=replies.name)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
-    expiry = Expiry(ledger, Custody(redis, settings.ledger, owner=replies.name), ender, observer)
-    duties = {"estimate": estimate.keep_fresh, "drainer": drainer.watch, "expiry": expiry.watch}
+    duties = {
+        "estimate": estimate.keep_fresh,
+        "drainer": drainer.watch,
+        "custodian": stand_in.custodian.watch,
+        "resender": stand_in.resender.watch,
+    }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
         yield Parts(
@@ -129,10 +135,13 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             lifecycle=lifecycle,
             unstarted=unstarted,
             ender=ender,
+            stand_in=stand_in,
         )
     finally:
         for task in background:
             await cancel(task)
+        with suppress(RedisError, OSError):  # the lock lapses by itself
+            await stand_in.leave()
         await spool.close()
         await replies.stop()
         await results.close(FLUSH_SECONDS)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
+from ledger.custody import Left
 from ledger.request import StoredRequest
 from ledger.unstarted import IDLE
 from service.openapi import CANCELLATION
@@ -47,7 +48,7 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
             )
             raise TooLate(detail, state=found.state)
         error = RequestCancelled("cancelled by its caller")
-        if await parts.ender.end(stored, found.spent, error, QueueStatus.CANCELLED):
+        if await parts.ender.end(Left(stored, found.spent), error, QueueStatus.CANCELLED):
             parts.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
     # The second look: it may have left the spool since the first.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from contracts.settings import Settings
+from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.availability import Availability
 from ledger.ledger import Ledger
@@ -14,9 +15,9 @@ from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service.accept import Acceptance
 from service.admission import Admission
-from service.ending import Ender
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
+from service.stand_in import StandIn
 from service.waits import Waits
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
@@ -40,6 +41,7 @@ class Parts:
     lifecycle: Lifecycle
     unstarted: Unstarted
     ender: Ender
+    stand_in: StandIn
 
 
 def parts_of(request: Request) -> Parts:

@@ -18,7 +18,6 @@ from telemetry.logging import bound
 _EVENTS = {
     QueueStatus.COMPLETED: QueueEvent.COMPLETED,
     QueueStatus.FAILED: QueueEvent.FAILED,
-    QueueStatus.EXPIRED: QueueEvent.EXPIRED,
 }
 
 

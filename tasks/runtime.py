@@ -8,10 +8,13 @@ from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
+from events.custodian import Custodian
 from events.dead_letter import DeadLetterTopic
+from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.relay import Relay
+from events.resender import Resender
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
@@ -24,12 +27,11 @@ from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from providers.factory import make_provider
-from tasks.custodian import Custodian
+from providers.prompt import prompt_sha256
 from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
 from tasks.judge import Judge
-from tasks.resender import Resender
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -111,12 +113,9 @@ class Runtime:
             take_along=settings.worker.take_along,
             observer=observer,
         )
+        ender = Ender(self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
         custodian = Custodian(
-            custody=self._custody,
-            claims=self._claims,
-            hook=hook,
-            settings=settings,
-            observer=observer,
+            self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
         )
         resender = Resender(
             in_charge=lambda: custodian.holds,

@@ -16,7 +16,7 @@ def cancelled(request):
 
 @pytest.fixture
 def unstarted(house):
-    return Unstarted(house.redis, house.settings)
+    return Unstarted(house.redis, house.settings, owner="door")
 
 
 async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarted):

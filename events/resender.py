@@ -1,4 +1,4 @@
-"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One worker does it."""
+"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One process does it."""
 
 import asyncio
 import time

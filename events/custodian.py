@@ -1,4 +1,6 @@
-"""The custodian: what nobody holds any more is seen to. One in every worker process; the holder of the lock works."""
+"""The custodian: what nobody holds any more is seen to. One in every worker process, and one in every API process for
+where no worker is alive; the one in charge works.
+"""
 
 import asyncio
 import time
@@ -11,12 +13,10 @@ from redis.exceptions import RedisError
 from contracts.clock import iso
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
-from contracts.settings import Settings
-from events.result import Judgement, Spent
-from ledger.claims import Claims, Who
+from contracts.settings import LedgerSettings
+from ledger.claims import Who
 from ledger.custody import Custody, Left
-from tasks.hook import ResultHook
-from telemetry.observer import Note, Observer
+from telemetry.observer import Level, Note, Observer
 
 T = TypeVar("T")
 
@@ -25,6 +25,10 @@ TICK_SECONDS = 0.25
 
 #: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
+
+
+#: Ends a request, and tells it. False where it had ended, or was not the custodian's to end, by then.
+End = Callable[[Left, UmpireError, QueueStatus, Who], Awaitable[bool]]
 
 
 @dataclass
@@ -37,21 +41,22 @@ class _Chore:
 class Custodian:
     def __init__(
         self,
-        *,
         custody: Custody,
-        claims: Claims,
-        hook: ResultHook,
-        settings: Settings,
+        settings: LedgerSettings,
+        *,
+        in_charge: Callable[[], Awaitable[bool]],
+        end: End,
         observer: Observer,
     ) -> None:
+        """`in_charge` takes the custodian's lock, or keeps it, and tells whether it is ours."""
         self._custody = custody
-        self._claims = claims
-        self._hook = hook
         self._settings = settings
+        self._in_charge = in_charge
+        self._end_it = end
         self._observer = observer
         self._well_since: float | None = None
         self.holds = False
-        """Whether this one is in charge: it has the lock."""
+        """Whether this one is in charge."""
         self._chores = [
             _Chore(TICK_SECONDS, self._push_due),
             _Chore(1.0, self._take_back_lapsed),
@@ -60,21 +65,27 @@ class Custodian:
         ]
 
     async def watch(self) -> None:
-        """For ever. Every custodian watches Redis, with the lock or without it."""
+        """For ever."""
         while True:
             started = time.monotonic()
-            try:
-                self.holds = await self._timed(self._custody.hold_lock)
-                self._well_since = self._well_since or time.monotonic()
-                # The longest due first: one that cannot be done must not keep the others from being done.
-                for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
-                    if started >= chore.due:
-                        chore.due = started + chore.period
-                        await self._timed(chore.run)
-            except (RedisError, OSError) as error:
-                self._well_since, self.holds = None, False
-                self._observer(Note("custodian.hindered", "warning", fields={"error": type(error).__name__}))
+            await self.look()
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    async def look(self) -> None:
+        """Every custodian watches Redis, in charge or not."""
+        started = time.monotonic()
+        try:
+            self.holds = await self._timed(self._in_charge)
+            self._well_since = self._well_since or time.monotonic()
+            # The longest due first: one that cannot be done must not keep the others from being done.
+            for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
+                if started >= chore.due:
+                    chore.due = started + chore.period
+                    await self._timed(chore.run)
+        except (RedisError, OSError) as error:
+            level: Level = "warning" if self._well_since else "debug"  # once, not four times a second
+            self._well_since, self.holds = None, False
+            self._observer(Note("custodian.hindered", level, fields={"error": type(error).__name__}))
 
     async def _timed(self, step: Callable[[], Awaitable[T]]) -> T:
         """While a step takes long, Redis may have been frozen."""
@@ -87,7 +98,7 @@ class Custodian:
     @property
     def _well(self) -> bool:
         """Redis was healthy for one full lease, so that a lease that has lapsed has really been given up."""
-        lease = self._settings.ledger.lease_seconds
+        lease = self._settings.lease_seconds
         return self._well_since is not None and time.monotonic() - self._well_since >= lease
 
     async def _push_due(self) -> None:
@@ -106,7 +117,7 @@ class Custodian:
         for left in poison:
             error = InternalError(
                 "the request was given up: its workers stopped while they ran it",
-                lapses=self._settings.ledger.max_lapses,
+                lapses=self._settings.max_lapses,
             )
             await self._end(left, error, QueueStatus.FAILED, Who.OWN)
 
@@ -118,14 +129,8 @@ class Custodian:
             await self._end(left, error, QueueStatus.EXPIRED, Who.IDLE)
 
     async def _end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who) -> None:
-        spent = Spent.model_validate_json(left.spent) if left.spent else Spent()
-        judgement = Judgement(model=left.stored.model, spent=spent, error=error)
-        ending, headers = self._hook.ending(left.stored, judgement, state, who)
-        entry_id = await self._claims.finish(ending)
-        if entry_id is not None:
+        if await self._end_it(left, error, state, who):
             self._note(state.value, 1)
-            self._hook.publish(entry_id, ending, headers)
-            self._hook.ended(left.stored, judgement, state, spent.attempts)
 
     def _note(self, action: str, count: int) -> None:
         if count:

@@ -1,0 +1,53 @@
+"""Ending what no worker runs: its result event goes to the outbox and at once to Kafka, its status event with it."""
+
+from collections.abc import Awaitable, Callable
+
+from contracts.enums import QueueEvent, QueueStatus
+from contracts.errors import UmpireError
+from contracts.http import LLMComparisonRequest
+from contracts.settings import KafkaSettings
+from events.ending import ending_of, status_of
+from events.lifecycle import Lifecycle
+from events.relay import Relay
+from events.result import Judgement, Spent
+from ledger.claims import Ending, Who
+from ledger.custody import Left
+
+_EVENTS = {
+    QueueStatus.CANCELLED: QueueEvent.CANCELLED,
+    QueueStatus.EXPIRED: QueueEvent.EXPIRED,
+    QueueStatus.FAILED: QueueEvent.FAILED,
+}
+
+
+class Ender:
+    def __init__(
+        self,
+        finish: Callable[[Ending], Awaitable[bytes | None]],
+        relay: Relay,
+        lifecycle: Lifecycle,
+        settings: KafkaSettings,
+        *,
+        sha256_of: Callable[[LLMComparisonRequest], str],
+    ) -> None:
+        """`finish`: the ledger's, in the name of whoever ends it."""
+        self._finish = finish
+        self._relay = relay
+        self._lifecycle = lifecycle
+        self._settings = settings
+        self._sha256_of = sha256_of
+
+    async def end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who = Who.IDLE) -> bool:
+        """False where it has started, or ended, meanwhile."""
+        stored = left.stored
+        spent = Spent.model_validate_json(left.spent) if left.spent else Spent()
+        judgement = Judgement(model=stored.model, spent=spent, error=error)
+        sha256 = self._sha256_of(stored.request)
+        ending, headers = ending_of(stored, judgement, state, who, prompt_sha256=sha256, settings=self._settings)
+        entry_id = await self._finish(ending)
+        if entry_id is None:
+            return False
+        self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers)
+        told = status_of(stored, state, _EVENTS[state], spent.attempts, error.code)
+        self._lifecycle.tell(told, queue_id=stored.queue_id, traceparent=stored.traceparent)
+        return True

@@ -1,0 +1,54 @@
+"""Where no worker is alive, the door stands in for their custodian: what is past its time ends and is told, and the
+results that dead workers left reach Kafka.
+"""
+
+from redis.asyncio import Redis
+
+from contracts.settings import Settings
+from events.custodian import Custodian
+from events.ender import Ender
+from events.relay import Relay
+from events.resender import Resender
+from ledger.custody import Custody
+from ledger.ledger import Ledger
+from ledger.outbox import Outbox
+from telemetry.observer import Observer
+
+
+class StandIn:
+    """One of the API processes at a time, by the custodian's own lock."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        ledger: Ledger,
+        ender: Ender,
+        relay: Relay,
+        settings: Settings,
+        observer: Observer,
+        owner: str,
+    ) -> None:
+        self._ledger = ledger
+        self._custody = Custody(redis, settings.ledger, owner=owner)
+        self.custodian = Custodian(
+            self._custody, settings.ledger, in_charge=self._in_charge, end=ender.end, observer=observer
+        )
+        self.resender = Resender(
+            in_charge=lambda: self.custodian.holds,
+            custody=self._custody,
+            outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max),
+            relay=relay,
+            settings=settings.worker,
+            observer=observer,
+        )
+
+    async def _in_charge(self) -> bool:
+        if not await self._ledger.workers():
+            return await self._custody.hold_lock()
+        await self.leave()
+        return False
+
+    async def leave(self) -> None:
+        """A worker's custodian need not wait for the lock to lapse."""
+        if self.custodian.holds:
+            await self._custody.release_lock()
