@@ -41,3 +41,7 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         ("workers", providers),
     ):
         show(f"  [bold]{name:8}[/bold]{escape(what)}")
+    development = settings.development
+    if development.record_responses:
+        where = escape(str(development.record_directory.resolve()))
+        show(f"[bold red]recording[/bold red]  every prompt and answer is written to {where}; for development only")

@@ -10,10 +10,11 @@ from providers import failure, schema
 from providers.anthropic_answer import completion
 from providers.base import ATTEMPT_HEADER, Call, Completion
 from providers.breakpoints import breakpoints, in_order
-from providers.client import http_options, in_thread
+from providers.client import http_client, http_options, in_thread
 from providers.headers import ANTHROPIC, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
+from providers.recorder import Recorder
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -38,8 +39,9 @@ _CODES = failure.Codes(
 class AnthropicProvider:
     name = LLMProviderType.ANTHROPIC
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
+        self._recorder = recorder
         self._client = in_thread(self._make)
 
     def _make(self) -> "AsyncAnthropic":
@@ -52,7 +54,7 @@ class AnthropicProvider:
             timeout=options["timeout"],
             max_retries=0,
             open_telemetry=False,
-            http_client=DefaultAioHttpClient(**options),
+            http_client=http_client(DefaultAioHttpClient, options, self._recorder),
         )
         # ANTHROPIC_CUSTOM_HEADERS is read whatever is passed, and could carry another account's key.
         client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so

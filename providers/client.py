@@ -3,9 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from providers.base import SDK_TIMEOUT
+from providers.recorder import Recorder
+
+if TYPE_CHECKING:
+    import httpx2
 
 ClientT = TypeVar("ClientT")
 
@@ -59,3 +63,33 @@ def http_options(concurrency: int) -> dict[str, Any]:
         # A redirect would carry the key to wherever it points.
         "follow_redirects": False,
     }
+
+
+def http_client(
+    kind: "type[httpx2.AsyncClient]", options: dict[str, Any], recorder: Recorder | None
+) -> "httpx2.AsyncClient":
+    """An SDK's DefaultAioHttpClient, whose exchanges are recorded where there is a recorder."""
+    if recorder is None:
+        return kind(**options)
+
+    async def send(
+        self: "httpx2.AsyncClient", request: "httpx2.Request", *, stream: bool = False, **how: Any
+    ) -> "httpx2.Response":
+        with recorder.exchange(
+            request.method, str(request.url), request.headers.multi_items(), await request.aread()
+        ) as exchange:
+            response = await kind.send(self, request, stream=True, **how)
+            exchange.answered(response.status_code, response.headers.multi_items())
+            if not stream:
+                try:
+                    exchange.response_body = await response.aread()
+                finally:
+                    await response.aclose()
+            return response
+
+    async def aclose(self: "httpx2.AsyncClient") -> None:
+        await kind.aclose(self)
+        await asyncio.to_thread(recorder.close)
+
+    recorded: type[httpx2.AsyncClient] = type("Recorded", (kind,), {"send": send, "aclose": aclose})
+    return recorded(**options)

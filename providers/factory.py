@@ -3,29 +3,31 @@
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from providers.base import Provider
+from providers.recorder import make_recorder
 from telemetry.observer import Observer, silent
 
 
 def make_provider(provider: LLMProviderType, settings: Settings, observer: Observer = silent) -> Provider:
     own = settings.providers[provider]
+    if provider is LLMProviderType.MOCK:
+        from providers.mock import MockProvider
+
+        return MockProvider(settings.mock)
+    recorder = make_recorder(provider, settings, observer)
     match provider:
         case LLMProviderType.ANTHROPIC:
             from providers.anthropic import AnthropicProvider
 
-            return AnthropicProvider(own)
+            return AnthropicProvider(own, recorder)
         case LLMProviderType.OPENAI:
             from providers.openai import OpenAIProvider
 
-            return OpenAIProvider(own)
+            return OpenAIProvider(own, recorder)
         case LLMProviderType.GOOGLE:
             from providers.google import GoogleProvider
 
-            return GoogleProvider(own)
+            return GoogleProvider(own, recorder)
         case LLMProviderType.OPENROUTER:
             from providers.openrouter import OpenRouterProvider
 
-            return OpenRouterProvider(own, observer)
-        case LLMProviderType.MOCK:
-            from providers.mock import MockProvider
-
-            return MockProvider(settings.mock)
+            return OpenRouterProvider(own, observer, recorder)

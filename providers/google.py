@@ -14,6 +14,7 @@ from providers.client import CONNECT_TIMEOUT, KEEPALIVE, Lazy
 from providers.google_answer import completion, reported
 from providers.manifest import Manifest
 from providers.model import ModelInfo
+from providers.recorder import Recorder
 
 if TYPE_CHECKING:
     import aiohttp
@@ -26,8 +27,9 @@ _API_VERSION = "v1beta"
 class GoogleProvider:
     name = LLMProviderType.GOOGLE
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
+        self._recorder = recorder
         self._session: aiohttp.ClientSession | None = None
         self._client = Lazy(self._open)
 
@@ -51,6 +53,7 @@ class GoogleProvider:
             response_class=Response,
             timeout=aiohttp.ClientTimeout(total=SDK_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
             trust_env=False,
+            middlewares=(_recording(self._recorder),) if self._recorder else (),
         )
         return await asyncio.to_thread(self._make, self._session)
 
@@ -113,6 +116,23 @@ class GoogleProvider:
             await self._client.made.aio.aclose()
         if self._session is not None:
             await self._session.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
+
+
+def _recording(recorder: Recorder) -> "aiohttp.ClientMiddlewareType":
+    async def record(
+        request: "aiohttp.ClientRequest", handler: "aiohttp.ClientHandlerType"
+    ) -> "aiohttp.ClientResponse":
+        body = await request.body.as_bytes() if request.body else b""
+        with recorder.exchange(request.method, str(request.url), request.headers.items(), body) as exchange:
+            response = await handler(request)
+            exchange.answered(response.status, response.headers.items())
+            # Kept by the response: the SDK reads the same bytes.
+            exchange.response_body = await response.read()
+            return response
+
+    return record
 
 
 def parameters(call: Call) -> Any:

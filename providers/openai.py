@@ -8,11 +8,12 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, Call, Completion
-from providers.client import http_options, in_thread
+from providers.client import http_client, http_options, in_thread
 from providers.headers import OPENAI, RateNames, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 from providers.openai_answer import CODES, completion
+from providers.recorder import Recorder
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -23,8 +24,8 @@ _BASE_URL = "https://api.openai.com/v1"
 class OpenAIProvider:
     name = LLMProviderType.OPENAI
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        self._client = in_thread(lambda: make_client(settings, _BASE_URL))
+    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+        self._client = in_thread(lambda: make_client(settings, _BASE_URL, recorder=recorder))
 
     async def warm_up(self) -> None:
         await self._client.get()
@@ -59,7 +60,12 @@ class OpenAIProvider:
             await self._client.made.close()
 
 
-def make_client(settings: ProviderSettings, base_url: str, headers: dict[str, str] | None = None) -> "AsyncOpenAI":
+def make_client(
+    settings: ProviderSettings,
+    base_url: str,
+    headers: dict[str, str] | None = None,
+    recorder: Recorder | None = None,
+) -> "AsyncOpenAI":
     """A client of the OpenAI SDK that takes nothing from the environment."""
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -71,7 +77,7 @@ def make_client(settings: ProviderSettings, base_url: str, headers: dict[str, st
         base_url=settings.base_url or base_url,
         timeout=options["timeout"],
         max_retries=0,
-        http_client=DefaultAioHttpClient(**options),
+        http_client=http_client(DefaultAioHttpClient, options, recorder),
     )
     # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS are read whatever is passed.
     client.organization = client.project = None

@@ -16,6 +16,7 @@ from providers.openai import failed, make_client
 from providers.openai_answer import CODES
 from providers.openrouter_answer import ReportedError, completion, reported
 from providers.openrouter_directory import Directory
+from providers.recorder import Recorder
 from telemetry.observer import Observer, silent
 
 _BASE_URL = "https://openrouter.ai/api/v1"
@@ -27,8 +28,10 @@ _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
 class OpenRouterProvider:
     name = LLMProviderType.OPENROUTER
 
-    def __init__(self, settings: ProviderSettings, observer: Observer = silent) -> None:
-        self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS))
+    def __init__(
+        self, settings: ProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
+    ) -> None:
+        self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS, recorder))
         self._directory = Directory(self._page, observer)
 
     async def warm_up(self) -> None:

@@ -1,14 +1,17 @@
 """Settings from the environment, prefix `UMPIRE_`, one class a concern. docs/settings.md is generated from them."""
 
+from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSettings, TelemetrySettings
 from contracts.settings.load import Settings, SettingsError, load_settings
 from contracts.settings.provider import MockSettings, ProviderSettings
-from contracts.settings.service import ServiceSettings
+from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
 __all__ = [
     "BreakerSettings",
+    "ClientSettings",
+    "DevelopmentSettings",
     "FlowerSettings",
     "KafkaSettings",
     "LedgerSettings",

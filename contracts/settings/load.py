@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from contracts.enums import LLMProviderType
 from contracts.settings.base import PREFIX, Concern
+from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSettings, TelemetrySettings
 from contracts.settings.provider import (
@@ -18,7 +19,7 @@ from contracts.settings.provider import (
     OpenRouterSettings,
     ProviderSettings,
 )
-from contracts.settings.service import ServiceSettings
+from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
 PROVIDER_CLASSES: dict[LLMProviderType, type[ProviderSettings]] = {
@@ -40,6 +41,7 @@ CONCERNS: tuple[type[Concern], ...] = (
     BreakerSettings,
     FlowerSettings,
     TelemetrySettings,
+    DevelopmentSettings,
     *PROVIDER_CLASSES.values(),
 )
 
@@ -66,6 +68,8 @@ class Settings:
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     flower: FlowerSettings = field(default_factory=FlowerSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    development: DevelopmentSettings = field(default_factory=DevelopmentSettings)
     providers: Mapping[LLMProviderType, ProviderSettings] = field(
         default_factory=lambda: {provider: cls() for provider, cls in PROVIDER_CLASSES.items()}
     )
@@ -131,4 +135,6 @@ def _misfits(settings: Settings) -> list[str]:
         found.append(f"UMPIRE_DEFAULT_PROVIDER: {settings.default_provider.value} is not enabled (it has no API key)")
     if settings.worker.outbox_resend_seconds <= settings.kafka.kafka_delivery_timeout_seconds:
         found.append("UMPIRE_OUTBOX_RESEND_SECONDS: must be longer than UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS")
+    if settings.development.record_responses and settings.development.environment == "production":
+        found.append("UMPIRE_RECORD_RESPONSES: is for development only; UMPIRE_ENVIRONMENT is production")
     return found

@@ -1,0 +1,126 @@
+"""The response recorder: each exchange with a provider in a file of its own, for checking the provider's contract.
+
+For development only; the settings refuse it in production. Files are written by a thread, and what it cannot keep up
+with, or cannot write, is left out and told: a call neither waits for the recorder nor fails by it.
+"""
+
+import contextlib
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from secrets import token_hex
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType
+from contracts.settings import DevelopmentSettings, Settings
+from providers.exchange import Exchange, readable
+from telemetry.observer import Note, Observer
+
+#: Exchanges that may wait to be written: each may hold a whole prompt.
+_WAITING = 64
+
+#: Seconds between two lines of the log about what was not written.
+_TELL_SECONDS = 60.0
+
+#: Seconds that the end of a process waits for the last files.
+_CLOSE_SECONDS = 5.0
+
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+#: Names of our files, the unfinished ones too, by which alone something is deleted.
+_OURS = re.compile(r"\.?(?P<stamp>\d{8}T\d{6}\.\d{6}Z)-[\w.-]+\.json")
+
+
+class Recorder:
+    def __init__(
+        self, settings: DevelopmentSettings, provider: LLMProviderType, keys: Iterable[str], observer: Observer
+    ) -> None:
+        self._settings = settings
+        self._provider = provider.value
+        self._keys = tuple(keys)
+        self._observer = observer
+        self._waiting: queue.Queue[Exchange | None] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+        self._silent_until = 0.0
+        told = "EVERY PROMPT AND ANSWER IS WRITTEN TO FILES (UMPIRE_RECORD_RESPONSES); for development only"
+        fields = {"provider": self._provider, "directory": str(settings.record_directory), "warning": told}
+        observer(Note("recorder.on", "warning", fields=fields))
+
+    @contextlib.contextmanager
+    def exchange(self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> Iterator[Exchange]:
+        """Recorded when the block ends, however it ends."""
+        exchange = Exchange(self._provider, utcnow(), method, url, list(headers), body)
+        began = time.monotonic()
+        try:
+            yield exchange
+        except BaseException as error:
+            exchange.error = error
+            raise
+        finally:
+            exchange.seconds = time.monotonic() - began
+            self._put(exchange)
+
+    def close(self) -> None:
+        """Wait for what is still to be written, but not long."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            with contextlib.suppress(queue.Full):
+                self._waiting.put(None, timeout=_CLOSE_SECONDS)
+            thread.join(_CLOSE_SECONDS)
+
+    def _put(self, exchange: Exchange) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True)
+            self._thread.start()
+        try:
+            self._waiting.put_nowait(exchange)
+        except queue.Full:
+            self._tell("the disk does not keep up")
+
+    def _write_all(self) -> None:
+        while (exchange := self._waiting.get()) is not None:
+            try:
+                self._write(exchange)
+                self._prune()
+            except Exception as error:  # noqa: BLE001 - outermost of a thread: told, and the next one is written
+                self._tell(type(error).__name__ + (f" {error.strerror}" if isinstance(error, OSError) else ""))
+
+    def _write(self, exchange: Exchange) -> None:
+        directory = self._settings.record_directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{exchange.began.strftime(_STAMP)}-{self._provider}-{exchange.attempt}-{token_hex(3)}.json"
+        partial = directory / f".{name}"
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(readable(exchange, self._keys).encode(errors="backslashreplace"))
+            partial.rename(directory / name)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def _prune(self) -> None:
+        settings = self._settings
+        too_old = (utcnow() - timedelta(days=settings.record_max_days)).strftime(_STAMP)
+        found = [match for path in settings.record_directory.iterdir() if (match := _OURS.fullmatch(path.name))]
+        newest_first = sorted(found, key=lambda match: match["stamp"], reverse=True)
+        for place, match in enumerate(newest_first):
+            if place >= settings.record_max_files or match["stamp"] < too_old:
+                (settings.record_directory / match[0]).unlink(missing_ok=True)
+
+    def _tell(self, reason: str) -> None:
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _TELL_SECONDS
+            self._observer(Note("recorder.failed", "warning", fields={"provider": self._provider, "reason": reason}))
+
+
+def make_recorder(provider: LLMProviderType, settings: Settings, observer: Observer) -> Recorder | None:
+    """None where nothing is recorded, so that production has nothing of it in the way of a call."""
+    if not settings.development.record_responses:
+        return None
+    keys = [own.api_key.get_secret_value() for own in settings.providers.values() if own.api_key is not None]
+    return Recorder(settings.development, provider, keys, observer)
