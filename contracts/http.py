@@ -53,7 +53,8 @@ class LLMConfigOverridesHTTP(Incoming):
 
 class LLMComparisonRequest(Incoming):
     user_prompt: Annotated[str, Field(min_length=1)]
-    prompt_blocks: list[PromptBlock] | None = None
+    #: The first wrong block is told, and no other is looked at: there can be a million.
+    prompt_blocks: Annotated[list[PromptBlock], Field(fail_fast=True)] | None = None
     callback_topic: str
     llm_config_overrides: LLMConfigOverridesHTTP | None = None
     correlation_id: UUID | None = None

@@ -24,3 +24,8 @@ class StoredRequest(Outgoing):
     def read(cls, body: bytes) -> Self:
         """From the ledger. The door forbids fields that it does not know; what a newer one let in must still run."""
         return cls.model_validate_json(body, extra="ignore")
+
+    def without_prompt(self) -> Self:
+        """For whoever holds it after it was stored."""
+        short = self.request.model_copy(update={"user_prompt": "", "prompt_blocks": None, "llm_config_overrides": None})
+        return self.model_copy(update={"request": short})

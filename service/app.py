@@ -28,6 +28,7 @@ from providers.prompt import prompt_sha256
 from service import cancellation, comparison, health, providers
 from service.accept import Acceptance
 from service.admission import Admission
+from service.bodies import Bodies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.handlers import make_handlers
@@ -124,6 +125,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             metrics=metrics,
             manifest=manifest,
             admission=Admission(settings, manifest),
+            bodies=Bodies(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,

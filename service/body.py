@@ -3,19 +3,19 @@
 import asyncio
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from contracts.encoding import loads
-from contracts.errors import ContentTooLong
+from contracts.errors import ContentTooLong, InvalidRequest
 from contracts.http import LLMComparisonRequest
+from service.bodies import FREE_BYTES, Room
 from service.heads import Heads
 from service.invalid import refusal
 
-#: A client that has not sent its body by then is not going to.
-BODY_SECONDS = 30.0
+#: Faults that are looked at one by one; a body can be wrong in a million places, and each costs time and memory.
+MAX_FAULTS = 1_000
 
 
 def check_media_type(heads: Heads) -> None:
@@ -27,18 +27,18 @@ def check_media_type(heads: Heads) -> None:
         raise HTTPException(415, "the body must not be compressed", {"Accept-Encoding": "identity"})
 
 
-async def read_body(heads: Heads, receive: Receive, limit: int) -> bytes:
-    """Raises ContentTooLong before the limit is exceeded in memory, HTTPException 408, ClientDisconnect."""
+async def read_body(heads: Heads, receive: Receive, room: Room, *, limit: int, seconds: float) -> bytes:
+    """Raises ContentTooLong before the limit is exceeded in memory, QueueFull, HTTPException 408, ClientDisconnect."""
     if heads.content_length is not None and heads.content_length > limit:
         raise _too_long(limit)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _read(receive, limit)
+        async with asyncio.timeout(seconds):
+            return await _read(receive, room, limit, limit if heads.content_length is None else heads.content_length)
     except TimeoutError:
-        raise HTTPException(408, "the body did not arrive in time") from None
+        raise HTTPException(408, "the body did not arrive in time", {"Connection": "close"}) from None
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
+async def _read(receive: Receive, room: Room, limit: int, announced: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -46,6 +46,8 @@ async def _read(receive: Receive, limit: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
+        if size <= FREE_BYTES < size + len(part):
+            await room.take(announced)
         size += len(part)
         if size > limit:
             raise _too_long(limit)
@@ -63,14 +65,21 @@ def parse(body: bytes) -> LLMComparisonRequest:
     try:
         return LLMComparisonRequest.model_validate_json(body, strict=True)
     except ValidationError as error:
+        if error.error_count() > MAX_FAULTS:
+            raise InvalidRequest(f"the body is wrong in {error.error_count()} places") from None
         # The cause would carry the input, an essay perhaps, into whoever logs it.
         raise refusal(error.errors(include_url=False, include_input=False, include_context=False)) from None
+
+
+class _Salvaged(BaseModel):
+    """Whatever else there is in a body is not even kept."""
+
+    correlation_id: UUID
 
 
 def salvage_correlation_id(body: bytes) -> UUID | None:
     """Of a body that was refused, where it can be read at all."""
     try:
-        value = loads(body)
-        return UUID(value["correlation_id"]) if isinstance(value, dict) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _Salvaged.model_validate_json(body).correlation_id
+    except ValidationError:
         return None

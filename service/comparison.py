@@ -17,6 +17,7 @@ from contracts.http import LLMQueuedResponse
 from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
+from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
 from service.heads import Heads, read_heads
 from service.idempotency import once_of, repeated
@@ -59,31 +60,38 @@ def way(asked: ProcessingMode | None, prefer: Prefer, default: ProcessingMode, l
 
 @router.post("/api/v1/comparison", **COMPARISON)
 async def submit_comparison(request: Request) -> Response:
-    parts, scope = parts_of(request), request.scope
-    heads = read_heads(scope)
-    stored = await _receive(parts, heads, request)
+    parts = parts_of(request)
+    room = parts.bodies.room()
+    try:
+        return await _submit(parts, read_heads(request.scope), request, room)
+    finally:
+        room.leave()
+
+
+async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> Response:
+    scope, settings = request.scope, parts.settings.service
+    stored = await _receive(parts, heads, request, room)
     scope[CORRELATION_ID] = stored.correlation_id
     once = once_of(heads, stored.request) if heads.idempotency_key else None
-    try:
-        return await _submit(parts, heads, scope, stored, once)
-    except AcceptedBefore as before:
-        return repeated(before.queue_id, stored)
-
-
-async def _submit(parts: Parts, heads: Heads, scope: Scope, stored: StoredRequest, once: Once | None) -> Response:
-    settings = parts.settings.service
     prefer = parse_prefer(heads.prefer) if heads.prefer else NO_PREFERENCE
     chosen = way(
         stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
     )
-    if chosen.mode is ProcessingMode.QUEUE:
-        ahead, _ = await _admit(parts, stored, chosen, once)
-        _accepted(parts, stored, scope)
-        return _queued(parts, stored, ahead, prefer, chosen)
-    with parts.replies.expect(stored.queue_id) as waiter:
-        ahead, available = await _admit(parts, stored, chosen, once)
-        _accepted(parts, stored, scope)
-        event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
+    try:
+        if chosen.mode is ProcessingMode.QUEUE:
+            ahead, _ = await _admit(parts, stored, chosen, once)
+            _accepted(parts, stored, scope)
+            return _queued(parts, stored, ahead, prefer, chosen)
+        with parts.replies.expect(stored.queue_id) as waiter:
+            ahead, available = await _admit(parts, stored, chosen, once)
+            _accepted(parts, stored, scope)
+            if room.taken:
+                # The ledger has it: a long prompt is not held while its client waits.
+                stored = stored.without_prompt()
+                room.leave()
+            event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
+    except AcceptedBefore as before:
+        return repeated(before.queue_id, stored)
     if event is None:
         return _queued(parts, stored, ahead, prefer, chosen)
     headers = {"Preference-Applied": chosen.applied_wait} if chosen.applied_wait else {}
@@ -93,17 +101,18 @@ async def _submit(parts: Parts, heads: Heads, scope: Scope, stored: StoredReques
 ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
 
 
-async def _receive(parts: Parts, heads: Heads, request: Request) -> StoredRequest:
+async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> StoredRequest:
     check_media_type(heads)
-    body = await read_body(heads, request.receive, parts.settings.service.max_body_bytes)
+    limit, seconds = parts.settings.service.max_body_bytes, parts.settings.service.body_seconds
+    body = await read_body(heads, request.receive, room, limit=limit, seconds=seconds)
     try:
         received = parse(body)
-        request.scope[CORRELATION_ID] = received.correlation_id
-        traceparent = heads.traceparent[0] if len(heads.traceparent) == 1 else None
-        return parts.admission.check(received, len(body), traceparent)
     except InvalidRequest:
         request.scope[CORRELATION_ID] = salvage_correlation_id(body)
         raise
+    request.scope[CORRELATION_ID] = received.correlation_id
+    traceparent = heads.traceparent[0] if len(heads.traceparent) == 1 else None
+    return parts.admission.check(received, len(body), traceparent)
 
 
 async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None) -> tuple[int | None, bool]:

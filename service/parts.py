@@ -15,6 +15,7 @@ from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service.accept import Acceptance
 from service.admission import Admission
+from service.bodies import Bodies
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
 from service.stand_in import StandIn
@@ -30,6 +31,7 @@ class Parts:
     metrics: Metrics
     manifest: Manifest
     admission: Admission
+    bodies: Bodies
     acceptance: Acceptance
     spool: Spool
     ledger: Ledger

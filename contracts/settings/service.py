@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from contracts.enums import LLMProviderType, ProcessingMode
 from contracts.settings.base import CommaList, Concern
@@ -15,8 +15,12 @@ class ServiceSettings(Concern):
     """Port of the API."""
     api_processes: int = Field(1, ge=1, le=64)
     """API processes that share the port."""
-    auth: Literal["off"] = "off"
-    """Who may call: `off`, anyone who reaches the port. Keep it on a trusted network."""
+    auth: Literal["off", "keys"] = "off"
+    """Who may call: `keys`, whoever presents an API key (`umpire keys create`); `off`, anybody on this machine: the API
+    then binds to loopback only."""
+    keys_cache_seconds: float = Field(300.0, ge=0)
+    """How long a key that Redis confirmed is still taken while Redis does not answer, in seconds; also how long a key
+    that is revoked then may still be taken."""
     default_provider: LLMProviderType | None = None
     """Provider of requests that name none; the first enabled one when not set."""
     default_processing_mode: ProcessingMode = ProcessingMode.QUEUE_IF_UNAVAILABLE
@@ -29,7 +33,17 @@ class ServiceSettings(Concern):
     """Patterns (`*`, `?`) of the callback topics that are allowed. Topics that begin with `__` never are."""
     max_body_bytes: int = Field(4_000_000, ge=1_000)
     """Largest request body, in bytes."""
+    max_inflight_body_mb: float = Field(64.0, gt=0)
+    """Bodies that one API process holds at once, in MB, until each is accepted; above it they wait for 5 s, then are
+    refused. What is within 64 kB does not count. In memory they take two to five times as much."""
+    body_seconds: float = Field(30.0, gt=0)
+    """Time that a request's body may take to arrive, in seconds."""
     max_prompt_chars: int = Field(1_000_000, ge=1)
     """Longest prompt, in characters, whatever the model's context window."""
     max_metadata_bytes: int = Field(64_000, ge=0)
     """Largest `metadata`, in bytes of JSON. It travels in every result event."""
+
+
+class ClientSettings(Concern):
+    api_key: SecretStr | None = None
+    """API key that `umpire compare` presents."""
