@@ -31,6 +31,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
     import uvicorn
 
     from service.app import create_app
+    from service.protocol import Protocol
 
     app = create_app(settings)
     # uvicorn raises the signal again once it has stopped; by then it has been obeyed, and the exit code is 0.
@@ -38,7 +39,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
         signal.signal(number, lambda *_: None)
     grace = int(settings.service.immediate_wait_seconds + API_SLACK_SECONDS / 2)
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", log_config=None, access_log=False, server_header=False, lifespan="on",
+        app, loop="uvloop", http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="on",
         timeout_graceful_shutdown=grace,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[server])

@@ -1,7 +1,7 @@
 """The API process: its dependencies, chosen here and nowhere else, and its routes.
 
-`uvicorn service.app:create_app --factory --loop uvloop --http httptools`. Several processes may share one port: nothing
-in here is true of one process only, but the connections.
+`uvicorn service.app:create_app --factory --loop uvloop --http service.protocol:Protocol`. Several processes may share
+one port: nothing in here is true of one process only, but the connections.
 """
 
 import asyncio

@@ -34,6 +34,7 @@ from ledger.cancel import cancel
 from ledger.claims import Claimed, Claims, Ending, Who
 from ledger.connection import connect
 from service.app import create_app
+from service.protocol import Protocol
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
 
@@ -97,7 +98,7 @@ class Door:
 async def door(settings: Settings) -> AsyncIterator[Door]:
     it = Door(settings)
     config = uvicorn.Config(
-        it.app, port=it.port, loop="none", http="httptools", log_config=None, access_log=False, lifespan="on"
+        it.app, port=it.port, loop="none", http=Protocol, log_config=None, access_log=False, lifespan="on"
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

@@ -1,0 +1,231 @@
+"""What comes down a connection: slow, endless, malformed, pipelined; each is answered by a typed problem, and ends."""
+
+import asyncio
+import contextlib
+import json
+import time
+
+import pytest
+from umpire_servers import apoll
+from umpire_service import BODY, SECRET, admitted, door, settings_of
+
+import service.protocol
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(autouse=True)
+def _short_linger(monkeypatch):
+    monkeypatch.setattr(service.protocol, "LINGER_SECONDS", 0.2)
+
+
+GOOD = json.dumps({**BODY, "processing_mode": "queue"}).encode()
+POST = b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\n"
+
+
+def sized(body: bytes, length: int | None = None, more: bytes = b"") -> bytes:
+    return POST + more + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+@contextlib.asynccontextmanager
+async def connection(api):
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def answer_of(reader):
+    """Status, headers, and the body as JSON."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in head[1:] if line)
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    assert SECRET.encode() not in body
+    return int(head[0].split(" ")[1]), headers, json.loads(body) if body else None
+
+
+def is_problem(answer, status, code="LLM_INVALID_CONFIG"):
+    told, headers, body = answer
+    assert (told, headers["content-type"], body["error_code"]) == (status, "application/problem+json", code), body
+    return headers
+
+
+async def until_closed(reader, seconds=10.0):
+    async with asyncio.timeout(seconds):
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+
+
+async def drip(writer, data=b"x", every=0.05):
+    with contextlib.suppress(ConnectionError):
+        while not writer.is_closing():
+            writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(every)
+
+
+async def test_a_dripping_body_ends_in_408_and_the_connection_is_closed(redis_url):
+    async with door(settings_of(redis_url, body_seconds=1.0)) as api, connection(api) as (reader, writer):
+        writer.write(sized(b"", 1_000))
+        dripping = asyncio.create_task(drip(writer))
+        started = time.monotonic()
+        assert is_problem(await answer_of(reader), 408)["connection"] == "close"
+        await until_closed(reader)
+        assert 0.9 < time.monotonic() - started < 5
+        await dripping
+        assert await admitted(api) == 0
+
+
+async def test_a_dripping_head_ends_in_408_and_an_idle_connection_ends(api, monkeypatch):
+    monkeypatch.setattr(service.protocol, "HEAD_SECONDS", 1.0)
+    async with connection(api) as (reader, writer), connection(api) as (idle, _):
+        writer.write(POST)
+        dripping = asyncio.create_task(drip(writer, b"a: b\r\n"))
+        is_problem(await answer_of(reader), 408)
+        await until_closed(reader)
+        assert not await asyncio.wait_for(idle.read(), 5)
+        await dripping
+
+
+async def test_what_nobody_reads_may_not_drip_for_ever(api, monkeypatch):
+    monkeypatch.setattr(service.protocol, "HEAD_SECONDS", 1.0)
+    async with connection(api) as (reader, writer):
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        is_problem(await answer_of(reader), 404)
+        dripping = asyncio.create_task(drip(writer))
+        await until_closed(reader)
+        await dripping
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (b"".join(b"h%d: x\r\n" % n for n in range(10_000)), "many"),
+        (b"".join(b"h: %s\r\n" % (b"x" * 10_000) for _ in range(50)), "long"),
+        (b"h: " + b"x" * 5_000_000, "one, endless"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_headers_are_bounded(api, lines, what):
+    async with connection(api) as (reader, writer):
+        with contextlib.suppress(ConnectionError):
+            writer.write(POST + lines)
+        is_problem(await answer_of(reader), 431)
+
+
+async def test_trailers_are_bounded(api):
+    async with connection(api) as (reader, writer):
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(GOOD), GOOD))
+        await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                writer.write(b"t: %s\r\n" % (b"x" * 100_000))
+                await writer.drain()
+        is_problem(await answer_of(reader), 431)
+    assert await admitted(api) == 0
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"garbage\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        POST + b"Content-Length: -5\r\n\r\n",
+        POST + b"Content-Length: 5, 7\r\n\r\n",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"X: a\x00b\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50,
+    ],
+)
+async def test_what_is_no_http_is_a_typed_400(api, garbage):
+    async with connection(api) as (reader, writer):
+        writer.write(garbage)
+        assert is_problem(await answer_of(reader), 400)["connection"] == "close"
+        await until_closed(reader)
+    assert not api.notes.named("error.unexpected")
+
+
+async def test_a_length_that_is_too_small_cuts_the_body_off(api):
+    async with connection(api) as (reader, writer):
+        writer.write(sized(GOOD, len(GOOD) - 20))
+        is_problem(await answer_of(reader), 422)
+        await until_closed(reader)
+    assert await admitted(api) == 0
+
+
+async def test_garbage_after_a_request_does_not_take_its_answer(api):
+    """The request may have been accepted: its client must learn so."""
+    async with connection(api) as (reader, writer):
+        writer.write(sized(GOOD) + b"garbage\r\n\r\n" * 10)
+        status, _, body = await answer_of(reader)
+        assert (status, body["status"]) == (202, "queued")
+        await until_closed(reader)
+    assert await admitted(api) == 1
+
+
+async def test_pipelined_requests_are_answered_in_order(api):
+    async with connection(api) as (reader, writer):
+        health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        writer.write((sized(GOOD) + health + sized(b"{}")) * 20)
+        answers = [(await answer_of(reader))[0] for _ in range(60)]
+        assert answers == [202, 200, 422] * 20
+    assert await admitted(api) == 20
+
+
+async def test_expect_100_continue(redis_url):
+    expect = b"Expect: 100-continue\r\n"
+    async with door(settings_of(redis_url, max_body_bytes=10_000)) as api:
+        async with connection(api) as (reader, writer):
+            writer.write(sized(b"", len(GOOD), expect))
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(GOOD)
+            assert (await answer_of(reader))[0] == 202
+        async with connection(api) as (reader, writer):
+            writer.write(sized(b"", 10_001, expect))
+            is_problem(await answer_of(reader), 413, "LLM_CONTENT_TOO_LONG")
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(api):
+    async with connection(api) as (_, writer):
+        writer.write(sized(GOOD[:-1], len(GOOD)))
+        await writer.drain()
+    await apoll(lambda: api.notes.named("door.client_left"), what="it is noticed")
+    assert await admitted(api) == 0
+
+
+def with_field(name: str, json_value: str) -> bytes:
+    return f'{{"user_prompt":"x","callback_topic":"t","{name}":{json_value}}}'.encode()
+
+
+N = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (with_field("metadata", '{"x":' * 100_000 + "1" + "}" * 100_000), 422),
+        (with_field("metadata", '{"x":' + "[" * 100_000 + "]" * 100_000 + "}"), 422),
+        (with_field("prompt_blocks", "[" * 100_000 + "]" * 100_000), 422),
+        (with_field("prompt_blocks", "[" + "{}," * N + "{}]"), 422),
+        (with_field("prompt_blocks", "[" + "1," * N + "1]"), 422),
+        (with_field("metadata", '{"x":[' + "[]," * N + "[]]}"), 413),
+        (b'{"' + b'":1,"'.join(b"k%d" % n for n in range(300_000)) + b'":1}', 422),
+        (with_field("priority", "9" * 3_900_000), 422),
+        (with_field("user_prompt", '"' + "\\u0000" * 100_000 + '"'), 202),
+    ],
+    ids=["objects", "lists", "blocks", "empty blocks", "no blocks", "wide", "unknown fields", "digits", "NULs"],
+)
+async def test_no_body_within_the_limit_stops_the_door(redis_url, body, status):
+    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+        started = time.process_time()
+        answered = await api.post(body)
+        spent = time.process_time() - started
+        assert answered.status_code == status
+        # The test's own client is in it. A million findings took nine seconds.
+        assert spent < 2.5
+        assert len(answered.content) < 10_000
