@@ -70,10 +70,15 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
 
 
 def _text(message: _Message) -> str:
-    for block in message.content:
-        if block.type == "tool_use" and block.name == schema.NAME:
-            return dumps(block.input).decode()
+    submitted = [dumps(block.input).decode() for block in message.content if _is_verdict(block)]
+    if submitted:
+        # One after the other: two of them are no verdict.
+        return "".join(submitted)
     return "".join(block.text for block in message.content if block.type == "text")
+
+
+def _is_verdict(block: _Block) -> bool:
+    return block.type == "tool_use" and block.name == schema.NAME
 
 
 def _usage(usage: _Usage) -> Usage:

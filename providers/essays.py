@@ -4,7 +4,8 @@ Essays are found by their headings: `Essay A` and `Essay B`, in any case, with a
 of a line (markdown, tags and quotes before it are passed over), followed by the line's end, by punctuation or by a
 bracket: `Essay A`, `## Essay A (ID: 17)`, `**Essay A:** text`, `<essay_a>`. "Essay A and Essay B are …" is no heading.
 Where no lines begin so, `Essay A:` anywhere in the text will do. An essay ends at the next heading, at a closing tag,
-or at a line of three or more `-`, `=`, `_` or `*`.
+or at a line of three or more `-`, `=`, `_` or `*`. Essays between lines `<essay_a-NUMBER>` and `</essay_a-NUMBER>`,
+with one number of 16 hexadecimal digits or more for both essays, are what stands there, whatever that is.
 
 Its strength is, in this order: what a marker `strength=1.5` in it says; else drawn from its id (`id=17`, `(ID: 17)` in
 the heading); else drawn from its text, of which the first 40 words count, so that an instruction after the second essay
@@ -23,6 +24,7 @@ _HEADING = re.compile(
 )
 _INLINE = re.compile(rf"(?<![\w/]){_LABEL}\"?\s*[:>=(\[]", re.IGNORECASE)
 _END = re.compile(r"</[ \t]*essay|^[ \t]*([-=_*])\1{2,}[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_OPENING = re.compile(r"^<essay_a-(?P<boundary>[0-9a-f]{16,})>$", re.MULTILINE)
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _STRENGTH = re.compile(rf"\bstrength\b[\"']?\s*[=:]\s*[\"']?(?P<value>{_NUMBER})", re.IGNORECASE)
 _ID = re.compile(r"\bid\b[\"']?\s*[=:]\s*[\"']?(?P<value>[\w.-]+)", re.IGNORECASE)
@@ -43,6 +45,11 @@ class Essays:
 
 def find_essays(prompt: str) -> Essays | None:
     """The two essays of a prompt, each with its heading; None where there are no headings for both."""
+    opening = _OPENING.search(prompt)
+    if opening:
+        a, b = (_bounded(prompt, letter, opening["boundary"]) for letter in "ab")
+        if a and b:
+            return Essays(a, b, opening.start() < prompt.find(f"<essay_b-{opening['boundary']}>"))
     for pattern in (_HEADING, _INLINE):
         first: dict[str, int] = {}
         starts = []
@@ -54,6 +61,13 @@ def find_essays(prompt: str) -> Essays | None:
             section = {start: _until_end(prompt[start:end]) for start, end in zip(starts, ends, strict=True)}
             return Essays(section[first["a"]], section[first["b"]], first["a"] < first["b"])
     return None
+
+
+def _bounded(prompt: str, letter: str, boundary: str) -> str:
+    """The essay between its two lines, under a heading as the others have one; empty where a line is missing."""
+    _, opening, rest = prompt.partition(f"<essay_{letter}-{boundary}>\n")
+    essay, closing, _ = rest.rpartition(f"\n</essay_{letter}-{boundary}>")
+    return f"Essay {letter.upper()}\n{essay}" if opening and closing else ""
 
 
 def _until_end(section: str) -> str:
