@@ -1,31 +1,24 @@
 """What `umpire outbox` does."""
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
 from rich.table import Column, Table
 
+from cli.ask_redis import ask_redis
 from cli.console import err, out
-from cli.datadir import read_stack
 from cli.environment import USAGE
 from cli.failure import Failure
 from contracts.clock import iso
 from contracts.encoding import dumps, loads
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns
-from ledger.connection import connect
 from ledger.dead_letters import DeadLetter, DeadLetters
 from ledger.outbox import Outbox, Waiting
 
 T = TypeVar("T")
-
-#: How long Redis may take, in seconds: a person waits.
-_SECONDS = 5.0
 
 #: Characters of a queue id.
 _ID_CHARS = 36
@@ -116,19 +109,7 @@ def _json(value: dict[str, Any]) -> None:
 
 
 def _ask(settings: Settings, data_dir: Path, question: Callable[[_Ledger], Awaitable[T]]) -> T:
-    """Of the ledger that the settings name, else of a stack that is up in the data directory."""
-    url = settings.redis.redis_url.get_secret_value()
-    if "UMPIRE_REDIS_URL" not in os.environ:
-        url = (read_stack(data_dir) or {}).get("redis") or url
-
-    async def ask() -> T:
-        redis = connect(url, timeout=_SECONDS)
-        try:
-            return await question(_Ledger(Outbox(redis, max_dead=settings.kafka.dead_letters_max), DeadLetters(redis)))
-        finally:
-            await redis.aclose()
-
-    try:
-        return asyncio.run(ask())
-    except (RedisError, OSError) as error:
-        raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error
+    limit = settings.kafka.dead_letters_max
+    return ask_redis(
+        settings, data_dir, lambda redis: question(_Ledger(Outbox(redis, max_dead=limit), DeadLetters(redis)))
+    )

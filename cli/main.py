@@ -10,6 +10,7 @@ import typer
 
 from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
+from cli.keys import keys_app
 from cli.outbox import outbox_app
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 models_app = typer.Typer(help="The models that umpire knows.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
+app.add_typer(keys_app, name="keys")
 
 
 class Provider(StrEnum):

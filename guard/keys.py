@@ -5,6 +5,7 @@ umpire:breaker:<provider>         hash   state, since, until, owner, lease, succ
 umpire:breaker:<provider>:window  hash   outcomes of the window, counted in slots of a twentieth of it
 umpire:gate:<provider>            string "<end> <length>" (ms) of the pause that the provider asked for
 umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)
+umpire:rate:<key id>              string when (µs) an API key has its whole rate again: see authenticate.lua
 """
 
 from contracts.enums import LLMProviderType

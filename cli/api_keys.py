@@ -1,0 +1,153 @@
+"""What `umpire keys` does."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from redis.asyncio import Redis
+from rich.markup import escape
+from rich.table import Column, Table
+
+from cli.ask_redis import ask_redis
+from cli.console import err, out
+from cli.environment import USAGE
+from cli.failure import Failure
+from contracts.clock import from_ms, iso
+from contracts.encoding import dumps
+from contracts.settings import Settings
+from guard.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
+from guard.api_keys import ApiKeys, KeyUse
+
+_MAX_NAME = 100
+
+#: A Kafka topic's characters, and the two that stand for others.
+_PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+    scopes: frozenset[str]
+    topics: tuple[str, ...]
+    rate: int | None
+    max_queued: int | None
+    daily_cost: float | None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        scopes: Iterable[str],
+        topics: Iterable[str],
+        rate: int | None,
+        max_queued: int | None,
+        daily_cost: float | None,
+    ) -> Self:
+        """Raises Failure."""
+        if len(name) > _MAX_NAME or not (name.isprintable() or not name):
+            raise Failure(f"--name: at most {_MAX_NAME} printable characters", code=USAGE)
+        chosen, known = _split(scopes), {scope.value for scope in Scope}
+        if unknown := set(chosen) - known:
+            listed = ", ".join(sorted(known))
+            raise Failure(f"--scope: {', '.join(sorted(unknown))} is none; there are {listed}", code=USAGE)
+        patterns = _split(topics)
+        if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
+            raise Failure(f"--topics: {wrong!r} cannot be a topic: letters, digits, . _ - and * ? only", code=USAGE)
+        if daily_cost is not None and not (math.isfinite(daily_cost) and daily_cost > 0):
+            raise Failure("--daily-cost: a number above 0", code=USAGE)
+        return cls(name, frozenset(chosen) or DEFAULT_SCOPES, patterns, rate, max_queued, daily_cost)
+
+
+def create(settings: Settings, data_dir: Path, wanted: Wanted, *, as_json: bool) -> None:
+    async def make(redis: Redis) -> tuple[ApiKey, str]:
+        return await ApiKeys(redis).create(
+            wanted.name,
+            wanted.scopes,
+            wanted.topics,
+            rate=wanted.rate,
+            max_queued=wanted.max_queued,
+            daily_cost=wanted.daily_cost,
+        )
+
+    key, text = ask_redis(settings, data_dir, make)
+    if as_json:
+        _json({"id": key.id, "key": text, **_facts(key)})
+        return
+    # Alone on stdout, so that a shell can take it into a variable or a file.
+    print(text)  # noqa: T201 - the same
+    err.print(f"key {key.id} is good from now on. It is not shown again; only its hash is kept.", markup=False)
+
+
+def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
+    uses = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).uses())
+    if as_json:
+        _json({"keys": [{"id": use.key.id, **_facts(use.key), **_used(use)} for use in uses]})
+        return
+    whole = [Column(name, no_wrap=True) for name in ("id", "state")]
+    rest = ("name", "may do", "topics", "a minute", "queued", "$ today", "created")
+    table = Table(*whole, *(Column(name, overflow="fold") for name in rest), header_style="bold")
+    for use in uses:
+        key = use.key
+        table.add_row(
+            key.id,
+            "good" if key.revoked is None else "revoked",
+            escape(key.name),
+            "\n".join(sorted(key.scopes)),
+            "\n".join(key.topics) or "any",
+            _limit(key.rate),
+            f"{use.unfinished} of {_limit(key.max_queued)}",
+            f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
+            iso(from_ms(key.created)),
+        )
+    out.print(table if uses else "no API keys", soft_wrap=False)
+
+
+def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: bool) -> int:
+    ids = [_id(one) for one in named]
+    revoked = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).revoke(ids))
+    unknown = sorted(set(ids) - set(revoked))
+    if as_json:
+        _json({"revoked": revoked, "unknown": unknown})
+    else:
+        out.print(f"{len(revoked)} revoked")
+        for one in unknown:
+            err.print(f"{one} is no API key's id", markup=False)
+    return 1 if unknown else 0
+
+
+def _id(named: str) -> str:
+    """Also of a whole key, which is not to be repeated in what is printed."""
+    return named.removeprefix(PREFIX).partition("_")[0] if named.startswith(PREFIX) else named
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "topics": list(key.topics),
+        "rate_per_minute": key.rate,
+        "max_queued": key.max_queued,
+        "daily_cost_usd": key.daily_cost,
+        "created": iso(from_ms(key.created)),
+        "revoked": None if key.revoked is None else iso(from_ms(key.revoked)),
+    }
+
+
+def _used(use: KeyUse) -> dict[str, Any]:
+    return {"unfinished": use.unfinished, "spent_today_usd": use.spent_today}
+
+
+def _split(values: Iterable[str]) -> tuple[str, ...]:
+    parts = (part.strip() for value in values for part in value.split(","))
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _limit(value: float | None) -> str:
+    return "any" if value is None else f"{value:g}"
+
+
+def _json(value: dict[str, Any]) -> None:
+    print(dumps(value).decode())  # noqa: T201 - for a program to read: no wrapping, no colours

@@ -1,0 +1,42 @@
+"""One question to the Redis that the settings name, else to that of a stack that is up in the data directory."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+
+from cli.datadir import read_stack
+from cli.failure import Failure
+from contracts.settings import Settings
+from ledger.connection import connect
+
+T = TypeVar("T")
+
+#: How long Redis may take, in seconds: a person waits.
+_SECONDS = 5.0
+
+
+def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Awaitable[T]]) -> T:
+    """Raises Failure."""
+    url = settings.redis.redis_url.get_secret_value()
+    if "UMPIRE_REDIS_URL" not in os.environ:
+        url = (read_stack(data_dir) or {}).get("redis") or url
+
+    async def ask() -> T:
+        redis = connect(url, timeout=_SECONDS)
+        try:
+            return await question(redis)
+        finally:
+            await redis.aclose()
+
+    try:
+        return asyncio.run(ask())
+    except (OutOfMemoryError, ReadOnlyError) as error:
+        why = "is out of memory" if isinstance(error, OutOfMemoryError) else "is read-only (a replica?)"
+        raise Failure(f"Redis {why}; nothing was changed") from error
+    except (RedisError, OSError) as error:
+        raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error

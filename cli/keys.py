@@ -1,0 +1,60 @@
+"""`umpire keys`: who may call the API, and how much. What is changed here holds for the next request."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.environment import DEFAULT_DATA, read_settings
+
+keys_app = typer.Typer(help="API keys: who may call, and how much.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")]
+
+
+@keys_app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What you call it, e.g. whose it is.")] = "",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it may do (repeatable); without it, everything but a provider's test."),
+    ] = None,
+    topics: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern (* and ?) of the callback topics it may name (repeatable); without it, any."),
+    ] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests a minute.")] = None,
+    max_queued: Annotated[int | None, typer.Option(min=1, help="Comparisons that may be unfinished at a time.")] = None,
+    daily_cost: Annotated[float | None, typer.Option(help="US dollars a day, from midnight UTC.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Make a key and print it. It is shown this once: only its hash is kept."""
+    settings = read_settings()
+    from cli import api_keys
+
+    wanted = api_keys.Wanted.of(name, scope or [], topics or [], rate, max_queued, daily_cost)
+    api_keys.create(settings, data_dir, wanted, as_json=as_json)
+
+
+@keys_app.command("list")
+def list_(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA) -> None:
+    """All keys, never their secrets: limits, unfinished comparisons, and what they spent today."""
+    settings = read_settings()
+    from cli import api_keys
+
+    api_keys.list_(settings, data_dir, as_json=as_json)
+
+
+@keys_app.command()
+def revoke(
+    keys: Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, as `umpire keys list` has them.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Refuse these keys from now on. What they submitted is still judged. Exit code 1: some id is no key's."""
+    settings = read_settings()
+    from cli import api_keys
+
+    raise typer.Exit(api_keys.revoke(settings, data_dir, keys, as_json=as_json))

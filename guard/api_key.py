@@ -1,0 +1,87 @@
+"""An API key: its text, and what it may do.
+
+`umpire_<id>_<secret><checksum>`, in base 62: 12 characters of a public id, 32 of a secret (190 random bits), 6 of the
+CRC-32 of all before them. A secret scanner finds it by its shape, and a typing mistake is known without asking Redis.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from contracts.topics import TopicPatterns
+
+PREFIX = "umpire_"
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID, _SECRET, _CHECKSUM = 12, 32, 6
+_SHAPE = re.compile(rf"({PREFIX}([0-9A-Za-z]{{{_ID}}})_[0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    SUBMIT = "comparisons:submit"
+    CANCEL = "comparisons:cancel"
+    MODELS = "models:read"
+    PROVIDERS = "providers:read"
+    PROVIDER_TEST = "providers:test"
+
+
+#: Of a key that names none: all that costs no more than its own comparisons. A provider's test goes before all others.
+DEFAULT_SCOPES = frozenset(Scope) - {Scope.PROVIDER_TEST}
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """Without its secret. A limit that is None does not exist."""
+
+    id: str
+    #: SHA-256 of the whole text, hex. A slow hash protects what can be guessed; 190 bits of chance cannot.
+    hash: str
+    name: str
+    scopes: frozenset[str]
+    topics: tuple[str, ...]
+    #: Requests a minute.
+    rate: int | None
+    #: Unfinished requests at one time.
+    max_queued: int | None
+    #: USD a day, UTC.
+    daily_cost: float | None
+    #: Times in ms.
+    created: int
+    revoked: int | None
+
+    @cached_property
+    def patterns(self) -> TopicPatterns:
+        """Callback topics that it may name; without any, those that the operator lets everybody name."""
+        return TopicPatterns(self.topics or ("*",))
+
+
+def new_text() -> str:
+    def random(length: int) -> str:
+        return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+    body = f"{PREFIX}{random(_ID)}_{random(_SECRET)}"
+    return body + _checksum(body)
+
+
+def id_of(text: str) -> str | None:
+    """The public id; None where the text is no key, or holds a typing mistake."""
+    found = _SHAPE.fullmatch(text)
+    return found[2] if found and found[3] == _checksum(found[1]) else None
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksum(body: str) -> str:
+    left, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECKSUM):
+        left, digit = divmod(left, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

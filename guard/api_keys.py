@@ -1,0 +1,118 @@
+"""The API keys in Redis: made, listed and revoked by the operator. What changes here holds for the next request."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from contracts.clock import to_ms, utcnow
+from guard.api_key import ApiKey, hash_of, id_of, new_text
+from ledger import keys
+from ledger.scripts import Script
+
+Fields = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key, and what it has in use: unfinished requests, and USD since midnight UTC."""
+
+    key: ApiKey
+    unfinished: int
+    spent_today: float
+
+
+class ApiKeys:
+    """Raises RedisError where Redis does not answer, or takes no write."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._revoke = Script(redis, "revoke", package="guard")
+
+    async def create(
+        self,
+        name: str,
+        scopes: frozenset[str],
+        topics: tuple[str, ...] = (),
+        *,
+        rate: int | None = None,
+        max_queued: int | None = None,
+        daily_cost: float | None = None,
+    ) -> tuple[ApiKey, str]:
+        """The key and its text, which is nowhere else."""
+        text = new_text()
+        key_id = id_of(text)
+        assert key_id is not None  # noqa: S101 - of our own making
+        created = to_ms(utcnow())
+        key = ApiKey(key_id, hash_of(text), name, scopes, topics, rate, max_queued, daily_cost, created, None)
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hset(keys.api_key(key_id), items=[part for field in fields_of(key).items() for part in field])
+        pipeline.sadd(keys.API_KEYS, key_id)
+        await pipeline.execute()
+        return key, text
+
+    async def uses(self) -> list[KeyUse]:
+        """All, revoked ones too, in the order in which they were made."""
+        members: Any = await self._redis.smembers(keys.API_KEYS)
+        ids = [member.decode() for member in members]
+        if not ids:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        for key_id in ids:
+            pipeline.hgetall(keys.api_key(key_id))
+        pipeline.hmget(keys.OWNED, ids)
+        pipeline.hmget(keys.spent(utcnow().date()), ids)
+        *records, owned, spent = await pipeline.execute()
+        found = zip(ids, records, owned, spent, strict=True)
+        uses = [
+            KeyUse(key_of(key_id, _decoded(record)), int(unfinished or 0), float(cost or 0))
+            for key_id, record, unfinished, cost in found
+            if record
+        ]
+        return sorted(uses, key=lambda use: (use.key.created, use.key.id))
+
+    async def revoke(self, key_ids: list[str]) -> list[str]:
+        """Those of them that are keys; revoked now, or before."""
+        known = [bool(await self._revoke(key_id, to_ms(utcnow()))) for key_id in key_ids]
+        return [key_id for key_id, is_known in zip(key_ids, known, strict=True) if is_known]
+
+
+def fields_of(key: ApiKey) -> Fields:
+    """As `ledger.keys.API_KEY_FIELDS` has them."""
+    return {
+        "hash": key.hash,
+        "name": key.name,
+        "scopes": ",".join(sorted(key.scopes)),
+        "topics": ",".join(key.topics),
+        "rate": _text(key.rate),
+        "queued": _text(key.max_queued),
+        "cost": _text(key.daily_cost),
+        "created": str(key.created),
+        "revoked": _text(key.revoked),
+    }
+
+
+def key_of(key_id: str, fields: Fields) -> ApiKey:
+    def field(name: str) -> str:
+        return fields.get(name) or ""
+
+    return ApiKey(
+        id=key_id,
+        hash=field("hash"),
+        name=field("name"),
+        scopes=frozenset(filter(None, field("scopes").split(","))),
+        topics=tuple(filter(None, field("topics").split(","))),
+        rate=int(field("rate")) if field("rate") else None,
+        max_queued=int(field("queued")) if field("queued") else None,
+        daily_cost=float(field("cost")) if field("cost") else None,
+        created=int(field("created") or 0),
+        revoked=int(field("revoked")) if field("revoked") else None,
+    )
+
+
+def _decoded(record: dict[bytes, bytes]) -> Fields:
+    return {name.decode(): value.decode() for name, value in record.items()}
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else str(value)

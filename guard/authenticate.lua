@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: a rate limit holds then as well. What it writes is one number a key.
+-- Look API keys up, and charge each with one request of its rate.
+-- ARGV: for each request: key id, SHA-256 of the key that was presented.
+-- Returns for each: false where there is no such key, else {fields as FIELDS names them, 1 if its rate allows the
+-- request, requests that are left, µs until there is one more}.
+--
+-- The rate is a leaky bucket that holds a minute's worth (GCRA): `tat` is when it would be full again. So a minute's
+-- worth may come at once, and over any longer time no more than the rate. What is refused is not charged. Nor is anything
+-- charged to a key that only its id is known of: else anybody who has seen an id could use up its rate.
+local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked'}
+local WINDOW = 60000000
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local function charge(id, rate)
+  local key, interval = 'umpire:rate:' .. id, WINDOW / rate
+  local tat = math.max(now, tonumber(redis.call('GET', key) or 0))
+  local granted = tat + interval <= now + WINDOW
+  if granted then
+    tat = tat + interval
+    redis.call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000))
+  end
+  local free = now + WINDOW - tat
+  local left = math.max(0, math.floor(free / interval))
+  return granted and 1 or 0, left, math.ceil((left + 1) * interval - free)
+end
+
+local out = {}
+for i = 1, #ARGV, 2 do
+  local key = redis.call('HMGET', 'umpire:apikey:' .. ARGV[i], unpack(FIELDS))
+  if not key[1] then
+    out[#out + 1] = false
+  elseif key[1] ~= ARGV[i + 1] or (key[9] or '') ~= '' or (key[5] or '') == '' then
+    out[#out + 1] = {key, 1, 0, 0}
+  else
+    out[#out + 1] = {key, charge(ARGV[i], tonumber(key[5]))}
+  end
+end
+return out

@@ -1,0 +1,191 @@
+"""Whose request is it: the key that came with it, looked up and charged with one request in one round trip, which
+concurrent requests share. Redis is asked each time, so that a key that was revoked is refused at once.
+
+While Redis does not answer, a key that it confirmed not long ago is taken from a local copy. What that cannot tell is
+refused for now.
+"""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError, RedisError
+
+from contracts.errors import AuthenticationFailed, Unavailable
+from guard.api_key import ApiKey, hash_of, id_of
+from guard.api_keys import key_of
+from guard.request_rate import Rate, charge
+from ledger import keys
+from ledger.group import GroupCommit
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+#: Keys in the local copy; the one that was used least recently makes room.
+MAX_COPIES = 10_000
+
+#: While Redis does not answer, one request in so many seconds still asks it; the others do not wait for it.
+TRY_SECONDS = 0.5
+
+#: After this a request whose key could not be looked up may come again, in seconds.
+RETRY_SECONDS = 2.0
+
+_FIELDS = tuple(keys.API_KEY_FIELDS)
+
+Raw = list[bytes | None]
+
+
+class _Presented(NamedTuple):
+    id: str
+    hash: str
+
+
+class _Looked(NamedTuple):
+    """What Redis said. `rate` is None where the key has no limit, or Redis takes no writes to count by."""
+
+    raw: Raw
+    rate: Rate | None
+
+
+@dataclass(slots=True)
+class _Copy:
+    raw: Raw
+    key: ApiKey
+    #: By time.monotonic.
+    until: float
+    #: Of the local rate.
+    full_again: float = 0.0
+
+
+class Known(NamedTuple):
+    """Who asks. `rate` is None where the key has no limit of its own."""
+
+    key: ApiKey
+    rate: Rate | None
+
+
+class Authenticator:
+    def __init__(
+        self, redis: Redis, copy_seconds: float, observer: Observer = silent, *, away: Callable[[], None] = lambda: None
+    ) -> None:
+        """`away` is called when Redis did not answer, so that the request's next step need not find out again."""
+        self._redis = redis
+        self._copy_seconds = copy_seconds
+        self._observer = observer
+        self._tell_away = away
+        self._script = Script(redis, "authenticate", package="guard")
+        self._group: GroupCommit[_Presented, _Looked | None] = GroupCommit(self._look_up)
+        self._copies: OrderedDict[str, _Copy] = OrderedDict()
+        self._away = False
+        self._next_try = 0.0
+
+    async def authenticate(self, text: str, seconds: float) -> Known:
+        """Redis is given so many seconds. A rate that is used up is the caller's to refuse.
+
+        Raises
+        ------
+        AuthenticationFailed
+            No key, or none that is good.
+        Unavailable
+            Redis does not answer, and the key is not in the local copy.
+        """
+        key_id = id_of(text)
+        if key_id is None:
+            raise AuthenticationFailed("the API key is not well-formed", reason="malformed")
+        presented = _Presented(key_id, hash_of(text))
+        if self._may_try():
+            try:
+                async with asyncio.timeout(seconds):
+                    looked = await self._group.submit(presented)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._told_away(error)
+            else:
+                self._told_back()
+                return self._confirmed(presented, looked)
+        return self._remembered(presented)
+
+    def _confirmed(self, presented: _Presented, looked: _Looked | None) -> Known:
+        if looked is None:
+            self._copies.pop(presented.id, None)
+            raise _refused()
+        copy = self._copies.get(presented.id)
+        if not hmac.compare_digest(presented.hash.encode(), looked.raw[0] or b""):
+            raise _refused()
+        if copy is None or copy.raw != looked.raw:
+            fields = {name: (value or b"").decode() for name, value in zip(_FIELDS, looked.raw, strict=True)}
+            copy = _Copy(looked.raw, key_of(presented.id, fields), 0.0)
+        if copy.key.revoked is not None:
+            self._copies.pop(presented.id, None)
+            raise _refused()
+        copy.until = time.monotonic() + self._copy_seconds
+        self._copies[presented.id] = copy
+        self._copies.move_to_end(presented.id)
+        if len(self._copies) > MAX_COPIES:
+            self._copies.popitem(last=False)
+        return Known(copy.key, looked.rate or _charge(copy))
+
+    def _remembered(self, presented: _Presented) -> Known:
+        copy = self._copies.get(presented.id)
+        if copy is None or time.monotonic() > copy.until:
+            raise Unavailable("the API key cannot be looked up: the ledger does not answer", retry_after=RETRY_SECONDS)
+        if not hmac.compare_digest(presented.hash, copy.key.hash):
+            raise _refused()
+        self._observer(Note("key.remembered"))
+        return Known(copy.key, _charge(copy))
+
+    async def _look_up(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+        try:
+            replies = await self._script(*(part for one in presented for part in one))
+        except ReadOnlyError:
+            return await self._read(presented)
+        return [_Looked(reply[0], _rate(reply)) if reply else None for reply in replies]
+
+    async def _read(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+        """What is read-only keeps no count of requests."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for one in presented:
+            pipeline.hmget(keys.api_key(one.id), _FIELDS)
+        return [_Looked(raw, None) if raw[0] else None for raw in await pipeline.execute()]
+
+    def _may_try(self) -> bool:
+        if not self._away:
+            return True
+        now = time.monotonic()
+        if now < self._next_try:
+            return False
+        self._next_try = now + TRY_SECONDS
+        return True
+
+    def _told_away(self, error: Exception) -> None:
+        if not self._away:
+            self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
+        self._away = True
+        self._next_try = time.monotonic() + TRY_SECONDS
+        self._tell_away()
+
+    def _told_back(self) -> None:
+        if self._away:
+            self._observer(Note("keys.back", "info"))
+        self._away = False
+
+
+def _rate(reply: Sequence[Any]) -> Rate | None:
+    raw, granted, left, wait = reply
+    return Rate(bool(granted), left, wait / 1_000_000) if raw[_FIELDS.index("rate")] else None
+
+
+def _charge(copy: _Copy) -> Rate | None:
+    """By this process alone."""
+    if copy.key.rate is None:
+        return None
+    rate, copy.full_again = charge(copy.full_again, time.monotonic(), copy.key.rate)
+    return rate
+
+
+def _refused() -> AuthenticationFailed:
+    """One answer to all of them: it tells nobody which ids there are."""
+    return AuthenticationFailed("the API key is not known here, or was revoked", reason="unknown")
