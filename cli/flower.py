@@ -19,6 +19,9 @@ from contracts.settings import Settings
 _MAX_TASKS = 20_000
 _INSPECT_MS = 2_000.0
 
+#: Bytes of a request. Flower only shows; what is larger is not read into memory, whoever sends it.
+_MAX_BODY = 100_000
+
 
 def check(settings: Settings) -> str:
     """The `user:password`. Raises Failure when there is none: without one, Flower shows everything to everybody."""
@@ -28,6 +31,8 @@ def check(settings: Settings) -> str:
     user, colon, password = auth.get_secret_value().partition(":")
     if not (user and colon and password):
         raise Failure("UMPIRE_FLOWER_BASIC_AUTH must have the form user:password", code=USAGE)
+    if not auth.get_secret_value().isascii():  # Flower cannot compare any other
+        raise Failure("UMPIRE_FLOWER_BASIC_AUTH must be ASCII", code=USAGE)
     return auth.get_secret_value()
 
 
@@ -37,12 +42,14 @@ def flower(settings: Settings, server: socket.socket) -> None:
     from flower.urls import settings as tornado_settings
     from tornado.httpserver import HTTPServer
 
+    from cli.flower_door import Door
     from cli.flower_views import HANDLERS
     from tasks.app import app as celery
 
     celery.conf.update(broker_url=settings.redis.redis_url.get_secret_value())
+    password = check(settings)
     queues = [queue_name(provider) for provider in settings.enabled]
-    default_options.basic_auth = [check(settings)]
+    default_options.basic_auth = [password]
     default_options.max_tasks = _MAX_TASKS
     default_options.persistent = False
     # A task that is revoked, or sent, behind the ledger's back would break its promises.
@@ -54,7 +61,7 @@ def flower(settings: Settings, server: socket.socket) -> None:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     application = Flower(capp=celery, options=default_options, umpire_queues=queues, **tornado_settings)  # type: ignore[no-untyped-call]
     application.add_handlers(r".*", HANDLERS)
-    HTTPServer(application).add_sockets([server])
+    HTTPServer(Door(application, password), max_body_size=_MAX_BODY).add_sockets([server])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     application.start()  # type: ignore[no-untyped-call]

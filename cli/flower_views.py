@@ -3,10 +3,7 @@
 from typing import Any
 
 from flower.api.tasks import GetQueueLengths
-from flower.views import BaseHandler
 from flower.views.broker import BrokerView
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from tornado import web
 
 
 class _AllQueues:
@@ -28,20 +25,7 @@ class AllQueuesLengths(_AllQueues, GetQueueLengths):
     pass
 
 
-class PrivateMetrics(BaseHandler):
-    """Flower leaves its metrics open even where it has a password."""
-
-    application: Any
-
-    @web.authenticated
-    async def get(self, *_: Any, **__: Any) -> None:
-        self.application.purge_offline_worker_metrics()
-        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.write(generate_latest())
-
-
 HANDLERS = [
     (r"/broker", AllQueuesPage),
     (r"/api/queues/length", AllQueuesLengths),
-    (r"/metrics", PrivateMetrics),
 ]
