@@ -1,6 +1,6 @@
 """The one clock of wall time. Durations are measured with time.monotonic; leases by Redis' own TIME."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def utcnow() -> datetime:
@@ -19,3 +19,9 @@ def from_ms(milliseconds: int) -> datetime:
 def to_ms(moment: datetime) -> int:
     """Milliseconds since the epoch."""
     return int(moment.timestamp() * 1000)
+
+
+def until_midnight(moment: datetime) -> float:
+    """Seconds until the next day begins, UTC."""
+    day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (day + timedelta(days=1) - moment).total_seconds()

@@ -11,6 +11,7 @@ UmpireError
 ├── AuthenticationFailed      no API key, or none that is known here
 ├── PermissionDenied          the key may not do this
 ├── QuotaExceeded             the key's own limit, of its rate or of what it has unfinished, is used up for now
+├── CostLimitReached          the key has spent what it may spend today
 ├── NotFound                  no such path, or nothing by this name
 ├── MethodNotAllowed
 ├── Unavailable               the ledger does not answer: nothing was accepted
@@ -114,6 +115,13 @@ class QuotaExceeded(UmpireError):
     code = LLMErrorCode.QUOTA_EXCEEDED
     status = 429
     title = "Quota exceeded"
+    retryable = True
+
+
+class CostLimitReached(UmpireError):
+    code = LLMErrorCode.COST_LIMIT_EXCEEDED
+    status = 429
+    title = "Cost limit reached"
     retryable = True
 
 

@@ -148,6 +148,17 @@ class LLMCostTrackingV1(Outgoing):
     metadata: dict[str, Any] = {}
 
 
+class LLMCostAlertV1(Outgoing):
+    """An API key's spending has reached a share of its limit. `metadata`: key_id, key_name, share, limit."""
+
+    alert_type: str
+    provider: LLMProviderType | None = None
+    current_cost: Annotated[float, Field(ge=0)]
+    threshold: Annotated[float, Field(ge=0)]
+    period: str
+    metadata: dict[str, Any] = {}
+
+
 DataT = TypeVar("DataT", bound=Outgoing)
 
 

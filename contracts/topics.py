@@ -11,6 +11,7 @@ REQUEST_COMPLETED = "llm_provider.request_completed.v1"
 FAILURE = "llm_provider.failure.v1"
 PROVIDER_STATUS = "llm_provider.provider_status.v1"
 QUEUE_FULL = "llm_provider.queue_full.v1"
+COST_ALERT = "llm_provider.cost_alert.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
 CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 

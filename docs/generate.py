@@ -36,6 +36,10 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     topics.PROVIDER_STATUS: (events.LLMProviderStatusV1, "A circuit breaker changed its state. Best effort."),
     topics.QUEUE_FULL: (events.LLMQueueFullV1, "Requests are refused: accepted work is at its limit. Best effort."),
     topics.COST_TRACKING: (events.LLMCostTrackingV1, "A call was paid. Best effort."),
+    topics.COST_ALERT: (
+        events.LLMCostAlertV1,
+        "An API key has spent 80 % or 100 % of its daily limit; once a day, key and share. Best effort.",
+    ),
     topics.CALLBACK_DEAD_LETTER: (
         events.LLMComparisonResultV1,
         "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. Best effort.",

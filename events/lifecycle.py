@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from contracts.base import Outgoing
 from contracts.events import (
     EventEnvelope,
+    LLMCostAlertV1,
     LLMCostTrackingV1,
     LLMProviderFailureV1,
     LLMProviderStatusV1,
@@ -19,6 +20,7 @@ from contracts.events import (
 from contracts.settings import KafkaSettings
 from contracts.settings.infra import LifecycleKind
 from contracts.topics import (
+    COST_ALERT,
     COST_TRACKING,
     FAILURE,
     PROVIDER_STATUS,
@@ -42,6 +44,7 @@ _TOPICS: dict[type[Outgoing], str] = {
     LLMProviderStatusV1: PROVIDER_STATUS,
     LLMQueueFullV1: QUEUE_FULL,
     LLMCostTrackingV1: COST_TRACKING,
+    LLMCostAlertV1: COST_ALERT,
 }
 
 #: By the names of UMPIRE_LIFECYCLE_EVENTS.
@@ -53,6 +56,7 @@ _WIRE_NAMES: dict[LifecycleKind, str] = {
     "provider_status": PROVIDER_STATUS,
     "queue_full": QUEUE_FULL,
     "cost_tracking": COST_TRACKING,
+    "cost_alert": COST_ALERT,
 }
 
 #: Events are handed over together, so many seconds after the first: each hand-over by itself wakes librdkafka's thread,
@@ -67,7 +71,11 @@ LifecycleEvent = (
     | LLMProviderStatusV1
     | LLMQueueFullV1
     | LLMCostTrackingV1
+    | LLMCostAlertV1
 )
+
+#: Each is an event of its own.
+_OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 
 
 class Lifecycle:
@@ -90,8 +98,7 @@ class Lifecycle:
             self._drop(name, "no_room")
             return
         topic = self._prefix + name
-        # What belongs to no request (a provider's status, a full queue) is an event of its own.
-        correlation_id = uuid4() if isinstance(event, LLMProviderStatusV1 | LLMQueueFullV1) else event.correlation_id
+        correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
         wrapped = envelope(event, topic, correlation_id, traceparent=traceparent)
         self._gathered.append((name, wrapped, str(queue_id) if queue_id else None))
         if len(self._gathered) == 1:

@@ -1,48 +1,82 @@
 -- Admit requests: the record and its Celery message exist together or not at all.
--- ARGV: max unfinished, max bytes, ms for which an idempotency key is kept, then for each request: queue id, provider,
---       broker priority, list, body, message, time to live in ms, process that waits for the answer (or ''), its
---       idempotency key, hashed (or ''), the fingerprint of what was sent with it (64 characters), the time (ms) after
---       which it must not be admitted any more (0: whenever).
--- Returns the time (ms), then for each: requests of its provider queued before it; -1 too many unfinished; -2 too many
--- bytes; -3 its key came with something else before; -4 too late; or, as a string, the queue id that its key was given
--- before.
+-- ARGV: the bounds of the ledger, four numbers: requests and bytes above which it refuses, and those to which it must have
+--       drained then; ms for which an idempotency key is kept; key of the day's spending; then for each request: queue id,
+--       provider, broker priority, list, body, message, time to live in ms, process that waits for the answer (or ''),
+--       its owner (or ''), whether its owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed
+--       (or ''), the fingerprint of what was sent with it (64 characters), the time (ms) after which it must not be
+--       admitted any more (0: whenever).
+-- Returns the time (ms) and how many requests the ledger holds, then for each: requests of its provider queued before it;
+-- -1 too many requests; -2 too many bytes; -3 its key came with something else before; -4 too late; -5 its owner has as
+-- many unfinished as it may; -6 its owner has spent what it may today; or, as a string, the queue id that its key was
+-- given before.
 -- A replay of an admit whose answer was lost finds its record and changes nothing.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local max_size, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
-local size = redis.call('ZCARD', 'umpire:expiry')
-local bytes = tonumber(redis.call('GET', 'umpire:bytes') or '0')
-local keep = ARGV[3]
-local out = {now}
-for i = 4, #ARGV, 11 do
-  local id, provider, body = ARGV[i], ARGV[i + 1], ARGV[i + 4]
+local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local keep, spent = ARGV[5], ARGV[6]
+-- What Kafka has not taken counts as well: an hour without it must not fill Redis.
+local size = redis.call('ZCARD', 'umpire:expiry') + redis.call('XLEN', 'umpire:outbox')
+local kept = redis.call('MGET', 'umpire:bytes', 'umpire:refusing')
+local bytes, refusing = tonumber(kept[1] or '0'), kept[2] and true
+if refusing and size <= low and bytes <= low_bytes then
+  redis.call('DEL', 'umpire:refusing')
+  refusing = false
+end
+local out = {now, size}
+
+-- Of the ledger: the same for everyone.
+local function refused(incoming)
+  if refusing then return size > low and -1 or -2 end
+  local why = size + 1 > most and -1 or bytes + incoming > most_bytes and -2
+  if why then
+    redis.call('SET', 'umpire:refusing', 1)
+    refusing = true
+  end
+  return why
+end
+
+-- Of its owner.
+local function over(owner)
+  local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
+  local queued, cost = tonumber(limits[1] or ''), tonumber(limits[2] or '')
+  if cost and tonumber(redis.call('HGET', spent, owner) or '0') >= cost then return -6 end
+  return queued and tonumber(redis.call('HGET', 'umpire:owned', owner) or '0') >= queued and -5
+end
+
+for i = 7, #ARGV, 13 do
+  local id, provider, body, owner = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 8]
   local key, queued = 'umpire:req:' .. id, 'umpire:queued:' .. provider
-  local once = ARGV[i + 8] ~= '' and 'umpire:once:' .. ARGV[i + 8]
+  local once = ARGV[i + 10] ~= '' and 'umpire:once:' .. ARGV[i + 10]
   local before = once and redis.call('GET', once)
-  if before and string.sub(before, 1, 64) ~= ARGV[i + 9] then
+  if before and string.sub(before, 1, 64) ~= ARGV[i + 11] then
     out[#out + 1] = -3
   elseif before and string.sub(before, 65) ~= id then
     out[#out + 1] = string.sub(before, 65)
   elseif redis.call('EXISTS', key) == 1 then
     out[#out + 1] = redis.call('ZRANK', queued, id) or 0
-  elseif tonumber(ARGV[i + 10]) > 0 and now > tonumber(ARGV[i + 10]) then
+  elseif tonumber(ARGV[i + 12]) > 0 and now > tonumber(ARGV[i + 12]) then
     -- Redis did not get to it for so long that its client has been told by now that nothing was accepted.
     out[#out + 1] = -4
-  elseif size >= max_size then
-    out[#out + 1] = -1
-  elseif bytes + #body > max_bytes then
-    out[#out + 1] = -2
   else
-    local expires = now + tonumber(ARGV[i + 6])
-    redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', ARGV[i + 2], 'b', body, 'n', #body, 'e', expires,
-      'r', ARGV[i + 7], 't', 0, 'l', 0, 'u', now)
-    redis.call('ZADD', 'umpire:expiry', expires, id)
-    out[#out + 1] = redis.call('ZCARD', queued)
-    redis.call('ZADD', queued, now, id)
-    redis.call('LPUSH', ARGV[i + 3], ARGV[i + 5])
-    redis.call('INCRBY', 'umpire:bytes', #body)
-    if once then redis.call('SET', once, ARGV[i + 9] .. id, 'PX', keep) end
-    size, bytes = size + 1, bytes + #body
+    local why = owner ~= '' and ARGV[i + 9] == '1' and over(owner) or refused(#body)
+    if why then
+      out[#out + 1] = why
+    else
+      local expires = now + tonumber(ARGV[i + 6])
+      redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', ARGV[i + 2], 'b', body, 'n', #body, 'e', expires,
+        'r', ARGV[i + 7], 't', 0, 'l', 0, 'u', now)
+      if owner ~= '' then
+        redis.call('HSET', key, 'w', owner)
+        redis.call('HINCRBY', 'umpire:owned', owner, 1)
+      end
+      redis.call('ZADD', 'umpire:expiry', expires, id)
+      out[#out + 1] = redis.call('ZCARD', queued)
+      redis.call('ZADD', queued, now, id)
+      redis.call('LPUSH', ARGV[i + 3], ARGV[i + 5])
+      redis.call('INCRBY', 'umpire:bytes', #body)
+      if once then redis.call('SET', once, ARGV[i + 11] .. id, 'PX', keep) end
+      size, bytes = size + 1, bytes + #body
+    end
   end
 end
 return out

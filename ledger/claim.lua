@@ -1,32 +1,41 @@
 -- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
--- ARGV: owner, lease in ms, cap in ms (the lease is never renewed past it), how many more to take, provider,
---       the task's own queue id (or ''), then the queue's lists in the order kombu empties them.
+-- ARGV: worker, lease in ms, cap in ms (the lease is never renewed past it), how many more to take, provider,
+--       the task's own queue id (or ''), key of the day's spending, then the queue's lists in the order kombu empties them.
 -- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
--- so far (or '').
+-- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
 -- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
 -- looks at so many messages at most.
 local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local owner, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
-local wanted, leader = tonumber(ARGV[4]), ARGV[6]
+local worker, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
+local wanted, leader, spent = tonumber(ARGV[4]), ARGV[6], ARGV[7]
 local out = {}
+
+local function add_limits(row, owner)
+  local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'cost', 'topics')
+  local cost = tonumber(limits[1] or '')
+  row[7] = cost and tonumber(redis.call('HGET', spent, owner) or '0') >= cost and 0 or 1
+  row[8] = limits[2] or ''
+end
 
 local function take(id)
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u', 'x')
+  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u', 'x', 'w')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
   if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[6]) <= now then return false end
-  redis.call('HSET', key, 's', 'processing', 'o', owner, 'c', now + cap)
+  redis.call('HSET', key, 's', 'processing', 'o', worker, 'c', now + cap)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
-  out[#out + 1] = {id, r[3], r[4], r[5], now - tonumber(r[7]), r[8] or ''}
+  local row = {id, r[3], r[4], r[5], now - tonumber(r[7]), r[8] or ''}
+  if r[9] then add_limits(row, r[9]) end
+  out[#out + 1] = row
   return true
 end
 
 if leader ~= '' then take(leader) end
 local looked = 0
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   while wanted > 0 and looked < MOST do
     local messages = redis.call('RPOP', ARGV[i], wanted)
     if not messages then break end

@@ -29,6 +29,10 @@ class Claimed(NamedTuple):
     """Seconds since its message was last pushed."""
     spent: bytes = b""
     """What the last claim said of it, see Return."""
+    may_spend: bool = True
+    """Its owner has not reached the day's limit."""
+    topics: str = ""
+    """Callback-topic patterns of its owner, as its key has them; empty: any."""
 
 
 class Who(StrEnum):
@@ -50,6 +54,8 @@ class Ending:
     key: str
     event: bytes
     cost: float
+    forbidden: bool = False
+    """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,9 @@ class Claims:
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
         self._requeue = Script(redis, "requeue")
-        self._endings: GroupCommit[Ending, bytes | None] = GroupCommit(self._finish_all)
+        self._endings: GroupCommit[Ending, bytes | None] = GroupCommit(
+            self._finish_all, weigh=lambda ending: len(ending.event)
+        )
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -90,12 +98,13 @@ class Claims:
 
     async def claim(self, queue_id: str | None, *, more: int) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
+        spent_today = keys.spent(utcnow().date())
         rows = await self._claim(
-            self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", *self._lists
+            self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", spent_today, *self._lists
         )
         return [
-            Claimed(StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent)
-            for _, body, tries, lapses, waited, spent in rows
+            Claimed(StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent, *_limits(*owned))
+            for _, body, tries, lapses, waited, spent, *owned in rows
         ]
 
     async def renew(self, leased: Collection[str], held: Collection[str]) -> list[str]:
@@ -143,10 +152,16 @@ class Claims:
 
 def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> list[str | bytes | int]:
     """Of finish.lua."""
-    arguments: list[str | bytes | int] = [owner, retention, keys.day(utcnow().date())]
+    today = utcnow().date()
+    arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
     for e in endings:
-        arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}"))
+        forbidden = "1" if e.forbidden else ""
+        arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}", forbidden))
     return arguments
+
+
+def _limits(may_spend: int = 1, topics: bytes = b"") -> tuple[bool, str]:
+    return bool(may_spend), topics.decode()
 
 
 def _row(r: Return) -> tuple[str | bytes | int, ...]:

@@ -8,15 +8,27 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
+#: Items of one round trip weigh so much together, or are one alone: what is sent is in memory several times.
+MOST_BYTES = 4_000_000
+
+
 class GroupCommit(Generic[ItemT, ResultT]):
     """Batches items for `commit`, which returns one result for each item, in order, or raises for all of them.
 
     An item alone goes at once: nothing ever waits for company.
     """
 
-    def __init__(self, commit: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]], *, limit: int = 64) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        *,
+        limit: int = 64,
+        weigh: Callable[[ItemT], int] | None = None,
+    ) -> None:
+        """`weigh`: bytes of an item, where these may be many."""
         self._commit = commit
         self._limit = limit
+        self._weigh = weigh
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -32,9 +44,10 @@ class GroupCommit(Generic[ItemT, ResultT]):
             while self._waiting:
                 # Whoever stopped waiting before its turn is left out: what was given up is not done behind its back.
                 self._waiting = [entry for entry in self._waiting if not entry[1].done()]
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-                if not batch:
+                if not self._waiting:
                     return
+                count = self._fitting()
+                batch, self._waiting = self._waiting[:count], self._waiting[count:]
                 try:
                     results = await self._commit([item for item, _ in batch])
                 except BaseException as error:
@@ -49,3 +62,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
                             future.set_result(result)
         finally:
             self._flusher = None
+
+    def _fitting(self) -> int:
+        """How many of those that wait go into one round trip: at least one."""
+        first = self._waiting[: self._limit]
+        if self._weigh is None:
+            return len(first)
+        left = MOST_BYTES
+        for count, (item, _) in enumerate(first):
+            left -= self._weigh(item)
+            if left < 0 and count:
+                return count
+        return len(first)

@@ -5,8 +5,10 @@ umpire:queued:<provider>     zset   queued records by the time (ms) their messag
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
 umpire:leases                zset   processing records by the end (ms) of their lease
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
-umpire:bytes                 string bytes of the bodies of unfinished records
-umpire:outbox                stream results that Kafka has not confirmed yet
+umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox
+umpire:refusing              string there while the ledger refuses: from its high watermark until its low one
+umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
+                             f 1 where the topic is forbidden to the request's owner
 umpire:outbox:due            zset   entries of it that nobody is sending, by the time (ms) of their next try
 umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) it was first told
 umpire:dead                  zset   dead letters, by queue id: when (ms) Kafka refused them for good
@@ -21,6 +23,7 @@ umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_K
 umpire:apikeys               set    ids of all API keys, revoked ones too
 umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
 umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
+umpire:alerted:<yyyy-mm-dd>  set    "<key id> <share>" of limits whose alert was sent that day
 """
 
 from datetime import date
@@ -29,6 +32,7 @@ PREFIX = "umpire:"
 LEASES = "umpire:leases"
 EXPIRY = "umpire:expiry"
 BYTES = "umpire:bytes"
+REFUSING = "umpire:refusing"
 OUTBOX = "umpire:outbox"
 DOUBTED = "umpire:outbox:doubted"
 DEAD = "umpire:dead"
@@ -52,7 +56,7 @@ FIELDS = {
     "o": "owner of the lease",
     "x": "what it has spent so far, while it is deferred or given back",
     "c": "the lease is never renewed past this, ms",
-    "w": "whose it is: the id of an API key, or empty",
+    "w": "whose it is: the id of an API key; not there where it came without one",
 }
 
 #: Fields of an API key. A limit that is not set is an empty string.
@@ -91,6 +95,10 @@ def api_key(key_id: str) -> str:
 
 def spent(of: date) -> str:
     return f"{PREFIX}spent:{of.isoformat()}"
+
+
+def alerted(of: date) -> str:
+    return f"{PREFIX}alerted:{of.isoformat()}"
 
 
 def dead(queue_id: str) -> str:

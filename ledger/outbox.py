@@ -13,6 +13,9 @@ from ledger.scripts import Script
 #: queue sent back would go round and round.
 AGAIN_MS = 2_000
 
+#: Confirmed in one script: bounds its time.
+_BATCH = 500
+
 
 class Entry(NamedTuple):
     entry_id: bytes
@@ -20,6 +23,8 @@ class Entry(NamedTuple):
     topic: str
     key: str
     event: bytes
+    forbidden: bool = False
+    """Its owner may not publish to its topic (any more): for the dead letters only."""
 
 
 class Undelivered(NamedTuple):
@@ -52,6 +57,7 @@ class Outbox:
     def __init__(self, redis: Redis, *, max_dead: int) -> None:
         self._redis = redis
         self._max_dead = max_dead
+        self._confirm = Script(redis, "confirm")
         self._undelivered = Script(redis, "undelivered")
         self._due = Script(redis, "due")
 
@@ -63,11 +69,8 @@ class Outbox:
 
     async def confirm(self, entry_ids: Sequence[bytes]) -> None:
         """Kafka has them: forget them."""
-        if entry_ids:
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.xdel(keys.OUTBOX, *entry_ids)
-            pipeline.zrem(keys.DOUBTED, *entry_ids)
-            await pipeline.execute()
+        for start in range(0, len(entry_ids), _BATCH):
+            await self._confirm(*entry_ids[start : start + _BATCH])
 
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
         """Each is due for another try soon, or moves to the dead letters; with its entry then."""
@@ -101,7 +104,8 @@ class Outbox:
 
 
 def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    return _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
+    entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
+    return entry._replace(forbidden=True) if fields.get(b"f") else entry
 
 
 def _entry(entry_id: bytes, queue_id: bytes, topic: bytes, key: bytes, event: bytes) -> Entry:

@@ -8,6 +8,7 @@ for n = 2, #ARGV do
   if r[3] then
     local entry = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', topic ~= '' and topic or r[1], 'k', r[2],
       'e', r[3])
+    redis.call('INCRBY', 'umpire:bytes', #r[3])
     redis.call('ZADD', 'umpire:outbox:due', 0, entry)
     redis.call('DEL', 'umpire:dead:' .. id)
     redis.call('ZREM', 'umpire:dead', id)

@@ -19,6 +19,7 @@ from contracts.errors import QueueFull, Unavailable
 from contracts.settings import SpoolSettings
 from ledger.group import GroupCommit
 from ledger.request import StoredRequest
+from ledger.watermarks import Watermarks
 
 T = TypeVar("T")
 
@@ -44,21 +45,6 @@ class SpoolSize:
     refusing: bool
 
 
-def refuses(
-    refusing: bool,
-    requests: int,
-    size: int,
-    incoming: int,
-    settings: SpoolSettings,
-) -> bool:
-    """Whether the next request, of `incoming` bytes, is refused. Pure; the hysteresis of the watermarks."""
-    most, most_bytes = settings.queue_max_size, settings.queue_max_memory_mb * 1e6
-    low, high = settings.queue_low_watermark, settings.queue_high_watermark
-    if refusing and (requests > low * most or size > low * most_bytes):
-        return True
-    return requests + 1 > high * most or size + incoming > high * most_bytes
-
-
 class Spool:
     """Used from one event loop; SQLite runs in a thread of its own."""
 
@@ -67,7 +53,17 @@ class Spool:
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._file: sqlite3.Connection | None = None
-        self._group: GroupCommit[tuple[str, bytes], QueueFull | None] = GroupCommit(self._put)
+        #: Nothing was written since the log was last emptied. A log that an earlier process left may be full.
+        self._clean = False
+        self._group: GroupCommit[tuple[str, bytes], QueueFull | None] = GroupCommit(
+            self._put, weigh=lambda row: len(row[1])
+        )
+        self._marks = Watermarks.of(
+            settings.queue_max_size,
+            settings.queue_max_memory_mb,
+            low=settings.queue_low_watermark,
+            high=settings.queue_high_watermark,
+        )
 
     async def put(self, stored: StoredRequest) -> None:
         """Take a request; concurrent ones share a commit. Taking it twice changes nothing.
@@ -92,19 +88,35 @@ class Spool:
     async def remove(self, queue_ids: Sequence[str]) -> None:
         """The ledger has them."""
 
-        def delete(file: sqlite3.Connection) -> None:
+        def delete(file: sqlite3.Connection) -> bool:
+            self._clean = False
             file.execute("BEGIN IMMEDIATE")
             file.executemany("DELETE FROM request WHERE queue_id = ?", [(queue_id,) for queue_id in queue_ids])
             requests, size, refusing = _size(file)
-            if refusing and not refuses(True, requests, size, 0, self._settings):
+            if refusing and not self._marks.refuse(True, requests, size, 0):
                 file.execute("UPDATE state SET refusing = 0")
             file.execute("COMMIT")
+            return not requests
 
-        await self._do(delete)
+        if await self._do(delete):
+            await self.scrub()
 
-    async def holds(self, queue_id: UUID) -> bool:
-        found = "SELECT 1 FROM request WHERE queue_id = ?"
-        return await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone() is not None)
+    async def scrub(self) -> bool:
+        """The log beside the file would keep the texts that went through it for as long as a process has it open.
+
+        To be called when nothing is in the spool. False while another process is using the file: call again.
+        """
+        if self._clean:
+            return True
+        (busy, _, _) = await self._do(lambda file: file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        self._clean = not busy
+        return self._clean
+
+    async def holds(self, queue_id: UUID, owner: str | None = None) -> bool:
+        """`owner`: only if it is this one's."""
+        found = "SELECT body FROM request WHERE queue_id = ?"
+        row = await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone())
+        return row is not None and owner in {None, StoredRequest.read(row[0]).owner}
 
     async def lease(self, seconds: float) -> bool:
         """Be the one process that drains, for so many seconds; it lapses by itself."""
@@ -137,6 +149,7 @@ class Spool:
         return await self._do(lambda file: self._insert(file, rows))
 
     def _insert(self, file: sqlite3.Connection, rows: Sequence[tuple[str, bytes]]) -> list[QueueFull | None]:
+        self._clean = False
         file.execute("BEGIN IMMEDIATE")
         requests, size, refusing = _size(file)
         was, answers = refusing, list[QueueFull | None]()
@@ -144,7 +157,7 @@ class Spool:
             if file.execute("SELECT 1 FROM request WHERE queue_id = ?", (queue_id,)).fetchone():
                 answers.append(None)
                 continue
-            refusing = refuses(refusing, requests, size, len(body), self._settings)
+            refusing = self._marks.refuse(refusing, requests, size, len(body))
             if refusing:
                 full = QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, backend="spool", size=requests)
                 answers.append(full)

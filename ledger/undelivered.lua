@@ -32,6 +32,7 @@ for n = 3, #ARGV, 3 do
     redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', ARGV[n + 1])
     redis.call('ZADD', 'umpire:dead', ms, f.i)
     redis.call('XDEL', 'umpire:outbox', entry)
+    redis.call('DECRBY', 'umpire:bytes', #f.e)
     redis.call('ZREM', 'umpire:outbox:due', entry)
     redis.call('ZREM', 'umpire:outbox:doubted', entry)
     out[#out + 1] = { 'dead', f.i, f.t, f.k, f.e }

@@ -21,6 +21,8 @@ class Found(NamedTuple):
     stored: StoredRequest | None
     spent: bytes
     """What its claims have spent so far."""
+    owner: str
+    """Id of the API key that submitted it, or empty."""
 
 
 class Unstarted:
@@ -32,9 +34,11 @@ class Unstarted:
 
     async def find(self, queue_id: UUID) -> Found | None:
         """None when nothing is known of it, or no longer."""
-        values: Any = await self._redis.hmget(keys.record(str(queue_id)), "s", "b", "x")
-        state, body, spent = values
-        return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"") if state else None
+        values: Any = await self._redis.hmget(keys.record(str(queue_id)), "s", "b", "x", "w")
+        state, body, spent, owner = values
+        if not state:
+            return None
+        return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"", (owner or b"").decode())
 
     async def end(self, ending: Ending) -> bytes | None:
         """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""

@@ -41,7 +41,10 @@ class Drainer:
     async def _round(self) -> None:
         if self._acceptance.redis_away and await self._ledger.ping():
             self._acceptance.told_back()
-        if not (await self._spool.size()).requests or not await self._spool.lease(LEASE_SECONDS):
+        if not (await self._spool.size()).requests:
+            await self._spool.scrub()
+            return
+        if not await self._spool.lease(LEASE_SECONDS):
             return
         if not await self._ledger.ping():
             self._acceptance.told_away()
@@ -54,9 +57,11 @@ class Drainer:
             self._observer(Note("spool.drained", "info", value=len(admitted)))
 
     async def _admit(self, stored: StoredRequest) -> bool:
-        """A request whose time to live is over goes in as well: the custodian ends it, and tells its client."""
+        """A request whose time to live is over goes in as well: the custodian ends it, and tells its client. So does one
+        whose owner has reached a limit: it was accepted.
+        """
         try:
-            await self._ledger.admit(stored)
+            await self._ledger.admit(stored, accepted=True)
         except (QueueFull, Unavailable):
             return False  # it stays, and comes again in the next round
         return True

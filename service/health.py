@@ -73,13 +73,16 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None} for one in parts.settings.enabled}
         return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
-    limits = parts.settings.ledger
-    full = sizes.unfinished >= limits.ledger_max_size or sizes.bytes >= limits.ledger_max_memory_mb * 1e6
-    redis = {"state": "full" if full else "up", "unfinished": sizes.unfinished, "outbox": sizes.outbox}
+    redis = {
+        "state": "full" if sizes.full else "up",
+        "unfinished": sizes.unfinished,
+        "outbox": sizes.outbox,
+        "bytes": sizes.bytes,
+    }
     providers = {
         one.value: {"workers": workers.get(one, 0), "state": states[one].state.value} for one in parts.settings.enabled
     }
-    return {"redis": redis, "kafka": kafka, "providers": providers}, "Queue at capacity" if full else None
+    return {"redis": redis, "kafka": kafka, "providers": providers}, "Queue at capacity" if sizes.full else None
 
 
 @router.get("/metrics", response_class=Response, **METRICS)
@@ -116,7 +119,8 @@ async def _read_shared(parts: Parts) -> None:
         for state in CircuitState:
             gauge("circuit_state", float(states[one].state is state), provider=name, state=state.value)
     gauge("unfinished", sizes.unfinished)
-    gauge("unfinished_bytes", sizes.bytes)
+    gauge("ledger_bytes", sizes.bytes)
+    gauge("ledger_refusing", float(sizes.full))
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
     gauge("dead_letters_kept", sizes.dead)

@@ -16,6 +16,7 @@ LifecycleKind = Literal[
     "provider_status",
     "queue_full",
     "cost_tracking",
+    "cost_alert",
 ]
 CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
 

@@ -10,9 +10,15 @@ from contracts.settings.base import Concern
 
 class LedgerSettings(Concern):
     ledger_max_size: int = Field(200_000, ge=1)
-    """Accepted requests that may be unfinished at one time; above, the door answers 503 "Queue at capacity"."""
+    """Accepted requests that the ledger holds at most: unfinished, or finished and not yet taken by Kafka. Above, the
+    door answers 503 "Queue at capacity"."""
     ledger_max_memory_mb: float = Field(2_000.0, gt=0)
-    """Megabytes of request bodies that may be unfinished at one time."""
+    """Megabytes of unfinished request bodies, and of results that Kafka has not taken, above which nothing is accepted.
+    Redis takes about 2 kB a request besides."""
+    ledger_high_watermark: float = Field(1.0, gt=0, le=1)
+    """Share of either bound above which the ledger takes no more."""
+    ledger_low_watermark: float = Field(0.9, ge=0, lt=1)
+    """Share to which it must have drained before it takes anything again."""
     queue_ttl_seconds: int = Field(14_400, ge=1)
     """How long a request may wait for its verdict, in seconds; also the most that `ttl_seconds` may ask for."""
     lease_seconds: float = Field(30.0, ge=1)
@@ -25,6 +31,12 @@ class LedgerSettings(Concern):
     """How long the state (never the text) of a finished request is remembered, in seconds."""
     idempotency_ttl_seconds: int = Field(86_400, ge=1)
     """How long an `Idempotency-Key` is remembered, in seconds. Each takes about 250 bytes of Redis."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.ledger_low_watermark >= self.ledger_high_watermark:
+            raise ValueError("UMPIRE_LEDGER_LOW_WATERMARK must be below UMPIRE_LEDGER_HIGH_WATERMARK")
+        return self
 
 
 class WorkerSettings(Concern):

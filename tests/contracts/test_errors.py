@@ -21,6 +21,7 @@ WIRE = {
     "AuthenticationFailed": ("AUTHENTICATION_FAILED", 401, False),
     "PermissionDenied": ("AUTHENTICATION_FAILED", 403, False),
     "QuotaExceeded": ("QUOTA_EXCEEDED", 429, True),
+    "CostLimitReached": ("COST_LIMIT_EXCEEDED", 429, True),
     "NotFound": ("INVALID_CONFIG", 404, False),
     "MethodNotAllowed": ("INVALID_CONFIG", 405, False),
     "Unavailable": ("INTERNAL_ERROR", 503, True),

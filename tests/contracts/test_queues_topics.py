@@ -61,6 +61,7 @@ def test_the_names_are_the_contracts():
     assert topics.REQUEST_COMPLETED == "llm_provider.request_completed.v1"
     assert topics.FAILURE == "llm_provider.failure.v1"
     assert topics.PROVIDER_STATUS == "llm_provider.provider_status.v1"
+    assert topics.COST_ALERT == "llm_provider.cost_alert.v1"
     assert topics.COST_TRACKING == "llm_provider.cost_tracking.v1"
     assert topics.CALLBACK_DEAD_LETTER == "llm_provider.callback_dead_letter.v1"
 

@@ -34,6 +34,7 @@ def test_the_defaults_are_the_designs(load):
     assert settings.service.immediate_wait_seconds == 25
     assert settings.service.door_redis_seconds == 1
     assert (settings.ledger.ledger_max_size, settings.ledger.ledger_max_memory_mb) == (200_000, 2_000)
+    assert (settings.ledger.ledger_low_watermark, settings.ledger.ledger_high_watermark) == (0.9, 1.0)
     assert (settings.ledger.lease_seconds, settings.ledger.max_lapses) == (30, 5)
     assert settings.ledger.queue_ttl_seconds == 4 * 3600
     assert settings.retry.queue_max_retries == 3
@@ -185,3 +186,9 @@ def test_each_of_the_designs_names_is_known():
 def test_settings_are_frozen():
     with pytest.raises(Exception, match="frozen"):
         Settings().service.port = 1
+
+
+def test_a_low_watermark_is_below_its_high_one(load):
+    assert "must be below UMPIRE_LEDGER_HIGH_WATERMARK" in refused(
+        load, LEDGER_LOW_WATERMARK="0.8", LEDGER_HIGH_WATERMARK="0.8"
+    )

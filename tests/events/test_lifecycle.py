@@ -11,6 +11,7 @@ from umpire_servers import free_port, poll
 from contracts.enums import CircuitState, LLMProviderType, QueueEvent, QueueStatus
 from contracts.events import (
     EventEnvelope,
+    LLMCostAlertV1,
     LLMCostTrackingV1,
     LLMProviderFailureV1,
     LLMProviderStatusV1,
@@ -56,6 +57,9 @@ EVENTS = {
         token_usage={"total_tokens": 1},
         request_timestamp=NOW,
         response_time_ms=1,
+    ),
+    "cost_alert": LLMCostAlertV1(
+        alert_type="daily_limit", current_cost=0.9, threshold=0.8, period="2026-11-21", metadata={"key_id": "k"}
     ),
 }
 

@@ -11,10 +11,11 @@ from umpire_servers import apoll
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
-from contracts.errors import QueueFull, Unavailable
+from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from ledger.connection import connect
-from ledger.ledger import Backlog, Ledger
+from ledger.figures import Backlog
+from ledger.ledger import Ledger
 
 pytestmark = pytest.mark.redis
 
@@ -69,25 +70,6 @@ async def test_a_batch_that_names_one_request_twice_admits_it_once(house):
     await asyncio.gather(*(house.ledger.admit(request) for _ in range(5)))
     assert len(await house.messages("umpire.mock:9")) == 1
     assert (await house.ledger.sizes()).unfinished == 1
-
-
-async def test_full_by_count_lets_in_what_fits_and_says_which_limit(redis):
-    house = House(redis, LedgerSettings(ledger_max_size=3))
-    outcomes = await asyncio.gather(*(house.ledger.admit(stored()) for _ in range(5)), return_exceptions=True)
-    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFull)]
-    assert len(refused) == 2
-    assert all(error.retry_after and error.details == {"limit": "requests"} for error in refused)
-    assert (await house.ledger.sizes()).unfinished == len(await house.messages("umpire.mock:9")) == 3
-
-
-async def test_full_by_bytes_still_takes_a_smaller_request(redis):
-    house = House(redis, LedgerSettings(ledger_max_memory_mb=0.01))
-    await house.ledger.admit(stored(prompt="x" * 8_000))
-    with pytest.raises(QueueFull) as full:
-        await house.ledger.admit(stored(prompt="x" * 4_000))
-    assert full.value.details == {"limit": "memory"}
-    await house.ledger.admit(stored(prompt="x" * 100))
-    assert (await house.ledger.sizes()).unfinished == 2
 
 
 async def test_a_full_ledger_still_knows_a_replay(redis):

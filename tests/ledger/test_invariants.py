@@ -13,21 +13,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from umpire_ledger import MOCK, House, ending, stored
 
+from contracts.clock import utcnow
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
 from ledger.claims import Return, Who
 from ledger.connection import connect
+from ledger.keys import spent as spent_key
 
 pytestmark = pytest.mark.redis
 
-OWNERS = ("one", "two")
+WORKERS = ("one", "two")
+#: API keys, and none.
+KEYS = ("ann", "ben", None)
 TERMINAL = {QueueStatus.COMPLETED, QueueStatus.FAILED, QueueStatus.EXPIRED}
 LISTS = ("umpire.mock", "umpire.mock:3", "umpire.mock:6", "umpire.mock:9")
 
 #: Of each ending, in USD.
 COST = 0.01
 
-owners = st.sampled_from(OWNERS)
+owners = st.sampled_from(WORKERS)
 
 
 def end(queue_id, state=QueueStatus.COMPLETED, who=Who.ANY):
@@ -42,6 +46,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.admitted = {}
+        self.confirmed = set()
 
     def run(self, coroutine):
         return self.runner.run(coroutine)
@@ -55,7 +60,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return redis, House(redis, limits)
 
         self.redis, self.house = self.run(make())
-        self.workers = {owner: self.house.claims(owner) for owner in OWNERS}
+        self.workers = {owner: self.house.claims(owner) for owner in WORKERS}
         self.custody = self.house.custody()
 
     def teardown(self):
@@ -64,9 +69,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.redis.aclose())
         self.runner.close()
 
-    @rule(target=requests, priority=st.integers(0, 10), size=st.integers(1, 200))
-    def admit(self, priority, size):
-        request = stored(priority=priority, prompt="x" * size)
+    @rule(target=requests, priority=st.integers(0, 10), size=st.integers(1, 200), key=st.sampled_from(KEYS))
+    def admit(self, priority, size, key):
+        request = stored(priority=priority, prompt="x" * size, owner=key)
         self.run(self.house.ledger.admit(request))
         self.admitted[str(request.queue_id)] = request
         return request
@@ -98,6 +103,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
         self.run(self.workers[owner].renew([str(request.queue_id) for request in asked], []))
+
+    @rule(first=st.integers(0, 3))
+    def kafka_confirms(self, first):
+        async def confirm():
+            entries = await self.house.entries()
+            self.confirmed.update(fields[b"i"].decode() for _, fields in entries[:first])
+            await self.house.outbox.confirm([entry_id for entry_id, _ in entries[:first]])
+
+        self.run(confirm())
 
     @rule(request=requests)
     def a_message_is_lost(self, request):
@@ -170,11 +184,24 @@ class LedgerMachine(RuleBasedStateMachine):
                 unfinished.add(queue_id)
                 size += len(record["b"])
         assert {row.decode() for row in await self.redis.zrange("umpire:expiry", 0, -1)} == unfinished
+        entries = [fields for _, fields in await self.house.entries()]
+        assert Counter(fields[b"i"].decode() for fields in entries) == Counter(ended - self.confirmed)
+        size += sum(len(fields[b"e"]) for fields in entries)
         assert int(await self.redis.get("umpire:bytes") or 0) == size
-        told = Counter(fields[b"i"].decode() for _, fields in await self.house.entries())
-        assert told == Counter(ended)
+        await self.check_owners(unfinished, ended)
         today = await self.house.ledger.today()
         assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))
+
+    async def check_owners(self, unfinished, ended):
+        """Each key's unfinished requests are counted, and what its ended ones have cost."""
+        of = {queue_id: request.owner for queue_id, request in self.admitted.items() if request.owner}
+        counts = Counter(of[queue_id] for queue_id in unfinished if queue_id in of)
+        assert await self.redis.hgetall("umpire:owned") == {k.encode(): b"%d" % n for k, n in counts.items()}
+        spent = await self.redis.hgetall(spent_key(utcnow().date()))
+        costs = Counter(of[queue_id] for queue_id in ended if queue_id in of)
+        assert {k.decode(): round(float(cost), 6) for k, cost in spent.items()} == {
+            k: round(COST * n, 6) for k, n in costs.items()
+        }
 
     async def drain(self):
         """However it stands: what is left comes to an end by the custodian and one worker alone."""
@@ -192,7 +219,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
         assert (await self.house.ledger.sizes()).unfinished == 0
         await self.check()
+        await self.house.outbox.confirm([entry_id for entry_id, _ in await self.house.entries()])
         assert await self.redis.get("umpire:bytes") in {b"0", None}
+        assert not await self.redis.exists("umpire:owned")
 
 
 def test_each_request_is_in_one_place_ends_once_and_can_always_be_brought_to_an_end(redis_url, monkeypatch):

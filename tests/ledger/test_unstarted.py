@@ -31,8 +31,7 @@ async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarte
     assert len(await house.messages("umpire.mock:9")) == 2
     claimed = await house.claims().claim(str(request.queue_id), more=5)
     assert [one.stored.queue_id for one in claimed] == [after.queue_id]
-    sizes = await house.ledger.sizes()
-    assert (sizes.unfinished, sizes.bytes) == (1, len(after.model_dump_json(exclude_none=True)))
+    assert (await house.ledger.sizes()).unfinished == 1
     assert await house.custody().push_lost(MOCK) == 0
     assert await unstarted.end(cancelled(request)) is None
     assert len(await house.entries()) == 1

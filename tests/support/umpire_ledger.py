@@ -14,6 +14,7 @@ from contracts.settings import LedgerSettings
 from ledger.claims import Claims, Ending, Who
 from ledger.custody import Custody
 from ledger.dead_letters import DeadLetters
+from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.request import StoredRequest
@@ -29,6 +30,7 @@ def stored(
     priority: int = 0,
     ttl: float = 3600.0,
     prompt: str = "Which essay is better?",
+    owner: str | None = None,
 ) -> StoredRequest:
     now = utcnow()
     return StoredRequest(
@@ -39,6 +41,7 @@ def stored(
         model="mock-1",
         requested_at=now,
         expires_at=now + timedelta(seconds=ttl),
+        owner=owner,
     )
 
 
@@ -72,6 +75,12 @@ class House:
     async def admit(self, *requests: StoredRequest) -> None:
         for request in requests:
             await self.ledger.admit(request)
+
+    async def key(self, owner: str, **limits: float | str) -> None:
+        """An API key as `umpire keys create` leaves it, with these of its limits set."""
+        fields = {**dict.fromkeys(API_KEY_FIELDS, ""), "name": f"{owner}'s key", **limits}
+        await self.redis.hset(api_key(owner), mapping=fields)
+        await self.redis.sadd(API_KEYS, owner)
 
     async def record(self, queue_id: UUID | str) -> dict[str, bytes]:
         fields: dict[bytes, bytes] = await self.redis.hgetall(f"umpire:req:{queue_id}")

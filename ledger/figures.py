@@ -1,0 +1,108 @@
+"""How much there is in the ledger."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType
+from contracts.settings import LedgerSettings
+from ledger import keys
+from ledger.watermarks import Watermarks
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished requests of one provider."""
+
+    queued: int
+    deferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The whole ledger."""
+
+    unfinished: int
+    processing: int
+    """Of these, calls under way."""
+    outbox: int
+    """Results that Kafka has not confirmed."""
+    bytes: int
+    """Of the bodies of what is unfinished, and of the results in the outbox."""
+    full: bool
+    """Whether the next request would be refused."""
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """Finished requests, and their cost in USD, since midnight UTC."""
+
+    requests: int
+    cost: float
+
+
+class Figures:
+    def __init__(self, redis: Redis, settings: LedgerSettings, *, timeout: float) -> None:
+        self._redis = redis
+        self._timeout = timeout
+        self._marks = Watermarks.of(
+            settings.ledger_max_size,
+            settings.ledger_max_memory_mb,
+            low=settings.ledger_low_watermark,
+            high=settings.ledger_high_watermark,
+        )
+
+    async def state(self, queue_id: UUID) -> str | None:
+        """The record's state, or None when nothing is known of it."""
+        value: Any = await self._redis.hget(keys.record(str(queue_id)), "s")
+        return value.decode() if value else None
+
+    async def backlogs(self, providers: Sequence[LLMProviderType]) -> dict[LLMProviderType, Backlog]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for provider in providers:
+            pipeline.zcard(keys.queued(provider.value))
+            pipeline.zcard(keys.deferred(provider.value))
+        counts = await pipeline.execute()
+        return {
+            provider: Backlog(queued=counts[2 * i], deferred=counts[2 * i + 1]) for i, provider in enumerate(providers)
+        }
+
+    async def sizes(self) -> Sizes:
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zcard(keys.EXPIRY)
+        pipeline.zcard(keys.LEASES)
+        pipeline.xlen(keys.OUTBOX)
+        pipeline.mget(keys.BYTES, keys.REFUSING)
+        pipeline.zcard(keys.DEAD)
+        unfinished, processing, outbox, (kept, refusing), dead = await pipeline.execute()
+        size = int(kept or 0)
+        full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
+        return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
+
+    async def today(self) -> Today:
+        requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")
+        return Today(requests=int(requests or 0), cost=float(cost or 0.0))
+
+    async def workers(self) -> dict[LLMProviderType, int]:
+        """Worker processes whose heartbeat is fresh, by provider."""
+        seconds, micros = await self._redis.time()
+        members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
+        alive: dict[LLMProviderType, int] = {}
+        for member in members:
+            provider = LLMProviderType(member.decode().split("|", 1)[0])
+            alive[provider] = alive.get(provider, 0) + 1
+        return alive
+
+    async def ping(self) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return bool(await self._redis.ping())
+        except (RedisError, OSError, TimeoutError):
+            return False

@@ -1,0 +1,26 @@
+"""What admit.lua answers in place of a count, and the error that it is."""
+
+from contracts.clock import until_midnight, utcnow
+from contracts.errors import CostLimitReached, IdempotencyConflict, QueueFull, QuotaExceeded, UmpireError
+
+TOO_MANY, TOO_LARGE, CONFLICT, LATE, TOO_MANY_OWNED, SPENT = range(-1, -7, -1)
+
+#: Seconds after which a full ledger is worth another try: a backlog falls by its workers' speed, unknown to the door.
+FULL_RETRY_SECONDS = 10.0
+
+#: The same for one key's requests, of which the next may end at any moment.
+OWNED_RETRY_SECONDS = 5.0
+
+
+def refusal(answer: int, held: int) -> UmpireError:
+    """`held`: requests in the ledger."""
+    if answer == CONFLICT:
+        return IdempotencyConflict("this Idempotency-Key came with another body before; nothing was accepted")
+    if answer == TOO_MANY_OWNED:
+        detail = "this API key has as many unfinished comparisons as it may"
+        return QuotaExceeded(detail, retry_after=OWNED_RETRY_SECONDS, limit="max_queued")
+    if answer == SPENT:
+        detail = "this API key has spent what it may spend today (UTC)"
+        return CostLimitReached(detail, retry_after=until_midnight(utcnow()), limit="daily_cost")
+    limit = "requests" if answer == TOO_MANY else "memory"
+    return QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit=limit, size=held)

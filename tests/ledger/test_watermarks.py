@@ -1,0 +1,97 @@
+"""The ledger's bounds on what is unfinished and what Kafka has not taken, and when it takes requests again."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from umpire_ledger import House, ending, stored
+
+from contracts.errors import QueueFull
+from contracts.settings import LedgerSettings
+from ledger.outbox import Undelivered
+from ledger.watermarks import Watermarks
+
+pytestmark = pytest.mark.redis
+
+
+@given(st.booleans(), st.integers(0, 12), st.integers(0, 12_000), st.integers(1, 5_000))
+def test_the_bounds_are_never_exceeded(refusing, count, size, incoming):
+    marks = Watermarks.of(10, 0.01, low=0.5, high=1.0)
+    if not marks.refuse(refusing, count, size, incoming):
+        assert count + 1 <= 10
+        assert size + incoming <= 10_000
+        assert not refusing or (count <= 5 and size <= 5_000)
+
+
+async def test_full_by_count_it_lets_in_what_fits_and_nothing_more_until_the_low_mark(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=4, ledger_low_watermark=0.5))
+    requests = [stored() for _ in range(6)]
+    outcomes = await asyncio.gather(*(house.ledger.admit(one) for one in requests), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFull)]
+    assert len(refused) == 2
+    assert all(error.retry_after for error in refused)
+    assert all(error.details["limit"] == "requests" for error in refused)
+    assert (await house.ledger.sizes()).full
+    another = House(redis, house.settings)  # another API process: the state is in Redis
+    (ended, other, *_), entry = requests, None
+    for request in (ended, other):
+        with pytest.raises(QueueFull) as full:
+            await another.ledger.admit(stored())
+        assert full.value.details["size"] == 4 - (entry is not None)
+        entry = await house.claims().finish(ending(request.queue_id))
+        await house.outbox.confirm([entry])
+    assert not (await house.ledger.sizes()).full
+    await another.ledger.admit(stored())
+    await house.ledger.admit(stored())
+    with pytest.raises(QueueFull):
+        await house.ledger.admit(stored())
+    assert (await house.ledger.sizes()).unfinished == 4
+
+
+async def test_full_by_bytes_it_refuses_a_small_one_too_until_the_low_mark(redis):
+    house = House(redis, LedgerSettings(ledger_max_memory_mb=0.01, ledger_low_watermark=0.2))
+    large = stored(prompt="x" * 8_000)
+    await house.ledger.admit(large)
+    for size in (4_000, 1):
+        with pytest.raises(QueueFull) as full:
+            await house.ledger.admit(stored(prompt="x" * size))
+        assert full.value.details["limit"] == "memory"
+    await house.claims().finish(ending(large.queue_id))
+    await house.ledger.admit(stored())
+
+
+async def test_what_kafka_has_not_taken_counts_by_number_and_bytes_until_it_is_confirmed(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=2, ledger_low_watermark=0.5))
+    requests = [stored(), stored()]
+    await house.admit(*requests)
+    entries = [await house.claims().finish(ending(request.queue_id)) for request in requests]
+    sizes = await house.ledger.sizes()
+    assert (sizes.unfinished, sizes.outbox, sizes.full) == (0, 2, True)
+    assert sizes.bytes == sum(len(fields[b"e"]) for _, fields in await house.entries())
+    with pytest.raises(QueueFull):
+        await house.ledger.admit(stored())
+    await house.outbox.confirm(entries[:1])
+    await house.outbox.confirm(entries[:1])  # twice does no harm
+    await house.ledger.admit(stored())
+
+
+async def test_a_dead_letter_is_out_of_the_ledgers_bounds_and_a_replayed_one_is_back(redis):
+    house = House(redis)
+    request = stored()
+    await house.admit(request)
+    entry = await house.claims().finish(ending(request.queue_id))
+    held = (await house.ledger.sizes()).bytes
+    await house.outbox.undelivered([Undelivered(entry, "MSG_SIZE_TOO_LARGE", 0.0)])
+    assert (await house.ledger.sizes()).bytes == 0
+    await house.dead.replay([str(request.queue_id)])
+    assert (await house.ledger.sizes()).bytes == held > 0
+
+
+async def test_a_replay_and_a_repeated_key_are_known_while_it_refuses(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=1))
+    request = stored()
+    await house.admit(request)
+    with pytest.raises(QueueFull):
+        await house.ledger.admit(stored())
+    assert await house.ledger.admit(request) == 0
