@@ -1,0 +1,36 @@
+"""A worker that stands still for longer than its lease: its request is judged again, and one of the verdicts stands."""
+
+import json
+
+import pytest
+from umpire_providers import VERDICT, body_of
+from umpire_servers import apoll
+from umpire_upstream import answer, upstream
+from umpire_worker import attempts_at, desk, judging, reach, worker
+
+from contracts.enums import LLMProviderType
+
+pytestmark = [pytest.mark.redis, pytest.mark.kafka]
+
+ANTHROPIC = LLMProviderType.ANTHROPIC
+
+
+async def test_its_call_is_made_a_second_time_and_its_own_verdict_is_not_told(
+    redis_url: str, kafka_bootstrap: str
+) -> None:
+    """From outside it cannot be told from a dead one. The answer to its call waits in its socket until it thaws."""
+    second = answer(200, body_of(ANTHROPIC, json.dumps({**VERDICT, "winner": "Essay A"})))
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(judging(seconds=1), second) as provider:
+        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        async with worker(ANTHROPIC, **settings) as frozen:
+            queue_id = await at.submit(ANTHROPIC)
+            await apoll(lambda: len(provider.calls) == 1, what="its call is in flight")
+            frozen.process.pause()
+            async with worker(ANTHROPIC, **settings):
+                results = await at.inbox.until([queue_id], 60)
+                frozen.process.resume()
+                await apoll(lambda: "lease.lost" in frozen.log, 30, what="it learns that it came too late")
+                assert results[queue_id].data.winner == "Essay A"
+                assert (await at.ledger.today()).requests == 1
+                assert len(at.inbox.look()) == 1
+        assert attempts_at(provider) == {queue_id: 2}
