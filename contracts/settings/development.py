@@ -10,10 +10,11 @@ from contracts.settings.base import Concern
 
 class DevelopmentSettings(Concern):
     environment: Literal["development", "production"] = "development"
-    """What this installation is for. `production` refuses what is for development only: UMPIRE_RECORD_RESPONSES."""
+    """What this installation is for. `production` refuses what is for development only: UMPIRE_RECORD_RESPONSES.
+    UMPIRE_AUTH=keys does so too: who has callers of their own is in production, whatever this says."""
     record_responses: bool = False
     """Write every request to a provider and its answer into files, prompts included and API keys removed, to check the
-    provider's contract. For development: refused where UMPIRE_ENVIRONMENT is `production`."""
+    provider's contract. For development: refused where UMPIRE_ENVIRONMENT is `production` or UMPIRE_AUTH is `keys`."""
     record_directory: Path = Path("llm_response_logs")
     """Directory of those files; each is readable by its owner only."""
     record_max_files: int = Field(1_000, ge=1)

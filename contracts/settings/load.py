@@ -75,6 +75,11 @@ class Settings:
     )
 
     @property
+    def is_production(self) -> bool:
+        """It is said to be, or has callers of its own: what they submit is not for a developer's eyes."""
+        return self.development.environment == "production" or self.service.auth == "keys"
+
+    @property
     def mock(self) -> MockSettings:
         mock = self.providers[LLMProviderType.MOCK]
         assert isinstance(mock, MockSettings)  # noqa: S101 - by PROVIDER_CLASSES
@@ -135,6 +140,9 @@ def _misfits(settings: Settings) -> list[str]:
         found.append(f"UMPIRE_DEFAULT_PROVIDER: {settings.default_provider.value} is not enabled (it has no API key)")
     if settings.worker.outbox_resend_seconds <= settings.kafka.kafka_delivery_timeout_seconds:
         found.append("UMPIRE_OUTBOX_RESEND_SECONDS: must be longer than UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS")
-    if settings.development.record_responses and settings.development.environment == "production":
-        found.append("UMPIRE_RECORD_RESPONSES: is for development only; UMPIRE_ENVIRONMENT is production")
+    if settings.development.record_responses and settings.is_production:
+        found.append(
+            "UMPIRE_RECORD_RESPONSES: is for development only; "
+            "UMPIRE_ENVIRONMENT is production, or UMPIRE_AUTH is keys"
+        )
     return found

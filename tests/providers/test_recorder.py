@@ -144,10 +144,12 @@ async def test_files_are_pruned_by_count_and_age_and_no_others(tmp_path: Path) -
     assert mine.exists()
 
 
-def test_production_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "value"), [("UMPIRE_ENVIRONMENT", "production"), ("UMPIRE_AUTH", "keys")])
+def test_production_refuses_it(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """So does an installation with API keys: it has callers of its own."""
     monkeypatch.setenv("UMPIRE_RECORD_RESPONSES", "true")
     load_settings()
-    monkeypatch.setenv("UMPIRE_ENVIRONMENT", "production")
+    monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match="UMPIRE_RECORD_RESPONSES: is for development only"):
         load_settings()
 
