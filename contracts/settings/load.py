@@ -142,7 +142,6 @@ def _misfits(settings: Settings) -> list[str]:
         found.append("UMPIRE_OUTBOX_RESEND_SECONDS: must be longer than UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS")
     if settings.development.record_responses and settings.is_production:
         found.append(
-            "UMPIRE_RECORD_RESPONSES: is for development only; "
-            "UMPIRE_ENVIRONMENT is production, or UMPIRE_AUTH is keys"
+            "UMPIRE_RECORD_RESPONSES: is for development only; UMPIRE_ENVIRONMENT is production, or UMPIRE_AUTH is keys"
         )
     return found
