@@ -58,19 +58,23 @@ async def test_a_closed_gate_opens_again_after_redis_came_back_empty(
             assert results[queue_id].data.winner
 
 
-async def test_a_frozen_redis_makes_no_call_be_paid_twice(
-    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+async def test_a_redis_that_is_away_for_longer_than_a_lease_makes_no_call_be_paid_twice(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str, how: str
 ) -> None:
-    """It is frozen for longer than a lease; two workers are there to take back what seems to have lapsed."""
+    """When it is back, all leases have lapsed, and two workers with free slots are there to take them; whose they are
+    comes to renew them up to a third of a lease later.
+    """
     redis = redis_server(aof=True)
-    async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=6)) as provider:
-        settings = {**QUICK, **at.settings, **reach(ANTHROPIC, provider.url)}
+    long = {**QUICK, "UMPIRE_LEASE_SECONDS": "6", "UMPIRE_ANTHROPIC_CONCURRENCY": "8"}
+    async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=12)) as provider:
+        settings = {**long, **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings), worker(ANTHROPIC, **settings):
-            ids = [await at.submit(ANTHROPIC) for _ in range(4)]
-            await apoll(lambda: len(provider.calls) == 4, what="four calls in flight")
-            redis.pause()
+            ids = [await at.submit(ANTHROPIC) for _ in range(6)]
+            await apoll(lambda: len(provider.calls) == 6, what="six calls in flight")
+            await asyncio.to_thread(redis.pause if how == "frozen" else redis.kill)
             # That it lasts longer than the lease is the point.
-            await asyncio.sleep(3.5)
-            redis.resume()
-            await at.inbox.until(ids)
+            await asyncio.sleep(7)
+            await asyncio.to_thread(redis.resume if how == "frozen" else redis.start)
+            await at.inbox.until(ids, 40)
             assert set(attempts_at(provider).values()) == {1}
