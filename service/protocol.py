@@ -72,6 +72,9 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if last and not self.transport.is_closing():
             self._give_time()
+            if self.cycle.more_body:
+                # The client may see to its answer only after its body: the keep-alive is not for it.
+                self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)

@@ -33,7 +33,7 @@ class ServiceSettings(Concern):
     """Patterns (`*`, `?`) of the callback topics that are allowed. Topics that begin with `__` never are."""
     max_body_bytes: int = Field(4_000_000, ge=1_000)
     """Largest request body, in bytes."""
-    max_inflight_body_mb: float = Field(64.0, gt=0)
+    max_inflight_body_mb: float = Field(32.0, gt=0)
     """Bodies that one API process holds at once, in MB, until each is accepted; above it they wait for 5 s, then are
     refused. What is within 64 kB does not count. In memory they take two to five times as much."""
     body_seconds: float = Field(30.0, gt=0)
