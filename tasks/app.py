@@ -4,6 +4,8 @@ from typing import Any
 
 from celery import Celery
 from kombu.transport.redis import Transport
+from redis._parsers.base import BaseParser
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from contracts.queues import PRIORITY_SEPARATOR, PRIORITY_STEPS
@@ -12,6 +14,11 @@ if OutOfMemoryError not in Transport.connection_errors:
     # A Redis that is full, or read-only after a failover, refuses kombu's own writes. That passes as an outage does:
     # wait for it, and do not exit. tests/tasks/test_redis_full.py holds this.
     Transport.connection_errors += (OutOfMemoryError, ReadOnlyError)
+
+# A Redis that becomes a replica (at a failover) ends a waiting BRPOP with UNBLOCKED. redis-py takes that for an error
+# of the command, and the worker would exit. As a lost connection it reconnects. tests/tasks/test_redis_full.py holds
+# this.
+BaseParser.EXCEPTION_CLASSES.setdefault("UNBLOCKED", RedisConnectionError)
 
 if AttributeError not in Transport.connection_errors:
     # celery 5.7.0: when Redis dies while a task is unacked and a slot is free, kombu's reconnect raises AttributeError,

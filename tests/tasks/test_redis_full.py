@@ -54,3 +54,21 @@ async def test_a_read_only_redis_delays_verdicts_and_loses_none(
         await at.inbox.until(ids, 60)
         assert set(attempts_at(provider).values()) == {1}
         assert works.process.running
+
+
+async def test_an_idle_worker_stays_when_its_redis_becomes_a_replica(
+    redis_server: Callable[..., RedisServer], kafka_bootstrap: str
+) -> None:
+    """At a failover Redis ends the consumer's waiting BRPOP with an error of its own."""
+    redis = redis_server(aof=True)
+    async with (
+        desk(redis.url, kafka_bootstrap) as at,
+        upstream(judging()) as provider,
+        worker(ANTHROPIC, **QUICK, **at.settings, **reach(ANTHROPIC, provider.url)) as works,
+    ):
+        await apoll(lambda: b"cmd=brpop" in redis.command("CLIENT", "LIST"), what="a consumer that waits")
+        redis.command("REPLICAOF", "127.0.0.1", "1")
+        await apoll(lambda: "Connection to broker lost" in works.log, what="a consumer that has lost its connection")
+        redis.command("REPLICAOF", "NO", "ONE")
+        await at.inbox.until([await at.submit(ANTHROPIC)], 60)
+        assert works.process.running
