@@ -1,6 +1,7 @@
 """Lifecycle events: best effort. Straight to the producer; dropped, and counted, rather than ever in the way."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,6 +78,12 @@ LifecycleEvent = (
 #: Each is an event of its own.
 _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 
+Dropped = Callable[[], None]
+
+
+def _let_go() -> None:
+    """What is best effort is not missed."""
+
 
 class Lifecycle:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
@@ -85,22 +92,31 @@ class Lifecycle:
         self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
         self._observer = observer
-        self._gathered: list[tuple[str, EventEnvelope[Any], str | None]] = []
+        self._gathered: list[tuple[str, EventEnvelope[Any], str | None, Dropped]] = []
 
     def tell(
-        self, event: LifecycleEvent, *, queue_id: UUID | str | None = None, traceparent: str | None = None
+        self,
+        event: LifecycleEvent,
+        *,
+        queue_id: UUID | str | None = None,
+        traceparent: str | None = None,
+        event_id: UUID | None = None,
+        dropped: Dropped = _let_go,
     ) -> None:
-        """Send soon, or drop when the broker is away or the queue more than half full. Never blocks or raises."""
+        """Send soon, or drop when the broker is away or the queue more than half full. Never blocks or raises.
+
+        `dropped` is told, perhaps from a thread of the producer.
+        """
         name = _TOPICS[type(event)]
         if name not in self._wanted:
             return
         if not self._publisher.has_room():
-            self._drop(name, "no_room")
+            self._drop(name, "no_room", dropped)
             return
         topic = self._prefix + name
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
-        wrapped = envelope(event, topic, correlation_id, traceparent=traceparent)
-        self._gathered.append((name, wrapped, str(queue_id) if queue_id else None))
+        wrapped = envelope(event, topic, correlation_id, event_id=event_id, traceparent=traceparent)
+        self._gathered.append((name, wrapped, str(queue_id) if queue_id else None, dropped))
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -110,18 +126,19 @@ class Lifecycle:
     def flush(self) -> None:
         """Hand over what was gathered."""
         gathered, self._gathered = self._gathered, []
-        for name, wrapped, subject in gathered:
+        for name, wrapped, subject, dropped in gathered:
             self._publisher.publish(
                 wrapped.event_type,
                 str(wrapped.correlation_id),
                 encode(wrapped),
                 headers_of(wrapped, subject),
-                partial(self._report, name),
+                partial(self._report, name, dropped),
             )
 
-    def _report(self, name: str, error: DeliveryError | None) -> None:
+    def _report(self, name: str, dropped: Dropped, error: DeliveryError | None) -> None:
         if error is not None:
-            self._drop(name, error.code)
+            self._drop(name, error.code, dropped)
 
-    def _drop(self, name: str, reason: str) -> None:
+    def _drop(self, name: str, reason: str, dropped: Dropped) -> None:
         self._observer(Note("lifecycle.dropped", labels={"event": name, "reason": reason}))
+        dropped()

@@ -63,11 +63,14 @@ class Relay:
         """No broker answered lately."""
         return self._publisher.away
 
-    def send(self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers) -> None:
+    def send(
+        self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers, *, forbidden: bool = False
+    ) -> None:
+        """`forbidden`: the request's owner may not publish to the topic, whatever the operator's list says."""
         self._in_flight.add(entry_id)
         on_delivery = partial(self._report, entry_id, topic)
         # The door has asked the same; but the operator's list may have changed since, and `--topic` is typed by hand.
-        if topic == self._own_topic or self._topics.allow(topic):
+        if not forbidden and (topic == self._own_topic or self._topics.allow(topic)):
             self._publisher.publish(topic, key, value, headers, on_delivery)
         else:
             on_delivery(FORBIDDEN)
@@ -78,7 +81,7 @@ class Relay:
         for entry in entries:
             if entry.entry_id not in self._in_flight:
                 made = headers_of_value(entry.event, entry.queue_id)
-                self.send(entry.entry_id, entry.topic, entry.key, entry.event, made)
+                self.send(entry.entry_id, entry.topic, entry.key, entry.event, made, forbidden=entry.forbidden)
                 sent += 1
         return sent
 

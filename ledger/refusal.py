@@ -20,7 +20,11 @@ def refusal(answer: int, held: int) -> UmpireError:
         detail = "this API key has as many unfinished comparisons as it may"
         return QuotaExceeded(detail, retry_after=OWNED_RETRY_SECONDS, limit="max_queued")
     if answer == SPENT:
-        detail = "this API key has spent what it may spend today (UTC)"
-        return CostLimitReached(detail, retry_after=until_midnight(utcnow()), limit="daily_cost")
+        return cost_limit_reached()
     limit = "requests" if answer == TOO_MANY else "memory"
     return QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit=limit, size=held)
+
+
+def cost_limit_reached() -> CostLimitReached:
+    detail = "this API key has spent what it may spend today (UTC)"
+    return CostLimitReached(detail, retry_after=until_midnight(utcnow()), limit="daily_cost")

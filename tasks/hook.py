@@ -44,7 +44,7 @@ class ResultHook:
 
     def publish(self, entry_id: bytes, ending: Ending, headers: Headers) -> None:
         """To Kafka; the delivery report clears the outbox."""
-        self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers)
+        self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers, forbidden=ending.forbidden)
 
     def ended(self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, tries: int) -> None:
         code = judgement.error.code if judgement.error else None

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from redis.exceptions import RedisError
@@ -17,6 +18,7 @@ from ledger.claims import Claimed, Claims, Return, Who
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge, NotNow
+from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.slots import Slots
 from telemetry.fault import fault
@@ -41,6 +43,7 @@ class Runner:
         hook: ResultHook,
         gatekeeper: Gatekeeper,
         rows: Rows,
+        permission: Permission,
         deferral: DeferralPolicy,
         take_along: int,
         observer: Observer,
@@ -51,6 +54,7 @@ class Runner:
         self._hook = hook
         self._gatekeeper = gatekeeper
         self._rows = rows
+        self._permission = permission
         self._deferral = deferral
         self._take_along = take_along
         self._observer = observer
@@ -147,6 +151,9 @@ class Runner:
         """Returns what became of it, for Flower: completed, failed: CODE, deferred, returned."""
         stored = claimed.stored
         spent = Spent.model_validate_json(claimed.spent) if claimed.spent else Spent()
+        refused = self._permission.refusal(claimed)
+        if refused is not None:
+            return await self._fail(claimed, Judgement(model=stored.model, spent=spent, error=refused), refused)
         try:
             judgement = await self._judge.judge(stored, spent, probe=probe)
         except NotNow as reason:
@@ -191,6 +198,8 @@ class Runner:
 
     async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
         ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
+        if not self._permission.publishes(claimed):
+            ending = replace(ending, forbidden=True)
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
             # Someone else ended it: that verdict stands, and this one is not told.

@@ -8,6 +8,8 @@ from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
+from contracts.topics import COMPARISON_RESULT
+from events.cost_alerts import CostAlerts
 from events.custodian import Custodian
 from events.dead_letter import DeadLetterTopic
 from events.ender import Ender
@@ -26,12 +28,14 @@ from ledger.connection import connect
 from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
+from ledger.spending import Spending
 from providers.factory import make_provider
 from providers.prompt import prompt_sha256
 from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
 from tasks.judge import Judge
+from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -109,6 +113,7 @@ class Runtime:
             hook=hook,
             gatekeeper=self._gatekeeper,
             rows=rows,
+            permission=Permission(settings.kafka.topic_prefix + COMPARISON_RESULT),
             deferral=DeferralPolicy.from_settings(settings.retry),
             take_along=settings.worker.take_along,
             observer=observer,
@@ -125,11 +130,13 @@ class Runtime:
             settings=settings.worker,
             observer=observer,
         )
+        alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
         duties: dict[str, Callable[[], Awaitable[None]]] = {
             "heartbeat": lambda: beat(self._claims, self.runner, provider, observer),
             "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
             "custodian": custodian.watch,
             "resender": resender.watch,
+            "cost alerts": alerts.watch,
         }
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 

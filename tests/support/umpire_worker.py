@@ -183,7 +183,7 @@ class Desk:
 
     async def submit(
         self, provider: LLMProviderType, prompt: str = "Which is better?", *, model: str | None = None,
-        ttl: float = 3600.0, **fields: Any,
+        ttl: float = 3600.0, owner: str | None = None, **fields: Any,
     ) -> str:  # fmt: skip
         """Admit a request past the door. Returns its queue id."""
         now = utcnow()
@@ -195,6 +195,7 @@ class Desk:
             model=model or Manifest.load().default(provider).model_id,
             requested_at=now,
             expires_at=now + timedelta(seconds=ttl),
+            owner=owner,
         )
         await self.ledger.admit(stored)
         return str(stored.queue_id)

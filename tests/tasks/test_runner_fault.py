@@ -17,6 +17,7 @@ from guard.deferral import DeferralPolicy
 from ledger.claims import Who
 from ledger.connection import connect
 from ledger.request import StoredRequest
+from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -70,7 +71,8 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(redis_url: str, *,
     await house.admit(request)
     runner = Runner(
         claims=house.claims(), slots=Slots(1), judge=cast("Any", judge), hook=cast("Any", hook),
-        gatekeeper=cast("Any", OpenGate()), rows=Rows(), deferral=DeferralPolicy(tries=0, waits=(1.0,)),
+        gatekeeper=cast("Any", OpenGate()), rows=Rows(), permission=Permission(""),
+        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
         take_along=1, observer=notes.append,
     )  # fmt: skip
     await runner.take(str(request.queue_id), 0)

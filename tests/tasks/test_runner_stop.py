@@ -7,6 +7,7 @@ import pytest
 from redis.exceptions import ReadOnlyError
 
 from guard.deferral import DeferralPolicy
+from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -34,7 +35,8 @@ async def test_a_claim_that_waits_for_the_ledger_ends_with_the_process() -> None
     claims, slots = AwayClaims(), Slots(1)
     runner = Runner(
         claims=cast("Any", claims), slots=slots, judge=cast("Any", IdleJudge()), hook=cast("Any", None),
-        gatekeeper=cast("Any", OpenGate()), rows=Rows(), deferral=DeferralPolicy(tries=0, waits=(1.0,)),
+        gatekeeper=cast("Any", OpenGate()), rows=Rows(), permission=Permission(""),
+        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
         take_along=1, observer=silent,
     )  # fmt: skip
     taking = asyncio.create_task(runner.take("11111111-1111-4111-8111-111111111111", 0))

@@ -1,0 +1,65 @@
+"""LLMCostAlertV1: an API key has spent a share of what it may spend a day. Once for each key, day and share; what Kafka
+does not take is told again, with the same event id.
+"""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID, uuid5
+
+from redis.exceptions import RedisError
+
+from contracts.events import LLMCostAlertV1
+from events.lifecycle import Lifecycle
+from ledger.spending import Reached, Spending
+from telemetry.observer import Note, Observer
+
+#: Between two looks, in seconds.
+PERIOD_SECONDS = 2.0
+
+#: Of the alerts' event ids.
+_NAMESPACE = UUID("a4a4ce2c-9d55-5d0c-8b1e-3d7b2d1f6c52")
+
+
+class CostAlerts:
+    def __init__(
+        self, spending: Spending, lifecycle: Lifecycle, *, in_charge: Callable[[], bool], observer: Observer
+    ) -> None:
+        self._spending = spending
+        self._lifecycle = lifecycle
+        self._in_charge = in_charge
+        self._observer = observer
+        #: Also filled from the producer's thread.
+        self._untold: list[Reached] = []
+
+    async def watch(self) -> None:
+        """For ever."""
+        while True:
+            if self._in_charge():
+                try:
+                    await self.look()
+                except (RedisError, OSError) as error:
+                    self._observer(Note("alerts.hindered", "warning", fields={"error": type(error).__name__}))
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def look(self) -> None:
+        untold, self._untold = self._untold, []
+        try:
+            await self._spending.forget(untold)
+        except BaseException:
+            self._untold += untold
+            raise
+        for one in await self._spending.reached():
+            self._tell(one)
+
+    def _tell(self, one: Reached) -> None:
+        fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
+        self._observer(Note("cost.limit_near" if one.share < 1 else "cost.limit_reached", "warning", fields=fields))
+        event = LLMCostAlertV1(
+            alert_type="daily_limit",
+            current_cost=float(one.spent),
+            threshold=float(one.limit * one.share),
+            period=one.day.isoformat(),
+            metadata={**fields, "limit": float(one.limit)},
+        )
+        event_id = uuid5(_NAMESPACE, f"{one.key_id} {one.day} {one.share}")
+        self._lifecycle.tell(event, event_id=event_id, dropped=lambda: self._untold.append(one))

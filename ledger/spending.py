@@ -1,0 +1,72 @@
+"""Which API keys have reached a share of what they may spend a day."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from contracts.clock import utcnow
+from ledger import keys
+
+#: Shares of the limit that are told.
+SHARES = (Decimal("0.8"), Decimal(1))
+
+#: As the day's spending, in seconds.
+_KEPT_SECONDS = 3 * 86_400
+
+
+class Reached(NamedTuple):
+    day: date
+    key_id: str
+    name: str
+    spent: Decimal
+    limit: Decimal
+    share: Decimal
+
+
+class Spending:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        #: What each key had spent when it was looked at: one that spends nothing is not looked at again.
+        self._seen: dict[date, dict[bytes, bytes]] = {}
+
+    async def reached(self) -> list[Reached]:
+        """What nobody was given before: it is marked as told. Yesterday's, too: a call may end at midnight."""
+        today = utcnow().date()
+        days = (today - timedelta(days=1), today)
+        self._seen = {day: self._seen.get(day, {}) for day in days}
+        return [one for day in days for one in await self._reached_on(day)]
+
+    async def forget(self, untold: Sequence[Reached]) -> None:
+        """They were not told after all."""
+        for one in untold:
+            await self._redis.srem(keys.alerted(one.day), _mark(one))
+            self._seen.get(one.day, {}).pop(one.key_id.encode(), None)
+
+    async def _reached_on(self, day: date) -> list[Reached]:
+        spending: Any = await self._redis.hgetall(keys.spent(day))
+        news = [(key, value) for key, value in spending.items() if self._seen[day].get(key) != value]
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, _ in news:
+            pipeline.hmget(keys.api_key(key.decode()), "name", "cost")
+        limits = await pipeline.execute() if news else []
+        found = [
+            Reached(day, key.decode(), (name or b"").decode(), Decimal(value.decode()), Decimal(limit.decode()), share)
+            for (key, value), (name, limit) in zip(news, limits, strict=True)
+            if limit
+            for share in SHARES
+        ]
+        found = [one for one in found if one.spent >= one.limit * one.share]
+        pipeline = self._redis.pipeline()
+        for one in found:
+            pipeline.sadd(keys.alerted(day), _mark(one))
+            pipeline.expire(keys.alerted(day), _KEPT_SECONDS)
+        marked = (await pipeline.execute())[::2] if found else []
+        self._seen[day].update(news)
+        return [one for one, is_new in zip(found, marked, strict=True) if is_new]
+
+
+def _mark(one: Reached) -> str:
+    return f"{one.key_id} {one.share}"
