@@ -3,9 +3,12 @@
 import asyncio
 import signal
 import socket
+from dataclasses import replace
 
 from cli.children import environment, umpire
 from cli.console import say
+from cli.environment import USAGE
+from cli.failure import Failure
 from cli.part import Launch, Part
 from cli.ports import inherited, listen, url_of
 from cli.probe import http_status
@@ -15,11 +18,35 @@ from contracts.settings import Settings
 
 
 def api(settings: Settings, host: str, port: int, processes: int) -> None:
-    server = listen(host, port, setting="--port or UMPIRE_PORT")
+    server = listen_for_callers(settings, host, port)
     if processes == 1:
         serve(settings, server)
     else:
         asyncio.run(_serve_many(settings, server, processes))
+
+
+def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socket:
+    """The API's socket. Raises Failure where it would be open to anybody."""
+    server = listen(host, port, setting="--port or UMPIRE_PORT")
+    try:
+        _bound(settings, server)
+    except Failure:
+        server.close()
+        raise
+    return server
+
+
+def _bound(settings: Settings, server: socket.socket) -> Settings:
+    """By the address that it really has; the application is to know that one, too."""
+    from contracts.settings import SettingsError
+    from service.loopback import check_binding
+
+    host = server.getsockname()[0]
+    try:
+        check_binding(settings, host)
+    except SettingsError as error:
+        raise Failure(str(error), code=USAGE) from error
+    return replace(settings, service=settings.service.model_copy(update={"host": host}))
 
 
 def serve_inherited(settings: Settings, descriptor: int) -> None:
@@ -30,6 +57,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
     """Serve until SIGTERM; what has begun is finished."""
     import uvicorn
 
+    settings = _bound(settings, server)
     from service.app import create_app
     from service.protocol import Protocol
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from cli.failure import Failure
 from contracts.encoding import dumps, loads
 
@@ -21,18 +23,21 @@ class Answer:
 class ApiClient:
     """One connection, kept open; for one thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: SecretStr | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Failure(f"{url!r} is no URL of an API (http://host:port)", code=2)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
         self._path = parts.path.rstrip("/")
+        self._headers = {"content-type": "application/json"}
+        if api_key is not None:
+            self._headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
         self.url = url
 
     def compare(self, request: dict[str, Any], *, prefer: str | None = None) -> Answer:
         """POST one comparison. Raises Failure when there is no answer that can be read."""
-        headers = {"content-type": "application/json"} | ({"prefer": prefer} if prefer else {})
+        headers = self._headers | ({"prefer": prefer} if prefer else {})
         try:
             self._connection.request("POST", f"{self._path}/api/v1/comparison", dumps(request), headers)
             response = self._connection.getresponse()

@@ -36,7 +36,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
     url, kafka = locate(settings, api, data_dir)
     topic = asked.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(asked, topic)
-    client = ApiClient(url)
+    client = ApiClient(url, settings.client.api_key)
     # Its place on the topic is taken before the request exists, so that the verdict cannot slip by.
     follower = Follower(kafka, topic) if wait else None
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from cli.api import listen_for_callers
 from cli.console import say, show
 from cli.datadir import STACK_FILE, DataDirectory
 from cli.ports import listen
@@ -13,10 +14,15 @@ from cli.stack import Stack
 from cli.supervisor import for_ever, run
 from contracts.settings import Settings
 
+_AUTH = {
+    "off": "off: anybody on this machine may call the API, nobody else can   (UMPIRE_AUTH=keys)",
+    "keys": "by API key   (umpire keys create)",
+}
+
 
 def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
     began = time.monotonic()
-    api = listen(settings.service.host, port, setting="--port or UMPIRE_PORT")
+    api = listen_for_callers(settings, settings.service.host, port)
     flower = listen(settings.flower.flower_host, flower_port, setting="--flower-port or UMPIRE_FLOWER_PORT")
     with DataDirectory(path) as directory:
         stack = Stack(settings, directory, api, flower, say)
@@ -39,6 +45,7 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         ("redis", stack.redis_address),
         ("kafka", stack.kafka_bootstrap),
         ("workers", providers),
+        ("auth", _AUTH[settings.service.auth]),
     ):
         show(f"  [bold]{name:8}[/bold]{escape(what)}")
     development = settings.development

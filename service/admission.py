@@ -7,10 +7,11 @@ from uuid import uuid4
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMBatchingMode, LLMProviderType
-from contracts.errors import ContentTooLong, InvalidConfig, InvalidRequest
+from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig, InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
 from contracts.settings import Settings
 from contracts.trace import continue_trace
+from guard.api_key import ApiKey
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
 from service.topic_policy import TopicPolicy
@@ -29,12 +30,18 @@ class Admission:
         self._enabled = frozenset(settings.enabled)
         self._default = settings.default_provider
 
-    def check(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
+    def check(
+        self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None = None
+    ) -> StoredRequest:
         """What the ledger will keep. `body_bytes` bounds every text in it. Raises InvalidRequest."""
         self._topics.check(received.callback_topic)
-        return self.admit(received, body_bytes, traceparent)
+        if key is not None and not key.patterns.allow(received.callback_topic):
+            raise InvalidCallbackTopic("callback_topic is not among the topics that this API key may name")
+        return self.admit(received, body_bytes, traceparent, owner=key.id if key else None)
 
-    def admit(self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None) -> StoredRequest:
+    def admit(
+        self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, *, owner: str | None
+    ) -> StoredRequest:
         """The same without the topic's check, for a request of the service's own."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
         provider = self.enabled(overrides.provider_override or self._default)
@@ -56,6 +63,7 @@ class Admission:
             requested_at=now,
             expires_at=now + timedelta(seconds=ttl),
             traceparent=continue_trace(traceparent),
+            owner=owner,
         )
 
     def enabled(self, provider: LLMProviderType) -> LLMProviderType:

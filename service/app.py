@@ -16,6 +16,7 @@ from contracts.settings import Settings, load_settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect
@@ -28,11 +29,13 @@ from providers.prompt import prompt_sha256
 from service import cancellation, comparison, health, providers
 from service.accept import Acceptance
 from service.admission import Admission
+from service.authentication import Authentication
 from service.bodies import Bodies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.handlers import make_handlers
 from service.kafka_state import KafkaState
+from service.loopback import LoopbackOnly, check_binding
 from service.openapi import describe
 from service.outermost import Outermost
 from service.parts import Parts
@@ -42,7 +45,7 @@ from service.stand_in import StandIn
 from service.waits import Waits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
-from telemetry.observer import Observer
+from telemetry.observer import Note, Observer
 from telemetry.process import start_telemetry
 
 #: A breaker's state of this age, in seconds, is good enough for the door; concurrent requests share one read.
@@ -57,6 +60,7 @@ DESCRIPTION = "LLM comparison service: one fresh verdict per comparison, deliver
 def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metrics] | None = None) -> FastAPI:
     """Raises SettingsError. Needs no server to be there: /readyz tells what is missing."""
     settings = settings or load_settings()
+    check_binding(settings, settings.service.host)
     observer, metrics = telemetry or start_telemetry(settings.telemetry, "api")
 
     @asynccontextmanager
@@ -66,6 +70,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
             gc.collect()
             gc.freeze()
             gc.set_threshold(20_000, 20, 50)
+            if settings.service.auth == "off":
+                observer(Note("auth.off", "warning", fields={"detail": "anybody on this machine may call"}))
             with parts.waits.ending_on_signals():
                 yield
 
@@ -80,11 +86,16 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     routers = (comparison.router, cancellation.router, providers.router, health.router)
-    handlers = make_handlers(observer, [*app.routes, *(route for router in routers for route in router.routes)])
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    handlers = make_handlers(observer, routes)
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
     # The one added last is the outer one.
     app.add_middleware(Shortcut, route=comparison.ROUTE, handlers=handlers)
+    if settings.service.auth == "off":
+        app.add_middleware(LoopbackOnly)
+    else:
+        app.add_middleware(Authentication, routes=routes)
     app.add_middleware(Outermost, observer=observer)
     for router in routers:
         app.include_router(router)
@@ -124,6 +135,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             observer=observer,
             metrics=metrics,
             manifest=manifest,
+            authenticator=Authenticator(
+                redis, settings.service.keys_cache_seconds, observer, away=acceptance.told_away
+            ),
             admission=Admission(settings, manifest),
             bodies=Bodies(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from contracts.enums import LLMProviderType
-from contracts.errors import ProviderTimeout, ProviderUnavailable, UmpireError
+from contracts.errors import ProviderTimeout, ProviderUnavailable, UmpireError, Unavailable
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, ProviderTestResponse
 from contracts.topics import COMPARISON_RESULT
 from service.answers import error_of, result_of
@@ -22,7 +22,9 @@ It is blue because it is blue.
 """
 
 
-async def ask_provider(parts: Parts, provider: LLMProviderType) -> ProviderTestResponse:
+async def ask_provider(
+    parts: Parts, provider: LLMProviderType, *, owner: str | None, redis_seconds: float
+) -> ProviderTestResponse:
     """Raises InvalidConfig, ProviderUnavailable, Unavailable, QueueFull: nothing was sent then."""
     settings = parts.settings
     seconds = settings.service.immediate_wait_seconds
@@ -33,14 +35,18 @@ async def ask_provider(parts: Parts, provider: LLMProviderType) -> ProviderTestR
         metadata={"provider_test": True},
         priority=10,
     )
-    stored = parts.admission.admit(request, len(PROMPT), None)
-    state = (await parts.availability.read())[provider]
+    stored = parts.admission.admit(request, len(PROMPT), None, owner=owner)
+    by = time.monotonic() + redis_seconds
+    try:
+        async with asyncio.timeout(redis_seconds):
+            state = (await parts.availability.read())[provider]
+    except TimeoutError as error:
+        raise Unavailable("the ledger does not answer") from error
     if not state.available:
         raise ProviderUnavailable(f"{provider.value} is unavailable", retry_after=state.retry_after)
     clock = asyncio.get_running_loop().time
     started = clock()
     with parts.replies.expect(stored.queue_id) as waiter:
-        by = time.monotonic() + settings.service.door_redis_seconds
         await parts.ledger.admit(stored, reply_to=parts.replies.name, by=by)
         event = await parts.waits.result(waiter, seconds)
     elapsed = round((clock() - started) * 1000)

@@ -13,6 +13,7 @@ from contracts.http import LLMCancelledResponse
 from ledger.custody import Left
 from ledger.request import StoredRequest
 from ledger.unstarted import IDLE
+from service.caller import owner_of, redis_seconds
 from service.openapi import CANCELLATION
 from service.parts import Parts, parts_of
 from service.problem import CORRELATION_ID
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/api/v1")
 async def cancel_comparison(request: Request, queue_id: UUID) -> LLMCancelledResponse:
     parts = parts_of(request)
     try:
-        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+        async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
             stored = await _cancel(parts, request, queue_id)
     except (RedisError, OSError, TimeoutError) as error:
         detail = "the ledger does not answer; whether the comparison was cancelled is unknown"
@@ -37,8 +38,9 @@ async def cancel_comparison(request: Request, queue_id: UUID) -> LLMCancelledRes
 
 
 async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredRequest:
-    """Look, and end it as it was seen; again where it changed in between."""
-    while found := await parts.unstarted.find(queue_id):
+    """Look, and end it as it was seen; again where it changed in between. Another key's is as good as none."""
+    owner = owner_of(request.scope)
+    while (found := await parts.unstarted.find(queue_id)) and owner in {None, found.owner}:
         stored = found.stored
         if stored is not None:
             request.scope[CORRELATION_ID] = stored.correlation_id
@@ -52,8 +54,13 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
             parts.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
     # The second look: it may have left the spool since the first.
-    if await parts.spool.holds(queue_id) or await parts.unstarted.find(queue_id):
+    if found is None and (await parts.spool.holds(queue_id, owner) or await _is_there(parts, queue_id, owner)):
         raise Unavailable(
             "the comparison was accepted while the ledger was away, and is not in it yet", retry_after=1.0
         )
     raise NotFound("no comparison with this queue_id is known")
+
+
+async def _is_there(parts: Parts, queue_id: UUID, owner: str | None) -> bool:
+    found = await parts.unstarted.find(queue_id)
+    return found is not None and owner in {None, found.owner}

@@ -19,6 +19,7 @@ from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
 from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
+from service.caller import key_of, redis_seconds
 from service.heads import Heads, read_heads
 from service.idempotency import once_of, repeated
 from service.openapi import COMPARISON
@@ -72,18 +73,19 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
     scope, settings = request.scope, parts.settings.service
     stored = await _receive(parts, heads, request, room)
     scope[CORRELATION_ID] = stored.correlation_id
-    once = once_of(heads, stored.request) if heads.idempotency_key else None
+    once = once_of(heads, stored.request, scope=stored.owner or "") if heads.idempotency_key else None
+    seconds = redis_seconds(scope, settings)
     prefer = parse_prefer(heads.prefer) if heads.prefer else NO_PREFERENCE
     chosen = way(
         stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
     )
     try:
         if chosen.mode is ProcessingMode.QUEUE:
-            ahead, _ = await _admit(parts, stored, chosen, once)
+            ahead, _ = await _admit(parts, stored, chosen, once, seconds)
             _accepted(parts, stored, scope)
             return _queued(parts, stored, ahead, prefer, chosen)
         with parts.replies.expect(stored.queue_id) as waiter:
-            ahead, available = await _admit(parts, stored, chosen, once)
+            ahead, available = await _admit(parts, stored, chosen, once, seconds)
             _accepted(parts, stored, scope)
             if room.taken:
                 # The ledger has it: a long prompt is not held while its client waits.
@@ -112,15 +114,16 @@ async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> 
         raise
     request.scope[CORRELATION_ID] = received.correlation_id
     traceparent = heads.traceparent[0] if len(heads.traceparent) == 1 else None
-    return parts.admission.check(received, len(body), traceparent)
+    return parts.admission.check(received, len(body), traceparent, key_of(request.scope))
 
 
-async def _admit(parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None) -> tuple[int | None, bool]:
-    """Requests queued before it, if known, and whether its provider would take it. Redis is given one time for both.
+async def _admit(
+    parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None, seconds: float
+) -> tuple[int | None, bool]:
+    """Requests queued before it, if known, and whether its provider would take it. Redis is given `seconds` for both.
 
     Mode `immediate` promises an answer or a refusal: it has no use for the spool.
     """
-    seconds = parts.settings.service.door_redis_seconds
     if chosen.mode is not ProcessingMode.IMMEDIATE:
         available, left = await _available(parts, stored, seconds) if chosen.patience else (False, seconds)
         reply_to = parts.replies.name if available else None

@@ -11,6 +11,7 @@ from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC
 from service.idempotency import KEY_PATTERN
 from service.problem import MEDIA_TYPE
+from service.scopes import SCOPE_OF
 
 _REF = "#/components/schemas/{model}"
 
@@ -39,6 +40,23 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: _problem("Not what the contract says. `details.errors` names the fields."),
     500: _problem("A fault of the service."),
     503: _problem("Nothing was accepted: the ledger or the provider is unavailable.", headers=_RETRY_AFTER),
+}
+
+_CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}}
+_KEY_PROBLEMS: dict[str, dict[str, Any]] = {
+    "401": _problem("No API key came with the request, or none that is known here.", headers=_CHALLENGE),
+    "403": _problem("The API key has no scope for this.", headers=_CHALLENGE),
+    "429": _problem(
+        "A limit of the API key is used up; `details.limit` names it.",
+        headers={
+            **_RETRY_AFTER,
+            "RateLimit": {
+                "description": "What is left (draft-ietf-httpapi-ratelimit-headers).",
+                "schema": {"type": "string"},
+            },
+        },
+    ),
+    "503": _problem("The API key cannot be looked up now.", headers=_RETRY_AFTER),
 }
 
 _REQUEST_EXAMPLE = {
@@ -194,9 +212,23 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _limits(schemas["LLMComparisonRequest"]["properties"], settings)
     enabled = {"enum": [one.value for one in settings.enabled], "type": "string"}
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
+    if settings.service.auth == "keys":
+        _keys(document)
     test = document["paths"]["/api/v1/providers/{provider}/test"]["post"]
     next(one for one in test["parameters"] if one["name"] == "provider")["schema"] = enabled
     return document
+
+
+def _keys(document: dict[str, Any]) -> None:
+    """What a key must allow, and the answers to one that does not."""
+    document["components"]["securitySchemes"] = {
+        "api_key": {"type": "http", "scheme": "bearer", "description": "An API key: `umpire keys create` makes one."}
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if (scope := SCOPE_OF[method.upper(), path]) is not None:
+                operation["security"] = [{"api_key": [scope.value]}]
+                operation["responses"] = {**_KEY_PROBLEMS, **operation["responses"]}
 
 
 def _integer(field: dict[str, Any]) -> dict[str, Any]:

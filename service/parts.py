@@ -7,6 +7,7 @@ from starlette.requests import Request
 from contracts.settings import Settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
+from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.ledger import Ledger
 from ledger.replies import Replies
@@ -30,6 +31,7 @@ class Parts:
     observer: Observer
     metrics: Metrics
     manifest: Manifest
+    authenticator: Authenticator
     admission: Admission
     bodies: Bodies
     acceptance: Acceptance

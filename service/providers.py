@@ -13,6 +13,7 @@ from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelMani
 from guard.availability import ProviderAvailability
 from providers.manifest import Manifest
 from service.ask import ask_provider
+from service.caller import owner_of, redis_seconds
 from service.openapi import MODELS, PROVIDER_TEST, PROVIDERS
 from service.parts import Parts, parts_of
 
@@ -47,7 +48,7 @@ def _listed(manifest: Manifest, only: LLMProviderType | None, include_deprecated
 async def list_providers(request: Request) -> LLMProviderListResponse:
     parts = parts_of(request)
     try:
-        async with asyncio.timeout(parts.settings.service.door_redis_seconds):
+        async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
             states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today())
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("the ledger does not answer") from error
@@ -81,4 +82,6 @@ async def test_provider(request: Request, provider: LLMProviderType) -> Provider
     """Send one small comparison through the whole way. It costs what such a call costs, and its verdict is published
     on the conventional result topic.
     """
-    return await ask_provider(parts_of(request), provider)
+    parts = parts_of(request)
+    seconds = redis_seconds(request.scope, parts.settings.service)
+    return await ask_provider(parts, provider, owner=owner_of(request.scope), redis_seconds=seconds)

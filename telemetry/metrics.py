@@ -41,6 +41,8 @@ TABLE: dict[str, tuple[Metric, ...]] = {
         Metric("http_request_duration_seconds", "Time to answer", ("route",), LATENCY_BUCKETS),
     ),
     "door.refused": (Metric("refusals_total", "Requests refused at the door", ("error_code",)),),
+    "key.refused": (Metric("key_refusals_total", "Requests refused for their API key", ("reason",)),),
+    "key.remembered": (Metric("keys_remembered_total", "API keys taken from the local copy while Redis was away"),),
     "ledger.admitted": (Metric("admitted_total", "Requests accepted", ("provider",)),),
     "ledger.cancelled": (Metric("cancelled_total", "Requests cancelled before they started", ("provider",)),),
     "ledger.unavailable": (Metric("ledger_unavailable_total", "Times that Redis did not answer the door"),),

@@ -42,6 +42,7 @@ CONCERNS: tuple[type[Concern], ...] = (
     FlowerSettings,
     TelemetrySettings,
     DevelopmentSettings,
+    ClientSettings,
     *PROVIDER_CLASSES.values(),
 )
 

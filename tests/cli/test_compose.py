@@ -71,7 +71,7 @@ def test_nothing_runs_as_root() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_secret_is_written_down_and_no_setting_is_misspelt(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
-        if re.search("KEY|PASSWORD|AUTH", variable):
+        if variable != "UMPIRE_AUTH" and re.search("KEY|PASSWORD|AUTH", variable):
             assert re.fullmatch(r"\$\{[A-Z_]+:[-?][^}]*\}", value), variable
             assert not re.search(r":-.+\}", value), f"{variable} has a default"
         if variable.startswith("UMPIRE_"):
@@ -81,6 +81,10 @@ def test_no_secret_is_written_down_and_no_setting_is_misspelt(name: str) -> None
 def test_passwords_are_required_where_there_is_one() -> None:
     assert ":?" in SERVICES["flower"]["environment"]["UMPIRE_FLOWER_BASIC_AUTH"]
     assert ":?" in SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"]
+
+
+def test_the_api_lets_nobody_in_without_a_key() -> None:
+    assert SERVICES["api"]["environment"]["UMPIRE_AUTH"] == "keys"
 
 
 def test_ports_are_published_on_this_machine_only_and_the_stores_not_at_all() -> None:

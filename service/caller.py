@@ -1,0 +1,38 @@
+"""Whose request it is, and how much time Redis still has for it: what authentication leaves in the ASGI scope."""
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from contracts.settings import ServiceSettings
+from guard.api_key import ApiKey
+
+_CALLER = "umpire.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    key: ApiKey
+    #: What is left of UMPIRE_DOOR_REDIS_SECONDS.
+    redis_seconds: float
+
+
+def introduce(scope: Scope, caller: Caller) -> None:
+    scope[_CALLER] = caller
+
+
+def key_of(scope: Scope) -> ApiKey | None:
+    """None where calls need no key."""
+    caller: Caller | None = scope.get(_CALLER)
+    return caller.key if caller else None
+
+
+def owner_of(scope: Scope) -> str | None:
+    key = key_of(scope)
+    return key.id if key else None
+
+
+def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
+    """All that is done for one request together may wait so long for Redis."""
+    caller: Caller | None = scope.get(_CALLER)
+    return caller.redis_seconds if caller else settings.door_redis_seconds

@@ -1,0 +1,46 @@
+"""Without authentication the API is for this machine only."""
+
+import ipaddress
+from functools import lru_cache
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contracts.errors import PermissionDenied
+from contracts.settings import Settings, SettingsError
+from service.problem import problem
+
+
+def check_binding(settings: Settings, host: str) -> None:
+    """Raises SettingsError where anybody could call who reaches the port."""
+    if settings.service.auth == "off" and not (host == "localhost" or _is_address(host, loopback=True)):
+        raise SettingsError(
+            f"UMPIRE_AUTH is off, and the API would listen on {host or 'every address'}: set UMPIRE_AUTH=keys "
+            "(`umpire keys create` makes one), or listen on 127.0.0.1"
+        )
+
+
+class LoopbackOnly:
+    """ASGI middleware, for a server that was told another address than the settings have. A socket that is no network's
+    passes.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (server := scope.get("server")) and _is_address(server[0], loopback=False):
+            error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
+            await problem(error, scope)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+@lru_cache(maxsize=64)
+def _is_address(host: str, *, loopback: bool) -> bool:
+    """An IP address, and one of this kind."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback is loopback
