@@ -9,7 +9,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --uni
 	--no-emit-index-url --annotation-style line --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench docs lock
+.PHONY: help setup demo up test chaos lint bench docs lock
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ test: $(VENV)/.dev  ## all tests; aimock and Apache Kafka are installed where np
 	@$(BIN)/python tests/support/umpire_servers.py install-aimock || true
 	@$(BIN)/python tests/support/umpire_servers.py install-kafka || true
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+chaos: $(VENV)/.dev  ## break a real stack by a seeded schedule, and check that nothing is lost or paid twice: some 10 minutes
+	@$(BIN)/python tests/support/umpire_servers.py install-aimock
+	@$(BIN)/python tests/support/umpire_servers.py install-kafka
+	@$(BIN)/python -m chaos $(ARGS)
 
 lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/ruff check .

@@ -19,8 +19,8 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -76,7 +76,7 @@ def _installed() -> bool:
 class KafkaServer:
     """Apache Kafka on one port for its life: stop, kill, pause/resume, start again with its data."""
 
-    def __init__(self, **properties: str) -> None:
+    def __init__(self, *, host: str = "127.0.0.1", **properties: str) -> None:
         """`properties`: of the broker, with `_` for `.`."""
         java = shutil.which("java")
         if java is None:
@@ -84,11 +84,12 @@ class KafkaServer:
         if not _installed():
             raise ServerMissing("kafka", "run `python tests/support/umpire_servers.py install-kafka`")
         self.directory = Path(tempfile.mkdtemp(prefix="umpire-kafka-"))
+        self.host = host
         self.port = free_port()
         self._java = [java, "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{LIBS}/*"]
         self._properties = self.directory / "server.properties"
         self._properties.write_text(
-            PROPERTIES.format(port=self.port, controller=free_port(), data=self.directory / "data")
+            PROPERTIES.format(host=host, port=self.port, controller=free_port(), data=self.directory / "data")
         )
         with self._properties.open("a") as file:
             file.writelines(f"{name.replace('_', '.')}={value}\n" for name, value in properties.items())
@@ -97,12 +98,12 @@ class KafkaServer:
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self) -> "KafkaServer":
         if not (self.directory / "data").exists():
             self._format()
-        self.process.start(lambda: port_open(self.port), deadline=60)
+        self.process.start(lambda: port_open(self.port, self.host), deadline=60)
         return self
 
     def _format(self) -> None:

@@ -1,0 +1,8 @@
+"""The chaos suite: a real stack, thousands of comparisons, faults by a seeded schedule, and an independent checker."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Where a run leaves its ledgers; git-ignored.
+OUT = ROOT / "chaos-output"

@@ -1,0 +1,92 @@
+"""What the upstream can do with a call, and what it answers."""
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+#: Faults that go on all the time, as shares of all calls.
+USUAL = {
+    "overloaded": 0.005, "error": 0.01, "drop": 0.004, "cut": 0.004, "malformed": 0.004, "wrong": 0.004,
+    "truncated": 0.004, "limited": 0.002, "late": 0.002,
+}  # fmt: skip
+
+#: Answers with an error status: status, Retry-After in seconds.
+REFUSALS: dict[str, tuple[int, float | None]] = {
+    "overloaded": (529, None),
+    "error": (500, None),
+    "limited": (429, 1),
+}
+
+#: Where aimock's answers take the model's words.
+PLACE = "the-words-of-the-model"
+
+#: Whole answers with status 200 that hold no verdict. They are paid.
+WORTHLESS = frozenset({"malformed", "wrong", "truncated"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    winner: str
+    justification: str
+    confidence: int
+
+    @classmethod
+    def of(cls, call: int, rng: random.Random) -> "Verdict":
+        """Another one for each call, so that a verdict tells which call it came from."""
+        winner = rng.choice(["Essay A", "Essay B"])
+        words = f"By call {call}, {winner} gives more reasons and better ones – é, 漢, “quoted”."
+        return cls(winner, words, rng.randint(1, 5))
+
+
+def draw(rates: dict[str, float], rng: random.Random) -> str:
+    """A fault by its share, or `ok`."""
+    point = rng.random()
+    for fault, share in rates.items():
+        point -= share
+        if point < 0:
+            return fault
+    return "ok"
+
+
+def latency(rng: random.Random) -> float:
+    """Seconds: mostly some tenths, now and then a few seconds."""
+    return rng.uniform(1.0, 2.5) if rng.random() < 0.05 else min(0.08 + rng.expovariate(4.0), 2.0)
+
+
+def text_of(verdict: Verdict, fault: str) -> str:
+    """What the model says."""
+    if fault == "wrong":
+        return "Both essays have their merits."
+    text = json.dumps(vars(verdict), ensure_ascii=False)
+    return text[: len(text) // 2] if fault == "truncated" else text
+
+
+def anthropic_body(text: str, *, truncated: bool) -> dict[str, Any]:
+    """Of the Messages API."""
+    return {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "max_tokens" if truncated else "end_turn",
+        "usage": {"input_tokens": 100, "output_tokens": 50},
+    }  # fmt: skip
+
+
+def openai_body(made: str, text: str, *, truncated: bool) -> dict[str, Any]:
+    """Of the Responses API: what aimock made, with the model's words in their place."""
+    body: dict[str, Any] = json.loads(made.replace(PLACE, json.dumps(text)[1:-1]))
+    if truncated:
+        body |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    return body
+
+
+def encoded(body: dict[str, Any], fault: str) -> bytes:
+    whole = json.dumps(body).encode()
+    # As long as it says it is, and no JSON.
+    return whole[:-20] + b"#" * 20 if fault == "malformed" else whole
+
+
+def error_body(provider: str, status: int) -> bytes:
+    kind = {429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}[status]
+    error = {"type": kind, "message": "chaos", **({"code": None} if provider == "openai" else {})}
+    return json.dumps({"type": "error", "error": error}).encode()

@@ -1,0 +1,171 @@
+"""The client: submits comparisons as a careful client would, and writes down every answer."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from chaos.book import Book
+from chaos.stack import APIS, PROVIDERS
+
+TOPICS = ["chaos.verdicts.a", "chaos.verdicts.b"]
+
+#: A comparison that nobody accepted is given up after this, in seconds.
+PATIENCE_SECONDS = 90.0
+
+#: Longer than any answer may take.
+TIMEOUT_SECONDS = 40.0
+
+
+@dataclass
+class Plan:
+    """What one comparison asks for, and how its client behaves. By seed and number, whatever happens around it."""
+
+    number: int
+    provider: str
+    mode: str
+    key: str | None
+    priority: int
+    ttl: int | None
+    twice: bool
+    """A request with a key: sent to both APIs at the same time."""
+    again: bool
+    """A request with a key: sent again when it was accepted."""
+    cancel: bool
+    topic: str
+    correlation_id: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, seed: int, number: int) -> "Plan":
+        rng = random.Random(f"{seed}.{number}")
+        mode = rng.choices(["queue_if_unavailable", "queue", "immediate"], [45, 40, 15])[0]
+        keyed = rng.random() < 0.3
+        return cls(
+            number=number,
+            provider=rng.choices(PROVIDERS, [2, 1])[0],
+            mode=mode,
+            key=f"chaos-{seed}-{number}" if keyed else None,
+            priority=rng.choice([0, 0, 0, 3, 6, 10]),
+            ttl=rng.randint(3, 20) if rng.random() < 0.03 else None,
+            twice=keyed and rng.random() < 0.2,
+            again=keyed and rng.random() < 0.2,
+            cancel=mode == "queue" and rng.random() < 0.1,
+            topic=rng.choice(TOPICS),
+            correlation_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            metadata={
+                "number": number, "essay_a_id": f"a-{rng.randint(1, 500)}", "note": 'Größe 漢字 \u2028 "quoted"',
+                "nested": {"list": [1, 2.5, None, True, {"deep": []}]}, "attempts": "the caller's own",
+            },
+        )  # fmt: skip
+
+    def body(self) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            "user_prompt": f"Which essay is better?\n\nEssay A\nNumber {self.number}, at length.\n\nEssay B\nIn short.",
+            "callback_topic": self.topic,
+            "correlation_id": self.correlation_id,
+            "metadata": self.metadata,
+            "processing_mode": self.mode,
+            "priority": self.priority,
+            "llm_config_overrides": {"provider_override": self.provider},
+        }
+        return asked if self.ttl is None else {**asked, "ttl_seconds": self.ttl}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """accepted: it has a queue id; refused: for now, without one; rejected: a 4xx, which no run should see; unsent:
+    nobody listened; unknown: no answer.
+    """
+
+    kind: str
+    queue_id: str | None = None
+    retry_after: float = 1.0
+
+
+class Client:
+    def __init__(self, urls: dict[str, str], seed: int, book: Book) -> None:
+        self._urls = urls
+        self._seed = seed
+        self._book = book
+        self._http = httpx2.AsyncClient(
+            timeout=TIMEOUT_SECONDS, trust_env=False,
+            limits=httpx2.Limits(max_connections=2000, max_keepalive_connections=100),
+        )  # fmt: skip
+        self._random = random.Random(seed)
+        #: Queue ids that were promised.
+        self.accepted: set[str] = set()
+        self.outcomes: Counter[str] = Counter()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def compare(self, number: int) -> None:
+        plan = Plan.of(self._seed, number)
+        api = self._random.choice(APIS)
+        if plan.twice:
+            outcomes = await asyncio.gather(self._post(plan, APIS[0]), self._post(plan, APIS[1]))
+            outcome = min(
+                outcomes, key=lambda one: ("accepted", "rejected", "refused", "unknown", "unsent").index(one.kind)
+            )
+        else:
+            outcome = await self._post(plan, api)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until and self._may_try_again(plan, outcome):
+            await asyncio.sleep(min(outcome.retry_after, 3.0) if outcome.kind == "refused" else 0.2)
+            api = APIS[1 - APIS.index(api)]
+            if plan.key is None:
+                # Another request, since the one before is over: an event for that one would be found out.
+                plan.correlation_id = str(uuid.uuid4())
+            outcome = await self._post(plan, api)
+        if outcome.queue_id is None:
+            return
+        if plan.cancel:
+            await self._delete(outcome.queue_id)
+        if plan.again:
+            await asyncio.sleep(self._random.uniform(0, 5))
+            await self._post(plan, self._random.choice(APIS))
+
+    def _may_try_again(self, plan: Plan, outcome: Outcome) -> bool:
+        """What was refused or never sent may be sent again; what was not answered only with an Idempotency-Key."""
+        if outcome.kind == "refused":
+            return plan.mode != "immediate" or plan.key is not None
+        return outcome.kind == "unsent" or (outcome.kind == "unknown" and plan.key is not None)
+
+    async def _post(self, plan: Plan, api: str) -> Outcome:
+        asked, sent = plan.body(), time.time()
+        headers = {"Idempotency-Key": plan.key} if plan.key else {}
+        status, answer, error, wait = None, None, None, None
+        try:
+            response = await self._http.post(f"{self._urls[api]}/api/v1/comparison", json=asked, headers=headers)
+            status, answer, wait = response.status_code, response.json(), response.headers.get("retry-after")
+        except httpx2.HTTPError as failed:
+            error = type(failed).__name__
+        queue_id = answer.get("queue_id") if isinstance(answer, dict) else None
+        if status is not None:
+            kind = "accepted" if queue_id else "refused" if status in {429, 500, 503} else "rejected"
+        else:
+            kind = "unsent" if error in {"ConnectError", "ConnectTimeout"} else "unknown"
+        self.outcomes[kind] += 1
+        if queue_id:
+            self.accepted.add(queue_id)
+        self._book.write(
+            kind="post", number=plan.number, api=api, sent=sent, outcome=kind, status=status, error=error,
+            retry_after=wait, queue_id=queue_id, idempotency_key=plan.key,
+            asked={name: value for name, value in asked.items() if name != "user_prompt"}, answer=answer,
+        )  # fmt: skip
+        return Outcome(kind, queue_id, float(wait or 1))
+
+    async def _delete(self, queue_id: str) -> None:
+        sent, status, error = time.time(), None, None
+        try:
+            response = await self._http.delete(f"{self._urls[self._random.choice(APIS)]}/api/v1/comparison/{queue_id}")
+            status = response.status_code
+        except httpx2.HTTPError as failed:
+            error = type(failed).__name__
+        self._book.write(kind="delete", sent=sent, queue_id=queue_id, status=status, error=error)

@@ -1,0 +1,71 @@
+"""A run's ledgers, read back and put in order. Standard library only: nothing of umpire judges umpire."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos.book import CLIENT, FAULTS, KAFKA, RUN, UPSTREAM, read
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class Evidence:
+    run: Entry
+    posts: list[Entry]
+    deletes: list[Entry]
+    arrivals: list[Entry]
+    """Events on the callback topics, as they came."""
+    calls: list[Entry]
+    """Of the upstream, as they were received."""
+    faults: list[Entry]
+    signals: list[Entry]
+    absences: list[Entry]
+    """Of workers that were cut off, or frozen."""
+    exits: list[Entry]
+    left: Entry | None
+    events: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    """Arrivals by queue id."""
+    calls_of: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    """Calls by queue id."""
+
+    @property
+    def accepted(self) -> dict[str, list[Entry]]:
+        """Answers by the queue id that they carry: 202, 200, or a problem with one."""
+        found: dict[str, list[Entry]] = {}
+        for post in self.posts:
+            if post["queue_id"]:
+                found.setdefault(post["queue_id"], []).append(post)
+        return found
+
+    @classmethod
+    def load(cls, folder: Path) -> "Evidence":
+        client, told = list(read(folder / CLIENT)), list(read(folder / FAULTS))
+        evidence = cls(
+            run=json.loads((folder / RUN).read_text()),
+            posts=[one for one in client if one["kind"] == "post"],
+            deletes=[one for one in client if one["kind"] == "delete"],
+            arrivals=list(read(folder / KAFKA)),
+            calls=sorted(read(folder / UPSTREAM), key=lambda call: call["received"]),
+            faults=[one for one in told if one["kind"] == "fault"],
+            signals=[one for one in told if one["kind"] == "signal"],
+            absences=[one for one in told if one["kind"] == "absence"],
+            exits=[one for one in told if one["kind"] == "exit"],
+            left=next((one for one in told if one["kind"] == "left"), None),
+        )
+        for arrival in evidence.arrivals:
+            evidence.events[arrival["event"]["data"]["request_id"]].append(arrival)
+        for call in evidence.calls:
+            evidence.calls_of[call["attempt"].rpartition(".")[0]].append(call)
+        return evidence
+
+
+def reason(event: Entry) -> str | None:
+    """The precise error code of a result event; None: it is a verdict."""
+    error = event["data"]["error_detail"]
+    if error is None:
+        return None
+    precise = str(error["details"].get("reason"))
+    return precise if precise.startswith("LLM_") else str(error["error_code"])

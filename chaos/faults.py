@@ -1,0 +1,210 @@
+"""The faults. Each is a coroutine that breaks something, mends it, and returns what it did in a few words."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from chaos.part import Part
+from chaos.stack import CUT_OFF, PROVIDERS, WORKERS, Stack
+
+Fault = Callable[[Stack, random.Random], Awaitable[str]]
+
+
+async def worker_killed(stack: Stack, rng: random.Random) -> str:
+    return await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+
+
+async def all_workers_killed(stack: Stack, _: random.Random) -> str:
+    """Of one provider: nobody is left to take over at once."""
+    parts = [stack.workers[name] for name in ("anthropic-1", "anthropic-2")]
+    return ", ".join(await asyncio.gather(*(_hit(part, signal.SIGKILL) for part in parts)))
+
+
+async def worker_stopped(stack: Stack, rng: random.Random) -> str:
+    return await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGTERM)
+
+
+async def api_killed(stack: Stack, rng: random.Random) -> str:
+    return await _hit(rng.choice(list(stack.apis.values())), signal.SIGKILL)
+
+
+async def api_stopped(stack: Stack, rng: random.Random) -> str:
+    return await _hit(rng.choice(list(stack.apis.values())), signal.SIGTERM)
+
+
+async def redis_frozen_briefly(stack: Stack, rng: random.Random) -> str:
+    return await _freeze_redis(stack, rng.uniform(0.4, 0.8) * stack.timing.lease)
+
+
+async def redis_frozen_for_long(stack: Stack, rng: random.Random) -> str:
+    return await _freeze_redis(stack, rng.uniform(1.4, 2.0) * stack.timing.lease)
+
+
+async def redis_killed(stack: Stack, rng: random.Random) -> str:
+    seconds = rng.uniform(0, 1)
+    await _redis_away(stack, seconds)
+    return f"back after {seconds:.1f} s"
+
+
+async def redis_gone_for_long(stack: Stack, rng: random.Random) -> str:
+    seconds = rng.uniform(1.2, 1.6) * stack.timing.lease
+    await _redis_away(stack, seconds)
+    return f"back after {seconds:.1f} s"
+
+
+async def redis_full(stack: Stack, rng: random.Random) -> str:
+    stack.redis.command("CONFIG", "SET", "maxmemory", "1")
+    await asyncio.sleep(seconds := rng.uniform(4, 8))
+    stack.redis.command("CONFIG", "SET", "maxmemory", "0")
+    return f"out of memory for {seconds:.1f} s"
+
+
+async def redis_read_only(stack: Stack, rng: random.Random) -> str:
+    stack.redis.command("REPLICAOF", "127.0.0.1", "1")
+    await asyncio.sleep(seconds := rng.uniform(4, 8))
+    stack.redis.command("REPLICAOF", "NO", "ONE")
+    return f"read-only for {seconds:.1f} s"
+
+
+async def spool_survives_api_killed(stack: Stack, rng: random.Random) -> str:
+    return await _with_requests_in_the_spool(stack, rng, signal.SIGKILL)
+
+
+async def spool_survives_api_stopped(stack: Stack, rng: random.Random) -> str:
+    return await _with_requests_in_the_spool(stack, rng, signal.SIGTERM)
+
+
+async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) -> str:
+    seconds = rng.uniform(0.5, 1.5) * stack.timing.lease
+    stack.redis.pause()
+    try:
+        await asyncio.sleep(seconds / 2)
+        hit = await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+        await asyncio.sleep(seconds / 2)
+    finally:
+        stack.redis.resume()
+    return f"{hit}, Redis frozen for {seconds:.1f} s"
+
+
+async def partition(stack: Stack, rng: random.Random) -> str:
+    """One worker is cut off from all others, for less than its lease."""
+    return await _cut_off(stack, rng.uniform(0.15, 0.25) * stack.timing.lease)
+
+
+async def partition_beyond_the_lease(stack: Stack, rng: random.Random) -> str:
+    """Not in a schedule: what the worker was paid for meanwhile is paid again by another."""
+    return await _cut_off(stack, rng.uniform(1.5, 2.0) * stack.timing.lease)
+
+
+async def worker_frozen_beyond_its_lease(stack: Stack, rng: random.Random) -> str:
+    """Not in a schedule, as above."""
+    part = stack.workers[rng.choice(list(WORKERS))]
+    began, alias = time.time(), part.signal(signal.SIGSTOP)
+    await asyncio.sleep(seconds := rng.uniform(1.5, 2.0) * stack.timing.lease)
+    part.signal(signal.SIGCONT)
+    stack.book.write(kind="absence", part=alias, how="frozen", began=began, ended=time.time())
+    return f"{alias} for {seconds:.1f} s"
+
+
+async def kafka_down(stack: Stack, rng: random.Random) -> str:
+    """For a minute; a worker dies meanwhile, whose results nobody was told."""
+    return await _kafka_down(stack, rng, 60)
+
+
+async def kafka_down_briefly(stack: Stack, rng: random.Random) -> str:
+    return await _kafka_down(stack, rng, 5)
+
+
+async def overloaded(stack: Stack, rng: random.Random) -> str:
+    """529 to every call, of both providers."""
+    return await _upstream(stack, rng.uniform(25, 35), PROVIDERS, overloaded=1)
+
+
+async def overloaded_briefly(stack: Stack, rng: random.Random) -> str:
+    return await _upstream(stack, 6, (rng.choice(PROVIDERS),), overloaded=1)
+
+
+async def disconnects(stack: Stack, rng: random.Random) -> str:
+    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
+
+
+async def malformed_bodies(stack: Stack, rng: random.Random) -> str:
+    return await _upstream(stack, rng.uniform(8, 12), PROVIDERS, malformed=0.15, wrong=0.1, truncated=0.1)
+
+
+async def errors_and_limits(stack: Stack, rng: random.Random) -> str:
+    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), error=0.2, limited=0.2)
+
+
+async def late_and_hanging(stack: Stack, rng: random.Random) -> str:
+    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), late=0.15, hang=0.05)
+
+
+async def _hit(part: Part, number: signal.Signals) -> str:
+    """Signal it, once it runs; the stack starts it again."""
+    async with asyncio.timeout(120):
+        await part.is_ready.wait()
+    return part.signal(number)
+
+
+async def _freeze_redis(stack: Stack, seconds: float) -> str:
+    stack.redis.pause()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        stack.redis.resume()
+    return f"for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
+
+
+async def _cut_off(stack: Stack, seconds: float) -> str:
+    if not stack.network.can_cut:
+        return "left out: this machine allows no network namespaces"
+    began, alias = time.time(), stack.workers[CUT_OFF].alias
+    stack.network.cut()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        stack.network.join()
+    stack.book.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
+    return f"{alias} for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
+
+
+async def _redis_away(stack: Stack, seconds: float) -> None:
+    stack.redis.kill()
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(stack.redis.start)
+
+
+async def _with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
+    stack.redis.kill()
+    await asyncio.sleep(rng.uniform(3, 5))
+    part = rng.choice(list(stack.apis.values()))
+    alias = await _hit(part, number)
+    await asyncio.sleep(2)
+    await asyncio.to_thread(stack.redis.start)
+    # Once more while the spool drains.
+    await asyncio.sleep(0.3)
+    other = next(one for one in stack.apis.values() if one is not part)
+    return f"{alias}, then {await _hit(other, number)} as it drained"
+
+
+async def _kafka_down(stack: Stack, rng: random.Random, seconds: float) -> str:
+    await asyncio.to_thread(stack.kafka.kill)
+    await asyncio.sleep(seconds / 3)
+    alias = await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+    await asyncio.sleep(seconds * 2 / 3)
+    await asyncio.to_thread(stack.kafka.start)
+    return f"for {seconds:.0f} s; {alias} killed meanwhile"
+
+
+async def _upstream(stack: Stack, seconds: float, providers: tuple[str, ...], **rates: float) -> str:
+    told: dict[str, Mapping[str, float]] = dict.fromkeys(providers, rates)
+    await stack.misbehave(**told)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await stack.misbehave()
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in rates.items())
+    return f"{', '.join(providers)}: {shares} for {seconds:.0f} s"

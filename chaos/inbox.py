@@ -1,0 +1,60 @@
+"""Everything that comes on the callback topics, read in a thread and written down as it comes."""
+
+import json
+import threading
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from chaos.book import Book
+
+PARTITIONS = 4
+
+
+class Inbox:
+    def __init__(self, bootstrap: str, topics: list[str], book: Book) -> None:
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._book = book
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="inbox", daemon=True)
+        #: Queue ids with an event, and how many events there were.
+        self.answered: set[str] = set()
+        self.events = 0
+
+    def start(self) -> None:
+        admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in self._topics]).values():
+            made.result(30)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _read(self) -> None:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap, "group.id": "chaos", "enable.auto.commit": False,
+                "reconnect.backoff.max.ms": 500, "log_level": 0,
+            }
+        )  # fmt: skip
+        consumer.assign([TopicPartition(t, n, OFFSET_BEGINNING) for t in self._topics for n in range(PARTITIONS)])
+        while not self._stop.is_set():
+            try:
+                messages = consumer.consume(500, 0.2)
+            except KafkaException:
+                continue  # it is away, and librdkafka connects again
+            for message in messages:
+                if message.error() is None:
+                    self._take(message)
+        consumer.close()
+
+    def _take(self, message: Message) -> None:
+        event = json.loads(message.value() or b"")
+        self._book.write(
+            topic=message.topic(), partition=message.partition(), offset=message.offset(),
+            key=(message.key() or b"").decode(), event=event,
+        )  # fmt: skip
+        self.events += 1
+        self.answered.add(str(event["data"]["request_id"]))

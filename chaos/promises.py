@@ -1,0 +1,186 @@
+"""What must hold, each as a function from a run's ledgers to what was found against it. Standard library only."""
+
+import signal
+from typing import Any
+from uuid import UUID, uuid5
+
+from chaos.bills import Bill, cause
+from chaos.evidence import Entry, Evidence, reason
+
+#: Of the contract: an event's id is uuid5 of its queue id under this namespace.
+NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
+
+CANCELLED = "LLM_REQUEST_CANCELLED"
+
+#: A call may have been on its way when the event that ended its request was read, in seconds.
+CROSSING_SECONDS = 1.0
+
+
+def _content(event: Entry) -> Any:
+    """All that must be the same when an event comes again."""
+    return event["event_id"], event["correlation_id"], event["data"]
+
+
+def lost(evidence: Evidence) -> list[str]:
+    return [queue_id for queue_id in evidence.accepted if queue_id not in evidence.events]
+
+
+def conflicting(evidence: Evidence) -> list[str]:
+    """Two ends of one request."""
+    return [
+        f"{queue_id}: {one['topic']}/{one['partition']}/{one['offset']} is unlike the first event"
+        for queue_id, (first, *others) in evidence.events.items()
+        for one in others
+        if _content(one["event"]) != _content(first["event"])
+    ]
+
+
+def unexplained(bills: list[Bill]) -> list[str]:
+    return [f"{bill.queue_id}: {_named(bill.call)} and {_named(bill.next)}" for bill in bills if bill.cause is None]
+
+
+def _named(call: Entry) -> str:
+    return f"call {call['call']} ({call['worker']}, received {call['received']:.3f}, ended {call['ended']:.3f})"
+
+
+def paid_for_nothing(evidence: Evidence) -> list[str]:
+    """An error where a verdict had been paid, and nothing happened to it."""
+    return [
+        f"{queue_id}: {reason(arrivals[0]['event'])}, call {call['call']} ({call['worker']})"
+        for queue_id, arrivals in evidence.events.items()
+        if reason(arrivals[0]["event"]) is not None
+        for call in evidence.calls_of[queue_id]
+        if call["full"] and cause(evidence, call, float("inf")) is None
+    ]
+
+
+def unasked(evidence: Evidence) -> list[str]:
+    outcomes: dict[str, set[str]] = {}
+    for post in evidence.posts:
+        outcomes.setdefault(post["asked"]["correlation_id"], set()).add(post["outcome"])
+    return [
+        f"{queue_id}: {' and '.join(sorted(outcomes.get(arrivals[0]['event']['correlation_id'], {'never asked'})))}"
+        for queue_id, arrivals in evidence.events.items()
+        if not outcomes.get(arrivals[0]["event"]["correlation_id"], set()) & {"accepted", "unknown"}
+    ]
+
+
+def two_jobs(evidence: Evidence) -> list[str]:
+    """By correlation id: a request without a key takes a new one each time it is sent."""
+    jobs: dict[str, set[str]] = {}
+    for post in evidence.posts:
+        if post["queue_id"]:
+            jobs.setdefault(post["asked"]["correlation_id"], set()).add(post["queue_id"])
+    for queue_id, arrivals in evidence.events.items():
+        jobs.setdefault(arrivals[0]["event"]["correlation_id"], set()).add(queue_id)
+    return [f"correlation id {one}: {', '.join(sorted(ids))}" for one, ids in jobs.items() if len(ids) > 1]
+
+
+def changed(evidence: Evidence) -> list[str]:
+    asked = {post["asked"]["correlation_id"]: post["asked"] for post in evidence.posts}
+    found = []
+    for arrival in evidence.arrivals:
+        event = arrival["event"]
+        data, request = event["data"], asked.get(event["correlation_id"])
+        if request is None:
+            continue  # told above
+        kept = data["request_metadata"]
+        same = (
+            arrival["key"] == event["correlation_id"] == data["correlation_id"]
+            and arrival["topic"] == request["callback_topic"]
+            and data["provider"] == request["llm_config_overrides"]["provider_override"]
+            and all(name in kept and kept[name] == value for name, value in request["metadata"].items())
+        )
+        if not same:
+            found.append(data["request_id"])
+    return found
+
+
+def wrong_ids(evidence: Evidence) -> list[str]:
+    return [
+        f"{queue_id}: {arrivals[0]['event']['event_id']}"
+        for queue_id, arrivals in evidence.events.items()
+        if arrivals[0]["event"]["event_id"] != str(uuid5(NAMESPACE, queue_id))
+    ]
+
+
+def made_up(evidence: Evidence) -> list[str]:
+    """Each call answers with words of its own."""
+    found = []
+    for queue_id, arrivals in evidence.events.items():
+        data = arrivals[0]["event"]["data"]
+        told = {name: data[name] for name in ("winner", "justification", "confidence")}
+        if reason(arrivals[0]["event"]) is None:
+            if not any(call["valid"] and call["verdict"] == told for call in evidence.calls_of[queue_id]):
+                found.append(queue_id)
+        elif any(value is not None for value in told.values()):
+            found.append(f"{queue_id}: an error with a verdict")
+    return found
+
+
+def unlike(evidence: Evidence) -> list[str]:
+    found = []
+    for queue_id, posts in evidence.accepted.items():
+        if queue_id not in evidence.events:
+            continue
+        event = evidence.events[queue_id][0]["event"]
+        data = event["data"]
+        for post in posts:
+            answer = post["answer"]
+            if post["status"] == 200:
+                names = ("winner", "justification", "confidence", "provider", "model", "token_usage", "correlation_id")
+                same = all(answer[name] == data[name] for name in names)
+                same = same and answer["metadata"] == data["request_metadata"]
+            elif post["status"] == 202:
+                same = answer["status"] == "queued"
+            else:
+                same = answer["error_code"] == reason(event)
+            if not same:
+                found.append(f"{queue_id}: status {post['status']}, event {reason(event) or 'verdict'}")
+    return found
+
+
+def cancellations(evidence: Evidence) -> list[str]:
+    found = []
+    answers: dict[str, set[Any]] = {}
+    for delete in evidence.deletes:
+        answers.setdefault(delete["queue_id"], set()).add(delete["status"])
+    for queue_id, arrivals in evidence.events.items():
+        statuses, told = answers.get(queue_id, set()), reason(arrivals[0]["event"]) == CANCELLED
+        # No answer, or a 5xx, leaves open what became of it.
+        possible = any(status is None or status in {200, 500, 503} for status in statuses)
+        if (200 in statuses and not told) or (told and not possible):
+            found.append(f"{queue_id}: DELETE {statuses}, event {reason(arrivals[0]['event']) or 'verdict'}")
+    return found
+
+
+def called_after_end(evidence: Evidence) -> list[str]:
+    return [
+        f"{queue_id}: call {call['call']}, {call['received'] - arrivals[0]['at']:.1f} s after its event"
+        for queue_id, arrivals in evidence.events.items()
+        for call in evidence.calls_of[queue_id]
+        if call["received"] > arrivals[0]["at"] + CROSSING_SECONDS
+    ]
+
+
+def badly_ended(evidence: Evidence) -> list[str]:
+    """A part ends when it is told to, with exit code 0, or is killed by us."""
+    well = {("SIGTERM", 0), ("SIGKILL", -signal.SIGKILL)}
+    return [
+        f"{one['part']} ended with {one['code']}, asked by {one['asked'] or 'nobody'}"
+        for one in evidence.exits
+        if (one["asked"], one["code"]) not in well and not one["part"].startswith("upstream")
+    ]
+
+
+def left_behind(evidence: Evidence) -> list[str]:
+    return [f"{name}: {count}" for name, count in (evidence.left or {}).items() if name not in {"at", "kind"} and count]
+
+
+def rejected(evidence: Evidence) -> list[str]:
+    """Whatever goes wrong, a good request is never called a bad one."""
+    return [
+        f"number {post['number']}: {post['status']} {post['answer']}"
+        for post in evidence.posts
+        if post["outcome"] == "rejected"
+    ]

@@ -1,0 +1,127 @@
+"""A run: the stack, the client at a steady rate, the faults one after the other, and the wait until all is told."""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.book import CLIENT, KAFKA, RUN, Book
+from chaos.client import TOPICS, Client
+from chaos.faults import Fault
+from chaos.inbox import Inbox
+from chaos.schedule import Step, schedule
+from chaos.stack import Stack
+from chaos.timing import Timing
+
+#: All that was accepted must have been told so long after the last submission, in seconds.
+SETTLE_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Form:
+    comparisons: int
+    rate: float
+    """Submissions a second."""
+    kinds: list[Fault]
+    timing: Timing
+    tree: Path
+
+
+class Run:
+    def __init__(self, out: Path, seed: int, form: Form) -> None:
+        self._seed = seed
+        self._form = form
+        self._stack = Stack(out, form.tree, seed, form.timing)
+        self._client = Client({name: self._stack.url(name) for name in self._stack.apis}, seed, Book(out / CLIENT))
+        self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Book(out / KAFKA))
+        self._out = out
+        self._began = time.time()
+        self._done_with_faults = False
+
+    async def __call__(self) -> None:
+        try:
+            say("starting Redis, Kafka, 2 APIs, 3 workers and the upstream …")
+            await self._stack.start()
+            self._inbox.start()
+            self._began = time.time()
+            run = {"seed": self._seed, "started": self._began, "timing": vars(self._form.timing)}
+            (self._out / RUN).write_text(json.dumps(run))
+            say(f"started; {self._form.comparisons} comparisons at {self._form.rate:g}/s")
+            progress = asyncio.create_task(self._progress())
+            faults = asyncio.create_task(self._break_things(schedule(self._seed, self._form.kinds)))
+            await self._submit(faults)
+            await faults
+            await self._settle()
+            progress.cancel()
+            self._stack.book.write(kind="left", **self._stack.left_in_redis())
+            await self._stack.stop()
+        finally:
+            self._inbox.stop()
+            await self._client.close()
+            self._stack.discard()
+
+    async def _submit(self, faults: asyncio.Task[None]) -> None:
+        """One after the other at a steady rate, until enough were accepted and all faults are over."""
+        running: set[asyncio.Task[None]] = set()
+        started, number = time.monotonic(), 0
+        while len(self._client.accepted) < self._form.comparisons or not faults.done():
+            if faults.done():
+                faults.result()
+            number += 1
+            task = asyncio.create_task(self._client.compare(number))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            await asyncio.sleep(max(0.0, started + number / self._form.rate - time.monotonic()))
+        say(f"{number} submitted; waiting for the last answers")
+        if running:
+            await asyncio.gather(*running)
+
+    async def _break_things(self, steps: list[Step]) -> None:
+        rng = random.Random(f"{self._seed}.faults")
+        for number, step in enumerate(steps, 1):
+            await asyncio.sleep(step.pause)
+            name, began = step.fault.__name__.replace("_", " "), time.time()
+            say(f"{self._clock()} {number}/{len(steps)} {name} …")
+            told = await step.fault(self._stack, rng)
+            self._stack.book.write(kind="fault", fault=name, began=began, ended=time.time(), told=told)
+            say(f"{self._clock()} {number}/{len(steps)} {name}: {told}")
+
+    async def _settle(self) -> None:
+        """Until all that was accepted was told, and then for as long as a result may be sent again."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while self._missing() and time.monotonic() < until:  # noqa: ASYNC110 - the inbox reads in a thread
+            await asyncio.sleep(0.5)
+        say(f"{self._clock()} {self._missing()} not told yet; waiting whether anything is told twice")
+        await asyncio.sleep(self._form.timing.resend + 6)
+        while await self._stack.calls_in_progress() and time.monotonic() < until:  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0.5)
+
+    def _missing(self) -> int:
+        return len(self._client.accepted - self._inbox.answered)
+
+    async def _progress(self) -> None:
+        while True:
+            counts = self._client.outcomes
+            line = (
+                f"{self._clock()} accepted {len(self._client.accepted)}, told {len(self._inbox.answered)}, "
+                f"waiting {self._missing()}, refused {counts['refused']}, unknown {counts['unknown']}"
+            )
+            if sys.stdout.isatty():
+                sys.stdout.write(f"\r\x1b[K{line}")
+                sys.stdout.flush()
+                await asyncio.sleep(0.5)
+            else:
+                say(line)
+                await asyncio.sleep(15)
+
+    def _clock(self) -> str:
+        return f"[{time.time() - self._began:6.1f} s]"
+
+
+def say(line: str) -> None:
+    start = "\r\x1b[K" if sys.stdout.isatty() else ""
+    sys.stdout.write(f"{start}{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,162 @@
+"""The stack of a run: Redis with AOF, Apache Kafka, two APIs with one spool, three workers, and the upstream."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx2
+
+from chaos import ROOT
+from chaos.answers import PLACE
+from chaos.book import FAULTS, UPSTREAM, Book
+from chaos.network import Network
+from chaos.part import Launch, Part, Ready
+from chaos.timing import Timing
+
+sys.path.insert(0, str(ROOT / "tests/support"))
+from umpire_aimock import Aimock, install_aimock
+from umpire_kafka import KafkaServer, install_kafka
+from umpire_redis import RedisServer
+from umpire_servers import clean_environment, free_port, port_open
+
+PROVIDERS = ("anthropic", "openai")
+
+#: Name → provider.
+WORKERS = {"anthropic-1": "anthropic", "anthropic-2": "anthropic", "openai-1": "openai"}
+APIS = ("api-1", "api-2")
+
+#: The worker that a partition cuts off.
+CUT_OFF = "anthropic-2"
+
+UMPIRE = (sys.executable, "-m", "cli.main")
+
+
+class Stack:
+    def __init__(self, out: Path, tree: Path, seed: int, timing: Timing) -> None:
+        install_kafka()
+        install_aimock()
+        self.timing = timing
+        self.book = Book(out / FAULTS)
+        self._out = out
+        self._tree = tree
+        self._seed = seed
+        (out / "logs").mkdir()
+        self.network = Network()
+        self.network.start()
+        self._host = self.network.host
+        self.redis = RedisServer(aof=True, options=("--bind", *{"127.0.0.1", self._host}, "--protected-mode", "no"))
+        self.kafka = KafkaServer(host=self._host)
+        self._aimock = Aimock(fixtures=[{"match": {}, "response": {"content": PLACE}}])
+        self.upstream_port = free_port()
+        self.ports = {name: free_port() for name in APIS}
+        self.apis = {name: self._api(name) for name in APIS}
+        self.workers = {name: self._worker(name) for name in WORKERS}
+        self._upstream = self._part("upstream", self._launch_upstream, self._upstream_ready)
+        self._http = httpx2.AsyncClient(timeout=10, trust_env=False)
+
+    @property
+    def parts(self) -> list[Part]:
+        return [*self.apis.values(), *self.workers.values()]
+
+    def url(self, api: str) -> str:
+        return f"http://127.0.0.1:{self.ports[api]}"
+
+    async def start(self) -> None:
+        servers = (self.redis.start, self.kafka.start, self._aimock.start)
+        await asyncio.gather(*(asyncio.to_thread(start) for start in servers))
+        self._upstream.start()
+        await self._upstream.is_ready.wait()
+        for part in self.parts:
+            part.start()
+        await self.all_ready()
+
+    async def all_ready(self) -> None:
+        async with asyncio.timeout(180):
+            for part in self.parts:
+                await part.is_ready.wait()
+
+    async def misbehave(self, **rates: Mapping[str, float]) -> None:
+        """By provider, the shares of faults besides the usual ones; none: only the usual ones."""
+        told = {provider: rates.get(provider, {}) for provider in PROVIDERS}
+        await self._http.post(f"http://{self._host}:{self.upstream_port}/control", json=told)
+
+    async def calls_in_progress(self) -> int:
+        answer = await self._http.get(f"http://{self._host}:{self.upstream_port}/control")
+        return int(answer.json()["in_progress"])
+
+    def left_in_redis(self) -> dict[str, int]:
+        """What should be empty when all is told."""
+        counts = {
+            "leases": ("ZCARD", "umpire:leases"), "unfinished": ("ZCARD", "umpire:expiry"),
+            "outbox": ("XLEN", "umpire:outbox"), "dead letters": ("ZCARD", "umpire:dead"),
+        }  # fmt: skip
+        return {name: int(self.redis.command(*words)[1:].split(b"\r\n")[0]) for name, words in counts.items()}
+
+    async def stop(self) -> None:
+        """In good order: whatever does not end by itself was killed, and the book says so."""
+        await asyncio.gather(*(part.stop(self.timing.drain + 15) for part in self.parts))
+        await self._upstream.stop(5)
+        await self._http.aclose()
+
+    def discard(self) -> None:
+        for part in [*self.parts, self._upstream]:
+            part.kill()
+        self.redis.discard()
+        self.kafka.discard()
+        self._aimock.discard()
+        self.network.close()
+        self.book.close()
+
+    def _part(self, name: str, launch: Launch, ready: Ready, tree: Path | None = None) -> Part:
+        return Part(name, launch, ready, self._out / f"logs/{name}.log", self.book, tree or ROOT)
+
+    def _environment(self, **settings: str) -> dict[str, str]:
+        return {
+            **clean_environment(),
+            **self.timing.settings(),
+            "PYTHONPATH": str(self._tree),
+            "UMPIRE_REDIS_URL": f"redis://{self._host}:{self.redis.port}/0",
+            "UMPIRE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "UMPIRE_SPOOL_PATH": str(self._out / "spool.sqlite3"),
+            **{f"UMPIRE_{provider.upper()}_API_KEY": "chaos" for provider in PROVIDERS},
+            **settings,
+        }
+
+    def _api(self, name: str) -> Part:
+        def launch(_: int) -> tuple[Sequence[str], Mapping[str, str]]:
+            return [*UMPIRE, "api", "--port", str(self.ports[name])], self._environment()
+
+        async def ready() -> bool:
+            with contextlib.suppress(httpx2.HTTPError):
+                return (await self._http.get(f"{self.url(name)}/healthz", timeout=2)).status_code == 200
+            return False
+
+        return self._part(name, launch, ready, self._tree)
+
+    def _worker(self, name: str) -> Part:
+        provider = WORKERS[name]
+        signs: list[Path] = []
+
+        def launch(number: int) -> tuple[Sequence[str], Mapping[str, str]]:
+            signs.append(self._out / f"{name}.{number}.ready")
+            base = f"http://{self._host}:{self.upstream_port}/{name}.{number}" + ("/v1" if provider == "openai" else "")
+            command = [*UMPIRE, "worker", "--provider", provider, "--ready-file", str(signs[-1])]
+            if name == CUT_OFF:
+                command = self.network.behind_the_bridge(command)
+            return command, self._environment(**{f"UMPIRE_{provider.upper()}_BASE_URL": base})
+
+        async def ready() -> bool:
+            return signs[-1].exists()
+
+        return self._part(name, launch, ready, self._tree)
+
+    def _launch_upstream(self, _: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        command = [sys.executable, "-m", "chaos.upstream", "--host", self._host, "--port", str(self.upstream_port)]
+        command += ["--journal", str(self._out / UPSTREAM), "--seed", str(self._seed)]
+        command += ["--late", str(self.timing.late), "--aimock", self._aimock.url]
+        return command, clean_environment()
+
+    async def _upstream_ready(self) -> bool:
+        return port_open(self.upstream_port, self._host)

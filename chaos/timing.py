@@ -1,0 +1,37 @@
+"""The seconds of a run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that a run uses in place of the defaults, so that it ends before its reader does."""
+
+    lease: float = 8.0
+    attempt: float = 6.0
+    deadline: float = 24.0
+    drain: float = 30.0
+    recovery: float = 5.0
+    immediate_wait: float = 10.0
+    delivery: float = 10.0
+    resend: float = 12.0
+    lost_pointer: float = 5.0
+
+    @property
+    def late(self) -> float:
+        """How long an answer takes that comes too late."""
+        return self.attempt + 1.0
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "UMPIRE_LEASE_SECONDS": str(self.lease),
+            "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": str(self.attempt),
+            "UMPIRE_CALL_DEADLINE_SECONDS": str(self.deadline),
+            "UMPIRE_DRAIN_SECONDS": str(self.drain),
+            "UMPIRE_BREAKER_RECOVERY_SECONDS": str(self.recovery),
+            "UMPIRE_IMMEDIATE_WAIT_SECONDS": str(self.immediate_wait),
+            "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": str(self.delivery),
+            "UMPIRE_OUTBOX_RESEND_SECONDS": str(self.resend),
+            "UMPIRE_LOST_POINTER_SECONDS": str(self.lost_pointer),
+            "UMPIRE_DEFER_SECONDS": "1,3,6",
+        }

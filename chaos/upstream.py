@@ -1,0 +1,144 @@
+"""The upstream, in a process of its own, before aimock: answers calls, misbehaves as told, and journals every one.
+
+Each worker process calls it under a path of its own (its base URL), so that the journal knows who called. POST /control
+sets the shares of faults by provider; GET /control tells how many calls are in progress.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+
+from chaos.answers import (
+    REFUSALS,
+    USUAL,
+    WORTHLESS,
+    Verdict,
+    anthropic_body,
+    draw,
+    encoded,
+    error_body,
+    latency,
+    openai_body,
+    text_of,
+)
+from chaos.book import Book
+
+#: A hanging call is given up after this, in seconds, when its caller did not.
+HANG_SECONDS = 60.0
+
+
+class Upstream:
+    def __init__(self, journal: Book, seed: int, late: float, aimock: str) -> None:
+        """`late`: seconds that an answer takes which comes too late; `aimock`: who answers for OpenAI."""
+        self._aimock = httpx2.AsyncClient(base_url=aimock, trust_env=False)
+        self._journal = journal
+        self._random = random.Random(seed)
+        self._late = late
+        self._number = itertools.count(1)
+        self._rates = {"anthropic": dict(USUAL), "openai": dict(USUAL)}
+        self._in_progress = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._exchange(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its answer. False: the connection is at its end."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        content = await reader.readexactly(int(headers.get("content-length", 0)))
+        _, path, _ = head[0].split(" ", 2)
+        if path == "/control":
+            for provider, rates in json.loads(content or b"{}").items():
+                self._rates[provider] = {**USUAL, **rates}
+            _send(writer, 200, json.dumps({"in_progress": self._in_progress}).encode())
+            return True
+        self._in_progress += 1
+        try:
+            return await self._call(path, headers.get("x-umpire-attempt", ""), content, writer)
+        finally:
+            self._in_progress -= 1
+
+    async def _call(self, path: str, attempt: str, asked: bytes, writer: asyncio.StreamWriter) -> bool:
+        number, received = next(self._number), time.time()
+        provider = "openai" if path.endswith("/responses") else "anthropic"
+        fault = draw(self._rates[provider], self._random)
+        verdict = Verdict.of(number, self._random)
+        whole = await self._answer(provider, asked, fault, verdict)
+        await asyncio.sleep(self._seconds(fault))
+        status: int | None = None
+        # What a provider has written whole it charges for, whether or not its caller is still there to read it.
+        with contextlib.suppress(ConnectionError):
+            if fault in REFUSALS:
+                status, wait = REFUSALS[fault]
+                more = {} if wait is None else {"retry-after": str(wait)}
+                _send(writer, status, error_body(provider, status), more)
+            elif fault == "cut":
+                status = 200
+                _send(writer, 200, whole, cut=len(whole) // 2)
+            elif fault not in {"drop", "hang"}:
+                status = 200
+                _send(writer, 200, whole)
+            await writer.drain()
+        full = status == 200 and fault != "cut"
+        self._journal.write(
+            call=number, attempt=attempt, worker=path.split("/")[1], provider=provider, received=received,
+            ended=time.time(), fault=fault, status=status, full=full, valid=full and fault not in WORTHLESS,
+            verdict=vars(verdict), gone=writer.is_closing(),
+        )  # fmt: skip
+        return fault not in {"cut", "drop", "hang"}
+
+    async def _answer(self, provider: str, asked: bytes, fault: str, verdict: Verdict) -> bytes:
+        """With status 200."""
+        text, truncated = text_of(verdict, fault), fault == "truncated"
+        if provider == "anthropic":
+            return encoded(anthropic_body(text, truncated=truncated), fault)
+        headers = {"content-type": "application/json", "authorization": "Bearer chaos"}
+        made = (await self._aimock.post("/v1/responses", content=asked, headers=headers)).raise_for_status().text
+        return encoded(openai_body(made, text, truncated=truncated), fault)
+
+    def _seconds(self, fault: str) -> float:
+        if fault == "hang":
+            return HANG_SECONDS
+        if fault == "late":
+            return self._late
+        return latency(self._random) / (5 if fault in REFUSALS else 1)
+
+
+def _send(
+    writer: asyncio.StreamWriter, status: int, content: bytes, headers: Mapping[str, str] = {}, cut: int | None = None
+) -> None:
+    lines = [f"HTTP/1.1 {status} Status", "content-type: application/json", f"content-length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + content[:cut])
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--journal", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--late", type=float, required=True)
+    parser.add_argument("--aimock", required=True)
+    arguments = parser.parse_args()
+    upstream = Upstream(Book(arguments.journal), arguments.seed, arguments.late, arguments.aimock)
+    server = await asyncio.start_server(upstream.serve, arguments.host, arguments.port, backlog=1024)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
