@@ -56,6 +56,8 @@ class Acceptance:
         ------
         QueueFull
             The ledger, or while Redis is away the spool, takes no more.
+        QuotaExceeded, CostLimitReached
+            By the ledger: its owner's limits. The spool does not know them.
         Unavailable
             Neither can be written; or an Idempotency-Key came with it, which only the ledger can look up.
         AcceptedBefore
@@ -66,10 +68,7 @@ class Acceptance:
             by = None if once is None else time.monotonic() + seconds
             try:
                 async with asyncio.timeout(seconds):
-                    ahead = await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by)
-            except QueueFull as full:
-                self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
-                raise
+                    ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by)
             except (TimeoutError, Unavailable):
                 self.told_away()
             else:
@@ -85,6 +84,14 @@ class Acceptance:
             raise
         self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
         return Accepted(None)
+
+    async def admit(self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, by: float | None) -> int:
+        """Into the ledger, or not at all: see Ledger.admit."""
+        try:
+            return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by)
+        except QueueFull as full:
+            self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
+            raise
 
     def _may_try(self) -> bool:
         if not self._away:

@@ -142,7 +142,7 @@ async def _admit(
                     circuit_state=state.state.value,
                 )
             reply_to = parts.replies.name if chosen.patience else None
-            return await parts.ledger.admit(stored, reply_to=reply_to, once=once, by=by), True
+            return await parts.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True
     except (TimeoutError, Unavailable) as error:
         parts.acceptance.told_away()
         raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error

@@ -188,4 +188,5 @@ async def test_a_full_ledger_refuses_with_retry_after_and_readiness_tells(redis_
             problem = problem_of(answer, 503, "LLM_QUEUE_FULL")
             assert int(answer.headers["retry-after"]) >= 1
             assert problem["title"] == "Queue at capacity"
+            assert problem["details"] == {"limit": "requests", "size": 2}
         assert (await api.get("/readyz")).status_code == 503
