@@ -1,0 +1,84 @@
+"""What an API key may spend and have unfinished, at a real door; and that the world is told when the ledger is full."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from umpire_keys import make_key
+from umpire_servers import apoll
+from umpire_service import Worker, door, failure, problem_of, settings_of
+from umpire_worker import Inbox
+
+from contracts.encoding import loads
+from contracts.topics import QUEUE_FULL
+from ledger.connection import connect
+
+pytestmark = pytest.mark.redis
+
+
+async def test_the_daily_cost_is_held_for_its_key_alone(redis_url):
+    settings = settings_of(redis_url, auth="keys", default_processing_mode="queue")
+    poor, rich = await make_key(redis_url, daily_cost=0.4), await make_key(redis_url, daily_cost=100)
+    async with door(settings) as api, Worker(settings).working():
+        # A verdict costs 0.25: what was accepted before the second one ended is judged, what comes then is refused.
+        for _ in range(2):
+            assert (await api.post(headers=poor.headers)).status_code == 202
+
+        async def both_are_judged() -> bool:
+            return bool((await api.parts.ledger.today()).cost == 0.5)
+
+        await apoll(both_are_judged)
+        for mode in ("queue", "immediate", "queue_if_unavailable"):
+            refused = await api.post(headers=poor.headers, processing_mode=mode)
+            body = problem_of(refused, 429, "LLM_COST_LIMIT_EXCEEDED")
+            assert (body["details"], body["is_retryable"]) == ({"limit": "daily_cost"}, True)
+            assert 0 < int(refused.headers["retry-after"]) <= 86_400
+        assert (await api.post(headers=rich.headers)).status_code == 202
+
+
+@pytest.mark.parametrize(("retryable", "status"), [(True, 429), (False, 503)])
+async def test_a_client_that_waits_is_told_whose_limit_it_was(redis_url, retryable, status):
+    """Its own key's, or that of the provider's account, which no waiting helps."""
+    settings = settings_of(redis_url)
+    judge = failure("LLM_COST_LIMIT_EXCEEDED", is_retryable=retryable, limit="daily_cost")
+    async with door(settings) as api, Worker(settings, judge).working():
+        answer = await api.post()
+        assert (answer.status_code, answer.json()["error_code"]) == (status, "LLM_COST_LIMIT_EXCEEDED")
+        assert answer.json()["queue_id"]
+
+
+async def test_what_the_spool_accepted_comes_in_past_the_limit_and_counts(redis_server):
+    server = redis_server(aof=True)
+    key = await make_key(server.url, max_queued=2)
+    async with door(settings_of(server.url, auth="keys", default_processing_mode="queue")) as api:
+        assert (await api.post(headers=key.headers)).status_code == 202
+        server.kill()
+        for _ in range(3):
+            assert (await api.post(headers=key.headers)).status_code == 202
+        server.start()
+        redis = connect(server.url, timeout=2.0)
+
+        async def drained() -> bool:
+            return bool(await redis.hget("umpire:owned", key.id) == b"4")
+
+        await apoll(drained, 20)
+        await redis.aclose()
+        refused = await api.post(headers=key.headers)
+        assert problem_of(refused, 429, "LLM_QUOTA_EXCEEDED")["details"]["limit"] == "max_queued"
+
+
+@pytest.mark.kafka
+async def test_the_world_is_told_that_the_ledger_is_full_in_mode_immediate_too(redis_url, kafka_bootstrap):
+    settings = settings_of(redis_url, kafka=kafka_bootstrap, ledger={"ledger_max_size": 1})
+    prefix = f"t{uuid4().hex[:8]}."
+    settings = replace(settings, kafka=settings.kafka.model_copy(update={"topic_prefix": prefix}))
+    async with door(settings) as api:
+        assert (await api.post(processing_mode="queue")).status_code == 202
+        problem_of(await api.post(processing_mode="immediate"), 503, "LLM_QUEUE_FULL")
+        inbox = Inbox(kafka_bootstrap, prefix + QUEUE_FULL)
+        try:
+            await apoll(lambda: bool(inbox.look()), 30)
+            (message,) = inbox.messages
+        finally:
+            inbox.close()
+        assert loads(message.value())["data"] == {"backend": "redis", "size": 1, "max_size": 1}
