@@ -2,8 +2,8 @@
 -- Runs when Redis is out of memory too: a rate limit holds then as well. What it writes is one number a key.
 -- Look API keys up, and charge each with one request of its rate.
 -- ARGV: for each request: key id, SHA-256 of the key that was presented.
--- Returns for each: false where there is no such key, else {fields as FIELDS names them, 1 if its rate allows the
--- request, requests that are left, µs until there is one more}.
+-- Returns for each: false where there is no such key, else in one string, which a client reads fastest, divided by NUL:
+-- "<1 if its rate allows the request> <requests that are left> <µs until there is one more>", and FIELDS.
 --
 -- The rate is a leaky bucket that holds a minute's worth (GCRA): `tat` is when it would be full again. So a minute's
 -- worth may come at once, and over any longer time no more than the rate. What is refused is not charged. Nor is anything
@@ -23,7 +23,7 @@ local function charge(id, rate)
   end
   local free = now + WINDOW - tat
   local left = math.max(0, math.floor(free / interval))
-  return granted and 1 or 0, left, math.ceil((left + 1) * interval - free)
+  return granted and 1 or 0, left, math.max(1, math.ceil((left + 1) * interval - free))
 end
 
 local out = {}
@@ -31,10 +31,13 @@ for i = 1, #ARGV, 2 do
   local key = redis.call('HMGET', 'umpire:apikey:' .. ARGV[i], unpack(FIELDS))
   if not key[1] then
     out[#out + 1] = false
-  elseif key[1] ~= ARGV[i + 1] or (key[9] or '') ~= '' or (key[5] or '') == '' then
-    out[#out + 1] = {key, 1, 0, 0}
   else
-    out[#out + 1] = {key, charge(ARGV[i], tonumber(key[5]))}
+    for n = 1, #FIELDS do key[n] = key[n] or '' end
+    local rate = '1 0 0'
+    if key[1] == ARGV[i + 1] and key[9] == '' and key[5] ~= '' then
+      rate = string.format('%d %d %d', charge(ARGV[i], tonumber(key[5])))
+    end
+    out[#out + 1] = rate .. '\0' .. table.concat(key, '\0')
   end
 end
 return out

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError
@@ -36,7 +36,8 @@ RETRY_SECONDS = 2.0
 
 _FIELDS = tuple(keys.API_KEY_FIELDS)
 
-Raw = list[bytes | None]
+#: All fields of a key, as authenticate.lua gives them.
+Raw = bytes
 
 
 class _Presented(NamedTuple):
@@ -113,10 +114,10 @@ class Authenticator:
             self._copies.pop(presented.id, None)
             raise _refused()
         copy = self._copies.get(presented.id)
-        if not hmac.compare_digest(presented.hash.encode(), looked.raw[0] or b""):
+        if not hmac.compare_digest(presented.hash.encode(), looked.raw.partition(b"\0")[0]):
             raise _refused()
         if copy is None or copy.raw != looked.raw:
-            fields = {name: (value or b"").decode() for name, value in zip(_FIELDS, looked.raw, strict=True)}
+            fields = dict(zip(_FIELDS, looked.raw.decode().split("\0"), strict=True))
             copy = _Copy(looked.raw, key_of(presented.id, fields), 0.0)
         if copy.key.revoked is not None:
             self._copies.pop(presented.id, None)
@@ -142,14 +143,15 @@ class Authenticator:
             replies = await self._script(*(part for one in presented for part in one))
         except ReadOnlyError:
             return await self._read(presented)
-        return [_Looked(reply[0], _rate(reply)) if reply else None for reply in replies]
+        return [_looked(reply) if reply else None for reply in replies]
 
     async def _read(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
         """What is read-only keeps no count of requests."""
         pipeline = self._redis.pipeline(transaction=False)
         for one in presented:
             pipeline.hmget(keys.api_key(one.id), _FIELDS)
-        return [_Looked(raw, None) if raw[0] else None for raw in await pipeline.execute()]
+        found = await pipeline.execute()
+        return [_Looked(b"\0".join(value or b"" for value in raw), None) if raw[0] else None for raw in found]
 
     def _may_try(self) -> bool:
         if not self._away:
@@ -173,9 +175,10 @@ class Authenticator:
         self._away = False
 
 
-def _rate(reply: Sequence[Any]) -> Rate | None:
-    raw, granted, left, wait = reply
-    return Rate(bool(granted), left, wait / 1_000_000) if raw[_FIELDS.index("rate")] else None
+def _looked(reply: bytes) -> _Looked:
+    rate, _, raw = reply.partition(b"\0")
+    granted, left, wait = rate.split()
+    return _Looked(raw, Rate(granted == b"1", int(left), int(wait) / 1_000_000) if wait != b"0" else None)
 
 
 def _charge(copy: _Copy) -> Rate | None:

@@ -3,18 +3,17 @@
 import time
 from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
+from guard import api_key
 from guard.api_key import ApiKey
 from guard.authentication import Known
 from guard.request_rate import Rate
 from service.caller import Caller, introduce
-from service.parts import Parts, parts_of
+from service.parts import Parts
 from service.problem import problem
 from service.rate_headers import POLICY, policy, remaining
 from service.scopes import Scopes
@@ -31,32 +30,29 @@ class Authentication:
         self._scopes = Scopes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._scopes.is_open(scope):
+        is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
+        if is_open:
             await self._app(scope, receive, send)
             return
-        parts = parts_of(Request(scope))
+        parts: Parts = scope["app"].state.parts
         known: Known | None = None
         try:
-            known = await self._authenticate(parts, scope)
+            known = await _authenticate(parts, scope)
             _check_rate(known.rate)
-            self._check_scope(known.key, scope)
+            _check_scope(known.key, needed)
         except UmpireError as error:
             await _refusal(parts, scope, error, known)(scope, receive, send)
             return
         told = policy(known.key)
         await self._app(scope, receive, _with_limits(send, told, known.rate) if told else send)
 
-    async def _authenticate(self, parts: Parts, scope: Scope) -> Known:
-        seconds = parts.settings.service.door_redis_seconds
-        began = time.monotonic()
-        known = await parts.authenticator.authenticate(_presented(scope), seconds)
-        introduce(scope, Caller(known.key, max(0.0, seconds - (time.monotonic() - began))))
-        return known
 
-    def _check_scope(self, key: ApiKey, scope: Scope) -> None:
-        needed = self._scopes.needed(scope)
-        if needed is not None and needed not in key.scopes:
-            raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
+async def _authenticate(parts: Parts, scope: Scope) -> Known:
+    seconds = parts.settings.service.door_redis_seconds
+    began = time.monotonic()
+    known = await parts.authenticator.authenticate(_presented(scope), seconds)
+    introduce(scope, Caller(known.key, max(0.0, seconds - (time.monotonic() - began))))
+    return known
 
 
 def _presented(scope: Scope) -> str:
@@ -71,6 +67,11 @@ def _presented(scope: Scope) -> str:
 def _check_rate(rate: Rate | None) -> None:
     if rate is not None and not rate.granted:
         raise QuotaExceeded("the API key's request rate is used up", retry_after=rate.wait, limit="request_rate")
+
+
+def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
+    if needed is not None and needed not in key.scopes:
+        raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
 
 
 def _refusal(parts: Parts, scope: Scope, error: UmpireError, known: Known | None) -> Response:
@@ -89,10 +90,8 @@ def _refusal(parts: Parts, scope: Scope, error: UmpireError, known: Known | None
 def _with_limits(send: Send, told: str, rate: Rate | None) -> Send:
     async def answer(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.append(POLICY, told)
-            if rate is not None:
-                headers.append("RateLimit", remaining(rate))
+            left = [(b"ratelimit", remaining(rate).encode())] if rate else []
+            message["headers"] = [*message["headers"], (b"ratelimit-policy", told.encode()), *left]
         await send(message)
 
     return answer

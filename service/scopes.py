@@ -24,17 +24,23 @@ SCOPE_OF: dict[tuple[str, str], Scope | None] = {
 class Scopes:
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         """Raises KeyError for a route that nobody thought of."""
-        self._routes = [
-            (route, SCOPE_OF[method, route.path])
+        table = [
+            (route, method, SCOPE_OF[method, route.path])
             for route in routes
             if isinstance(route, Route)
             for method in sorted((route.methods or set()) - {"HEAD"})
         ]
+        #: By their text where that is all: most requests find theirs here.
+        self._plain = {(method, route.path): needed for route, method, needed in table if "{" not in route.path}
+        self._routes = [(route, needed) for route, _, needed in table]
 
-    def is_open(self, scope: Asgi) -> bool:
-        return any(needed is None and route.matches(scope)[0] is not Match.NONE for route, needed in self._routes)
-
-    def needed(self, scope: Asgi) -> Scope | None:
-        """None where there is no such route: any good key is told so."""
-        fitting = (needed for route, needed in self._routes if route.matches(scope)[0] is Match.FULL)
-        return next(fitting, None)
+    def find(self, asgi: Asgi) -> tuple[bool, Scope | None]:
+        """Whether anybody may call it, and else what a key must allow: None where there is no such route."""
+        plain = asgi["method"], asgi["path"]
+        if plain in self._plain:
+            needed = self._plain[plain]
+            return needed is None, needed
+        for route, needed in self._routes:
+            if route.matches(asgi)[0] is Match.FULL:
+                return needed is None, needed
+        return False, None
