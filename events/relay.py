@@ -68,7 +68,7 @@ class Relay:
     ) -> None:
         """`forbidden`: the request's owner may not publish to the topic, whatever the operator's list says."""
         self._in_flight.add(entry_id)
-        on_delivery = partial(self._report, entry_id, topic)
+        on_delivery = partial(self._report, entry_id, topic, len(value))
         # The door has asked the same; but the operator's list may have changed since, and `--topic` is typed by hand.
         if not forbidden and (topic == self._own_topic or self._topics.allow(topic)):
             self._publisher.publish(topic, key, value, headers, on_delivery)
@@ -87,7 +87,7 @@ class Relay:
 
     def _send_alone(self, entry: Entry) -> None:
         made = headers_of_value(entry.event, entry.queue_id)
-        on_delivery = partial(self._report, entry.entry_id, entry.topic)
+        on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
         self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
     async def room(self, limit: int) -> None:
@@ -116,7 +116,7 @@ class Relay:
         except TimeoutError:
             self._settlement.cancel()
 
-    def _report(self, entry_id: bytes, topic: str, error: DeliveryError | None) -> None:
+    def _report(self, entry_id: bytes, topic: str, size: int, error: DeliveryError | None) -> None:
         """From the producer's thread."""
         if error is None:
             self._observer(Note("callback.delivered", labels={"outcome": "delivered"}))
@@ -125,7 +125,7 @@ class Relay:
             labels = {"outcome": "failed", "reason": error.code}
             self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
-            self._reports.append(Report(entry_id, error))
+            self._reports.append(Report(entry_id, size, error))
             first = len(self._reports) == 1
         if first:
             self._wake()

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from contracts.errors import UmpireError
 from events.delivery import DeliveryError
-from ledger.outbox import Entry, Fate, Undelivered
+from ledger.outbox import Delivered, Entry, Fate, Undelivered
 from telemetry.observer import Note, Observer
 
 #: First and longest wait while the ledger does not take what it is told.
@@ -19,13 +19,14 @@ _BATCH = 500
 
 class Report(NamedTuple):
     entry_id: bytes
+    size: int
     error: DeliveryError | None
 
 
 class Book(Protocol):
     """The outbox, as far as its relay sees it."""
 
-    async def confirm(self, entry_ids: Sequence[bytes]) -> None: ...
+    async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]: ...
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
 
@@ -50,7 +51,7 @@ class Settlement:
         self._send_alone = send_alone
         self._bury = bury
         self._observer = observer
-        self._delivered: list[bytes] = []
+        self._delivered: list[Delivered] = []
         self._failed: list[tuple[bytes, DeliveryError]] = []
         #: Refused as too large, perhaps only since their batch was.
         self._crowded: list[bytes] = []
@@ -59,9 +60,9 @@ class Settlement:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, reports: Iterable[Report]) -> None:
-        for entry_id, error in reports:
+        for entry_id, size, error in reports:
             if error is None:
-                self._delivered.append(entry_id)
+                self._delivered.append(Delivered(entry_id, size))
             elif error.too_large and entry_id not in self._alone:
                 self._crowded.append(entry_id)
             else:
@@ -98,7 +99,7 @@ class Settlement:
         if delivered := self._delivered[:]:
             await self._book.confirm(delivered)
             del self._delivered[: len(delivered)]
-            self._settled(delivered)
+            self._settled([entry_id for entry_id, _ in delivered])
         if failed := self._failed[:_BATCH]:
             await self._settle_failed(failed)
             del self._failed[: len(failed)]

@@ -27,6 +27,12 @@ class Entry(NamedTuple):
     """Its owner may not publish to its topic (any more): for the dead letters only."""
 
 
+class Delivered(NamedTuple):
+    entry_id: bytes
+    size: int
+    """Bytes of its event."""
+
+
 class Undelivered(NamedTuple):
     """A result that Kafka did not take, and why; refused for good so many seconds after that was first told (None:
     never).
@@ -67,10 +73,13 @@ class Outbox:
         age = seconds - int(first[0][0].partition(b"-")[0]) / 1000 if first else None
         return Waiting(int(await self._redis.xlen(keys.OUTBOX)), None if age is None else max(0.0, age))
 
-    async def confirm(self, entry_ids: Sequence[bytes]) -> None:
+    async def confirm(self, delivered: Sequence[Delivered]) -> None:
         """Kafka has them: forget them."""
-        for start in range(0, len(entry_ids), _BATCH):
-            await self._confirm(*entry_ids[start : start + _BATCH])
+        for start in range(0, len(delivered), _BATCH):
+            arguments: list[bytes | int] = []
+            for entry_id, size in delivered[start : start + _BATCH]:
+                arguments += (entry_id, size)
+            await self._confirm(*arguments)
 
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
         """Each is due for another try soon, or moves to the dead letters; with its entry then."""

@@ -34,11 +34,11 @@ class Outbox:
     def confirmed(self):
         return [entry_id for call in self.calls for entry_id in call]
 
-    async def confirm(self, entry_ids):
+    async def confirm(self, delivered):
         if self.failures:
             self.failures -= 1
             raise Unavailable("away")
-        self.calls.append(list(entry_ids))
+        self.calls.append([one.entry_id for one in delivered])
 
     async def undelivered(self, failures):
         self.failed += failures

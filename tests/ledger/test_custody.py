@@ -242,9 +242,9 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
     assert [entry.entry_id for entry in first + rest] == entries
     assert [entry.queue_id for entry in first + rest] == [str(request.queue_id) for request in requests]
     assert (first[0].topic, first[0].key, first[0].event) == ("answers", "key", ending(requests[0].queue_id).event)
-    await house.outbox.confirm([])
-    await house.outbox.confirm(entries[:4])
-    await house.outbox.confirm(entries[:4])  # twice does no harm
+    await house.confirm()
+    await house.confirm(*entries[:4])
+    await house.confirm(*entries[:4])  # twice does no harm
     assert [entry.entry_id for entry in await house.outbox.older_than(now + 1, 0)] == entries[4:]
     assert (await house.ledger.sizes()).outbox == 1
 
@@ -276,7 +276,7 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     await theirs.claim(None, more=1)
     await theirs.finish(ending(openai.queue_id))
     await claims.claim(None, more=1)  # pointers that were left
-    await house.outbox.confirm([row[0] for row in await house.entries()])
+    await house.confirm(*[row[0] for row in await house.entries()])
     await custody.hold_lock()
     await custody.release_lock()
     await claims.leave()

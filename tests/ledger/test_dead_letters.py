@@ -53,7 +53,7 @@ async def test_an_unknown_topic_is_for_good_only_when_it_stays_unknown(house: Ho
         assert told is fate
     (known,) = await finished(house, 1)
     await house.outbox.undelivered([Undelivered(known, "UNKNOWN_TOPIC_OR_PART", 60)])
-    await house.outbox.confirm([known])
+    await house.confirm(known)
     assert await house.redis.zcard("umpire:outbox:doubted") == 0
 
 
@@ -69,7 +69,7 @@ async def test_what_was_not_delivered_is_due_once_and_only_after_a_pause(house: 
     await house.outbox.undelivered([Undelivered(entry, "_QUEUE_FULL", None) for entry in (first, second)])
     assert await house.outbox.take_due(10) == (0, [])
     await house.redis.zadd("umpire:outbox:due", {first: 1, second: 2}, xx=True)
-    await house.outbox.confirm([second])
+    await house.confirm(second)
     taken, entries = await house.outbox.take_due(10)
     assert (taken, [entry.entry_id for entry in entries]) == (2, [first])
     assert entries == await house.outbox.read([first, second])

@@ -109,7 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
         async def confirm():
             entries = await self.house.entries()
             self.confirmed.update(fields[b"i"].decode() for _, fields in entries[:first])
-            await self.house.outbox.confirm([entry_id for entry_id, _ in entries[:first]])
+            await self.house.confirm(*(entry_id for entry_id, _ in entries[:first]))
 
         self.run(confirm())
 
@@ -219,7 +219,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
         assert (await self.house.ledger.sizes()).unfinished == 0
         await self.check()
-        await self.house.outbox.confirm([entry_id for entry_id, _ in await self.house.entries()])
+        await self.house.confirm(*[entry_id for entry_id, _ in await self.house.entries()])
         assert await self.redis.get("umpire:bytes") in {b"0", None}
         assert not await self.redis.exists("umpire:owned")
 

@@ -16,7 +16,7 @@ from ledger.custody import Custody
 from ledger.dead_letters import DeadLetters
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
 from ledger.ledger import Ledger
-from ledger.outbox import Outbox
+from ledger.outbox import Delivered, Outbox
 from ledger.request import StoredRequest
 
 MOCK = LLMProviderType.MOCK
@@ -89,6 +89,11 @@ class House:
     async def entries(self) -> list[Any]:
         rows: list[Any] = await self.redis.xrange("umpire:outbox")
         return rows
+
+    async def confirm(self, *entry_ids: bytes) -> None:
+        """As after Kafka's reports."""
+        sizes = {entry_id: len(fields[b"e"]) for entry_id, fields in await self.entries()}
+        await self.outbox.confirm([Delivered(entry_id, sizes.get(entry_id, 1)) for entry_id in entry_ids])
 
     async def messages(self, name: str = "umpire.mock") -> list[bytes]:
         """Of one list, the next to be consumed first."""
