@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from chaos import faults
     from chaos.run import Form, Run, say
     from chaos.schedule import FULL, SHORT
-    from chaos.timing import Timing
+    from chaos.timing import QUICK, Timing
 
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     kinds = SHORT if arguments.short else FULL
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         comparisons=arguments.comparisons or (300 if arguments.short else 5000),
         rate=arguments.rate or (10.0 if arguments.short else 15.0),
         kinds=kinds,
-        timing=Timing(lease=4.0, immediate_wait=5.0) if arguments.short else Timing(),
+        timing=QUICK if arguments.short else Timing(),
         tree=arguments.tree.resolve(),
     )
     out = (arguments.out or OUT / f"{time.strftime('%m%d-%H%M%S')}-{seed}").resolve()

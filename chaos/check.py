@@ -40,6 +40,8 @@ def judge(evidence: Evidence) -> Report:
         "a verdict that no call of its own gave": promises.made_up(evidence),
         "the HTTP answer is unlike the event": promises.unlike(evidence),
         "cancelled and not told so, or told so and not cancelled": promises.cancellations(evidence),
+        "let in without a key, or to what is another's": promises.let_in(evidence),
+        "a good key refused": promises.shut_out(evidence),
         "called after its end": promises.called_after_end(evidence),
         "a part ended by itself, or badly": promises.badly_ended(evidence),
         "a good request rejected": promises.rejected(evidence),

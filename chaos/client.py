@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from chaos.book import Book
-from chaos.stack import APIS, PROVIDERS
+from chaos.stack import APIS, CALLERS, PROVIDERS
 
 TOPICS = ["chaos.verdicts.a", "chaos.verdicts.b"]
 
@@ -37,6 +37,9 @@ class Plan:
     again: bool
     """A request with a key: sent again when it was accepted."""
     cancel: bool
+    caller: str
+    stranger: bool
+    """With a key that nobody made; and a third of the cancellations come from a caller whose request it is not."""
     topic: str
     correlation_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +59,8 @@ class Plan:
             twice=keyed and rng.random() < 0.2,
             again=keyed and rng.random() < 0.2,
             cancel=mode == "queue" and rng.random() < 0.1,
+            caller=rng.choice(CALLERS),
+            stranger=rng.random() < 0.02,
             topic=rng.choice(TOPICS),
             correlation_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             metadata={
@@ -89,8 +94,9 @@ class Outcome:
 
 
 class Client:
-    def __init__(self, urls: dict[str, str], seed: int, book: Book) -> None:
+    def __init__(self, urls: dict[str, str], keys: dict[str, str], seed: int, book: Book) -> None:
         self._urls = urls
+        self._keys = keys
         self._seed = seed
         self._book = book
         self._http = httpx2.AsyncClient(
@@ -126,20 +132,27 @@ class Client:
         if outcome.queue_id is None:
             return
         if plan.cancel:
-            await self._delete(outcome.queue_id)
+            mine = self._random.random() > 1 / 3
+            await self._delete(
+                outcome.queue_id, plan.caller if mine else CALLERS[1 - CALLERS.index(plan.caller)], mine=mine
+            )
         if plan.again:
             await asyncio.sleep(self._random.uniform(0, 5))
             await self._post(plan, self._random.choice(APIS))
 
     def _may_try_again(self, plan: Plan, outcome: Outcome) -> bool:
         """What was refused or never sent may be sent again; what was not answered only with an Idempotency-Key."""
+        if plan.stranger:
+            return False
         if outcome.kind == "refused":
             return plan.mode != "immediate" or plan.key is not None
         return outcome.kind == "unsent" or (outcome.kind == "unknown" and plan.key is not None)
 
     async def _post(self, plan: Plan, api: str) -> Outcome:
         asked, sent = plan.body(), time.time()
-        headers = {"Idempotency-Key": plan.key} if plan.key else {}
+        headers = self._presented(plan.caller, stranger=plan.stranger)
+        if plan.key:
+            headers["Idempotency-Key"] = plan.key
         status, answer, error, wait = None, None, None, None
         try:
             response = await self._http.post(f"{self._urls[api]}/api/v1/comparison", json=asked, headers=headers)
@@ -148,7 +161,7 @@ class Client:
             error = type(failed).__name__
         queue_id = answer.get("queue_id") if isinstance(answer, dict) else None
         if status is not None:
-            kind = "accepted" if queue_id else "refused" if status in {429, 500, 503} else "rejected"
+            kind = "accepted" if queue_id else "refused" if status in {401, 429, 500, 503} else "rejected"
         else:
             kind = "unsent" if error in {"ConnectError", "ConnectTimeout"} else "unknown"
         self.outcomes[kind] += 1
@@ -157,15 +170,21 @@ class Client:
         self._book.write(
             kind="post", number=plan.number, api=api, sent=sent, outcome=kind, status=status, error=error,
             retry_after=wait, queue_id=queue_id, idempotency_key=plan.key,
+            caller="stranger" if plan.stranger else plan.caller,
             asked={name: value for name, value in asked.items() if name != "user_prompt"}, answer=answer,
         )  # fmt: skip
         return Outcome(kind, queue_id, float(wait or 1))
 
-    async def _delete(self, queue_id: str) -> None:
+    def _presented(self, caller: str, *, stranger: bool = False) -> dict[str, str]:
+        key = self._keys[caller]
+        return {"Authorization": f"Bearer {key[::-1] if stranger else key}"}
+
+    async def _delete(self, queue_id: str, caller: str, *, mine: bool) -> None:
         sent, status, error = time.time(), None, None
         try:
-            response = await self._http.delete(f"{self._urls[self._random.choice(APIS)]}/api/v1/comparison/{queue_id}")
+            url = f"{self._urls[self._random.choice(APIS)]}/api/v1/comparison/{queue_id}"
+            response = await self._http.delete(url, headers=self._presented(caller))
             status = response.status_code
         except httpx2.HTTPError as failed:
             error = type(failed).__name__
-        self._book.write(kind="delete", sent=sent, queue_id=queue_id, status=status, error=error)
+        self._book.write(kind="delete", sent=sent, queue_id=queue_id, status=status, error=error, mine=mine)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from chaos.part import Part
-from chaos.stack import CUT_OFF, PROVIDERS, WORKERS, Stack
+from chaos.stack import CUT_OFF, PROVIDERS, Stack
 
 Fault = Callable[[Stack, random.Random], Awaitable[str]]
 
 
 async def worker_killed(stack: Stack, rng: random.Random) -> str:
-    return await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+    return await _hit(_one(stack.workers, rng), signal.SIGKILL)
 
 
 async def all_workers_killed(stack: Stack, _: random.Random) -> str:
@@ -23,15 +23,15 @@ async def all_workers_killed(stack: Stack, _: random.Random) -> str:
 
 
 async def worker_stopped(stack: Stack, rng: random.Random) -> str:
-    return await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGTERM)
+    return await _hit(_one(stack.workers, rng), signal.SIGTERM)
 
 
 async def api_killed(stack: Stack, rng: random.Random) -> str:
-    return await _hit(rng.choice(list(stack.apis.values())), signal.SIGKILL)
+    return await _hit(_one(stack.apis, rng), signal.SIGKILL)
 
 
 async def api_stopped(stack: Stack, rng: random.Random) -> str:
-    return await _hit(rng.choice(list(stack.apis.values())), signal.SIGTERM)
+    return await _hit(_one(stack.apis, rng), signal.SIGTERM)
 
 
 async def redis_frozen_briefly(stack: Stack, rng: random.Random) -> str:
@@ -56,14 +56,14 @@ async def redis_gone_for_long(stack: Stack, rng: random.Random) -> str:
 
 async def redis_full(stack: Stack, rng: random.Random) -> str:
     stack.redis.command("CONFIG", "SET", "maxmemory", "1")
-    await asyncio.sleep(seconds := rng.uniform(4, 8))
+    await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
     stack.redis.command("CONFIG", "SET", "maxmemory", "0")
     return f"out of memory for {seconds:.1f} s"
 
 
 async def redis_read_only(stack: Stack, rng: random.Random) -> str:
     stack.redis.command("REPLICAOF", "127.0.0.1", "1")
-    await asyncio.sleep(seconds := rng.uniform(4, 8))
+    await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
     stack.redis.command("REPLICAOF", "NO", "ONE")
     return f"read-only for {seconds:.1f} s"
 
@@ -81,7 +81,7 @@ async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) 
     stack.redis.pause()
     try:
         await asyncio.sleep(seconds / 2)
-        hit = await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+        hit = await _hit(_one(stack.workers, rng), signal.SIGKILL)
         await asyncio.sleep(seconds / 2)
     finally:
         stack.redis.resume()
@@ -100,7 +100,7 @@ async def partition_beyond_the_lease(stack: Stack, rng: random.Random) -> str:
 
 async def worker_frozen_beyond_its_lease(stack: Stack, rng: random.Random) -> str:
     """Not in a schedule, as above."""
-    part = stack.workers[rng.choice(list(WORKERS))]
+    part = _one(stack.workers, rng)
     began, alias = time.time(), part.signal(signal.SIGSTOP)
     await asyncio.sleep(seconds := rng.uniform(1.5, 2.0) * stack.timing.lease)
     part.signal(signal.SIGCONT)
@@ -123,23 +123,29 @@ async def overloaded(stack: Stack, rng: random.Random) -> str:
 
 
 async def overloaded_briefly(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, 6, (rng.choice(PROVIDERS),), overloaded=1)
+    return await _upstream(stack, stack.timing.spell, (rng.choice(PROVIDERS),), overloaded=1)
 
 
 async def disconnects(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
+    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
 
 
 async def malformed_bodies(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, rng.uniform(8, 12), PROVIDERS, malformed=0.15, wrong=0.1, truncated=0.1)
+    return await _upstream(stack, _spell(stack, rng), PROVIDERS, malformed=0.15, wrong=0.1, truncated=0.1)
 
 
 async def errors_and_limits(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), error=0.2, limited=0.2)
+    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), error=0.2, limited=0.2)
 
 
 async def late_and_hanging(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, rng.uniform(8, 12), (rng.choice(PROVIDERS),), late=0.15, hang=0.05)
+    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), late=0.15, hang=0.05)
+
+
+def _one(parts: Mapping[str, Part], rng: random.Random) -> Part:
+    """One that runs, if any does."""
+    order = rng.sample(list(parts.values()), len(parts))
+    return next((part for part in order if part.is_ready.is_set()), order[0])
 
 
 async def _hit(part: Part, number: signal.Signals) -> str:
@@ -180,7 +186,7 @@ async def _redis_away(stack: Stack, seconds: float) -> None:
 async def _with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
     stack.redis.kill()
     await asyncio.sleep(rng.uniform(3, 5))
-    part = rng.choice(list(stack.apis.values()))
+    part = _one(stack.apis, rng)
     alias = await _hit(part, number)
     await asyncio.sleep(2)
     await asyncio.to_thread(stack.redis.start)
@@ -193,10 +199,14 @@ async def _with_requests_in_the_spool(stack: Stack, rng: random.Random, number: 
 async def _kafka_down(stack: Stack, rng: random.Random, seconds: float) -> str:
     await asyncio.to_thread(stack.kafka.kill)
     await asyncio.sleep(seconds / 3)
-    alias = await _hit(stack.workers[rng.choice(list(WORKERS))], signal.SIGKILL)
+    alias = await _hit(_one(stack.workers, rng), signal.SIGKILL)
     await asyncio.sleep(seconds * 2 / 3)
     await asyncio.to_thread(stack.kafka.start)
     return f"for {seconds:.0f} s; {alias} killed meanwhile"
+
+
+def _spell(stack: Stack, rng: random.Random) -> float:
+    return rng.uniform(0.8, 1.2) * stack.timing.spell
 
 
 async def _upstream(stack: Stack, seconds: float, providers: tuple[str, ...], **rates: float) -> str:

@@ -35,7 +35,8 @@ class Run:
         self._seed = seed
         self._form = form
         self._stack = Stack(out, form.tree, seed, form.timing)
-        self._client = Client({name: self._stack.url(name) for name in self._stack.apis}, seed, Book(out / CLIENT))
+        urls = {name: self._stack.url(name) for name in self._stack.apis}
+        self._client = Client(urls, self._stack.keys, seed, Book(out / CLIENT))
         self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Book(out / KAFKA))
         self._out = out
         self._began = time.time()
@@ -51,7 +52,9 @@ class Run:
             (self._out / RUN).write_text(json.dumps(run))
             say(f"started; {self._form.comparisons} comparisons at {self._form.rate:g}/s")
             progress = asyncio.create_task(self._progress())
-            faults = asyncio.create_task(self._break_things(schedule(self._seed, self._form.kinds)))
+            faults = asyncio.create_task(
+                self._break_things(schedule(self._seed, self._form.kinds, self._form.timing.pauses))
+            )
             await self._submit(faults)
             await faults
             await self._settle()

@@ -47,12 +47,12 @@ SHORT: list[Fault] = [
 
 @dataclass(frozen=True)
 class Step:
+    #: Seconds from the end of the fault before.
     pause: float
-    """Seconds from the end of the fault before. Mostly shorter than what recovery takes: faults run into each other."""
     fault: Fault
 
 
-def schedule(seed: int, kinds: list[Fault], shortest: float = 2.0, longest: float = 9.0) -> list[Step]:
+def schedule(seed: int, kinds: list[Fault], pauses: tuple[float, float]) -> list[Step]:
     rng = random.Random(f"{seed}.schedule")
     order = rng.sample(kinds, len(kinds))
-    return [Step(rng.uniform(shortest, longest), fault) for fault in order]
+    return [Step(rng.uniform(*pauses), fault) for fault in order]

@@ -30,6 +30,9 @@ APIS = ("api-1", "api-2")
 #: The worker that a partition cuts off.
 CUT_OFF = "anthropic-2"
 
+#: Each has an API key.
+CALLERS = ("one", "other")
+
 UMPIRE = (sys.executable, "-m", "cli.main")
 
 
@@ -54,6 +57,8 @@ class Stack:
         self.apis = {name: self._api(name) for name in APIS}
         self.workers = {name: self._worker(name) for name in WORKERS}
         self._upstream = self._part("upstream", self._launch_upstream, self._upstream_ready)
+        #: Of the callers.
+        self.keys: dict[str, str] = {}
         self._http = httpx2.AsyncClient(timeout=10, trust_env=False)
 
     @property
@@ -68,6 +73,7 @@ class Stack:
         await asyncio.gather(*(asyncio.to_thread(start) for start in servers))
         self._upstream.start()
         await self._upstream.is_ready.wait()
+        self.keys.update({caller: await self._make_key(caller) for caller in CALLERS})
         for part in self.parts:
             part.start()
         await self.all_ready()
@@ -119,10 +125,21 @@ class Stack:
             "PYTHONPATH": str(self._tree),
             "UMPIRE_REDIS_URL": f"redis://{self._host}:{self.redis.port}/0",
             "UMPIRE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "UMPIRE_AUTH": "keys",
             "UMPIRE_SPOOL_PATH": str(self._out / "spool.sqlite3"),
             **{f"UMPIRE_{provider.upper()}_API_KEY": "chaos" for provider in PROVIDERS},
             **settings,
         }
+
+    async def _make_key(self, caller: str) -> str:
+        made = await asyncio.create_subprocess_exec(
+            *UMPIRE, "keys", "create", "--name", caller, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=self._environment(), cwd=self._tree,
+        )  # fmt: skip
+        text, complaint = await made.communicate()
+        if made.returncode:
+            raise RuntimeError(complaint.decode())
+        return text.decode().strip()
 
     def _api(self, name: str) -> Part:
         def launch(_: int) -> tuple[Sequence[str], Mapping[str, str]]:

@@ -16,6 +16,10 @@ class Timing:
     delivery: float = 10.0
     resend: float = 12.0
     lost_pointer: float = 5.0
+    spell: float = 10.0
+    """How long the upstream misbehaves, about."""
+    pauses: tuple[float, float] = (2.0, 9.0)
+    """Between two faults, shortest and longest. Mostly shorter than what recovery takes: they run into each other."""
 
     @property
     def late(self) -> float:
@@ -35,3 +39,7 @@ class Timing:
             "UMPIRE_LOST_POINTER_SECONDS": str(self.lost_pointer),
             "UMPIRE_DEFER_SECONDS": "1,3,6",
         }
+
+
+#: For CI.
+QUICK = Timing(lease=4.0, immediate_wait=5.0, delivery=4.0, resend=5.0, spell=5.0, pauses=(0.5, 3.0))

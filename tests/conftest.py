@@ -202,6 +202,13 @@ def aimock_server() -> Iterator[Callable[..., Aimock]]:
         yield make
 
 
+@pytest.fixture
+def every_server() -> None:
+    """Redis, Apache Kafka and aimock can be had: for a command that starts its own."""
+    for server in (RedisServer, KafkaServer, Aimock):
+        need(server).discard()
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that would leave this machine fails: no test may reach, or pay, a real API."""

@@ -39,6 +39,7 @@ class Ledgers:
         self.client[-1]["answer"] = self.answer_like(self.kafka[-1]["event"])
         self.post(13.0, self.cancelled)
         self.client.append({"kind": "delete", "at": 13.2, "sent": 13.1, "queue_id": self.cancelled, "status": 200})
+        self.client[-1]["mine"] = True
         self.event(13.3, self.cancelled, None, "LLM_REQUEST_CANCELLED")
         self.post(14.0, None, status=503, outcome="refused")
 
@@ -49,8 +50,8 @@ class Ledgers:
             "llm_config_overrides": {"provider_override": "anthropic"},
         }  # fmt: skip
         entry = {
-            "kind": "post", "at": at, "sent": at, "outcome": outcome, "status": status, "queue_id": queue_id,
-            "asked": asked, "answer": {"status": "queued", "queue_id": queue_id},
+            "kind": "post", "number": 7, "caller": "one", "at": at, "sent": at, "outcome": outcome, "status": status,
+            "queue_id": queue_id, "asked": asked, "answer": {"status": "queued", "queue_id": queue_id},
         }  # fmt: skip
         self.client.append(entry)
         return entry
@@ -200,6 +201,7 @@ def _answer_unlike_its_event(ledgers: Ledgers) -> None:
 
 def _cancelled_and_judged(ledgers: Ledgers) -> None:
     ledgers.client.append({"kind": "delete", "at": 9.0, "sent": 9.0, "queue_id": ledgers.first, "status": 200})
+    ledgers.client[-1]["mine"] = True
 
 
 def _told_as_cancelled_by_nobody(ledgers: Ledgers) -> None:
@@ -218,8 +220,20 @@ def _did_not_drain(ledgers: Ledgers) -> None:
     ledgers.faults.append({"kind": "exit", "at": 1.0, "part": "openai-1.1", "code": -9, "asked": "SIGTERM"})
 
 
+def _stranger_let_in(ledgers: Ledgers) -> None:
+    ledgers.client[0]["caller"] = "stranger"
+
+
+def _cancelled_by_another(ledgers: Ledgers) -> None:
+    ledgers.client.append({"kind": "delete", "at": 9.0, "queue_id": ledgers.first, "status": 409, "mine": False})
+
+
+def _good_key_refused(ledgers: Ledgers) -> None:
+    ledgers.post(20.0, None, status=401, outcome="refused")
+
+
 def _rejected(ledgers: Ledgers) -> None:
-    ledgers.post(20.0, None, status=422, outcome="rejected")["number"] = 7
+    ledgers.post(20.0, None, status=422, outcome="rejected")
 
 
 def _left_behind(ledgers: Ledgers) -> None:
@@ -247,6 +261,9 @@ def _left_behind(ledgers: Ledgers) -> None:
         (_called_after_its_end, "called after its end"),
         (_crashed, "a part ended by itself, or badly"),
         (_did_not_drain, "a part ended by itself, or badly"),
+        (_stranger_let_in, "let in without a key, or to what is another's"),
+        (_cancelled_by_another, "let in without a key, or to what is another's"),
+        (_good_key_refused, "a good key refused"),
         (_rejected, "a good request rejected"),
         (_left_behind, "left in Redis at the end"),
     ],
