@@ -100,7 +100,7 @@ def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
             _limit(key.rate),
             f"{use.unfinished} of {_limit(key.max_queued)}",
             f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
-            iso(from_ms(key.created)),
+            f"{from_ms(key.created):%Y-%m-%d}",
         )
     out.print(table if uses else "no API keys", soft_wrap=False)
 

@@ -57,8 +57,8 @@ class Drainer:
             self._observer(Note("spool.drained", "info", value=len(admitted)))
 
     async def _admit(self, stored: StoredRequest) -> bool:
-        """A request whose time to live is over goes in as well: the custodian ends it, and tells its client. So does one
-        whose owner has reached a limit: it was accepted.
+        """A request whose time to live is over goes in as well: the custodian ends it, and tells its client. So does
+        one whose owner has reached a limit: it was accepted.
         """
         try:
             await self._ledger.admit(stored, accepted=True)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from starlette.responses import PlainTextResponse
-from umpire_service import door, settings_of
+from umpire_service import admitted, door, problem_of, settings_of
 
 from contracts.settings import SettingsError
 from service.app import create_app
@@ -55,3 +55,19 @@ async def test_a_server_that_was_told_another_address_serves_nobody_there(server
     assert sent[0]["status"] == status
     if status == 403:
         assert json.loads(sent[1]["body"])["error_code"] == "LLM_AUTHENTICATION_FAILED"
+
+
+async def test_a_web_page_from_elsewhere_cannot_use_a_browser_on_this_machine(redis_url):
+    """Neither by a plain cross-origin POST nor by a name of its own that leads here (DNS rebinding)."""
+    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+        for origin in (
+            "https://evil.example",
+            f"http://evil.example:{api.port}",
+            "null",
+            "http://[::1",
+            "http://10.1.2.3",
+        ):
+            problem_of(await api.post(headers={"origin": origin}), 403, "LLM_AUTHENTICATION_FAILED")
+        assert await admitted(api) == 0
+        for origin in ("http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"):
+            assert (await api.post(headers={"origin": origin})).status_code == 202
