@@ -117,7 +117,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
-    stand_in = StandIn(redis, ledger, ender, results.relay, settings, observer, owner=replies.name)
+    stand_in = StandIn(redis, ledger, ender, results.relay, lifecycle, settings, observer, owner=replies.name)
     await replies.start()
     spool = Spool(settings.spool, owner=replies.name)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
@@ -127,6 +127,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "drainer": drainer.watch,
         "custodian": stand_in.custodian.watch,
         "resender": stand_in.resender.watch,
+        "cost alerts": stand_in.alerts.watch,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:

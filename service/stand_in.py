@@ -1,17 +1,20 @@
 """Where no worker is alive, the door stands in for their custodian: what is past its time ends and is told, and the
-results that dead workers left reach Kafka.
+results and cost alerts that dead workers left reach Kafka.
 """
 
 from redis.asyncio import Redis
 
 from contracts.settings import Settings
+from events.cost_alerts import CostAlerts
 from events.custodian import Custodian
 from events.ender import Ender
+from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.resender import Resender
 from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
+from ledger.spending import Spending
 from telemetry.observer import Observer
 
 
@@ -24,6 +27,7 @@ class StandIn:
         ledger: Ledger,
         ender: Ender,
         relay: Relay,
+        lifecycle: Lifecycle,
         settings: Settings,
         observer: Observer,
         owner: str,
@@ -41,6 +45,7 @@ class StandIn:
             settings=settings.worker,
             observer=observer,
         )
+        self.alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: self.custodian.holds, observer=observer)
 
     async def _in_charge(self) -> bool:
         if not await self._ledger.workers():

@@ -9,9 +9,11 @@ from umpire_servers import apoll
 from umpire_service import Worker, door, failure, problem_of, settings_of
 from umpire_worker import Inbox
 
+from contracts.clock import utcnow
 from contracts.encoding import loads
-from contracts.topics import QUEUE_FULL
+from contracts.topics import COST_ALERT, QUEUE_FULL
 from ledger.connection import connect
+from ledger.keys import spent
 
 pytestmark = pytest.mark.redis
 
@@ -68,17 +70,24 @@ async def test_what_the_spool_accepted_comes_in_past_the_limit_and_counts(redis_
 
 
 @pytest.mark.kafka
-async def test_the_world_is_told_that_the_ledger_is_full_in_mode_immediate_too(redis_url, kafka_bootstrap):
+async def test_the_world_is_told_of_a_full_ledger_in_mode_immediate_too_and_of_spending_without_a_worker(
+    redis_url, kafka_bootstrap
+):
     settings = settings_of(redis_url, kafka=kafka_bootstrap, ledger={"ledger_max_size": 1})
     prefix = f"t{uuid4().hex[:8]}."
     settings = replace(settings, kafka=settings.kafka.model_copy(update={"topic_prefix": prefix}))
+    key = await make_key(redis_url, daily_cost=2)
+    redis = connect(redis_url, timeout=2.0)
+    await redis.hset(spent(utcnow().date()), key.id, "1.7")
+    inboxes = [Inbox(kafka_bootstrap, prefix + topic) for topic in (QUEUE_FULL, COST_ALERT)]
     async with door(settings) as api:
         assert (await api.post(processing_mode="queue")).status_code == 202
         problem_of(await api.post(processing_mode="immediate"), 503, "LLM_QUEUE_FULL")
-        inbox = Inbox(kafka_bootstrap, prefix + QUEUE_FULL)
-        try:
-            await apoll(lambda: bool(inbox.look()), 30)
-            (message,) = inbox.messages
-        finally:
-            inbox.close()
-        assert loads(message.value())["data"] == {"backend": "redis", "size": 1, "max_size": 1}
+        await apoll(lambda: all(inbox.look() for inbox in inboxes), 30)
+    (full,), (alert,) = [[loads(message.value())["data"] for message in inbox.messages] for inbox in inboxes]
+    assert full == {"backend": "redis", "size": 1, "max_size": 1}
+    assert (alert["current_cost"], alert["threshold"], alert["metadata"]["key_name"]) == (1.7, 1.6, "test")
+    assert key.text not in str(alert)
+    for inbox in inboxes:
+        inbox.close()
+    await redis.aclose()
