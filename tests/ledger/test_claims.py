@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 from umpire_ledger import MOCK, House, ending, stored
 from umpire_servers import apoll
 
@@ -11,6 +12,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
 from ledger.claims import Return, Who
+from ledger.connection import connect
 from ledger.message import pointer, pointer_list
 
 pytestmark = pytest.mark.redis
@@ -339,3 +341,25 @@ async def test_a_pointer_that_was_not_claimed_goes_back_to_where_it_was(house):
     assert ids(await claims.claim(None, more=2)) == [str(first.queue_id), str(second.queue_id)]
     await claims.push_again(str(first.queue_id), 0)  # it runs: no message
     assert await house.messages("umpire.mock:9") == []
+
+
+async def test_what_is_paid_is_kept_and_given_back_while_redis_is_out_of_memory(redis_server):
+    redis = connect(redis_server().url, timeout=2.0)
+    house = House(redis)
+    one, other, third = stored(), stored(), stored()
+    await house.admit(one, other, third)
+    claims = house.claims(cap=60)
+    await claims.claim(None, more=3)
+    ids = [str(request.queue_id) for request in (one, other, third)]
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(OutOfMemoryError):
+        await redis.set("anything", "x")
+    before = await redis.zmscore("umpire:leases", ids)
+    await asyncio.sleep(0.01)
+    assert await claims.renew(ids, []) == []
+    assert min(await redis.zmscore("umpire:leases", ids)) > max(before)
+    assert await claims.finish(ending(one.queue_id))
+    assert await claims.give_back([Return(other)]) == 1
+    assert await claims.give_back([Return(third, delay=60)]) == 1
+    assert [(await house.record(queue_id))["s"] for queue_id in ids] == [b"completed", b"queued", b"deferred"]
+    await redis.aclose()

@@ -7,7 +7,7 @@ import pytest
 from umpire_providers import body_of
 from umpire_servers import apoll
 from umpire_upstream import Connection, answer, upstream
-from umpire_worker import CANARY, api, attempts_at, desk, reach, worker
+from umpire_worker import CANARY, api, attempts_at, desk, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
 
@@ -77,3 +77,21 @@ async def test_the_backlog_waits_in_redis_and_is_answered_after_recovery(redis_u
             for log in (works.log, door.log.read_text()):
                 assert CANARY not in log
                 assert "Traceback" not in log
+
+
+async def test_a_probe_that_fails_costs_no_try(redis_url: str, kafka_bootstrap: str) -> None:
+    """One that counted would be the end of its request here."""
+    down = True
+
+    async def serve(connection: Connection) -> None:
+        await (OVERLOADED if down else answer(200, body_of(ANTHROPIC)))(connection)
+
+    once = {"UMPIRE_RETRY_ATTEMPTS": "1", "UMPIRE_QUEUE_MAX_RETRIES": "0", "UMPIRE_BREAKER_RECOVERY_SECONDS": "0.5"}
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(serve) as provider:
+        await open_breaker(at, ANTHROPIC, breaker_recovery_seconds=0.5)
+        async with worker(ANTHROPIC, **once, **at.settings, **reach(ANTHROPIC, provider.url)):
+            ids = [await at.submit(ANTHROPIC) for _ in range(2)]
+            await apoll(lambda: len(provider.calls) >= 4, 20, what="four probes failed")
+            down = False
+            results = await at.inbox.until(ids, 30)
+            assert {results[queue_id].data.winner for queue_id in ids} == {"Essay B"}
