@@ -19,8 +19,8 @@ QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIR
 async def test_verdicts_are_taken_while_redis_is_out_of_memory(
     redis_server: Callable[..., RedisServer], kafka_bootstrap: str
 ) -> None:
-    """Its scripts may run: what ends a request frees more than it takes. So may heartbeats: the calls take longer than a
-    lease. The rest of the backlog follows afterwards.
+    """Its scripts may run: what ends a request frees more than it takes. So may heartbeats: the calls take longer than
+    a lease. The rest of the backlog follows afterwards.
     """
     redis = redis_server(aof=True)
     async with (
