@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from providers import failure, schema
-from providers.base import Completion, StopReason, Usage
+from providers.base import Completion, StopReason, Usage, answering
 from providers.headers import ANTHROPIC, rate_headers
 
 _STOPS = {
@@ -62,7 +62,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
         raise failure.unreadable(LLMProviderType.ANTHROPIC) from None
     return Completion(
         text=_text(message),
-        model=message.model or model,
+        model=answering(message.model, model),
         usage=_usage(message.usage),
         stop_reason=_STOPS.get(message.stop_reason or "", StopReason.OTHER),
         headers=rate_headers(headers, ANTHROPIC),

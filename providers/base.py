@@ -1,5 +1,6 @@
 """The one face of every provider: a call goes in, a completion comes out, or an error of the project's own tree."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -15,6 +16,10 @@ ATTEMPT_HEADER = "X-Umpire-Attempt"
 #: What the SDK itself waits for a connection or for the next bytes, in seconds. Generous: the caller bounds the whole
 #: call with asyncio.timeout, the only thing that also ends a body which drips.
 SDK_TIMEOUT = 600.0
+
+
+#: What a model's name looks like.
+_MODEL = re.compile(r"[A-Za-z0-9][\w./:@-]{0,199}")
 
 
 class StopReason(StrEnum):
@@ -86,6 +91,11 @@ class Completion:
     usage: Usage
     stop_reason: StopReason
     headers: RateHeaders | None = None
+
+
+def answering(told: str, asked: str) -> str:
+    """The model that answered, by what the provider told. It goes into events: no text but a name gets there."""
+    return told if _MODEL.fullmatch(told) else asked
 
 
 class Provider(Protocol):

@@ -11,8 +11,11 @@ from contracts import errors
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 
-#: What a code or a request id looks like. Anything else may be free text, and is left out.
-_TOKEN = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
+#: What a code looks like. Anything else may be free text, or what the provider was sent, a key even, and is left out.
+_CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
+
+#: And a request id.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
 
 _UNAVAILABLE = frozenset({502, 503, 529})
 _TIMED_OUT = frozenset({408, 504})
@@ -44,12 +47,12 @@ class Answered:
 
 def answered(error: Answered, known: Codes) -> UmpireError:
     """The error class for an answer with an error status."""
-    named = tuple(code for code in error.codes if isinstance(code, str) and _TOKEN.fullmatch(code))
+    named = tuple(code for code in error.codes if isinstance(code, str) and _CODE.fullmatch(code))
     kind = _kind(error.status, frozenset(named), known)
     details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
     if named:
         details["provider_code"] = named[0]
-    if error.request_id and _TOKEN.fullmatch(error.request_id):
+    if error.request_id and _REQUEST_ID.fullmatch(error.request_id):
         details["provider_request_id"] = error.request_id
     message = f"{error.provider.value} answered {error.status}" + (f" ({named[0]})" if named else "")
     return kind(message, retry_after=error.retry_after if kind.retryable else None, **details)

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage
+from providers.base import Completion, StopReason, Usage, answering
 from providers.headers import retry_after, seconds_of
 
 _CODES = failure.Codes(
@@ -97,7 +97,7 @@ def completion(body: str, model: str) -> Completion:
         stop = StopReason.REFUSAL
     return Completion(
         text="".join(part.text for part in candidate.content.parts if not part.thought),
-        model=answer.model_version or model,
+        model=answering(answer.model_version, model),
         usage=Usage(
             input_tokens=usage.prompt_token_count,
             # Google counts thoughts apart from the answer, and charges them like it.

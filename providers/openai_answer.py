@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from contracts.enums import LLMProviderType
 from providers import failure
-from providers.base import Completion, StopReason, Usage
+from providers.base import Completion, StopReason, Usage, answering
 from providers.headers import OPENAI, rate_headers
 
 CODES = failure.Codes(
@@ -89,7 +89,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
         )
     return Completion(
         text="".join(part.text for part in _parts(response) if part.type == "output_text"),
-        model=response.model or model,
+        model=answering(response.model, model),
         usage=_usage(response.usage) if response.usage else Usage(),
         stop_reason=_stop(response),
         headers=rate_headers(headers, OPENAI),

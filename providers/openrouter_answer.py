@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage
+from providers.base import Completion, StopReason, Usage, answering
 from providers.headers import OPENROUTER, rate_headers, retry_after
 from providers.openai_answer import CODES
 
@@ -85,7 +85,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
     stop = _STOPS.get(choice.finish_reason or "", StopReason.OTHER)
     return Completion(
         text=choice.message.content or "",
-        model=answer.model or model,
+        model=answering(answer.model, model),
         usage=_usage(answer.usage) if answer.usage else Usage(),
         stop_reason=StopReason.REFUSAL if choice.message.refusal else stop,
         headers=rate_headers(headers, OPENROUTER),

@@ -11,6 +11,7 @@ from umpire_upstream import answer, drip, drop, drop_midway, hang, upstream
 
 from contracts import errors
 from contracts.enums import LLMProviderType
+from providers import failure
 from providers.base import Completion, RateHeaders, StopReason
 from providers.verdict import parse_verdict
 
@@ -295,3 +296,18 @@ async def test_list_models() -> None:
             assert await adapter.list_models() == ["m-1", "m-2"]
             assert server.calls[0]["path"].split("?")[0].endswith("/models")
             assert PATHS[provider.value] in server.calls[0]["path"]
+
+
+@every
+async def test_what_is_no_model_s_name_is_not_told_as_one(provider: LLMProviderType) -> None:
+    """The name goes into events, the codes into messages and logs: neither carries what the provider was sent."""
+    field = "modelVersion" if provider is GOOGLE else "model"
+    completion = await complete(provider, answer(200, body_of(provider, **{field: f"{PROMPT} {KEY}"})))
+    assert completion.model == call_for(provider).model
+
+
+@pytest.mark.parametrize("code", [KEY + "-1", "sk_live_0123456789", PROMPT, "x" * 65, "essay: the", "", "Ünlimited"])
+def test_what_is_no_code_is_not_told_as_one(code: str) -> None:
+    failed = failure.answered(failure.Answered(ANTHROPIC, 400, (code, None, 7)), failure.Codes())
+    assert "provider_code" not in failed.details
+    assert str(failed) == "anthropic answered 400"
