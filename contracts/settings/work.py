@@ -14,7 +14,7 @@ class LedgerSettings(Concern):
     door answers 503 "Queue at capacity"."""
     ledger_max_memory_mb: float = Field(2_000.0, gt=0)
     """Megabytes of unfinished request bodies, and of results that Kafka has not taken, above which nothing is accepted.
-    Redis takes about 2 kB a request besides."""
+    Redis takes about 2.5 kB a request besides."""
     ledger_high_watermark: float = Field(1.0, gt=0, le=1)
     """Share of either bound above which the ledger takes no more."""
     ledger_low_watermark: float = Field(0.9, ge=0, lt=1)
@@ -28,7 +28,8 @@ class LedgerSettings(Concern):
     lost_pointer_seconds: float = Field(15.0, gt=0)
     """Age at which a queued request whose message is missing from the broker is pushed again, in seconds."""
     finished_retention_seconds: int = Field(3_600, ge=60)
-    """How long the state (never the text) of a finished request is remembered, in seconds."""
+    """How long the state (never the text) of a finished request is remembered, in seconds. Each takes about 1 kB of
+    Redis."""
     idempotency_ttl_seconds: int = Field(86_400, ge=1)
     """How long an `Idempotency-Key` is remembered, in seconds. Each takes about 250 bytes of Redis."""
 
