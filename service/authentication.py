@@ -21,6 +21,9 @@ from telemetry.observer import Note
 
 _REALM = 'Bearer realm="umpire"'
 
+#: RFC 6455.
+_POLICY_VIOLATION = 1008
+
 
 class Authentication:
     """ASGI middleware; there is none where UMPIRE_AUTH is off."""
@@ -30,6 +33,9 @@ class Authentication:
         self._scopes = Scopes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there is none, so no key is good for one
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
         is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
         if is_open:
             await self._app(scope, receive, send)

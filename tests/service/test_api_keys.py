@@ -5,12 +5,14 @@ import json
 from uuid import UUID, uuid4
 
 import pytest
+from starlette.routing import Route
 from umpire_keys import Key, make_key, revoke_key, with_secret
 from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
 from contracts.clock import utcnow
 from guard.api_key import Scope, new_text
+from service.authentication import Authentication
 from service.scopes import SCOPE_OF
 
 pytestmark = pytest.mark.redis
@@ -75,6 +77,24 @@ async def test_what_is_no_good_key_is_refused_without_a_word_of_why(api, key, re
         assert text.rpartition("_")[2] not in notes + metrics + "".join(answer.text for answer in answers)
     assert 'llm_provider_key_refusals_total{reason="unknown"} 48.0' in metrics
     assert key.id not in metrics
+
+
+async def test_a_websocket_is_no_way_around():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def behind(scope, receive, send):
+        raise AssertionError("let in")
+
+    await Authentication(behind, routes=[])({"type": "websocket", "path": "/x", "headers": []}, None, send)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_a_route_that_nobody_thought_of_stops_the_start():
+    with pytest.raises(KeyError):
+        Authentication(None, routes=[Route("/api/v1/new", lambda request: None)])
 
 
 async def test_a_refusal_does_not_wait_for_the_body(api):
