@@ -16,6 +16,8 @@ local now = time[1] * 1000000 + time[2]
 local function charge(id, rate)
   local key, interval = 'umpire:rate:' .. id, WINDOW / rate
   local tat = math.max(now, tonumber(redis.call('GET', key) or 0))
+  -- So far away it was written before the clock was set back.
+  if tat > now + 2 * WINDOW then tat = now end
   local granted = tat + interval <= now + WINDOW
   if granted then
     tat = tat + interval

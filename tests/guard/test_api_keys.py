@@ -108,6 +108,15 @@ async def test_a_rate_is_shared_by_all_processes_and_a_wrong_secret_uses_none_of
     assert 0 < await redis.pttl(f"umpire:rate:{key_id}") <= 60_000
 
 
+async def test_a_redis_clock_that_was_set_back_does_not_lock_a_key_out(redis: Redis) -> None:
+    key_id, text = await made(redis, rate=600)
+    seconds, _ = await redis.time()
+    await redis.set(f"umpire:rate:{key_id}", (seconds + 86_400) * 1_000_000)
+    rate = (await Authenticator(redis, 60).authenticate(text, 5)).rate
+    assert rate is not None
+    assert (rate.granted, rate.left) == (True, 599)
+
+
 def test_the_local_rate_is_the_same_rule() -> None:
     full_again, granted = 0.0, 0
     for n in range(3_000):  # 50 a second for a minute
