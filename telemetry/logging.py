@@ -9,6 +9,7 @@ import structlog
 
 from contracts.settings import TelemetrySettings
 from telemetry.observer import Note
+from telemetry.redaction import catch_the_uncaught, exception_told, without_texts
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -38,9 +39,11 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception_name, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, exception_told, renderer],
         )
     )
+    handler.addFilter(without_texts)
+    catch_the_uncaught()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
@@ -52,14 +55,6 @@ def _named(process: str) -> structlog.typing.Processor:
         return event
 
     return add
-
-
-def _exception_name(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    # A traceback's last line can quote what was being handled, an essay among it: the class is told, not the text.
-    info = event.pop("exc_info", None)
-    if isinstance(info, tuple) and info[0] is not None:
-        event["exception"] = info[0].__name__
-    return event
 
 
 class LogObserver:
