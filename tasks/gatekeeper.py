@@ -38,8 +38,11 @@ class Gatekeeper:
         lifecycle: Lifecycle,
         observer: Observer,
         probe_seconds: float,
+        reopened: Callable[[], None] = lambda: None,
     ) -> None:
-        """`probe_seconds`: how long a probe may take: a call's deadline, and a rest."""
+        """`probe_seconds`: how long a probe may take: a call's deadline, and a rest. `reopened` is called when the gate
+        was closed and is open again.
+        """
         self._provider = provider
         self._gate = gate
         self._breaker = breaker
@@ -47,6 +50,7 @@ class Gatekeeper:
         self._lifecycle = lifecycle
         self._observer = observer
         self._probe_seconds = probe_seconds
+        self._reopened = reopened
         self._wake = asyncio.Event()
         self._consuming: bool | None = None
         """What the consumer was told last; None: a new one does whatever the last one did."""
@@ -111,6 +115,8 @@ class Gatekeeper:
             await self._breaker.probe_released(name)  # does nothing where the probe was answered for
 
     def _set_open(self, *, is_open: bool, reason: str) -> None:
+        if is_open and not self.open:
+            self._reopened()
         self.open = is_open
         if is_open == self._consuming:
             return

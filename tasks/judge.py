@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from contracts.clock import utcnow
-from contracts.errors import AnswerError, InternalError, ProviderError, UmpireError
+from contracts.errors import AnswerError, InternalError, ProviderError, ProviderRateLimited, UmpireError
 from contracts.events import (
     LLMCostTrackingV1,
     LLMProviderFailureV1,
@@ -16,7 +16,9 @@ from contracts.events import (
 from events.lifecycle import Lifecycle
 from events.result import Judgement, Spent
 from guard.breaker import Breaker
+from guard.gate import MAX_PAUSE_SECONDS
 from guard.limits import Limiter, Reservation
+from guard.pace import Pace
 from guard.retry import RetryPolicy, attempts
 from ledger.request import StoredRequest
 from providers.base import Completion, Provider
@@ -27,6 +29,9 @@ from providers.verdict import parse_verdict
 from tasks.gatekeeper import Gatekeeper
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
+
+#: A call waits for its turn within its slot for no more than this share of its deadline.
+PATIENCE_SHARE = 1 / 4
 
 
 class NotNow(Exception):
@@ -48,6 +53,7 @@ class Judge:
         limiter: Limiter,
         breaker: Breaker,
         gatekeeper: Gatekeeper,
+        pace: Pace,
         policy: RetryPolicy,
         lifecycle: Lifecycle,
         observer: Observer,
@@ -56,6 +62,7 @@ class Judge:
         self._limiter = limiter
         self._breaker = breaker
         self._gatekeeper = gatekeeper
+        self._pace = pace
         self._policy = policy
         self._lifecycle = lifecycle
         self._observer = observer
@@ -99,8 +106,10 @@ class Judge:
                 await self._limiter.cancel(claim.reservation)
 
     async def _admit(self, claim: "_Claim") -> None:
-        """Wait for the model's rate limit; not at all while the provider's gate is closed."""
+        """Wait for a turn and for the model's rate limit; not at all while the provider's gate is closed."""
         self._check_may_start(claim)
+        if claim.probe is None:
+            await self._take_turn(claim)
         info = await self._info(claim)
         reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
         if not reservation.granted:
@@ -109,6 +118,16 @@ class Judge:
         if reservation.wait:
             await _unless(self.stopping, reservation.wait)
             self._check_may_start(claim)
+
+    async def _take_turn(self, claim: "_Claim") -> None:
+        while wait := self._pace.turn():
+            if wait > min(self._policy.retry_after_max, PATIENCE_SHARE * self._policy.deadline):
+                raise NotNow("patience", wait)
+            given = self._pace.round
+            await _unless(self.stopping, wait)
+            self._check_may_start(claim)
+            if self._pace.round == given:
+                return
 
     def _check_may_start(self, claim: "_Claim") -> None:
         if self.stopping.is_set():
@@ -201,6 +220,8 @@ class Judge:
         else:
             transition = await self._breaker.failed(error, seconds)
         self._gatekeeper.tell(transition)
+        if isinstance(error, ProviderRateLimited) or error.retry_after is not None:
+            self._pace.restart(min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
             self._lifecycle.tell(
                 LLMProviderFailureV1(

@@ -20,7 +20,8 @@ from events.resender import Resender
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
-from guard.limits import make_limiter
+from guard.limits import Unlimited, make_limiter
+from guard.pace import Pace
 from guard.retry import RetryPolicy
 from ledger.cancel import cancel
 from ledger.claims import Claims
@@ -86,6 +87,8 @@ class Runtime:
         self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
+        limiter = make_limiter(redis, provider, settings, observer)
+        pace = Pace(slots, settings.retry.call_deadline_seconds)
         self._gatekeeper = Gatekeeper(
             provider,
             gate=Gate(redis, provider, observer),
@@ -94,14 +97,17 @@ class Runtime:
             lifecycle=lifecycle,
             observer=observer,
             probe_seconds=cap,
+            # A limit of ours has a pace of its own, and closes the gate now and then to keep it.
+            reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )
         rows.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
-            limiter=make_limiter(redis, provider, settings, observer),
+            limiter=limiter,
             breaker=breaker,
             gatekeeper=self._gatekeeper,
+            pace=pace,
             policy=RetryPolicy.from_settings(settings.retry),
             lifecycle=lifecycle,
             observer=observer,

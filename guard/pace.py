@@ -1,0 +1,43 @@
+"""How a worker process starts its calls again after its provider asked for patience, or was away: slowly at first.
+
+A backlog that waits for the end of a pause would else be there as one, and be sent away as one.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+#: From the first call to all slots at once, in seconds, but for short deadlines. The n-th call of so many slots starts
+#: after the square root of its share of this: within the first second, a ninth of the slots.
+RAMP_SECONDS = 3.0
+
+#: And no more than this share of a call's deadline, since it is part of it.
+RAMP_SHARE = 1 / 8
+
+
+class Pace:
+    """Of one process: others have their own, and the circuit breaker's probe comes before any of them."""
+
+    def __init__(self, slots: int, deadline: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slots = slots
+        self._ramp = min(RAMP_SECONDS, RAMP_SHARE * deadline)
+        self._clock = clock
+        self._begins = -math.inf
+        self._started = 0
+        #: Counts the restarts: who was given a turn before the last one asks again.
+        self.round = 0
+
+    def restart(self, after: float = 0.0) -> None:
+        """No call starts for `after` seconds; then slowly."""
+        self._begins = max(self._begins, self._clock() + after)
+        self._started = 0
+        self.round += 1
+
+    def turn(self) -> float:
+        """Seconds until the caller may start its call. Whoever asks and does not start leaves a gap, no more."""
+        now = self._clock()
+        if now >= self._begins + self._ramp:
+            return 0.0
+        share = min(1.0, self._started / self._slots)
+        self._started += 1
+        return max(0.0, self._begins + self._ramp * math.sqrt(share) - now)
