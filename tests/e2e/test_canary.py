@@ -329,7 +329,9 @@ def command_lines(up: Up) -> dict[str, bytes]:
 def logs(up: Up) -> dict[str, bytes]:
     found = {f"log {path.name}": path.read_bytes() for path in (up.data_dir / "logs").iterdir()}
     assert len(found) >= 6
-    return {**found, "output of `umpire up`": up.output.read_bytes()}
+    found["output of `umpire up`"] = up.output.read_bytes()
+    assert not [name for name, text in found.items() if b"Traceback" in text]
+    return found
 
 
 def spool_files(up: Up) -> dict[str, bytes]:

@@ -107,14 +107,6 @@ async def test_a_frozen_redis_costs_a_request_its_one_second_and_no_more(redis_s
             server.resume()
 
 
-async def test_a_body_that_never_ends_is_408(api, monkeypatch):
-    monkeypatch.setattr("service.body.BODY_SECONDS", 0.2)
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-    writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    assert b" 408 " in await reader.readline()
-    writer.close()
-
-
 async def test_a_client_that_leaves_while_sending_is_no_fault(api):
     for sent in (b"", b"{"):
         _, writer = await asyncio.open_connection("127.0.0.1", api.port)
