@@ -79,7 +79,7 @@ def readable(exchange: Exchange, keys: Iterable[str]) -> str:
 
 class _Cleaner:
     def __init__(self, keys: Iterable[str]) -> None:
-        spellings = {spelling for key in keys for spelling in (key, quote(key, safe=""))}
+        spellings = {spelling for key in keys for spelling in (key, quote(key, safe=""), json.dumps(key)[1:-1])}
         longest_first = sorted((s for s in spellings if len(s) >= _SHORTEST_KEY), key=len, reverse=True)
         self._keys = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
@@ -123,4 +124,5 @@ def make_recorder(provider: LLMProviderType, settings: Settings, observer: Obser
     if not settings.development.record_responses:
         return None
     keys = [own.api_key.get_secret_value() for own in settings.providers.values() if own.api_key is not None]
+    keys += [urlsplit(own.base_url or "").password or "" for own in settings.providers.values()]
     return Recorder(settings.development, provider, keys, observer)

@@ -6,6 +6,7 @@ import stat
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -13,10 +14,12 @@ from umpire_providers import KEY, PROMPT, REAL, VERDICT, body_of, call_for, sett
 from umpire_servers import apoll
 from umpire_upstream import answer, drop, drop_midway, hang, upstream
 
+from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import DevelopmentSettings, SettingsError, load_settings
 from providers.base import Provider
+from providers.exchange import Exchange, readable
 from providers.factory import make_provider
 from providers.verdict import parse_verdict
 from telemetry.observer import Note
@@ -142,6 +145,24 @@ async def test_files_are_pruned_by_count_and_age_and_no_others(tmp_path: Path) -
     left = sorted(path.name for path in tmp_path.iterdir() if path != mine)
     assert [name[34:70] for name in left] == [attempt[:36] for attempt in attempts[-3:]]
     assert mine.exists()
+
+
+def test_a_key_is_removed_wherever_and_however_it_is_spelt() -> None:
+    key = 'sk/a"b+c=ü'
+    url = f"https://me:pass-word@host/v1/{quote(key, safe='')}?key=short&other={quote(key)}"
+    exchange = Exchange("google", utcnow(), "POST", url, [("Authorization", "Basic x"), ("X-Own", f"a {key}")], b"\xff")
+    exchange.answered(200, [("Set-Cookie", "a"), ("set-cookie", "b"), ("x-echo", key), ("x-two", "1"), ("X-Two", "2")])
+    exchange.response_body = f'{{"malformed": {json.dumps(key)}'.encode()
+    exchange.error = OSError(f"https://me:pass-word@host {key}")
+    text = readable(exchange, [key, "pass-word", "", "abc"])
+    told = json.loads(text)
+    assert not [
+        part for part in (key, quote(key, safe=""), json.dumps(key)[1:-1], "pass-word", "short") if part in text
+    ]
+    assert told["request"]["url"] == "https://host/v1/[removed]?key=[removed]&other=[removed]"
+    assert told["request"]["headers"] == {"authorization": "[removed]", "x-own": "a [removed]"}
+    assert told["response"]["headers"]["x-two"] == "1, 2"
+    assert told["response"]["body"] == '{"malformed": "[removed]"'
 
 
 @pytest.mark.parametrize(("name", "value"), [("UMPIRE_ENVIRONMENT", "production"), ("UMPIRE_AUTH", "keys")])
