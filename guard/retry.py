@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from contracts.errors import AnswerError, ProviderTimeout, UmpireError, is_permanent
 from contracts.settings import RetrySettings
+from guard.patience import TimeIsUp, within
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")
@@ -213,9 +214,6 @@ class _Run(Generic[T]):
 async def _within(seconds: float, awaitable: Awaitable[S]) -> S:
     """Raises ProviderTimeout when it is not done by then. A TimeoutError of its own stays one."""
     try:
-        async with asyncio.timeout(seconds) as bound:
-            return await awaitable
-    except TimeoutError as error:
-        if not bound.expired():
-            raise
+        return await within(seconds, awaitable)
+    except TimeIsUp as error:
         raise ProviderTimeout("no whole answer in time") from error
