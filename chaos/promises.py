@@ -12,6 +12,10 @@ NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
 CANCELLED = "LLM_REQUEST_CANCELLED"
 
+#: The door gives the ledger 1 s, and the ledger takes nothing later than 0.2 s before. An API that stands still for
+#: longer than that, just as the answer comes, may refuse what the ledger has taken (docs/decisions/0008); it is late then.
+STALLED_SECONDS = 1.15
+
 #: A call may have been on its way when the event that ended its request was read, in seconds.
 CROSSING_SECONDS = 1.0
 
@@ -54,10 +58,17 @@ def paid_for_nothing(evidence: Evidence) -> list[str]:
     ]
 
 
+def stalled(post: Entry) -> bool:
+    """Refused since the ledger did not answer, by an API that took longer to say so than it gives the ledger."""
+    return bool(post["status"] == 503 and post["at"] - post["sent"] > STALLED_SECONDS)
+
+
 def unasked(evidence: Evidence) -> list[str]:
+    """Told, although nobody was promised it, nor left without an answer."""
     outcomes: dict[str, set[str]] = {}
     for post in evidence.posts:
-        outcomes.setdefault(post["asked"]["correlation_id"], set()).add(post["outcome"])
+        outcome = "unknown" if stalled(post) else post["outcome"]
+        outcomes.setdefault(post["asked"]["correlation_id"], set()).add(outcome)
     return [
         f"{queue_id}: {' and '.join(sorted(outcomes.get(arrivals[0]['event']['correlation_id'], {'never asked'})))}"
         for queue_id, arrivals in evidence.events.items()
@@ -204,3 +215,11 @@ def rejected(evidence: Evidence) -> list[str]:
         for post in evidence.posts
         if post["outcome"] == "rejected"
     ]
+
+
+def refused_late(evidence: Evidence) -> int:
+    """Requests that were told although an API had refused them, too late to know better."""
+    late = {post["asked"]["correlation_id"] for post in evidence.posts if stalled(post)}
+    kept = {post["asked"]["correlation_id"] for post in evidence.posts if post["outcome"] in {"accepted", "unknown"}}
+    told = {arrivals[0]["event"]["correlation_id"] for arrivals in evidence.events.values()}
+    return len((late - kept) & told)

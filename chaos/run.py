@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ class Run:
         self._done_with_faults = False
 
     async def __call__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it runs in one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             say("starting Redis, Kafka, 2 APIs, 3 workers and the upstream …")
             await self._stack.start()

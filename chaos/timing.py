@@ -8,9 +8,9 @@ class Timing:
     """Seconds that a run uses in place of the defaults, so that it ends before its reader does."""
 
     lease: float = 8.0
-    attempt: float = 6.0
-    deadline: float = 24.0
-    drain: float = 30.0
+    attempt: float = 10.0
+    deadline: float = 36.0
+    drain: float = 45.0
     recovery: float = 5.0
     immediate_wait: float = 10.0
     delivery: float = 10.0
@@ -42,4 +42,14 @@ class Timing:
 
 
 #: For CI.
-QUICK = Timing(lease=4.0, immediate_wait=5.0, delivery=4.0, resend=5.0, spell=5.0, pauses=(0.5, 3.0))
+QUICK = Timing(
+    lease=4.0,
+    immediate_wait=5.0,
+    delivery=4.0,
+    resend=5.0,
+    spell=5.0,
+    pauses=(0.5, 3.0),
+    attempt=6.0,
+    deadline=24.0,
+    drain=30.0,
+)

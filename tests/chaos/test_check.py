@@ -137,6 +137,16 @@ def test_what_nobody_answered_may_be_told(ledgers: Ledgers, tmp_path: Path) -> N
     assert report.counts["unknown, and told all the same (allowed)"] == 1
 
 
+def test_what_an_api_that_stood_still_refused_is_counted(ledgers: Ledgers, tmp_path: Path) -> None:
+    """docs/decisions/0008: it may refuse what the ledger took, and shows it by its late answer."""
+    _refused_and_told(ledgers)
+    refused = next(entry for entry in ledgers.client if entry.get("sent") == 20.0)
+    refused["at"] = 21.3
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
+    assert report.counts["of these refused by an API that stood still"] == 1
+
+
 def _lost(ledgers: Ledgers) -> None:
     ledgers.post(20.0, str(uuid4()))
 
