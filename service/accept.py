@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.errors import QueueFull, Unavailable
+from contracts.errors import QueueFull, UmpireError, Unavailable
 from contracts.events import LLMQueueFullV1
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
 from ledger.ledger import Ledger
-from ledger.once import Once
+from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from ledger.spool import Spool
 from telemetry.observer import Note, Observer
@@ -71,6 +71,9 @@ class Acceptance:
                     ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by)
             except (TimeoutError, Unavailable):
                 self.told_away()
+            except (UmpireError, AcceptedBefore):
+                self.told_back()
+                raise
             else:
                 self.told_back()
                 return Accepted(ahead)
