@@ -11,6 +11,7 @@ from benchmarks import OUT, report
 from benchmarks.accept import accept
 from benchmarks.chain import Load, backlog, bare_call, paced
 from benchmarks.events import Stuck
+from benchmarks.fairness import fairness
 from benchmarks.single import single
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools, prepare
@@ -40,15 +41,23 @@ def cases(servers: Servers, tools: Tools, *, scale: float, rate: float) -> dict[
         "paced": lambda _: paced(servers, tools, steady),
         "slow_backlog": lambda _: backlog(servers, tools, slow_full) | {"ideal": IDEAL},
         "slow_paced": lambda _: paced(servers, tools, slow_steady) | {"ideal": IDEAL},
+        "fairness": lambda _: fairness(servers, tools),
     }
 
 
+#: `fairness` takes five minutes a run, and is run only when it is asked for.
 NAMES = ("accept", "single", "bare_call", "backlog", "paced", "slow_backlog", "slow_paced")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("only", nargs="*", choices=[[], *NAMES], metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        choices=[[], *NAMES, "fairness"],
+        metavar="NAME",
+        help=f"of {', '.join(NAMES)} (these), fairness",
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs of each; medians are reported (3)")
     parser.add_argument("--quick", action="store_true", help="one run of a fifth of the size: does it all work?")
     parser.add_argument("--rate", type=float, default=900.0, help="comparisons a second that `paced` offers (900)")

@@ -3,8 +3,10 @@
 import json
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assessment.samples import TOPIC, load_samples
 from benchmarks.events import Stuck
@@ -35,14 +37,14 @@ class LoadResult:
             raise Stuck(f"{self.accepted} accepted of {count}; by status: {self.statuses}")
 
 
-def comparison_body(topic: str) -> bytes:
+def comparison_body(topic: str, **fields: Any) -> bytes:
     """A real comparison: two of the sample essays, some 2.5 kB."""
     essays = list(load_samples().values())
     prompt = (
         f"Which essay is better? The students were asked: {TOPIC}\n\nEssay A:\n{essays[0]}\n\nEssay B:\n{essays[1]}"
     )
     metadata = {"essay_a_id": "alder", "essay_b_id": "ash"}
-    return json.dumps({"user_prompt": prompt, "callback_topic": topic, "metadata": metadata}).encode()
+    return json.dumps({"user_prompt": prompt, "callback_topic": topic, "metadata": metadata, **fields}).encode()
 
 
 def run_load(
@@ -55,10 +57,11 @@ def run_load(
     connections: int,
     rate: float = 0.0,
     seconds: float = 60.0,
+    fields: Mapping[str, Any] | None = None,
 ) -> LoadResult:
     """`rate` 0 is a closed loop; else requests a second, each timed from when it was due."""
     body, out = folder / "body.json", folder / "requests.txt"
-    body.write_bytes(comparison_body(topic))
+    body.write_bytes(comparison_body(topic, **(fields or {})))
     command = [*tools.load, "-url", f"{url}/api/v1/comparison", "-body", str(body), "-out", str(out)]
     command += ["-n", str(n), "-connections", str(connections), "-rate", str(rate), "-seconds", str(seconds)]
     done = subprocess.run(

@@ -28,6 +28,9 @@ CHAINS = {
     "slow_backlog": "backlog, 1 s",
     "slow_paced": "paced, 1 s",
 }
+#: What another's trouble may do to a p95.
+FAIR = 1.2
+
 PARTS = ("api", "worker", "redis", "kafka", "upstream", "consumer", "load client")
 
 
@@ -73,6 +76,8 @@ def show(about: Result, found: Mapping[str, Result], runs: Mapping[str, Sequence
         console.print(_accept_table(found["accept"], runs["accept"]))
     if "single" in found:
         console.print(_single_table(found["single"]))
+    if "fairness" in found:
+        console.print(_fairness_table(found["fairness"]))
     if any(name in found for name in CHAINS):
         console.print(_chain_table(found))
         console.print(_cpu_table(found))
@@ -129,6 +134,25 @@ def _single_table(one: Result) -> Table:
         f"{one['answer_p95_ms']:.1f}",
         f"{one['answer_worst_ms']:.0f}",
     )
+    return table
+
+
+def _fairness_table(found: Result) -> Table:
+    table = _table(
+        "One provider in trouble: another's submit → event beside it",
+        "the first one", "p50 ms without", "with", "p95 ms without", "with", "p95 ratio", f"≤ {FAIR}",
+        "its cores", "drained in s",
+    )  # fmt: skip
+    for name, one in found.items():
+        alone, beside = one["without"], one["with"]
+        table.add_row(
+            name,
+            *(f"{ms:.0f}" for key in ("p50_ms", "p95_ms") for ms in (alone[key], beside[key])),
+            f"{one['p95_ratio']:.2f}",
+            "yes" if one["p95_ratio"] <= FAIR else "NO",
+            f"{one['troubled_cores']:.2f}",
+            f"{one['drained_seconds']:.0f}",
+        )
     return table
 
 

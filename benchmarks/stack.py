@@ -104,12 +104,12 @@ class Servers:
             return dict(json.load(answer))
 
     @contextmanager
-    def api(self, slots: int = 64, module: str | None = None) -> Iterator[tuple[str, Process]]:
+    def api(self, slots: int = 64, module: str | None = None, **more: str) -> Iterator[tuple[str, Process]]:
         """`umpire api`, or a module that takes its place; its URL."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = ["-m", module, str(port)] if module else ["-m", "cli.main", "api", "--port", str(port)]
-        process = self.process("api", [sys.executable, *command], **self.environment(slots))
+        process = self.process("api", [sys.executable, *command], **self.environment(slots), **more)
         process.start(lambda: self._answers(f"{url}/healthz"), deadline=30)
         try:
             yield url, process
@@ -117,11 +117,11 @@ class Servers:
             process.stop(deadline=10)
 
     @contextmanager
-    def worker(self, slots: int) -> Iterator[Process]:
-        """`umpire worker --provider anthropic`, consuming."""
+    def worker(self, slots: int, provider: str = "anthropic", **more: str) -> Iterator[Process]:
+        """`umpire worker --provider …`, consuming."""
         ready = self.folder / f"ready-{uuid.uuid4().hex}"
-        command = ["-m", "cli.main", "worker", "--provider", "anthropic", "--ready-file", str(ready)]
-        process = self.process("worker", [sys.executable, *command], **self.environment(slots))
+        command = ["-m", "cli.main", "worker", "--provider", provider, "--ready-file", str(ready)]
+        process = self.process(f"worker-{provider}", [sys.executable, *command], **self.environment(slots), **more)
         process.start(ready.exists, deadline=30)
         try:
             yield process
