@@ -67,6 +67,7 @@ class Judge:
         self._lifecycle = lifecycle
         self._observer = observer
         self.retry_after_max = policy.retry_after_max
+        self._settling: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
 
@@ -84,7 +85,7 @@ class Judge:
             traceparent=stored.traceparent,
         )
         try:
-            return await attempts(
+            judgement = await attempts(
                 lambda _: self._attempt(claim),
                 self._policy,
                 stopping=self.stopping,
@@ -101,6 +102,10 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - a fault of ours would come again, and perhaps be paid again: it ends here
             self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
+        else:
+            # Not before: Redis may take its time, which must not count as the call's.
+            await self._answered(claim)
+            return judgement
         finally:
             if claim.reservation is not None:
                 await self._limiter.cancel(claim.reservation)
@@ -155,11 +160,11 @@ class Judge:
             used = completion.usage.input_tokens + completion.usage.output_tokens
         finally:
             if reservation is not None:
-                await self._limiter.settle(reservation, used or reservation.tokens)
+                self._settle_soon(reservation, used or reservation.tokens)
         seconds = time.monotonic() - started
         self._paid(claim, info, completion, seconds)
         verdict = parse_verdict(completion)
-        await self._succeeded(claim, seconds)
+        self._succeeded(claim, seconds)
         return replace(
             claim.judgement(),
             winner=verdict.winner,
@@ -196,14 +201,24 @@ class Judge:
             traceparent=stored.traceparent,
         )
 
-    async def _succeeded(self, claim: "_Claim", seconds: float) -> None:
+    def _settle_soon(self, reservation: Reservation, used: int) -> None:
+        """Nothing between an answer and its verdict waits for Redis: what is paid must not run out of its time."""
+        task = asyncio.create_task(self._limiter.settle(reservation, used))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    def _succeeded(self, claim: "_Claim", seconds: float) -> None:
         provider = claim.stored.provider.value
         self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
+        claim.seconds = seconds
+        if claim.probe is None:
+            self._breaker.succeeded(seconds)
+
+    async def _answered(self, claim: "_Claim") -> None:
+        """Tell that the probe succeeded, where it was one."""
         if claim.probe is not None:
             probe, claim.probe = claim.probe, None
-            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, seconds))
-        else:
-            self._breaker.succeeded(seconds)
+            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, claim.seconds))
 
     async def _failed(self, claim: "_Claim", error: UmpireError, seconds: float) -> None:
         stored = claim.stored
@@ -267,6 +282,8 @@ class _Claim:
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
         self.reservation: Reservation | None = None
+        self.seconds = 0.0
+        """Of the call that brought the verdict."""
         self._started = time.monotonic()
 
     def judgement(self) -> Judgement:
