@@ -23,6 +23,9 @@ T = TypeVar("T")
 #: A tick: how late a deferred request may be.
 TICK_SECONDS = 0.25
 
+#: Redis' clock was set, or the machine slept, when it and our own differ by so many seconds more than a look before.
+JUMP_SECONDS = 1.0
+
 #: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
 
@@ -55,6 +58,8 @@ class Custodian:
         self._end_it = end
         self._observer = observer
         self._well_since: float | None = None
+        self._ahead: float | None = None
+        """Redis' clock before our own, in seconds, by the last look."""
         self.holds = False
         """Whether this one is in charge."""
         self._chores = [
@@ -76,6 +81,7 @@ class Custodian:
         started = time.monotonic()
         try:
             self.holds = await self._timed(self._in_charge)
+            await self._timed(self._follow_clock)
             self._well_since = self._well_since or time.monotonic()
             # The longest due first: one that cannot be done must not keep the others from being done.
             for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
@@ -86,6 +92,13 @@ class Custodian:
             level: Level = "warning" if self._well_since else "debug"  # once, not four times a second
             self._well_since, self.holds = None, False
             self._observer(Note("custodian.hindered", level, fields={"error": type(error).__name__}))
+
+    async def _follow_clock(self) -> None:
+        """A clock that jumps ends every lease at once, though nobody gave one up."""
+        ahead = await self._custody.now_ms() / 1000 - time.monotonic()
+        if self._ahead is not None and abs(ahead - self._ahead) > JUMP_SECONDS:
+            self._well_since = None
+        self._ahead = ahead
 
     async def _timed(self, step: Callable[[], Awaitable[T]]) -> T:
         """While a step takes long, Redis may have been frozen."""

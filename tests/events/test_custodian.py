@@ -1,0 +1,63 @@
+"""The custodian takes nothing back that was not given up: a clock that jumps ends every lease at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from umpire_ledger import LEASE, House, stored
+from umpire_servers import apoll
+
+from contracts.enums import QueueStatus
+from contracts.errors import UmpireError
+from events.custodian import Custodian
+from ledger.cancel import cancel
+from ledger.claims import Who
+from ledger.connection import connect
+from ledger.custody import Custody, Left
+from telemetry.observer import silent
+
+pytestmark = pytest.mark.redis
+
+
+class Jumping(Custody):
+    """Its Redis' clock may be set."""
+
+    ahead_ms = 0
+
+    async def now_ms(self) -> int:
+        return await super().now_ms() + self.ahead_ms
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect(redis_url, timeout=2.0)
+    yield client
+    await client.aclose()
+
+
+async def _never(left: Left, error: UmpireError, state: QueueStatus, who: Who) -> bool:
+    raise AssertionError(left, error, state, who)
+
+
+async def test_after_a_jump_of_the_clock_those_who_hold_leases_have_a_whole_one_to_renew_them(redis: Redis) -> None:
+    house = House(redis)
+    custody = Jumping(redis, house.settings, owner="custodian")
+    custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=_never, observer=silent)
+    request, loop = stored(), asyncio.get_running_loop()
+    await house.admit(request)
+    watching = asyncio.create_task(custodian.watch())
+    try:
+        # In charge, and well for long enough to take back what has lapsed.
+        await asyncio.sleep(LEASE + 0.5)
+        assert await house.claims("holder").claim(None, more=1)
+        jumped, custody.ahead_ms = loop.time(), 60_000
+        await house.lapse_now(request)
+
+        async def taken_back() -> bool:
+            return (await house.record(request.queue_id))["s"] == b"queued"
+
+        await apoll(taken_back, what="it is taken back at last")
+        assert loop.time() - jumped >= LEASE
+    finally:
+        await cancel(watching)
