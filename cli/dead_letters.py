@@ -14,7 +14,7 @@ from cli.failure import Failure
 from contracts.clock import iso
 from contracts.encoding import dumps, loads
 from contracts.settings import Settings
-from contracts.topics import COMPARISON_RESULT, TopicPatterns
+from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from ledger.dead_letters import DeadLetter, DeadLetters
 from ledger.outbox import Outbox, Waiting
 
@@ -67,7 +67,8 @@ def show(settings: Settings, data_dir: Path, queue_id: str, *, as_json: bool) ->
 def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
     """Without ids: all."""
     own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
-    if topic not in {None, own_topic} and not TopicPatterns(settings.service.callback_topics).allow(topic or ""):
+    allowed = TopicPatterns(settings.service.callback_topics, never=own_topics(settings.kafka.topic_prefix))
+    if topic not in {None, own_topic} and not allowed.allow(topic or ""):
         raise Failure("--topic is not among the topics that results may go to (UMPIRE_CALLBACK_TOPICS)", code=USAGE)
 
     async def move(ledger: _Ledger) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """Topic names: a prefix (setting) and the conventional name of each event."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID, uuid5
 
 COMPARISON_RESULT = "llm_provider.comparison_result.v1"
@@ -15,6 +15,12 @@ COST_ALERT = "llm_provider.cost_alert.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
 CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 
+#: What the service tells of itself. Their consumers expect nothing else there.
+_OWN = (
+    QUEUE_STATUS, REQUEST_STARTED, REQUEST_COMPLETED, FAILURE, PROVIDER_STATUS, QUEUE_FULL, COST_ALERT, COST_TRACKING,
+    CALLBACK_DEAD_LETTER,
+)  # fmt: skip
+
 #: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
 LEGAL_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
 
@@ -27,15 +33,22 @@ def result_event_id(queue_id: UUID | str) -> UUID:
     return uuid5(_RESULT_NAMESPACE, str(queue_id))
 
 
+def own_topics(prefix: str) -> frozenset[str]:
+    """Topics of the service's own events, results aside: nobody's answer goes there."""
+    return frozenset(prefix + name for name in _OWN)
+
+
 class TopicPatterns:
-    """Topics that may be published to: legal for Kafka, not internal to it, and of these patterns, which know `*` (any
-    characters) and `?` (one).
+    """Topics that may be published to: legal for Kafka, not internal to it, none of `never`, and of these patterns,
+    which know `*` (any characters) and `?` (one).
     """
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], *, never: Collection[str] = ()) -> None:
+        self._never = never
         alternatives = (re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns)
         self._allowed = re.compile("|".join(f"(?:{one})" for one in alternatives) or r"(?!)")
 
     def allow(self, topic: str) -> bool:
         # "__" begins the names of Kafka's own topics.
-        return bool(LEGAL_TOPIC.match(topic) and not topic.startswith("__") and self._allowed.fullmatch(topic))
+        legal = LEGAL_TOPIC.match(topic) and not topic.startswith("__") and topic not in self._never
+        return bool(legal and self._allowed.fullmatch(topic))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from contracts.settings import Settings
-from contracts.topics import COMPARISON_RESULT, TopicPatterns
+from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery import FORBIDDEN, DeliveryError
 from events.headers import Headers, headers_of_value
 from events.producer import Publisher
@@ -37,7 +37,8 @@ class Relay:
         self._alone = alone
         self._loop = loop
         self._observer = observer
-        self._topics = TopicPatterns(settings.service.callback_topics)
+        never = own_topics(settings.kafka.topic_prefix)
+        self._topics = TopicPatterns(settings.service.callback_topics, never=never)
         #: Where the service's own comparisons go, whatever callers may name.
         self._own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
         #: Sent and not yet settled: not to be sent again. Touched on the loop only.

@@ -26,7 +26,7 @@ class Admission:
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
         self._settings = settings
         self._manifest = manifest
-        self._topics = TopicPolicy(settings.service.callback_topics)
+        self._topics = TopicPolicy(settings.service.callback_topics, settings.kafka.topic_prefix)
         self._enabled = frozenset(settings.enabled)
         self._default = settings.default_provider
 

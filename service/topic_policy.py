@@ -1,14 +1,17 @@
-"""Which callback topics a caller may name: legal for Kafka, not internal to it, and on the operator's list."""
+"""Which callback topics a caller may name: legal for Kafka, neither its own nor one of the service's own events, and
+on the operator's list.
+"""
 
 from collections.abc import Iterable
 
 from contracts.errors import InvalidCallbackTopic
-from contracts.topics import LEGAL_TOPIC, TopicPatterns
+from contracts.topics import LEGAL_TOPIC, TopicPatterns, own_topics
 
 
 class TopicPolicy:
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = TopicPatterns(patterns)
+    def __init__(self, patterns: Iterable[str], prefix: str) -> None:
+        """`prefix` of the service's own topics."""
+        self._patterns = TopicPatterns(patterns, never=own_topics(prefix))
 
     def check(self, topic: str) -> None:
         """Raises InvalidCallbackTopic. Its message does not repeat the topic."""

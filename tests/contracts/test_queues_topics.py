@@ -54,6 +54,15 @@ def test_a_topic_is_allowed_by_a_pattern_and_kafkas_own_by_none(patterns, topic,
     assert TopicPatterns(patterns).allow(topic) is allowed
 
 
+def test_no_pattern_allows_the_topics_of_the_services_own_events():
+    own = topics.own_topics("x.")
+    assert {f"x.{topics.COST_TRACKING}", f"x.{topics.CALLBACK_DEAD_LETTER}"} < own
+    patterns = TopicPatterns(["*"], never=own)
+    assert not any(patterns.allow(topic) for topic in own)
+    assert patterns.allow(f"x.{topics.COMPARISON_RESULT}")
+    assert patterns.allow(topics.COST_TRACKING)
+
+
 def test_the_names_are_the_contracts():
     assert topics.COMPARISON_RESULT == "llm_provider.comparison_result.v1"
     assert topics.QUEUE_STATUS == "llm_provider.queue_status.v1"

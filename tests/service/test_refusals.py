@@ -33,6 +33,8 @@ def raw(fields):
         (raw(b'"callback_topic": "t\\n"'), "LLM_INVALID_CALLBACK_TOPIC"),
         (raw(b'"callback_topic": "' + b"t" * 250 + b'"'), "LLM_INVALID_CALLBACK_TOPIC"),
         (raw(b'"callback_topic": "__consumer_offsets"'), "LLM_INVALID_CALLBACK_TOPIC"),
+        (raw(b'"callback_topic": "huleedu.llm_provider.cost_tracking.v1"'), "LLM_INVALID_CALLBACK_TOPIC"),
+        (raw(b'"callback_topic": "huleedu.llm_provider.callback_dead_letter.v1"'), "LLM_INVALID_CALLBACK_TOPIC"),
         (without("user_prompt"), "LLM_INVALID_PROMPT"),
         (raw(b'"user_prompt": ""'), "LLM_INVALID_PROMPT"),
         (raw(b'"prompt_blocks": [{"target": "user_content", "content": ""}]'), "LLM_INVALID_PROMPT"),
