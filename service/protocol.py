@@ -27,17 +27,24 @@ _NOWHERE: Scope = {"type": "http", "path": "/"}
 
 class Protocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
-    #: Bytes since the last head, part of a body or end of a message.
+    #: Since when a head is waited for; None while a request is being answered.
+    _since: float | None = None
+    #: Bytes since the last head or part of a body.
     _outside = 0
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._give_time()
+        self._since = self.loop.time()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._stop_looking()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_looking()
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -47,34 +54,33 @@ class Protocol(HttpToolsProtocol):
         if self._outside > MAX_HEAD_BYTES:
             self._refuse(431, f"more than {MAX_HEAD_BYTES} bytes of headers")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) == MAX_HEADERS + 1:
-            self._refuse(431, f"more than {MAX_HEADERS} headers")
-
     def on_headers_complete(self) -> None:
         if self._refused:
             return
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(431, f"more than {MAX_HEADERS} headers")
+            return
         self._outside = 0
-        self._stop_timer()
+        self._since = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
         self._outside = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._outside = 0
-        super().on_message_complete()
+        if not self._refused:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        last = not self.pipeline
+        if not self.pipeline:
+            self._since = self.loop.time()
         super().on_response_complete()
-        if last and not self.transport.is_closing():
-            self._give_time()
-            if self.cycle.more_body:
-                # The client may see to its answer only after its body: the keep-alive is not for it.
-                self._unset_keepalive_if_required()
+        if self.cycle.more_body:
+            # The client may see to its answer only after its body: the keep-alive is not for it.
+            self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
@@ -83,6 +89,7 @@ class Protocol(HttpToolsProtocol):
         """Typed like any other problem, and the end of the connection."""
         if self._refused or self.transport.is_closing():
             return
+        self._refused = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
             # It is no part of the request before it, which is answered first: that one may have been accepted.
@@ -92,25 +99,20 @@ class Protocol(HttpToolsProtocol):
         answer = problem(InvalidRequest(message), _NOWHERE, status=status, headers={"Connection": "close"})
         head = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(answer.body)]))
-        self._refused = True
-        self._stop_timer()
+        self._stop_looking()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
-    def _give_time(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _too_slow(self) -> None:
-        if self._outside and (self.cycle is None or not self.cycle.more_body):
+    def _look(self) -> None:
+        """One timer for a connection's life: to set one for each request would cost more than it is worth."""
+        left = HEAD_SECONDS if self._since is None else self._since + HEAD_SECONDS - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look)
+        elif self._outside and (self.cycle is None or not self.cycle.more_body):
             self._refuse(408, "the head of the request did not arrive in time")
         else:
             self.transport.close()
 
-    def handle_websocket_upgrade(self) -> None:
-        self._stop_timer()
-        super().handle_websocket_upgrade()
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
