@@ -51,7 +51,7 @@ def draw(rates: dict[str, float], rng: random.Random) -> str:
 
 def latency(rng: random.Random) -> float:
     """Seconds: mostly some tenths, now and then a few seconds."""
-    return rng.uniform(1.0, 2.5) if rng.random() < 0.05 else min(0.08 + rng.expovariate(4.0), 2.0)
+    return rng.uniform(1.0, 5.0) if rng.random() < 0.05 else min(0.08 + rng.expovariate(4.0), 2.0)
 
 
 def text_of(verdict: Verdict, fault: str) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from chaos.part import Part
 from chaos.stack import CUT_OFF, PROVIDERS, Stack
 
+#: Calls are made slow for so long before a long freeze, in seconds.
+SLOW_SECONDS = 2.0
+
 Fault = Callable[[Stack, random.Random], Awaitable[str]]
 
 
@@ -39,7 +42,11 @@ async def redis_frozen_briefly(stack: Stack, rng: random.Random) -> str:
 
 
 async def redis_frozen_for_long(stack: Stack, rng: random.Random) -> str:
-    return await _freeze_redis(stack, rng.uniform(1.4, 2.0) * stack.timing.lease)
+    """Longer than a lease, and shorter than many calls that are in flight: their leases have lapsed when it thaws, and
+    their workers live.
+    """
+    await _slow_calls(stack)
+    return await _freeze_redis(stack, rng.uniform(1.1, 1.5) * stack.timing.lease)
 
 
 async def redis_killed(stack: Stack, rng: random.Random) -> str:
@@ -49,7 +56,9 @@ async def redis_killed(stack: Stack, rng: random.Random) -> str:
 
 
 async def redis_gone_for_long(stack: Stack, rng: random.Random) -> str:
-    seconds = rng.uniform(1.2, 1.6) * stack.timing.lease
+    """As above; and no heartbeat waits in a socket for its return."""
+    await _slow_calls(stack)
+    seconds = rng.uniform(1.1, 1.4) * stack.timing.lease
     await _redis_away(stack, seconds)
     return f"back after {seconds:.1f} s"
 
@@ -175,6 +184,13 @@ async def _cut_off(stack: Stack, seconds: float) -> str:
         stack.network.join()
     stack.book.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
     return f"{alias} for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
+
+
+async def _slow_calls(stack: Stack) -> None:
+    """From now on many calls in flight are."""
+    await stack.misbehave(**{provider: {"slow": 0.5} for provider in PROVIDERS})
+    await asyncio.sleep(SLOW_SECONDS)
+    await stack.misbehave()
 
 
 async def _redis_away(stack: Stack, seconds: float) -> None:

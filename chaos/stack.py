@@ -172,7 +172,7 @@ class Stack:
     def _launch_upstream(self, _: int) -> tuple[Sequence[str], Mapping[str, str]]:
         command = [sys.executable, "-m", "chaos.upstream", "--host", self._host, "--port", str(self.upstream_port)]
         command += ["--journal", str(self._out / UPSTREAM), "--seed", str(self._seed)]
-        command += ["--late", str(self.timing.late), "--aimock", self._aimock.url]
+        command += ["--attempt", str(self.timing.attempt), "--aimock", self._aimock.url]
         return command, clean_environment()
 
     async def _upstream_ready(self) -> bool:

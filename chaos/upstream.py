@@ -31,17 +31,20 @@ from chaos.answers import (
 )
 from chaos.book import Book
 
+#: An answer that comes too late comes so much later, in seconds.
+LATE_SECONDS = 1.0
+
 #: A hanging call is given up after this, in seconds, when its caller did not.
 HANG_SECONDS = 60.0
 
 
 class Upstream:
-    def __init__(self, journal: Book, seed: int, late: float, aimock: str) -> None:
-        """`late`: seconds that an answer takes which comes too late; `aimock`: who answers for OpenAI."""
+    def __init__(self, journal: Book, seed: int, attempt: float, aimock: str) -> None:
+        """`attempt`: seconds that a caller gives a call; `aimock`: who answers for OpenAI."""
         self._aimock = httpx2.AsyncClient(base_url=aimock, trust_env=False)
         self._journal = journal
         self._random = random.Random(seed)
-        self._late = late
+        self._attempt = attempt
         self._number = itertools.count(1)
         self._rates = {"anthropic": dict(USUAL), "openai": dict(USUAL)}
         self._in_progress = 0
@@ -114,7 +117,9 @@ class Upstream:
         if fault == "hang":
             return HANG_SECONDS
         if fault == "late":
-            return self._late
+            return self._attempt + LATE_SECONDS
+        if fault == "slow":
+            return self._random.uniform(0.6, 0.95) * self._attempt
         return latency(self._random) / (5 if fault in REFUSALS else 1)
 
 
@@ -132,10 +137,10 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--late", type=float, required=True)
+    parser.add_argument("--attempt", type=float, required=True)
     parser.add_argument("--aimock", required=True)
     arguments = parser.parse_args()
-    upstream = Upstream(Book(arguments.journal), arguments.seed, arguments.late, arguments.aimock)
+    upstream = Upstream(Book(arguments.journal), arguments.seed, arguments.attempt, arguments.aimock)
     server = await asyncio.start_server(upstream.serve, arguments.host, arguments.port, backlog=1024)
     await server.serve_forever()
 
