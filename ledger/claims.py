@@ -1,5 +1,6 @@
 """The worker's side of the ledger: claim, renew, finish, give back, defer. A claim is a lease of one owner."""
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +34,15 @@ class Claimed(NamedTuple):
     """Its owner has not reached the day's limit."""
     topics: str = ""
     """Callback-topic patterns of its owner, as its key has them; empty: any."""
+
+
+class Gone(NamedTuple):
+    """Leases that a worker had."""
+
+    taken: list[str]
+    """Another holds them, or may."""
+    ended: list[str]
+    """By this worker just now, or by another."""
 
 
 class Who(StrEnum):
@@ -84,6 +94,7 @@ class Claims:
         self._cap = int(cap * 1000)
         self._retention = settings.finished_retention_seconds
         self.owner = owner
+        self._renewed = time.monotonic()
         self._claim = Script(redis, "claim")
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
@@ -96,6 +107,11 @@ class Claims:
     def heartbeat_seconds(self) -> float:
         return self._lease / 1000 / HEARTBEATS_PER_LEASE
 
+    @property
+    def fresh(self) -> bool:
+        """The last heartbeat is younger than a lease: what was not told as lost is ours."""
+        return time.monotonic() - self._renewed < self._lease / 1000
+
     async def claim(self, queue_id: str | None, *, more: int) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
         spent_today = keys.spent(utcnow().date())
@@ -107,12 +123,14 @@ class Claims:
             for _, body, tries, lapses, waited, spent, *owned in rows
         ]
 
-    async def renew(self, leased: Collection[str], held: Collection[str]) -> list[str]:
-        """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns the leases lost."""
-        lost = await self._renew(
+    async def renew(self, leased: Collection[str], held: Collection[str]) -> Gone:
+        """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns what is not ours."""
+        asked = time.monotonic()
+        gone = await self._renew(
             self.owner, self._lease, self._provider.value, self._lease, len(leased), *leased, *held
         )
-        return [queue_id.decode() for queue_id in lost]
+        self._renewed = asked
+        return Gone(*([queue_id.decode() for queue_id in ids] for ids in gone))
 
     async def finish(self, ending: Ending) -> bytes | None:
         """End a request; concurrent endings share a round trip.

@@ -3,12 +3,12 @@
 -- Heartbeat of one worker process.
 -- ARGV: owner, lease in ms, provider, presence in ms, number of leased ids, the leased ids, then ids of pointers that
 --       it holds and has not claimed yet (they wait for a slot: not lost).
--- Returns the leased ids that another holds, or waits to, by now.
+-- Returns the leased ids that another holds, or waits to, by now; and those that have ended.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local last = 5 + tonumber(ARGV[5])
-local lost = {}
+local taken, ended = {}, {}
 redis.call('ZREMRANGEBYSCORE', 'umpire:workers', '-inf', now)
 redis.call('ZADD', 'umpire:workers', now + tonumber(ARGV[4]), provider .. '|' .. owner)
 for i = 6, last do
@@ -16,8 +16,10 @@ for i = 6, last do
   if r[1] == 'processing' and r[2] == owner then
     redis.call('ZADD', 'umpire:leases', math.min(now + lease, tonumber(r[3])), ARGV[i])
   elseif r[1] == 'processing' or r[1] == 'queued' or r[1] == 'deferred' then
-    lost[#lost + 1] = ARGV[i]
+    taken[#taken + 1] = ARGV[i]
+  else
+    ended[#ended + 1] = ARGV[i]
   end
 end
 for i = last + 1, #ARGV do redis.call('ZADD', 'umpire:queued:' .. provider, 'XX', now, ARGV[i]) end
-return lost
+return {taken, ended}

@@ -18,12 +18,13 @@ async def beat(claims: Claims, runner: Runner, provider: LLMProviderType, observ
     period = min(claims.heartbeat_seconds, MOST_SECONDS)
     while True:
         try:
-            lost = await claims.renew(runner.leased, runner.held)
+            gone = await claims.renew(runner.leased, runner.held)
         except (RedisError, OSError) as error:
             # The leases may lapse meanwhile; the custodian waits until Redis was well for a whole one.
             observer(Note("heartbeat.missed", "warning", fields={"error": type(error).__name__}))
         else:
-            for queue_id in lost:
+            runner.lose([*gone.taken, *gone.ended])
+            for queue_id in gone.taken:
                 if queue_id in runner.leased:  # it may just have ended
                     observer(
                         Note("lease.taken", "warning", {"provider": provider.value}, fields={"queue_id": queue_id})

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from contracts.clock import utcnow
@@ -71,9 +72,14 @@ class Judge:
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
 
-    async def judge(self, stored: StoredRequest, spent: Spent, *, probe: str | None = None) -> Judgement:
-        """A verdict, or the error that the claim ended in. Raises NotNow, and nothing else of the provider's."""
-        claim = _Claim(stored, spent, probe)
+    async def judge(
+        self, stored: StoredRequest, spent: Spent, *, probe: str | None = None, holds: Callable[[], bool]
+    ) -> Judgement:
+        """A verdict, or the error that the claim ended in. Raises NotNow, and nothing else of the provider's.
+
+        `holds`: whether the request is still leased to us, as far as is known.
+        """
+        claim = _Claim(stored, spent, probe, holds)
         self._lifecycle.tell(
             LLMRequestStartedV1(
                 provider=stored.provider,
@@ -137,6 +143,8 @@ class Judge:
     def _check_may_start(self, claim: "_Claim") -> None:
         if self.stopping.is_set():
             raise NotNow("stopping")
+        if not claim.holds():
+            raise NotNow("lease")
         if claim.probe is None and self._gatekeeper.broken:
             raise NotNow("breaker")
 
@@ -274,7 +282,8 @@ class Judge:
 class _Claim:
     """What one claim gathers while its attempts go on."""
 
-    def __init__(self, stored: StoredRequest, spent: Spent, probe: str | None) -> None:
+    def __init__(self, stored: StoredRequest, spent: Spent, probe: str | None, holds: Callable[[], bool]) -> None:
+        self.holds = holds
         self.stored = stored
         self.spent = spent
         self.probe = probe

@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from redis.exceptions import RedisError
@@ -61,6 +62,8 @@ class Runner:
         self._random = random.Random()
         self._running: dict[asyncio.Task[None], str] = {}
         self._held: set[str] = set()
+        #: Whose leases others hold by now, for this process stood still or was cut off for too long.
+        self._lost: set[asyncio.Task[None]] = set()
         self.stopping = False
 
     @property
@@ -71,6 +74,13 @@ class Runner:
     def held(self) -> list[str]:
         """Pointers taken off the broker whose requests wait for a slot here."""
         return list(self._held)
+
+    def lose(self, queue_ids: Collection[str]) -> None:
+        """The heartbeat was told that these leases are no longer ours: no call of theirs may start."""
+        self._lost |= {task for task, queue_id in self._running.items() if queue_id in queue_ids}
+
+    def _holds(self, task: "asyncio.Task[None] | None") -> bool:
+        return task not in self._lost and self._claims.fresh
 
     async def take(self, queue_id: str, priority: int) -> None:
         """The body of the Celery task: wait for a slot, claim the request, and others as far as slots are free."""
@@ -115,6 +125,7 @@ class Runner:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
+        self._lost.discard(task)
         self._slots.give(1)
 
     async def _run(self, claimed: Claimed, probe: str | None) -> None:
@@ -155,7 +166,8 @@ class Runner:
         if refused is not None:
             return await self._fail(claimed, Judgement(model=stored.model, spent=spent, error=refused), refused)
         try:
-            judgement = await self._judge.judge(stored, spent, probe=probe)
+            holds = partial(self._holds, asyncio.current_task())
+            judgement = await self._judge.judge(stored, spent, probe=probe, holds=holds)
         except NotNow as reason:
             if reason.seconds:
                 await self._gatekeeper.pause(reason.seconds)

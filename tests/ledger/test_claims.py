@@ -139,7 +139,8 @@ async def test_a_heartbeat_renews_what_is_ours_and_tells_what_another_holds(hous
     before = await lease(house, ours)
     await asyncio.sleep(0.01)
     asked = [str(r.queue_id) for r in (ours, theirs, back, done)]
-    assert await one.renew(asked, []) == [str(theirs.queue_id), str(back.queue_id)]
+    gone = await one.renew(asked, [])
+    assert gone == ([str(theirs.queue_id), str(back.queue_id)], [str(done.queue_id)])
     assert await lease(house, ours) > before
     assert await lease(house, done) is None
 
@@ -356,7 +357,7 @@ async def test_what_is_paid_is_kept_and_given_back_while_redis_is_out_of_memory(
         await redis.set("anything", "x")
     before = await redis.zmscore("umpire:leases", ids)
     await asyncio.sleep(0.01)
-    assert await claims.renew(ids, []) == []
+    assert await claims.renew(ids, []) == ([], [])
     assert min(await redis.zmscore("umpire:leases", ids)) > max(before)
     assert await claims.finish(ending(one.queue_id))
     assert await claims.give_back([Return(other)]) == 1

@@ -34,3 +34,24 @@ async def test_its_call_is_made_a_second_time_and_its_own_verdict_is_not_told(
                 assert (await at.ledger.today()).requests == 1
                 assert len(at.inbox.look()) == 1
         assert attempts_at(provider) == {queue_id: 2}
+
+
+async def test_it_makes_no_further_call_for_what_is_no_longer_its_own(redis_url: str, kafka_bootstrap: str) -> None:
+    """It stands still while it waits for a second attempt, for which it would be time when it thaws."""
+    overloaded = answer(
+        529, {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, {"retry-after": "8"}
+    )
+    async with (
+        desk(redis_url, kafka_bootstrap) as at,
+        upstream(overloaded, answer(200, body_of(ANTHROPIC))) as provider,
+    ):
+        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        async with worker(ANTHROPIC, **settings) as frozen:
+            queue_id = await at.submit(ANTHROPIC)
+            await apoll(lambda: "call.finished" in frozen.log, 30, what="its first attempt failed")
+            frozen.process.pause()
+            async with worker(ANTHROPIC, **settings):
+                assert (await at.inbox.until([queue_id], 60))[queue_id].data.winner
+                frozen.process.resume()
+                await apoll(lambda: "comparison.returned" in frozen.log, 30, what="it lets go")
+        assert attempts_at(provider) == {queue_id: 2}

@@ -29,7 +29,7 @@ class PaidJudge:
 
     calls = 0
 
-    async def judge(self, claimed: StoredRequest, spent: Spent, *, probe: str | None) -> Judgement:
+    async def judge(self, claimed: StoredRequest, spent: Spent, **_: object) -> Judgement:
         self.calls += 1
         return Judgement(
             model=claimed.model, spent=spent.attempted(), winner=EssayComparisonWinner.ESSAY_A, justification="so",
