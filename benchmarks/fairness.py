@@ -6,6 +6,7 @@ seen, too, where the backlog lies (in Redis, not in a worker), and that it drain
 """
 
 import asyncio
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,9 @@ from contracts.queues import list_names, queue_name
 
 TROUBLED = LLMProviderType.OPENAI
 SLOTS, THREADS = 64, 4
-RATE, SECONDS, UPSTREAM_MS = 50.0, 10, 200.0
+RATE, SECONDS, UPSTREAM_MS = 50.0, 8, 200.0
 #: With and without, so often.
-PAIRS = 2
+PAIRS = 3
 WARM_UP = 150
 _DRAIN_SECONDS = 180.0
 #: A probe may be under way, and the pointers that a closing gate caught go back within a moment.
@@ -57,6 +58,7 @@ _ANSWERS = {
     "slow": answer(200, body_of(TROUBLED)),
     "fail": answer(500, {"error": {"type": "server_error", "message": "no"}}),
 }
+_KEYS = ("p50_ms", "p95_ms")
 _SLEEPS = {"slow": 1.0, "hang": 3600.0}
 
 
@@ -103,10 +105,18 @@ def _one(servers: Servers, tools: Tools, trouble: Trouble) -> dict[str, Any]:
                 provider.does = "well"
                 drained.append(_drain(redis))
                 servers.check_alive(api, well, ill)
-    result = {name: _medians(phases) for name, phases in found.items()}
-    return result | {
-        "p50_ratio": result["with"]["p50_ms"] / result["without"]["p50_ms"],
-        "p95_ratio": result["with"]["p95_ms"] / result["without"]["p95_ms"],
+    return {
+        **{
+            name: {key: statistics.median(one[key] for one in phases) for key in _KEYS}
+            for name, phases in found.items()
+        },
+        # Of neighbours: what the machine did to both cancels.
+        **{
+            f"{key}_ratio": statistics.median(
+                beside[key] / alone[key] for alone, beside in zip(found["without"], found["with"], strict=True)
+            )
+            for key in _KEYS
+        },
         "troubled_cores": max(cores),
         "drained_seconds": max(drained),
     }
@@ -127,11 +137,7 @@ class _Phase:
         sent.all_accepted(count)
         self.events.wait(before + count, 60, lambda: None)
         took = sorted((self.events.arrived[one] - start) / 1e6 for one, start in sent.started.items())
-        return {"p50_ms": took[len(took) // 2], "p95_ms": took[len(took) * 95 // 100]}
-
-
-def _medians(phases: list[dict[str, float]]) -> dict[str, float]:
-    return {key: sorted(one[key] for one in phases)[len(phases) // 2] for key in phases[0]}
+        return dict(zip(_KEYS, (took[len(took) // 2], took[len(took) * 95 // 100]), strict=True))
 
 
 def _lies_in_redis(redis: Redis, trouble: Trouble) -> None:

@@ -148,8 +148,8 @@ def _fairness_table(found: Result) -> Table:
         table.add_row(
             name,
             *(f"{ms:.0f}" for key in ("p50_ms", "p95_ms") for ms in (alone[key], beside[key])),
-            f"{one['p95_ratio']:.2f}",
-            "yes" if one["p95_ratio"] <= FAIR else "NO",
+            f"{one['p95_ms_ratio']:.2f}",
+            "yes" if one["p95_ms_ratio"] <= FAIR else "NO",
             f"{one['troubled_cores']:.2f}",
             f"{one['drained_seconds']:.0f}",
         )
