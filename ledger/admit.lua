@@ -1,19 +1,20 @@
 -- Admit requests: the record and its Celery message exist together or not at all.
 -- ARGV: the bounds of the ledger, four numbers: requests and bytes above which it refuses, and those to which it must have
---       drained then; ms for which an idempotency key is kept; key of the day's spending; then for each request: queue id,
+--       drained then; the share of them that one provider's requests may take; ms for which an idempotency key is kept;
+--       key of the day's spending; then for each request: queue id,
 --       provider, broker priority, list, body, message, time to live in ms, process that waits for the answer (or ''),
 --       its owner (or ''), whether its owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed
 --       (or ''), the fingerprint of what was sent with it (64 characters), the time (ms) after which it must not be
 --       admitted any more (0: whenever).
 -- Returns the time (ms) and how many requests the ledger holds, then for each: requests of its provider queued before it;
 -- -1 too many requests; -2 too many bytes; -3 its key came with something else before; -4 too late; -5 its owner has as
--- many unfinished as it may; -6 its owner has spent what it may today; or, as a string, the queue id that its key was
--- given before.
+-- many unfinished as it may; -6 its owner has spent what it may today; -7 its provider's share is used up; or, as a
+-- string, the queue id that its key was given before.
 -- A replay of an admit whose answer was lost finds its record and changes nothing.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local keep, spent = ARGV[5], ARGV[6]
+local share, keep, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7]
 -- What Kafka has not taken counts as well: an hour without it must not fill Redis.
 local size = redis.call('ZCARD', 'umpire:expiry') + redis.call('XLEN', 'umpire:outbox')
 local kept = redis.call('MGET', 'umpire:bytes', 'umpire:refusing')
@@ -35,6 +36,21 @@ local function refused(incoming)
   return why
 end
 
+-- Of its provider: unfinished requests and their bytes, so that one provider's outage does not use up the whole ledger.
+local held = {}
+local function of(provider)
+  if not held[provider] then
+    local counts = redis.call('HMGET', 'umpire:held', provider, provider .. '.bytes')
+    held[provider] = {tonumber(counts[1] or '0'), tonumber(counts[2] or '0'), 0, 0}
+  end
+  return held[provider]
+end
+local function crowded(provider, incoming)
+  if share >= 1 then return false end
+  local now_held = of(provider)
+  return (now_held[1] + 1 > share * most or now_held[2] + incoming > share * most_bytes) and -7
+end
+
 -- Of its owner.
 local function over(owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
@@ -43,7 +59,7 @@ local function over(owner)
   return queued and tonumber(redis.call('HGET', 'umpire:owned', owner) or '0') >= queued and -5
 end
 
-for i = 7, #ARGV, 13 do
+for i = 8, #ARGV, 13 do
   local id, provider, body, owner = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 8]
   local key, queued = 'umpire:req:' .. id, 'umpire:queued:' .. provider
   local once = ARGV[i + 10] ~= '' and 'umpire:once:' .. ARGV[i + 10]
@@ -58,7 +74,8 @@ for i = 7, #ARGV, 13 do
     -- Redis did not get to it for so long that its client has been told by now that nothing was accepted.
     out[#out + 1] = -4
   else
-    local why = owner ~= '' and ARGV[i + 9] == '1' and over(owner) or refused(#body)
+    local new = ARGV[i + 9] == '1'
+    local why = new and (owner ~= '' and over(owner) or crowded(provider, #body)) or refused(#body)
     if why then
       out[#out + 1] = why
     else
@@ -76,7 +93,15 @@ for i = 7, #ARGV, 13 do
       redis.call('INCRBY', 'umpire:bytes', #body)
       if once then redis.call('SET', once, ARGV[i + 11] .. id, 'PX', keep) end
       size, bytes = size + 1, bytes + #body
+      local its = of(provider)
+      its[1], its[2], its[3], its[4] = its[1] + 1, its[2] + #body, its[3] + 1, its[4] + #body
     end
+  end
+end
+for provider, its in pairs(held) do
+  if its[3] > 0 then
+    redis.call('HINCRBY', 'umpire:held', provider, its[3])
+    redis.call('HINCRBY', 'umpire:held', provider .. '.bytes', its[4])
   end
 end
 return out

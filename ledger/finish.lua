@@ -7,7 +7,7 @@
 --       it would be paid again; 'own' - only the holder of the lease; 'idle' - only where no worker holds it.
 -- Returns for each: the id of its outbox entry, or false where it had ended, or was not the caller's to end.
 local worker, retention, day, spent = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local out = {}
+local out, held = {}, {}
 for i = 5, #ARGV, 8 do
   local id, state, who = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = 'umpire:req:' .. id
@@ -26,6 +26,9 @@ for i = 5, #ARGV, 8 do
       redis.call('ZREM', 'umpire:deferred:' .. r[3], id)
     end
     redis.call('INCRBY', 'umpire:bytes', #event - r[4])
+    local its = held[r[3]] or {0, 0}
+    its[1], its[2] = its[1] - 1, its[2] - r[4]
+    held[r[3]] = its
     redis.call('HINCRBY', day, 'requests', 1)
     redis.call('HINCRBY', day, r[3] .. '.' .. state, 1)
     local paid = tonumber(cost) > 0
@@ -46,6 +49,10 @@ for i = 5, #ARGV, 8 do
   else
     out[#out + 1] = false
   end
+end
+for provider, its in pairs(held) do
+  redis.call('HINCRBY', 'umpire:held', provider, its[1])
+  redis.call('HINCRBY', 'umpire:held', provider .. '.bytes', its[2])
 end
 redis.call('EXPIRE', day, 259200)
 return out

@@ -7,6 +7,7 @@ umpire:leases                zset   processing records by the end (ms) of their 
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox
 umpire:refusing              string there while the ledger refuses: from its high watermark until its low one
+umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes
 umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
                              f 1 where the topic is forbidden to the request's owner
 umpire:outbox:due            zset   entries of it that nobody is sending, by the time (ms) of their next try

@@ -25,8 +25,8 @@ from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
 #: Time for an answer to come back and be read by a loop that may be busy, in seconds: what Redis gets to later than
-#: this before its caller gives up is not admitted. At most a quarter of the time there is.
-_WAY_BACK_SECONDS = 0.2
+#: this before its caller gives up is not admitted. At most half of the time there is.
+_WAY_BACK_SECONDS = 0.5
 
 #: Arguments of admit.lua for one request.
 Row = tuple[str | bytes | int, ...]
@@ -34,10 +34,18 @@ Row = tuple[str | bytes | int, ...]
 
 class Ledger(Figures):
     def __init__(
-        self, redis: Redis, settings: LedgerSettings, observer: Observer = silent, *, timeout: float = 1.0
+        self,
+        redis: Redis,
+        settings: LedgerSettings,
+        observer: Observer = silent,
+        *,
+        timeout: float = 1.0,
+        share: float = 1.0,
     ) -> None:
+        """`share` of the bounds that the requests of one provider may take."""
         super().__init__(redis, settings, timeout=timeout)
         self._observer = observer
+        self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
         self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight)
@@ -57,12 +65,14 @@ class Ledger(Figures):
         """Write the record and push its message, in one step shared with concurrent admits.
 
         Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
-        nothing. `accepted`: it was promised elsewhere: it counts for its owner's limits, which do not hold for it.
+        nothing. `accepted`: it was promised elsewhere: it counts for the limits of its
+        owner and of its provider, which do not hold for it.
 
         Raises
         ------
         QueueFull
-            The ledger's own bounds; they hold for what was accepted before, too, which has to come again.
+            The ledger's own bounds; they hold for what was accepted before, too, which has to come again. Or the share
+            of them that its provider may take.
         QuotaExceeded, CostLimitReached
             Its owner's limits.
         Unavailable
@@ -105,7 +115,7 @@ class Ledger(Figures):
     async def _submit_by(self, by: float, row: Row) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
-        by -= min(_WAY_BACK_SECONDS, (by - now) / 4)
+        by -= min(_WAY_BACK_SECONDS, (by - now) / 2)
         if not self._clock.is_fresh(now):
             seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
@@ -118,7 +128,7 @@ class Ledger(Figures):
         return answer
 
     async def _admit(self, rows: Sequence[Row]) -> list[int | bytes]:
-        arguments: list[str | bytes | float] = [*self._marks, self._keep_ms, keys.spent(utcnow().date())]
+        arguments: list[str | bytes | float] = [*self._marks, self._share, self._keep_ms, keys.spent(utcnow().date())]
         for row in rows:
             arguments.extend(row)
         sent = time.monotonic()

@@ -3,7 +3,7 @@
 from contracts.clock import until_midnight, utcnow
 from contracts.errors import CostLimitReached, IdempotencyConflict, QueueFull, QuotaExceeded, UmpireError
 
-TOO_MANY, TOO_LARGE, CONFLICT, LATE, TOO_MANY_OWNED, SPENT = range(-1, -7, -1)
+TOO_MANY, TOO_LARGE, CONFLICT, LATE, TOO_MANY_OWNED, SPENT, CROWDED = range(-1, -8, -1)
 
 #: Seconds after which a full ledger is worth another try: a backlog falls by its workers' speed, unknown to the door.
 FULL_RETRY_SECONDS = 10.0
@@ -21,7 +21,7 @@ def refusal(answer: int, held: int) -> UmpireError:
         return QuotaExceeded(detail, retry_after=OWNED_RETRY_SECONDS, limit="max_queued")
     if answer == SPENT:
         return cost_limit_reached()
-    limit = "requests" if answer == TOO_MANY else "memory"
+    limit = {TOO_MANY: "requests", CROWDED: "provider"}.get(answer, "memory")
     return QueueFull("Queue at capacity", retry_after=FULL_RETRY_SECONDS, limit=limit, size=held)
 
 

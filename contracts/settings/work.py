@@ -19,6 +19,9 @@ class LedgerSettings(Concern):
     """Share of either bound above which the ledger takes no more."""
     ledger_low_watermark: float = Field(0.9, ge=0, lt=1)
     """Share to which it must have drained before it takes anything again."""
+    ledger_provider_share: float = Field(0.8, gt=0, le=1)
+    """Share of either bound that the unfinished requests of one provider may take, where several are enabled: the
+    others go on when one is away for long."""
     queue_ttl_seconds: int = Field(14_400, ge=1)
     """How long a request may wait for its verdict, in seconds; also the most that `ttl_seconds` may ask for."""
     lease_seconds: float = Field(30.0, ge=1)

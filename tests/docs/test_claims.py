@@ -57,7 +57,7 @@ SAID = {
     "UMPIRE_FINISHED_RETENTION_SECONDS (3600)": LEDGER.finished_retention_seconds == 3600,
     "after five lapses": LEDGER.max_lapses == 5,
     "is one job, for 24 h": LEDGER.idempotency_ttl_seconds == 24 * 3600,
-    "fills the ledger (200,000 requests, 2,000 MB)": (LEDGER.ledger_max_size, LEDGER.ledger_max_memory_mb)
+    "fill the ledger (200,000 requests, 2,000 MB)": (LEDGER.ledger_max_size, LEDGER.ledger_max_memory_mb)
     == (200_000, 2_000),
     "finish (125 s, longer than a call's deadline)": WorkerSettings().drain_seconds
     == 125

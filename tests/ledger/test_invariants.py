@@ -169,7 +169,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "processing": await self.redis.zrange("umpire:leases", 0, -1),
         }
         where = Counter(queue_id.decode() for rows in places.values() for queue_id in rows)
-        unfinished, ended, size = set(), set(), 0
+        unfinished, ended, size, bodies = set(), set(), 0, 0
         for queue_id in self.admitted:
             record = await self.house.record(queue_id)
             state = record["s"].decode()
@@ -183,11 +183,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert ("o" in record) == (state == "processing")
                 unfinished.add(queue_id)
                 size += len(record["b"])
+                bodies += len(record["b"])
         assert {row.decode() for row in await self.redis.zrange("umpire:expiry", 0, -1)} == unfinished
         entries = [fields for _, fields in await self.house.entries()]
         assert Counter(fields[b"i"].decode() for fields in entries) == Counter(ended - self.confirmed)
         size += sum(len(fields[b"e"]) for fields in entries)
         assert int(await self.redis.get("umpire:bytes") or 0) == size
+        held = await self.redis.hmget("umpire:held", "mock", "mock.bytes")
+        assert [int(count or 0) for count in held] == [len(unfinished), bodies]
         await self.check_owners(unfinished, ended)
         today = await self.house.ledger.today()
         assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))

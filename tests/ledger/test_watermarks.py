@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from umpire_ledger import House, ending, stored
 
+from contracts.enums import LLMProviderType
 from contracts.errors import QueueFull
 from contracts.settings import LedgerSettings
+from ledger.ledger import Ledger
 from ledger.outbox import Undelivered
 from ledger.watermarks import Watermarks
 
@@ -95,3 +97,24 @@ async def test_a_replay_and_a_repeated_key_are_known_while_it_refuses(redis):
     with pytest.raises(QueueFull):
         await house.ledger.admit(stored())
     assert await house.ledger.admit(request) == 0
+
+
+@pytest.mark.parametrize("bound", [{"ledger_max_size": 10}, {"ledger_max_memory_mb": 0.01}], ids=["count", "bytes"])
+async def test_one_providers_backlog_leaves_room_for_the_others(redis, bound):
+    """Away for hours, it would else fill the ledger, and everybody would be refused."""
+    house = House(redis, LedgerSettings(**bound))
+    ledger = Ledger(redis, house.settings, share=0.6)
+    size = {"prompt": "x" * 1_000 if "ledger_max_memory_mb" in bound else "x"}
+    down = [stored(provider=LLMProviderType.OPENAI, **size) for _ in range(9)]
+    outcomes = await asyncio.gather(*(ledger.admit(one) for one in down), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFull)]
+    assert refused
+    assert {error.details["limit"] for error in refused} == {"provider"}
+    taken = [one for one, outcome in zip(down, outcomes, strict=True) if isinstance(outcome, int)]
+    assert len(taken) == 6 if "ledger_max_size" in bound else len(taken) in {3, 4, 5}
+    await ledger.admit(stored(**size))
+    # What was promised elsewhere goes in, and counts.
+    await ledger.admit(refused_one := stored(provider=LLMProviderType.OPENAI, **size), accepted=True)
+    for one in (*taken[:2], refused_one):
+        await house.claims().finish(ending(one.queue_id))
+    await ledger.admit(stored(provider=LLMProviderType.OPENAI, **size))
