@@ -58,6 +58,7 @@ class Availability:
             return self._latest
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._refresh())
+            self._reading.add_done_callback(_seen)
         # A reader that goes away must not take the answer from the others.
         return await asyncio.shield(self._reading)
 
@@ -87,6 +88,12 @@ def assess(snapshot: Snapshot) -> ProviderAvailability:
         failure_count=snapshot.failures,
         average_response_time_ms=snapshot.average,
     )
+
+
+def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:
+    """Its readers are told of its error. Where all of them went away first, it is no news."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _moment(milliseconds: int) -> datetime | None:
