@@ -83,6 +83,8 @@ def _one(servers: Servers, tools: Tools, trouble: Trouble) -> dict[str, Any]:
             "UMPIRE_QUEUE_MAX_RETRIES": "1000",
             "UMPIRE_BREAKER_FAILURES": str(trouble.breaker_failures),
             "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
+            # So that what went well in the phase before does not speak for the provider in this one.
+            "UMPIRE_BREAKER_WINDOW_SECONDS": "5",
         }
         with (
             servers.api(SLOTS, **settings) as (url, api),
