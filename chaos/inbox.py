@@ -30,7 +30,8 @@ class Inbox:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def _read(self) -> None:
         consumer = Consumer(

@@ -12,8 +12,8 @@ NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
 CANCELLED = "LLM_REQUEST_CANCELLED"
 
-#: The door gives the ledger 1 s, and the ledger takes nothing later than 0.2 s before. An API that stands still for
-#: longer than that, just as the answer comes, may refuse what the ledger has taken (docs/decisions/0008). It is late.
+#: The door gives the ledger 1 s, and the ledger takes nothing in the last half of it. An API that stands still for that
+#: long, just as the answer comes, may refuse what the ledger has taken (docs/decisions/0008). Its refusal is late.
 STALLED_SECONDS = 1.15
 
 #: A call may have been on its way when the event that ended its request was read, in seconds.
