@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from chaos import promises
+from chaos import access, promises
 from chaos.bills import Bill, second_bills
 from chaos.evidence import Evidence, reason
 
-EXPIRED, CANCELLED = "LLM_REQUEST_EXPIRED", "LLM_REQUEST_CANCELLED"
+EXPIRED = "LLM_REQUEST_EXPIRED"
 
 
 @dataclass
@@ -39,12 +39,12 @@ def judge(evidence: Evidence) -> Report:
         "event id is not uuid5 of the queue id": promises.wrong_ids(evidence),
         "a verdict that no call of its own gave": promises.made_up(evidence),
         "the HTTP answer is unlike the event": promises.unlike(evidence),
-        "cancelled and not told so, or told so and not cancelled": promises.cancellations(evidence),
-        "let in without a key, or to what is another's": promises.let_in(evidence),
-        "a good key refused": promises.shut_out(evidence),
+        "cancelled and not told so, or told so and not cancelled": access.cancellations(evidence),
+        "let in without a key, or to what is another's": access.let_in(evidence),
+        "a good key refused": access.shut_out(evidence),
         "called after its end": promises.called_after_end(evidence),
         "a part ended by itself, or badly": promises.badly_ended(evidence),
-        "a good request rejected": promises.rejected(evidence),
+        "a good request rejected": access.rejected(evidence),
         "left in Redis at the end": promises.left_behind(evidence),
     }
     return Report(_counts(evidence, bills, broken), bills, broken)
@@ -67,7 +67,7 @@ def _counts(evidence: Evidence, bills: list[Bill], broken: dict[str, list[str]])
         "unknown (no answer)": posts["unknown"],
         "unknown, and told all the same (allowed)": sum(queue_id not in accepted for queue_id in evidence.events),
         "of these refused by an API that stood still": promises.refused_late(evidence),
-        "cancelled": outcomes[CANCELLED],
+        "cancelled": outcomes[access.CANCELLED],
         "expired": outcomes[EXPIRED],
         "ended as": dict(outcomes.most_common()),
         "upstream calls": len(evidence.calls),

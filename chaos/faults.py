@@ -4,62 +4,59 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-from chaos.part import Part
-from chaos.stack import CUT_OFF, PROVIDERS, Stack
-
-#: Calls are made slow for so long before a long freeze, in seconds.
-SLOW_SECONDS = 2.0
+from chaos import means
+from chaos.stack import PROVIDERS, Stack
 
 Fault = Callable[[Stack, random.Random], Awaitable[str]]
 
 
 async def worker_killed(stack: Stack, rng: random.Random) -> str:
-    return await _hit(_one(stack.workers, rng), signal.SIGKILL)
+    return await means.hit(means.one_of(stack.workers, rng), signal.SIGKILL)
 
 
 async def all_workers_killed(stack: Stack, _: random.Random) -> str:
     """Of one provider: nobody is left to take over at once."""
     parts = [stack.workers[name] for name in ("anthropic-1", "anthropic-2")]
-    return ", ".join(await asyncio.gather(*(_hit(part, signal.SIGKILL) for part in parts)))
+    return ", ".join(await asyncio.gather(*(means.hit(part, signal.SIGKILL) for part in parts)))
 
 
 async def worker_stopped(stack: Stack, rng: random.Random) -> str:
-    return await _hit(_one(stack.workers, rng), signal.SIGTERM)
+    return await means.hit(means.one_of(stack.workers, rng), signal.SIGTERM)
 
 
 async def api_killed(stack: Stack, rng: random.Random) -> str:
-    return await _hit(_one(stack.apis, rng), signal.SIGKILL)
+    return await means.hit(means.one_of(stack.apis, rng), signal.SIGKILL)
 
 
 async def api_stopped(stack: Stack, rng: random.Random) -> str:
-    return await _hit(_one(stack.apis, rng), signal.SIGTERM)
+    return await means.hit(means.one_of(stack.apis, rng), signal.SIGTERM)
 
 
 async def redis_frozen_briefly(stack: Stack, rng: random.Random) -> str:
-    return await _freeze_redis(stack, rng.uniform(0.4, 0.8) * stack.timing.lease)
+    return await means.freeze_redis(stack, rng.uniform(0.4, 0.8) * stack.timing.lease)
 
 
 async def redis_frozen_for_long(stack: Stack, rng: random.Random) -> str:
     """Longer than a lease, and shorter than many calls that are in flight: their leases have lapsed when it thaws, and
     their workers live.
     """
-    await _slow_calls(stack)
-    return await _freeze_redis(stack, rng.uniform(1.1, 1.5) * stack.timing.lease)
+    await means.slow_calls(stack)
+    return await means.freeze_redis(stack, rng.uniform(1.1, 1.5) * stack.timing.lease)
 
 
 async def redis_killed(stack: Stack, rng: random.Random) -> str:
     seconds = rng.uniform(0, 1)
-    await _redis_away(stack, seconds)
+    await means.redis_away(stack, seconds)
     return f"back after {seconds:.1f} s"
 
 
 async def redis_gone_for_long(stack: Stack, rng: random.Random) -> str:
     """As above; and no heartbeat waits in a socket for its return."""
-    await _slow_calls(stack)
+    await means.slow_calls(stack)
     seconds = rng.uniform(1.1, 1.4) * stack.timing.lease
-    await _redis_away(stack, seconds)
+    await means.redis_away(stack, seconds)
     return f"back after {seconds:.1f} s"
 
 
@@ -78,11 +75,11 @@ async def redis_read_only(stack: Stack, rng: random.Random) -> str:
 
 
 async def spool_survives_api_killed(stack: Stack, rng: random.Random) -> str:
-    return await _with_requests_in_the_spool(stack, rng, signal.SIGKILL)
+    return await means.with_requests_in_the_spool(stack, rng, signal.SIGKILL)
 
 
 async def spool_survives_api_stopped(stack: Stack, rng: random.Random) -> str:
-    return await _with_requests_in_the_spool(stack, rng, signal.SIGTERM)
+    return await means.with_requests_in_the_spool(stack, rng, signal.SIGTERM)
 
 
 async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) -> str:
@@ -90,7 +87,7 @@ async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) 
     stack.redis.pause()
     try:
         await asyncio.sleep(seconds / 2)
-        hit = await _hit(_one(stack.workers, rng), signal.SIGKILL)
+        hit = await means.hit(means.one_of(stack.workers, rng), signal.SIGKILL)
         await asyncio.sleep(seconds / 2)
     finally:
         stack.redis.resume()
@@ -99,17 +96,17 @@ async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) 
 
 async def partition(stack: Stack, rng: random.Random) -> str:
     """One worker is cut off from all others, for less than its lease."""
-    return await _cut_off(stack, rng.uniform(0.15, 0.25) * stack.timing.lease)
+    return await means.cut_off(stack, rng.uniform(0.15, 0.25) * stack.timing.lease)
 
 
 async def partition_beyond_the_lease(stack: Stack, rng: random.Random) -> str:
     """Not in a schedule: what the worker was paid for meanwhile is paid again by another."""
-    return await _cut_off(stack, rng.uniform(1.5, 2.0) * stack.timing.lease)
+    return await means.cut_off(stack, rng.uniform(1.5, 2.0) * stack.timing.lease)
 
 
 async def worker_frozen_beyond_its_lease(stack: Stack, rng: random.Random) -> str:
     """Not in a schedule, as above."""
-    part = _one(stack.workers, rng)
+    part = means.one_of(stack.workers, rng)
     began, alias = time.time(), part.signal(signal.SIGSTOP)
     await asyncio.sleep(seconds := rng.uniform(1.5, 2.0) * stack.timing.lease)
     part.signal(signal.SIGCONT)
@@ -119,118 +116,33 @@ async def worker_frozen_beyond_its_lease(stack: Stack, rng: random.Random) -> st
 
 async def kafka_down(stack: Stack, rng: random.Random) -> str:
     """For a minute; a worker dies meanwhile, whose results nobody was told."""
-    return await _kafka_down(stack, rng, 60)
+    return await means.take_kafka_down(stack, rng, 60)
 
 
 async def kafka_down_briefly(stack: Stack, rng: random.Random) -> str:
-    return await _kafka_down(stack, rng, 5)
+    return await means.take_kafka_down(stack, rng, 5)
 
 
 async def overloaded(stack: Stack, rng: random.Random) -> str:
     """529 to every call, of both providers."""
-    return await _upstream(stack, rng.uniform(25, 35), PROVIDERS, overloaded=1)
+    return await means.misbehave(stack, rng.uniform(25, 35), PROVIDERS, overloaded=1)
 
 
 async def overloaded_briefly(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, stack.timing.spell, (rng.choice(PROVIDERS),), overloaded=1)
+    return await means.misbehave(stack, stack.timing.spell, (rng.choice(PROVIDERS),), overloaded=1)
 
 
 async def disconnects(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
+    return await means.misbehave(stack, means.spell(stack, rng), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
 
 
 async def malformed_bodies(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, _spell(stack, rng), PROVIDERS, malformed=0.15, wrong=0.1, truncated=0.1)
+    return await means.misbehave(stack, means.spell(stack, rng), PROVIDERS, malformed=0.15, wrong=0.1, truncated=0.1)
 
 
 async def errors_and_limits(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), error=0.2, limited=0.2)
+    return await means.misbehave(stack, means.spell(stack, rng), (rng.choice(PROVIDERS),), error=0.2, limited=0.2)
 
 
 async def late_and_hanging(stack: Stack, rng: random.Random) -> str:
-    return await _upstream(stack, _spell(stack, rng), (rng.choice(PROVIDERS),), late=0.15, hang=0.05)
-
-
-def _one(parts: Mapping[str, Part], rng: random.Random) -> Part:
-    """One that runs, if any does."""
-    order = rng.sample(list(parts.values()), len(parts))
-    return next((part for part in order if part.is_ready.is_set()), order[0])
-
-
-async def _hit(part: Part, number: signal.Signals) -> str:
-    """Signal it, once it runs; the stack starts it again."""
-    async with asyncio.timeout(120):
-        await part.is_ready.wait()
-    return part.signal(number)
-
-
-async def _freeze_redis(stack: Stack, seconds: float) -> str:
-    stack.redis.pause()
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        stack.redis.resume()
-    return f"for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
-
-
-async def _cut_off(stack: Stack, seconds: float) -> str:
-    if not stack.network.can_cut:
-        return "left out: this machine allows no network namespaces"
-    began, alias = time.time(), stack.workers[CUT_OFF].alias
-    stack.network.cut()
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        stack.network.join()
-    stack.book.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
-    return f"{alias} for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
-
-
-async def _slow_calls(stack: Stack) -> None:
-    """From now on many calls in flight are."""
-    await stack.misbehave(**{provider: {"slow": 0.5} for provider in PROVIDERS})
-    await asyncio.sleep(SLOW_SECONDS)
-    await stack.misbehave()
-
-
-async def _redis_away(stack: Stack, seconds: float) -> None:
-    stack.redis.kill()
-    await asyncio.sleep(seconds)
-    await asyncio.to_thread(stack.redis.start)
-
-
-async def _with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
-    stack.redis.kill()
-    await asyncio.sleep(rng.uniform(3, 5))
-    part = _one(stack.apis, rng)
-    alias = await _hit(part, number)
-    await asyncio.sleep(2)
-    await asyncio.to_thread(stack.redis.start)
-    # Once more while the spool drains.
-    await asyncio.sleep(0.3)
-    other = next(one for one in stack.apis.values() if one is not part)
-    return f"{alias}, then {await _hit(other, number)} as it drained"
-
-
-async def _kafka_down(stack: Stack, rng: random.Random, seconds: float) -> str:
-    await asyncio.to_thread(stack.kafka.kill)
-    await asyncio.sleep(seconds / 3)
-    alias = await _hit(_one(stack.workers, rng), signal.SIGKILL)
-    await asyncio.sleep(seconds * 2 / 3)
-    await asyncio.to_thread(stack.kafka.start)
-    return f"for {seconds:.0f} s; {alias} killed meanwhile"
-
-
-def _spell(stack: Stack, rng: random.Random) -> float:
-    return rng.uniform(0.8, 1.2) * stack.timing.spell
-
-
-async def _upstream(stack: Stack, seconds: float, providers: tuple[str, ...], **rates: float) -> str:
-    told: dict[str, Mapping[str, float]] = dict.fromkeys(providers, rates)
-    await stack.misbehave(**told)
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        await stack.misbehave()
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in rates.items())
-    return f"{', '.join(providers)}: {shares} for {seconds:.0f} s"
+    return await means.misbehave(stack, means.spell(stack, rng), (rng.choice(PROVIDERS),), late=0.15, hang=0.05)

@@ -10,8 +10,6 @@ from chaos.evidence import Entry, Evidence, reason
 #: Of the contract: an event's id is uuid5 of its queue id under this namespace.
 NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
-CANCELLED = "LLM_REQUEST_CANCELLED"
-
 #: The door gives the ledger 1 s, and the ledger takes nothing in the last half of it. An API that stands still for that
 #: long, just as the answer comes, may refuse what the ledger has taken (docs/decisions/0008). Its refusal is late.
 STALLED_SECONDS = 1.15
@@ -151,40 +149,6 @@ def unlike(evidence: Evidence) -> list[str]:
     return found
 
 
-def cancellations(evidence: Evidence) -> list[str]:
-    found = []
-    answers: dict[str, set[Any]] = {}
-    for delete in evidence.deletes:
-        if delete["mine"]:
-            answers.setdefault(delete["queue_id"], set()).add(delete["status"])
-    for queue_id, arrivals in evidence.events.items():
-        statuses, told = answers.get(queue_id, set()), reason(arrivals[0]["event"]) == CANCELLED
-        # No answer, or a 5xx, leaves open what became of it.
-        possible = any(status is None or status in {200, 500, 503} for status in statuses)
-        if (200 in statuses and not told) or (told and not possible):
-            found.append(f"{queue_id}: DELETE {statuses}, event {reason(arrivals[0]['event']) or 'verdict'}")
-    return found
-
-
-def let_in(evidence: Evidence) -> list[str]:
-    """Without a key that was made; or to what another key submitted, which looks as if it were not there."""
-    strangers = [post for post in evidence.posts if post["caller"] == "stranger"]
-    others = [delete for delete in evidence.deletes if not delete["mine"]]
-    return [
-        *[f"number {post['number']}: {post['status']}" for post in strangers if post["status"] not in {None, 401, 503}],
-        *[f"DELETE {one['queue_id']}: {one['status']}" for one in others if one["status"] not in {None, 404, 503}],
-    ]
-
-
-def shut_out(evidence: Evidence) -> list[str]:
-    """A good key is never called a bad one, whatever is away."""
-    return [
-        f"number {post['number']}"
-        for post in evidence.posts
-        if post["caller"] != "stranger" and post["status"] in {401, 403}
-    ]
-
-
 def called_after_end(evidence: Evidence) -> list[str]:
     return [
         f"{queue_id}: call {call['call']}, {call['received'] - arrivals[0]['at']:.1f} s after its event"
@@ -206,15 +170,6 @@ def badly_ended(evidence: Evidence) -> list[str]:
 
 def left_behind(evidence: Evidence) -> list[str]:
     return [f"{name}: {count}" for name, count in (evidence.left or {}).items() if name not in {"at", "kind"} and count]
-
-
-def rejected(evidence: Evidence) -> list[str]:
-    """Whatever goes wrong, a good request is never called a bad one."""
-    return [
-        f"number {post['number']}: {post['status']} {post['answer']}"
-        for post in evidence.posts
-        if post["outcome"] == "rejected"
-    ]
 
 
 def refused_late(evidence: Evidence) -> int:

@@ -41,7 +41,6 @@ class Run:
         self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Book(out / KAFKA))
         self._out = out
         self._began = time.time()
-        self._done_with_faults = False
 
     async def __call__(self) -> None:
         task = asyncio.current_task()
@@ -73,14 +72,22 @@ class Run:
     async def _submit(self, faults: asyncio.Task[None]) -> None:
         """One after the other at a steady rate, until enough were accepted and all faults are over."""
         running: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            if not task.cancelled() and task.exception():
+                failed.append(task)
+
+        failed: list[asyncio.Task[None]] = []
         started, number = time.monotonic(), 0
         while len(self._client.accepted) < self._form.comparisons or not faults.done():
-            if faults.done():
-                faults.result()
+            for task in [faults, *failed]:
+                if task.done():
+                    task.result()  # a fault of the suite's own ends the run
             number += 1
             task = asyncio.create_task(self._client.compare(number))
             running.add(task)
-            task.add_done_callback(running.discard)
+            task.add_done_callback(ended)
             await asyncio.sleep(max(0.0, started + number / self._form.rate - time.monotonic()))
         say(f"{number} submitted; waiting for the last answers")
         if running:

@@ -1,0 +1,98 @@
+"""How things are broken, and mended: what the faults are made of."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Mapping
+
+from chaos.part import Part
+from chaos.stack import CUT_OFF, PROVIDERS, Stack
+
+#: Calls are made slow for so long before a long freeze, in seconds.
+SLOW_SECONDS = 2.0
+
+
+def one_of(parts: Mapping[str, Part], rng: random.Random) -> Part:
+    """One that runs, if any does."""
+    order = rng.sample(list(parts.values()), len(parts))
+    return next((part for part in order if part.is_ready.is_set()), order[0])
+
+
+async def hit(part: Part, number: signal.Signals) -> str:
+    """Signal it, once it runs; the stack starts it again."""
+    async with asyncio.timeout(120):
+        await part.is_ready.wait()
+    return part.signal(number)
+
+
+async def freeze_redis(stack: Stack, seconds: float) -> str:
+    stack.redis.pause()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        stack.redis.resume()
+    return f"for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
+
+
+async def cut_off(stack: Stack, seconds: float) -> str:
+    if not stack.network.can_cut:
+        return "left out: this machine allows no network namespaces"
+    began, alias = time.time(), stack.workers[CUT_OFF].alias
+    stack.network.cut()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        stack.network.join()
+    stack.book.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
+    return f"{alias} for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
+
+
+async def slow_calls(stack: Stack) -> None:
+    """From now on many calls in flight are."""
+    await stack.misbehave(**{provider: {"slow": 0.5} for provider in PROVIDERS})
+    await asyncio.sleep(SLOW_SECONDS)
+    await stack.misbehave()
+
+
+async def redis_away(stack: Stack, seconds: float) -> None:
+    stack.redis.kill()
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(stack.redis.start)
+
+
+async def with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
+    stack.redis.kill()
+    await asyncio.sleep(rng.uniform(3, 5))
+    part = one_of(stack.apis, rng)
+    alias = await hit(part, number)
+    await asyncio.sleep(2)
+    await asyncio.to_thread(stack.redis.start)
+    # Once more while the spool drains.
+    await asyncio.sleep(0.3)
+    other = next(one for one in stack.apis.values() if one is not part)
+    return f"{alias}, then {await hit(other, number)} as it drained"
+
+
+async def take_kafka_down(stack: Stack, rng: random.Random, seconds: float) -> str:
+    await asyncio.to_thread(stack.kafka.kill)
+    await asyncio.sleep(seconds / 3)
+    alias = await hit(one_of(stack.workers, rng), signal.SIGKILL)
+    await asyncio.sleep(seconds * 2 / 3)
+    await asyncio.to_thread(stack.kafka.start)
+    return f"for {seconds:.0f} s; {alias} killed meanwhile"
+
+
+def spell(stack: Stack, rng: random.Random) -> float:
+    return rng.uniform(0.8, 1.2) * stack.timing.spell
+
+
+async def misbehave(stack: Stack, seconds: float, providers: tuple[str, ...], **rates: float) -> str:
+    told: dict[str, Mapping[str, float]] = dict.fromkeys(providers, rates)
+    await stack.misbehave(**told)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await stack.misbehave()
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in rates.items())
+    return f"{', '.join(providers)}: {shares} for {seconds:.0f} s"
