@@ -20,6 +20,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local SLOTS = 20       -- parts of the window: its bound in memory, and its precision
 local WEIGHT = 0.1     -- of one call in the moving average of response times
+local IN_A_ROW = 4     -- times the volume: so many failures without a success open it, whatever the window holds, which
+                       -- after a busy minute without any would take as many failures as there were successes
 
 local held = redis.call('HMGET', breaker, 'state', 'since', 'until', 'owner', 'lease', 'average')
 local state = held[1] or 'closed'
@@ -47,7 +49,7 @@ end
 
 local function failed(count)
   redis.call('HSET', breaker, 'last_failure', now)
-  redis.call('HINCRBY', breaker, 'failures', count)
+  return redis.call('HINCRBY', breaker, 'failures', count)
 end
 
 -- Adds to the window's current slot, drops the slots that left it, and returns the sums.
@@ -81,10 +83,10 @@ if operation == 'report' then
     succeeded(successes, mean)
     if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
   end
-  if #ARGV >= 8 then failed(#ARGV - 7) end
+  local row = #ARGV >= 8 and failed(#ARGV - 7) or 0
   if state ~= 'closed' then return nil end
   local bad, good = count(failures, successes, length)
-  if failures > 0 and bad >= volume and bad >= good then return change('open', recovery) end
+  if failures > 0 and bad >= volume and (bad >= good or row >= IN_A_ROW * volume) then return change('open', recovery) end
   return nil
 end
 

@@ -9,8 +9,9 @@ from contracts.settings.base import CommaFloats, Concern
 
 class BreakerSettings(Concern):
     breaker_failures: int = Field(5, ge=1)
-    """Failures within the window that open a provider's circuit breaker, if they are at least half of its calls.
-    Counts as at least UMPIRE_RETRY_ATTEMPTS + 1, so that one request alone never opens it in one go."""
+    """Failures within the window that open a provider's circuit breaker, if they are at least half of its calls; or
+    four times as many without a success between. Counts as at least UMPIRE_RETRY_ATTEMPTS + 1, so that one request
+    alone never opens it in one go."""
     breaker_window_seconds: float = Field(60.0, gt=0)
     """Window over which the breaker counts, in seconds."""
     breaker_recovery_seconds: float = Field(30.0, gt=0)

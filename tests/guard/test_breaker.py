@@ -124,6 +124,19 @@ async def test_opens_at_half_of_the_outcomes(redis: Redis) -> None:
     assert await one.failed(DOWN)
 
 
+async def test_many_in_a_row_open_it_however_busy_the_window_was(redis: Redis) -> None:
+    one = breaker(redis)
+    volume = breaker_settings(**QUICK).breaker_volume
+    for _ in range(2_000):
+        one.succeeded(0.1)
+    for _ in range(4 * volume - 1):
+        assert await one.failed(DOWN) is None
+    one.succeeded(0.1)
+    for _ in range(4 * volume - 1):
+        assert await one.failed(DOWN) is None
+    assert await one.failed(DOWN)
+
+
 async def test_failures_leave_the_window(redis: Redis) -> None:
     one = breaker(redis, window_seconds=0.4)
     for _ in range(3):
