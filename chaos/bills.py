@@ -58,8 +58,7 @@ def _held(evidence: Evidence, call: Entry, killed: float) -> bool:
     if call["ended"] > killed - HANDLING_SECONDS:
         return True
     return any(
-        "redis" in fault["fault"]
-        and fault["began"] <= call["ended"] + HANDLING_SECONDS
-        and killed <= fault["ended"] + HANDLING_SECONDS
-        for fault in evidence.faults
+        one["began"] <= call["ended"] + HANDLING_SECONDS and killed <= one["ended"] + HANDLING_SECONDS
+        for one in evidence.redis
+        if one["how"] != "full"  # what ends a request runs then, too
     )

@@ -66,7 +66,7 @@ def _counts(evidence: Evidence, bills: list[Bill], broken: dict[str, list[str]])
         "never sent (nobody listened)": posts["unsent"],
         "unknown (no answer)": posts["unknown"],
         "unknown, and told all the same (allowed)": sum(queue_id not in accepted for queue_id in evidence.events),
-        "of these refused by an API that stood still": promises.refused_late(evidence),
+        "of these refused by an API that could not know": promises.told_though_refused(evidence),
         "cancelled": outcomes[access.CANCELLED],
         "expired": outcomes[EXPIRED],
         "ended as": dict(outcomes.most_common()),

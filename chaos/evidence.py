@@ -24,6 +24,8 @@ class Evidence:
     signals: list[Entry]
     absences: list[Entry]
     """Of workers that were cut off, or frozen."""
+    redis: list[Entry]
+    """Times at which Redis was frozen, killed, full or read-only."""
     exits: list[Entry]
     left: Entry | None
     events: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -52,6 +54,7 @@ class Evidence:
             faults=[one for one in told if one["kind"] == "fault"],
             signals=[one for one in told if one["kind"] == "signal"],
             absences=[one for one in told if one["kind"] == "absence"],
+            redis=[one for one in told if one["kind"] == "redis"],
             exits=[one for one in told if one["kind"] == "exit"],
             left=next((one for one in told if one["kind"] == "left"), None),
         )

@@ -61,16 +61,18 @@ async def redis_gone_for_long(stack: Stack, rng: random.Random) -> str:
 
 
 async def redis_full(stack: Stack, rng: random.Random) -> str:
-    stack.redis.command("CONFIG", "SET", "maxmemory", "1")
-    await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
-    stack.redis.command("CONFIG", "SET", "maxmemory", "0")
+    with means.redis_in_trouble(stack, "full"):
+        stack.redis.command("CONFIG", "SET", "maxmemory", "1")
+        await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
+        stack.redis.command("CONFIG", "SET", "maxmemory", "0")
     return f"out of memory for {seconds:.1f} s"
 
 
 async def redis_read_only(stack: Stack, rng: random.Random) -> str:
-    stack.redis.command("REPLICAOF", "127.0.0.1", "1")
-    await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
-    stack.redis.command("REPLICAOF", "NO", "ONE")
+    with means.redis_in_trouble(stack, "read-only"):
+        stack.redis.command("REPLICAOF", "127.0.0.1", "1")
+        await asyncio.sleep(seconds := rng.uniform(0.4, 0.8) * stack.timing.spell)
+        stack.redis.command("REPLICAOF", "NO", "ONE")
     return f"read-only for {seconds:.1f} s"
 
 
@@ -84,13 +86,10 @@ async def spool_survives_api_stopped(stack: Stack, rng: random.Random) -> str:
 
 async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) -> str:
     seconds = rng.uniform(0.5, 1.5) * stack.timing.lease
-    stack.redis.pause()
-    try:
+    with means.frozen_redis(stack):
         await asyncio.sleep(seconds / 2)
         hit = await means.hit(means.one_of(stack.workers, rng), signal.SIGKILL)
         await asyncio.sleep(seconds / 2)
-    finally:
-        stack.redis.resume()
     return f"{hit}, Redis frozen for {seconds:.1f} s"
 
 

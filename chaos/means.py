@@ -4,7 +4,8 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from chaos.part import Part
 from chaos.stack import CUT_OFF, PROVIDERS, Stack
@@ -26,12 +27,29 @@ async def hit(part: Part, number: signal.Signals) -> str:
     return part.signal(number)
 
 
-async def freeze_redis(stack: Stack, seconds: float) -> str:
-    stack.redis.pause()
+@contextmanager
+def redis_in_trouble(stack: Stack, how: str) -> Iterator[None]:
+    """The book says from when to when."""
+    began = time.time()
     try:
-        await asyncio.sleep(seconds)
+        yield
     finally:
-        stack.redis.resume()
+        stack.book.write(kind="redis", how=how, began=began, ended=time.time())
+
+
+@contextmanager
+def frozen_redis(stack: Stack) -> Iterator[None]:
+    with redis_in_trouble(stack, "frozen"):
+        stack.redis.pause()
+        try:
+            yield
+        finally:
+            stack.redis.resume()
+
+
+async def freeze_redis(stack: Stack, seconds: float) -> str:
+    with frozen_redis(stack):
+        await asyncio.sleep(seconds)
     return f"for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
 
 
@@ -56,18 +74,20 @@ async def slow_calls(stack: Stack) -> None:
 
 
 async def redis_away(stack: Stack, seconds: float) -> None:
-    stack.redis.kill()
-    await asyncio.sleep(seconds)
-    await asyncio.to_thread(stack.redis.start)
+    with redis_in_trouble(stack, "killed"):
+        stack.redis.kill()
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(stack.redis.start)
 
 
 async def with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
-    stack.redis.kill()
-    await asyncio.sleep(rng.uniform(3, 5))
-    part = one_of(stack.apis, rng)
-    alias = await hit(part, number)
-    await asyncio.sleep(2)
-    await asyncio.to_thread(stack.redis.start)
+    with redis_in_trouble(stack, "killed"):
+        stack.redis.kill()
+        await asyncio.sleep(rng.uniform(3, 5))
+        part = one_of(stack.apis, rng)
+        alias = await hit(part, number)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(stack.redis.start)
     # Once more while the spool drains.
     await asyncio.sleep(0.3)
     other = next(one for one in stack.apis.values() if one is not part)

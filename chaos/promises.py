@@ -10,8 +10,8 @@ from chaos.evidence import Entry, Evidence, reason
 #: Of the contract: an event's id is uuid5 of its queue id under this namespace.
 NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
-#: The door gives the ledger 1 s, and the ledger takes nothing in the last half of it. An API that stands still for that
-#: long, just as the answer comes, may refuse what the ledger has taken (docs/decisions/0008). Its refusal is late.
+#: The door gives the ledger 1 s, and the ledger takes nothing in the last half of it. A refusal that took longer than
+#: this came from an API that stood still.
 STALLED_SECONDS = 1.15
 
 #: A call may have been on its way when the event that ended its request was read, in seconds.
@@ -56,16 +56,22 @@ def paid_for_nothing(evidence: Evidence) -> list[str]:
     ]
 
 
-def stalled(post: Entry) -> bool:
-    """Refused since the ledger did not answer, by an API that took longer to say so than it gives the ledger."""
-    return bool(post["status"] == 503 and post["at"] - post["sent"] > STALLED_SECONDS)
+def undecided(evidence: Evidence, post: Entry) -> bool:
+    """Refused with 503 since the ledger did not answer, where the API could not know whether the ledger had taken it
+    (docs/decisions/0008): it stood still as the answer came; or Redis went in that very moment, with the answer.
+    """
+    if post["status"] != 503:
+        return False
+    stood_still = post["at"] - post["sent"] > STALLED_SECONDS
+    gone = [one["began"] for one in evidence.redis if one["how"] in {"frozen", "killed"}]
+    return stood_still or any(post["sent"] <= began <= post["at"] for began in gone)
 
 
 def unasked(evidence: Evidence) -> list[str]:
     """Told, although nobody was promised it, nor left without an answer."""
     outcomes: dict[str, set[str]] = {}
     for post in evidence.posts:
-        outcome = "unknown" if stalled(post) else post["outcome"]
+        outcome = "unknown" if undecided(evidence, post) else post["outcome"]
         outcomes.setdefault(post["asked"]["correlation_id"], set()).add(outcome)
     return [
         f"{queue_id}: {' and '.join(sorted(outcomes.get(arrivals[0]['event']['correlation_id'], {'never asked'})))}"
@@ -172,9 +178,9 @@ def left_behind(evidence: Evidence) -> list[str]:
     return [f"{name}: {count}" for name, count in (evidence.left or {}).items() if name not in {"at", "kind"} and count]
 
 
-def refused_late(evidence: Evidence) -> int:
-    """Requests that were told although an API had refused them, too late to know better."""
-    late = {post["asked"]["correlation_id"] for post in evidence.posts if stalled(post)}
+def told_though_refused(evidence: Evidence) -> int:
+    """How many were told although they had been refused, by an API that could not know."""
+    refused = {post["asked"]["correlation_id"] for post in evidence.posts if undecided(evidence, post)}
     kept = {post["asked"]["correlation_id"] for post in evidence.posts if post["outcome"] in {"accepted", "unknown"}}
     told = {arrivals[0]["event"]["correlation_id"] for arrivals in evidence.events.values()}
-    return len((late - kept) & told)
+    return len((refused - kept) & told)

@@ -92,6 +92,9 @@ class Ledgers:
     def fault(self, name: str, began: float, ended: float) -> None:
         self.faults.append({"kind": "fault", "fault": name, "began": began, "ended": ended, "told": ""})
 
+    def redis_away(self, how: str, began: float, ended: float) -> None:
+        self.faults.append({"kind": "redis", "how": how, "began": began, "ended": ended})
+
     def write(self, folder: Path) -> Path:
         (folder / "run.json").write_text(json.dumps({"started": 0, "timing": {"lease": LEASE, "attempt": ATTEMPT}}))
         for name in ("client", "kafka", "upstream", "faults"):
@@ -137,14 +140,28 @@ def test_what_nobody_answered_may_be_told(ledgers: Ledgers, tmp_path: Path) -> N
     assert report.counts["unknown, and told all the same (allowed)"] == 1
 
 
-def test_what_an_api_that_stood_still_refused_is_counted(ledgers: Ledgers, tmp_path: Path) -> None:
-    """docs/decisions/0008: it may refuse what the ledger took, and shows it by its late answer."""
+@pytest.mark.parametrize(
+    ("answered", "redis_went", "allowed"),
+    [
+        (20.5, None, False),
+        (21.3, None, True),  # it stood still
+        (20.5, 20.1, True),  # the answer went with Redis
+        (20.5, 19.0, False),
+        (20.5, 20.6, False),
+    ],
+)
+def test_what_an_api_refused_that_could_not_know_is_counted(
+    ledgers: Ledgers, tmp_path: Path, answered: float, redis_went: float | None, allowed: bool
+) -> None:
+    """docs/decisions/0008. Whatever else is refused must not be told."""
     _refused_and_told(ledgers)
     refused = next(entry for entry in ledgers.client if entry.get("sent") == 20.0)
-    refused["at"] = 21.3
+    refused["at"] = answered
+    if redis_went:
+        ledgers.redis_away("killed", redis_went, 30.0)
     report = ledgers.judge(tmp_path)
-    assert report.ok, report.broken
-    assert report.counts["of these refused by an API that stood still"] == 1
+    assert report.ok is allowed, report.broken
+    assert report.counts["of these refused by an API that could not know"] == int(allowed)
 
 
 def _lost(ledgers: Ledgers) -> None:
@@ -337,7 +354,7 @@ def _only_asked_to_stop(ledgers: Ledgers) -> None:
 def _redis_frozen_only(ledgers: Ledgers) -> None:
     """A freeze, however long, is no reason to pay again."""
     _second_call(ledgers)
-    ledgers.fault("redis frozen for long", 10.6, 26.0)
+    ledgers.redis_away("frozen", 10.6, 26.0)
 
 
 def _slow_and_in_time(ledgers: Ledgers) -> None:
@@ -379,7 +396,7 @@ def _killed_with_the_answer_in_hand(ledgers: Ledgers) -> None:
 
 def _killed_while_redis_did_not_take_it(ledgers: Ledgers) -> None:
     _second_call(ledgers)
-    ledgers.fault("redis frozen for long", 10.6, 26.0)
+    ledgers.redis_away("frozen", 10.6, 26.0)
     ledgers.killed(20.0)
 
 
