@@ -8,9 +8,9 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.anthropic_answer import completion
-from providers.base import ATTEMPT_HEADER, Call, Completion
+from providers.base import Call, Completion
 from providers.breakpoints import breakpoints, in_order
-from providers.client import http_client, http_options, in_thread
+from providers.client import http_client, http_options, in_thread, post
 from providers.headers import ANTHROPIC, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
@@ -68,12 +68,9 @@ class AnthropicProvider:
         from anthropic import AnthropicError
 
         try:
-            raw = await client.messages.with_raw_response.create(
-                **parameters(call), extra_headers={ATTEMPT_HEADER: call.attempt_id}
-            )
+            http = await post(client, "/v1/messages", parameters(call), call.attempt_id)
         except (AnthropicError, OSError, ValueError) as error:
             raise _failed(error) from None
-        http = raw.http_response
         return completion(http.content, plain(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
@@ -117,8 +114,8 @@ def parameters(call: Call) -> dict[str, Any]:
     if output:
         body["output_config"] = output
     if call.temperature is not None:
-        # Gone from the SDK's signature; the older models still take it.
-        body["extra_body"] = {"temperature": call.temperature}
+        # The newer models take none; see the manifest.
+        body["temperature"] = call.temperature
     return body
 
 

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from providers.base import SDK_TIMEOUT
+from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT
 from providers.recorder import Recorder
 
 if TYPE_CHECKING:
     import httpx2
+    from anthropic import AsyncAnthropic
+    from openai import AsyncOpenAI
 
 ClientT = TypeVar("ClientT")
 
@@ -48,6 +50,19 @@ def in_thread(make: Callable[[], ClientT]) -> Lazy[ClientT]:
 def hush() -> None:
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def post(
+    client: "AsyncOpenAI | AsyncAnthropic", path: str, body: dict[str, Any], attempt_id: str
+) -> "httpx2.Response":
+    """A call by the SDK's own way for any endpoint: its URL, authentication, pool and errors. The method made for the
+    endpoint would look through a body that is in the wire's form already, which costs a quarter of a call's CPU.
+    """
+    import httpx2
+
+    return await client.post(
+        path, cast_to=httpx2.Response, body=body, options={"headers": {ATTEMPT_HEADER: attempt_id}}
+    )
 
 
 def http_options(concurrency: int) -> dict[str, Any]:

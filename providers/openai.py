@@ -7,8 +7,8 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
-from providers.base import ATTEMPT_HEADER, Call, Completion
-from providers.client import http_client, http_options, in_thread
+from providers.base import Call, Completion
+from providers.client import http_client, http_options, in_thread, post
 from providers.headers import OPENAI, RateNames, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
@@ -35,12 +35,9 @@ class OpenAIProvider:
         from openai import OpenAIError
 
         try:
-            raw = await client.responses.with_raw_response.create(
-                **parameters(call), extra_headers={ATTEMPT_HEADER: call.attempt_id}
-            )
+            http = await post(client, "/responses", parameters(call), call.attempt_id)
         except (OpenAIError, OSError, ValueError) as error:
             raise failed(self.name, error, CODES, OPENAI) from None
-        http = raw.http_response
         return completion(http.content, plain(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:

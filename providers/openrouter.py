@@ -8,8 +8,8 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import schema
-from providers.base import ATTEMPT_HEADER, Call, Completion
-from providers.client import in_thread
+from providers.base import Call, Completion
+from providers.client import in_thread, post
 from providers.headers import OPENROUTER, plain
 from providers.model import ModelInfo
 from providers.openai import failed, make_client
@@ -42,12 +42,9 @@ class OpenRouterProvider:
         from openai import OpenAIError
 
         try:
-            raw = await client.chat.completions.with_raw_response.create(
-                **parameters(call), extra_headers={ATTEMPT_HEADER: call.attempt_id}
-            )
+            http = await post(client, "/chat/completions", parameters(call), call.attempt_id)
         except (OpenAIError, OSError, ValueError) as error:
             raise _failed(error) from None
-        http = raw.http_response
         return completion(http.content, plain(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
@@ -80,8 +77,9 @@ def parameters(call: Call) -> dict[str, Any]:
         "model": call.model,
         "messages": [*messages, {"role": "user", "content": call.user}],
         "max_tokens": call.max_tokens,
+        # OpenRouter's own, as is `reasoning`.
+        "provider": {"require_parameters": True},
     }
-    own: dict[str, Any] = {"provider": {"require_parameters": True}}
     if call.model_info.structured_outputs:
         body["response_format"] = {
             "type": "json_schema",
@@ -97,8 +95,7 @@ def parameters(call: Call) -> dict[str, Any]:
     if call.verbosity is not None:
         body["verbosity"] = call.verbosity.value
     if call.effort is not None:
-        own["reasoning"] = {"effort": call.effort.value}
-    body["extra_body"] = own
+        body["reasoning"] = {"effort": call.effort.value}
     return body
 
 
