@@ -63,7 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True)
     say(f"seed {seed}; ledgers and logs in {out}")
     began = time.monotonic()
-    asyncio.run(Run(out, seed, form)())
+    try:
+        asyncio.run(Run(out, seed, form)())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("stopped before its end; nothing was checked")
+        return 2
     code = check(out)
     say(f"seed {seed}, {time.monotonic() - began:.0f} s in all; ledgers and logs in {out}")
     return code
