@@ -39,7 +39,8 @@ def cause(evidence: Evidence, call: Entry, again: float) -> str | None:
     for signal in evidence.signals:
         if signal["part"] != call["worker"] or signal["signal"] != "SIGKILL":
             continue
-        if call["received"] <= signal["at"] <= again and _held(evidence, call, signal["at"]):
+        # What it sent before may be read after its death; it sent nothing afterwards.
+        if signal["at"] <= again and _held(evidence, call, signal["at"]):
             return "its worker was killed"
     for absence in evidence.absences:
         if absence["part"] == call["worker"] and _overlap(call, absence):

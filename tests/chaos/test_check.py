@@ -389,6 +389,11 @@ def _killed_in_flight(ledgers: Ledgers) -> None:
     ledgers.killed(10.8)
 
 
+def _killed_before_the_upstream_read_it(ledgers: Ledgers) -> None:
+    _second_call(ledgers)
+    ledgers.killed(10.47)
+
+
 def _killed_with_the_answer_in_hand(ledgers: Ledgers) -> None:
     _second_call(ledgers)
     ledgers.killed(11.3)
@@ -417,6 +422,7 @@ def _too_late(ledgers: Ledgers) -> None:
     ("happened", "cause"),
     [
         (_killed_in_flight, "its worker was killed"),
+        (_killed_before_the_upstream_read_it, "its worker was killed"),
         (_killed_with_the_answer_in_hand, "its worker was killed"),
         (_killed_while_redis_did_not_take_it, "its worker was killed"),
         (_invalid, "its answer was invalid (malformed)"),
