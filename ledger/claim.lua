@@ -1,5 +1,5 @@
 -- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
--- ARGV: worker, lease in ms, cap in ms (the lease is never renewed past it), how many more to take, provider,
+-- ARGV: worker, lease in ms, cap in ms (its worker never renews it past that), how many more to take, provider,
 --       the task's own queue id (or ''), key of the day's spending, then the queue's lists in the order kombu empties them.
 -- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
 -- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
@@ -24,7 +24,7 @@ local function take(id)
   local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u', 'x', 'w')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
   if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[6]) <= now then return false end
-  redis.call('HSET', key, 's', 'processing', 'o', worker, 'c', now + cap)
+  redis.call('HSET', key, 's', 'processing', 'o', worker)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
   local row = {id, r[3], r[4], r[5], now - tonumber(r[7]), r[8] or ''}

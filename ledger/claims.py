@@ -1,5 +1,6 @@
 """The worker's side of the ledger: claim, renew, finish, give back, defer. A claim is a lease of one owner."""
 
+import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ from ledger.scripts import Script
 HEARTBEATS_PER_LEASE = 3
 
 
+class Lease(NamedTuple):
+    """One claim of one request. A worker that stood still may hold another one of the same request by now."""
+
+    queue_id: str
+    lapses: int
+    until: float
+    """It is never renewed past this moment (time.monotonic)."""
+
+
 class Claimed(NamedTuple):
     stored: StoredRequest
     tries: int
@@ -34,14 +44,19 @@ class Claimed(NamedTuple):
     """Its owner has not reached the day's limit."""
     topics: str = ""
     """Callback-topic patterns of its owner, as its key has them; empty: any."""
+    until: float = math.inf
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(str(self.stored.queue_id), self.lapses, self.until)
 
 
 class Gone(NamedTuple):
     """Leases that a worker had."""
 
-    taken: list[str]
+    taken: list[Lease]
     """Another holds them, or may."""
-    ended: list[str]
+    ended: list[Lease]
     """By this worker just now, or by another."""
 
 
@@ -66,6 +81,8 @@ class Ending:
     cost: float
     forbidden: bool = False
     """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
+    lapses: int | None = None
+    """Of the lease that it ends, where only its holder may; None: whichever lease of this worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,8 @@ class Return:
     front: bool = False
     spent: bytes = b""
     """Whatever the next claim has to know; empty: as before."""
+    lapses: int | None = None
+    """Of the lease that is given back; None: whichever lease of this worker."""
 
 
 class Claims:
@@ -107,30 +126,32 @@ class Claims:
     def heartbeat_seconds(self) -> float:
         return self._lease / 1000 / HEARTBEATS_PER_LEASE
 
-    @property
-    def fresh(self) -> bool:
-        """The last heartbeat is younger than a lease: what was not told as lost is ours."""
-        return time.monotonic() - self._renewed < self._lease / 1000
+    def is_fresh(self, lease: Lease) -> bool:
+        """It was claimed, or renewed, less than a lease ago: it is ours, unless it was told as lost."""
+        claimed = lease.until - self._cap / 1000
+        return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
     async def claim(self, queue_id: str | None, *, more: int) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
         spent_today = keys.spent(utcnow().date())
+        until = time.monotonic() + self._cap / 1000
         rows = await self._claim(
             self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", spent_today, *self._lists
         )
         return [
-            Claimed(StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent, *_limits(*owned))
+            Claimed(
+                StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent, *_limits(*owned), until
+            )
             for _, body, tries, lapses, waited, spent, *owned in rows
         ]
 
-    async def renew(self, leased: Collection[str], held: Collection[str]) -> Gone:
+    async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> Gone:
         """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns what is not ours."""
         asked = time.monotonic()
-        gone = await self._renew(
-            self.owner, self._lease, self._provider.value, self._lease, len(leased), *leased, *held
-        )
+        rows = [part for one in leased for part in (one.queue_id, one.lapses, _ms_left(one, asked))]
+        gone = await self._renew(self.owner, self._lease, self._provider.value, self._lease, len(leased), *rows, *held)
         self._renewed = asked
-        return Gone(*([queue_id.decode() for queue_id in ids] for ids in gone))
+        return Gone(*([leased[place - 1] for place in places] for places in gone))
 
     async def finish(self, ending: Ending) -> bytes | None:
         """End a request; concurrent endings share a round trip.
@@ -165,6 +186,7 @@ class Claims:
             0,
             0,
             b"",
+            "",
         )
 
 
@@ -174,8 +196,17 @@ def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> l
     arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
     for e in endings:
         forbidden = "1" if e.forbidden else ""
-        arguments.extend((e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}", forbidden))
+        row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}", forbidden)
+        arguments.extend((*row, _fence(e.lapses)))
     return arguments
+
+
+def _ms_left(lease: Lease, now: float) -> int:
+    return max(0, int(min(lease.until - now, 1e9) * 1000))
+
+
+def _fence(lapses: int | None) -> str:
+    return "" if lapses is None else str(lapses)
 
 
 def _limits(may_spend: int = 1, topics: bytes = b"") -> tuple[bool, str]:
@@ -193,4 +224,5 @@ def _row(r: Return) -> tuple[str | bytes | int, ...]:
         int(r.counts),
         int(r.delay * 1000),
         r.spent,
+        _fence(r.lapses),
     )

@@ -112,7 +112,7 @@ class Custody:
         arguments: list[str | bytes | int] = [self._owner]
         for queue_id, priority in rows:
             message = _message(queue_id.decode(), provider.value, priority)
-            arguments.extend((queue_id, state, *message, "back", 0, 0, b""))
+            arguments.extend((queue_id, state, *message, "back", 0, 0, b"", ""))
         return int(await self._requeue(*arguments))
 
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:

@@ -52,11 +52,10 @@ FIELDS = {
     "e": "end of its time to live, ms",
     "r": "API process that waits for the answer, or empty",
     "t": "tries: deferrals that counted",
-    "l": "lapsed leases",
+    "l": "lapsed leases; it tells one claim from the next",
     "u": "when its message was last pushed, ms",
     "o": "owner of the lease",
     "x": "what it has spent so far, while it is deferred or given back",
-    "c": "the lease is never renewed past this, ms",
     "w": "whose it is: the id of an API key; not there where it came without one",
 }
 

@@ -16,12 +16,12 @@ for i = 4, #ARGV, 3 do
     redis.call('ZREM', 'umpire:leases', id)
   elseif ends and tonumber(ends) <= now then
     if redis.call('HINCRBY', key, 'l', 1) >= limit then
-      redis.call('HSET', key, 'o', custodian, 'c', now + lease)
+      redis.call('HSET', key, 'o', custodian)
       redis.call('ZADD', 'umpire:leases', now + lease, id)
       poison[#poison + 1] = id
     else
       redis.call('HSET', key, 's', 'queued')
-      redis.call('HDEL', key, 'o', 'c')
+      redis.call('HDEL', key, 'o')
       redis.call('ZREM', 'umpire:leases', id)
       redis.call('ZADD', 'umpire:queued:' .. r[2], r[3], id)
       -- In front, with the time of its first push: it was first in line before.

@@ -1,24 +1,26 @@
 #!lua flags=allow-oom
 -- Runs when Redis is out of memory too: without it, what is paid would be lost.
 -- Heartbeat of one worker process.
--- ARGV: owner, lease in ms, provider, presence in ms, number of leased ids, the leased ids, then ids of pointers that
---       it holds and has not claimed yet (they wait for a slot: not lost).
--- Returns the leased ids that another holds, or waits to, by now; and those that have ended.
+-- ARGV: owner, lease in ms, provider, presence in ms, number of leases, for each lease: queue id, its lapses when it was
+--       claimed, ms for which it may be renewed at most; then ids of pointers that it holds and has not claimed yet (they
+--       wait for a slot: not lost).
+-- Returns the places (from 1) of the leases that another claim holds, or waits to, by now; and of those whose requests
+-- have ended.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local last = 5 + tonumber(ARGV[5])
+local last = 5 + 3 * tonumber(ARGV[5])
 local taken, ended = {}, {}
 redis.call('ZREMRANGEBYSCORE', 'umpire:workers', '-inf', now)
 redis.call('ZADD', 'umpire:workers', now + tonumber(ARGV[4]), provider .. '|' .. owner)
-for i = 6, last do
-  local r = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'c')
-  if r[1] == 'processing' and r[2] == owner then
-    redis.call('ZADD', 'umpire:leases', math.min(now + lease, tonumber(r[3])), ARGV[i])
+for i = 6, last, 3 do
+  local r, place = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'l'), (i - 3) / 3
+  if r[1] == 'processing' and r[2] == owner and r[3] == ARGV[i + 1] then
+    redis.call('ZADD', 'umpire:leases', now + math.min(lease, tonumber(ARGV[i + 2])), ARGV[i])
   elseif r[1] == 'processing' or r[1] == 'queued' or r[1] == 'deferred' then
-    taken[#taken + 1] = ARGV[i]
+    taken[#taken + 1] = place
   else
-    ended[#ended + 1] = ARGV[i]
+    ended[#ended + 1] = place
   end
 end
 for i = last + 1, #ARGV do redis.call('ZADD', 'umpire:queued:' .. provider, 'XX', now, ARGV[i]) end

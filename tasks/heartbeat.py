@@ -24,9 +24,11 @@ async def beat(claims: Claims, runner: Runner, provider: LLMProviderType, observ
             observer(Note("heartbeat.missed", "warning", fields={"error": type(error).__name__}))
         else:
             runner.lose([*gone.taken, *gone.ended])
-            for queue_id in gone.taken:
-                if queue_id in runner.leased:  # it may just have ended
+            for lease in gone.taken:
+                if lease in runner.leased:  # it may just have ended
                     observer(
-                        Note("lease.taken", "warning", {"provider": provider.value}, fields={"queue_id": queue_id})
+                        Note(
+                            "lease.taken", "warning", {"provider": provider.value}, fields={"queue_id": lease.queue_id}
+                        )
                     )
         await asyncio.sleep(period)

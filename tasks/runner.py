@@ -15,7 +15,7 @@ from contracts.errors import AnswerError, InternalError, UmpireError, is_permane
 from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
-from ledger.claims import Claimed, Claims, Return, Who
+from ledger.claims import Claimed, Claims, Lease, Return, Who
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge, NotNow
@@ -60,27 +60,27 @@ class Runner:
         self._take_along = take_along
         self._observer = observer
         self._random = random.Random()
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[None], Lease] = {}
         self._held: set[str] = set()
         #: Whose leases others hold by now, for this process stood still or was cut off for too long.
         self._lost: set[asyncio.Task[None]] = set()
         self.stopping = False
 
     @property
-    def leased(self) -> list[str]:
-        return list(set(self._running.values()))
+    def leased(self) -> list[Lease]:
+        return list(self._running.values())
 
     @property
     def held(self) -> list[str]:
         """Pointers taken off the broker whose requests wait for a slot here."""
         return list(self._held)
 
-    def lose(self, queue_ids: Collection[str]) -> None:
-        """The heartbeat was told that these leases are no longer ours: no call of theirs may start."""
-        self._lost |= {task for task, queue_id in self._running.items() if queue_id in queue_ids}
+    def lose(self, leases: Collection[Lease]) -> None:
+        """The heartbeat was told that these are no longer ours: no call of theirs may start."""
+        self._lost |= {task for task, lease in self._running.items() if lease in leases}
 
-    def _holds(self, task: "asyncio.Task[None] | None") -> bool:
-        return task not in self._lost and self._claims.fresh
+    def _holds(self, task: "asyncio.Task[None] | None", lease: Lease) -> bool:
+        return task not in self._lost and self._claims.is_fresh(lease)
 
     async def take(self, queue_id: str, priority: int) -> None:
         """The body of the Celery task: wait for a slot, claim the request, and others as far as slots are free."""
@@ -119,7 +119,7 @@ class Runner:
     def _start(self, claimed: Claimed, probe: str | None) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(claimed, probe))
         # By the task: a request whose lease lapsed may be claimed again here while its first claim still runs.
-        self._running[task] = str(claimed.stored.queue_id)
+        self._running[task] = claimed.lease
         task.add_done_callback(self._ended)
         return task
 
@@ -166,7 +166,7 @@ class Runner:
         if refused is not None:
             return await self._fail(claimed, Judgement(model=stored.model, spent=spent, error=refused), refused)
         try:
-            holds = partial(self._holds, asyncio.current_task())
+            holds = partial(self._holds, asyncio.current_task(), claimed.lease)
             judgement = await self._judge.judge(stored, spent, probe=probe, holds=holds)
         except NotNow as reason:
             if reason.seconds:
@@ -210,8 +210,7 @@ class Runner:
 
     async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
         ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
-        if not self._permission.publishes(claimed):
-            ending = replace(ending, forbidden=True)
+        ending = replace(ending, lapses=claimed.lapses, forbidden=not self._permission.publishes(claimed))
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
             # Someone else ended it: that verdict stands, and this one is not told.
@@ -224,7 +223,9 @@ class Runner:
     async def _defer(self, claimed: Claimed, judgement: Judgement, error: UmpireError, delay: float) -> str:
         spent = judgement.spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back([Return(claimed.stored, delay=delay, counts=True, spent=spent)])
+            lambda: self._claims.give_back(
+                [Return(claimed.stored, delay=delay, counts=True, spent=spent, lapses=claimed.lapses)]
+            )
         )
         labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
         self._observer(Note("comparison.deferred", "info", labels, delay))
@@ -233,7 +234,9 @@ class Runner:
 
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
         kept = spent.model_dump_json().encode() if spent else b""
-        await self._persist(lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept)]))
+        await self._persist(
+            lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, lapses=claimed.lapses)])
+        )
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
         self._observer(Note("comparison.returned", "info", labels))
         return f"returned: {reason}"

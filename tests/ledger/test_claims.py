@@ -1,11 +1,12 @@
 """A worker's side: claim, renew, finish, give back, defer. A lease is held by one owner, and one ending stands."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from redis.exceptions import OutOfMemoryError
-from umpire_ledger import MOCK, House, ending, stored
+from umpire_ledger import MOCK, House, ending, lease_of, stored
 from umpire_servers import apoll
 
 from contracts.clock import utcnow
@@ -24,6 +25,34 @@ def ids(claimed):
 
 async def lease(house, request):
     return await house.redis.zscore("umpire:leases", str(request.queue_id))
+
+
+async def test_a_worker_that_claimed_it_again_does_not_speak_for_it_by_its_first_claim(house):
+    """It stood still for longer than its lease, and what its first claim says comes late."""
+    request, claims = stored(), house.claims()
+    await house.admit(request)
+    (stale,) = await claims.claim(None, more=1)
+    await house.lapse_now(request)
+    assert (await house.custody().take_back_lapsed())[0] == 1
+    (claimed,) = await claims.claim(None, more=1)
+    assert (stale.lapses, claimed.lapses) == (0, 1)
+    gone = await claims.renew([stale.lease, claimed.lease], [])
+    assert gone == ([stale.lease], [])
+    assert await claims.give_back([Return(request, lapses=stale.lapses)]) == 0
+    failed = ending(request.queue_id, QueueStatus.FAILED, Who.OWN)
+    assert await claims.finish(replace(failed, lapses=stale.lapses)) is None
+    assert (await house.record(request.queue_id))["s"] == b"processing"
+    assert await claims.finish(replace(failed, lapses=claimed.lapses))
+
+
+async def test_a_renewed_lease_is_no_shorter_after_redis_clock_was_set(house):
+    """How long it may be renewed is the worker's to know: by Redis' clock the call's time may be over long ago."""
+    request, claims = stored(), house.claims(cap=60)
+    await house.admit(request)
+    (claimed,) = await claims.claim(None, more=1)
+    await house.lapse_now(request)
+    await claims.renew([claimed.lease], [])
+    assert await lease(house, request) > await now_ms(house)
 
 
 async def now_ms(house):
@@ -138,9 +167,9 @@ async def test_a_heartbeat_renews_what_is_ours_and_tells_what_another_holds(hous
     await one.finish(ending(done.queue_id))
     before = await lease(house, ours)
     await asyncio.sleep(0.01)
-    asked = [str(r.queue_id) for r in (ours, theirs, back, done)]
+    asked = [lease_of(r) for r in (ours, theirs, back, done)]
     gone = await one.renew(asked, [])
-    assert gone == ([str(theirs.queue_id), str(back.queue_id)], [str(done.queue_id)])
+    assert gone == ([lease_of(theirs), lease_of(back)], [lease_of(done)])
     assert await lease(house, ours) > before
     assert await lease(house, done) is None
 
@@ -149,11 +178,11 @@ async def test_a_lease_is_never_renewed_past_its_cap(house):
     request = stored()
     await house.admit(request)
     claims = house.claims(cap=0.4)
-    await claims.claim(str(request.queue_id), more=0)
+    (claimed,) = await claims.claim(str(request.queue_id), more=0)
     first = await lease(house, request)
     await asyncio.sleep(0.05)
-    await claims.renew([str(request.queue_id)], [])
-    assert await lease(house, request) == first
+    await claims.renew([claimed.lease], [])
+    assert await lease(house, request) == pytest.approx(first, abs=20)
     await apoll(lambda: now_is_past(house, first), 2)
     lapsed, poison = await house.custody().take_back_lapsed()
     assert (lapsed, poison) == (1, [])
@@ -357,7 +386,7 @@ async def test_what_is_paid_is_kept_and_given_back_while_redis_is_out_of_memory(
         await redis.set("anything", "x")
     before = await redis.zmscore("umpire:leases", ids)
     await asyncio.sleep(0.01)
-    assert await claims.renew(ids, []) == ([], [])
+    assert await claims.renew([lease_of(request) for request in (one, other, third)], []) == ([], [])
     assert min(await redis.zmscore("umpire:leases", ids)) > max(before)
     assert await claims.finish(ending(one.queue_id))
     assert await claims.give_back([Return(other)]) == 1

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from umpire_ledger import MOCK, House, ending, stored
+from umpire_ledger import MOCK, House, ending, lease_of, stored
 from umpire_servers import apoll
 
 from contracts.enums import LLMProviderType, QueueStatus
@@ -70,7 +70,7 @@ async def test_a_lease_that_was_renewed_or_ended_meanwhile_is_left_alone(house):
     # As seen by a custodian that looked a moment earlier.
     await house.redis.zadd("umpire:leases", {str(ended.queue_id): 1})
     await house.lapse_now(renewed)
-    await claims.renew([str(renewed.queue_id)], [])
+    await claims.renew([lease_of(renewed)], [])
     _, poison = await custody.take_back_lapsed()
     assert poison == []
     assert await state(house, renewed) == "processing"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from umpire_ledger import MOCK, House, ending, stored
+from umpire_ledger import MOCK, House, ending, lease_of, stored
 
 from contracts.clock import utcnow
 from contracts.enums import QueueStatus
@@ -102,7 +102,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
-        self.run(self.workers[owner].renew([str(request.queue_id) for request in asked], []))
+        self.run(self.workers[owner].renew([lease_of(request) for request in asked], []))
 
     @rule(first=st.integers(0, 3))
     def kafka_confirms(self, first):

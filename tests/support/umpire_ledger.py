@@ -1,5 +1,6 @@
 """What the ledger's tests share: requests, endings, one worker's and one custodian's side, and a look at every key."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.claims import Claims, Ending, Who
+from ledger.claims import Claims, Ending, Lease, Who
 from ledger.custody import Custody
 from ledger.dead_letters import DeadLetters
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
@@ -50,6 +51,11 @@ def ending(
 ) -> Ending:
     event = b'{"data":"' + str(queue_id).encode() + b'"}'
     return Ending(str(queue_id), state, who, "answers", "key", event, cost)
+
+
+def lease_of(request: StoredRequest, lapses: int = 0) -> Lease:
+    """As its worker has it."""
+    return Lease(str(request.queue_id), lapses, math.inf)
 
 
 @dataclass

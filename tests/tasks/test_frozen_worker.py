@@ -55,3 +55,29 @@ async def test_it_makes_no_further_call_for_what_is_no_longer_its_own(redis_url:
                 frozen.process.resume()
                 await apoll(lambda: "comparison.returned" in frozen.log, 30, what="it lets go")
         assert attempts_at(provider) == {queue_id: 2}
+
+
+async def test_when_it_claims_the_same_request_again_its_first_claim_is_over(
+    redis_url: str, kafka_bootstrap: str
+) -> None:
+    """Another provider's worker is the custodian; nobody else is there to take the request."""
+    overloaded = answer(
+        529, {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, {"retry-after": "8"}
+    )
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(overloaded, judging(seconds=3)) as provider:
+        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        async with worker(ANTHROPIC, **settings) as frozen:
+            queue_id = await at.submit(ANTHROPIC)
+            await apoll(lambda: "call.finished" in frozen.log, 30, what="its first attempt failed")
+            frozen.process.pause()
+
+            async def taken_back() -> bool:
+                return await at.state(queue_id) == "queued"
+
+            async with worker(LLMProviderType.MOCK, **settings, UMPIRE_MOCK_ENABLED="true"):
+                await apoll(taken_back, 60, what="its lease is given up")
+                frozen.process.resume()
+                assert (await at.inbox.until([queue_id], 60))[queue_id].data.winner
+                # The first claim's second attempt would have come by now.
+                await apoll(lambda: '"reason": "lease"' in frozen.log, 30, what="the first claim lets go")
+        assert attempts_at(provider) == {queue_id: 2}
