@@ -14,6 +14,13 @@ RAMP_SECONDS = 3.0
 #: And no more than this share of a call's deadline, since it is part of it.
 RAMP_SHARE = 1 / 8
 
+#: Calls sent away without a word of when to come back, above what is usual, that make all others start slowly: a healthy
+#: provider sends one away now and then.
+MANY_REFUSALS = 4
+
+#: Refusals that are usual, for each call.
+USUAL_SHARE = 1 / 4
+
 
 class Pace:
     """Of one process: others have their own, and the circuit breaker's probe comes before any of them."""
@@ -24,6 +31,8 @@ class Pace:
         self._clock = clock
         self._begins = -math.inf
         self._started = 0
+        self._refusals = 0.0
+        """Above what is usual, of calls that began since the last restart."""
         #: Counts the restarts: who was given a turn before the last one asks again.
         self.round = 0
 
@@ -31,10 +40,26 @@ class Pace:
         """No call starts for `after` seconds; then slowly."""
         self._begins = max(self._begins, self._clock() + after)
         self._started = 0
+        self._refusals = 0.0
         self.round += 1
+
+    def refused(self, began: float, after: float = 0.0) -> None:
+        """The provider sent away a call that began then, by this one's clock, and asked for `after` seconds.
+
+        What it asks for concerns all calls. Without that, one refusal says little, and nothing if its call began before
+        the last restart: it was sent away for what is known.
+        """
+        if after > 0:
+            if self._clock() + after > self._begins:
+                self.restart(after)
+        elif began >= self._begins:
+            self._refusals += 1
+            if self._refusals >= MANY_REFUSALS:
+                self.restart()
 
     def turn(self) -> float:
         """Seconds until the caller may start its call. Whoever asks and does not start leaves a gap, no more."""
+        self._refusals = max(0.0, self._refusals - USUAL_SHARE)
         now = self._clock()
         if now >= self._begins + self._ramp:
             return 0.0

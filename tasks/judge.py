@@ -229,7 +229,7 @@ class Judge:
             self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, claim.seconds))
 
     async def _failed(self, claim: "_Claim", error: UmpireError, seconds: float) -> None:
-        stored = claim.stored
+        stored, began = claim.stored, time.monotonic() - seconds
         if isinstance(error, AnswerError):
             claim.spent = claim.spent.answered()
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
@@ -244,7 +244,7 @@ class Judge:
             transition = await self._breaker.failed(error, seconds)
         self._gatekeeper.tell(transition)
         if isinstance(error, ProviderRateLimited) or error.retry_after is not None:
-            self._pace.restart(min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
+            self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
             self._lifecycle.tell(
                 LLMProviderFailureV1(
