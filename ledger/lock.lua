@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs when Redis is out of memory too: whoever holds the lock frees more than it takes.
 -- Take, keep or (time 0) give up a lock that lapses by itself. ARGV: key, owner, ms. Returns 1 where the owner holds it.
 local holder = redis.call('GET', ARGV[1])
 if holder and holder ~= ARGV[2] then return 0 end
