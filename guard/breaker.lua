@@ -33,7 +33,7 @@ local average = tonumber(held[6] or -1)
 
 local function change(to, wait)
   redis.call('HSET', breaker, 'state', to, 'since', now, 'until', now + wait)
-  redis.call('HDEL', breaker, 'owner', 'lease', 'successes')
+  redis.call('HDEL', breaker, 'owner', 'lease', 'successes', 'row')
   return {to, now, wait}
 end
 
@@ -49,7 +49,7 @@ end
 
 local function failed(count)
   redis.call('HSET', breaker, 'last_failure', now)
-  return redis.call('HINCRBY', breaker, 'failures', count)
+  redis.call('HINCRBY', breaker, 'failures', count)
 end
 
 -- Adds to the window's current slot, drops the slots that left it, and returns the sums.
@@ -83,8 +83,15 @@ if operation == 'report' then
     succeeded(successes, mean)
     if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
   end
-  local row = #ARGV >= 8 and failed(#ARGV - 7) or 0
+  if #ARGV >= 8 then failed(#ARGV - 7) end
   if state ~= 'closed' then return nil end
+  local row = 0
+  if successes > 0 then
+    -- Nobody knows in which order they came: its failures make no row, and end the one before them.
+    redis.call('HDEL', breaker, 'row')
+  elseif failures > 0 then
+    row = redis.call('HINCRBY', breaker, 'row', failures)
+  end
   local bad, good = count(failures, successes, length)
   if failures > 0 and bad >= volume and (bad >= good or row >= IN_A_ROW * volume) then return change('open', recovery) end
   return nil

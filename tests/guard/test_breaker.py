@@ -129,11 +129,30 @@ async def test_many_in_a_row_open_it_however_busy_the_window_was(redis: Redis) -
     volume = breaker_settings(**QUICK).breaker_volume
     for _ in range(2_000):
         one.succeeded(0.1)
+    await one.flush()
     for _ in range(4 * volume - 1):
         assert await one.failed(DOWN) is None
     one.succeeded(0.1)
+    await one.flush()
     for _ in range(4 * volume - 1):
         assert await one.failed(DOWN) is None
+    assert await one.failed(DOWN)
+
+
+async def test_failures_told_together_with_successes_are_not_in_a_row(redis: Redis) -> None:
+    """They came in an order that nobody knows; only what follows without any success is a row."""
+    one = breaker(redis)
+    volume = breaker_settings(**QUICK).breaker_volume
+    for _ in range(5_000):
+        one.succeeded(0.1)
+    await one.flush()
+    for _ in range(4 * volume - 1):
+        assert await one.failed(DOWN) is None
+    for _ in range(44):
+        one.succeeded(0.1)
+    assert not any(await asyncio.gather(*(one.failed(DOWN) for _ in range(5 * volume))))
+    assert (await status(redis)).state is CircuitState.CLOSED
+    assert not any([await one.failed(DOWN) for _ in range(4 * volume - 1)])
     assert await one.failed(DOWN)
 
 
