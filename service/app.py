@@ -109,7 +109,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     redis = connect(settings.redis.redis_url.get_secret_value(), timeout=seconds)
     publisher = Publisher.best_effort(settings.kafka, observer)
     manifest = Manifest.load()
-    share = settings.ledger.ledger_provider_share if len(settings.enabled) > 1 else 1.0
+    share = settings.ledger.effective_provider_share if len(settings.enabled) > 1 else 1.0
     ledger = Ledger(redis, settings.ledger, observer, timeout=seconds, share=share)
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)

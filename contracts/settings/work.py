@@ -21,7 +21,8 @@ class LedgerSettings(Concern):
     """Share to which it must have drained before it takes anything again."""
     ledger_provider_share: float = Field(0.8, gt=0, le=1)
     """Share of either bound that the unfinished requests of one provider may take, where several are enabled: the
-    others go on when one is away for long."""
+    others go on when one is away for long. At most the low watermark's share of the high one: a backlog above it would
+    keep the ledger refusing everybody until it had drained."""
     queue_ttl_seconds: int = Field(14_400, ge=1)
     """How long a request may wait for its verdict, in seconds; also the most that `ttl_seconds` may ask for."""
     lease_seconds: float = Field(30.0, ge=1)
@@ -41,6 +42,13 @@ class LedgerSettings(Concern):
         if self.ledger_low_watermark >= self.ledger_high_watermark:
             raise ValueError("UMPIRE_LEDGER_LOW_WATERMARK must be below UMPIRE_LEDGER_HIGH_WATERMARK")
         return self
+
+    @property
+    def effective_provider_share(self) -> float:
+        """Of the high watermark's bounds. A low watermark that leaves no room for one request bounds no share."""
+        if self.ledger_low_watermark * self.ledger_max_size < 1:
+            return self.ledger_provider_share
+        return min(self.ledger_provider_share, self.ledger_low_watermark / self.ledger_high_watermark)
 
 
 class WorkerSettings(Concern):

@@ -118,3 +118,33 @@ async def test_one_providers_backlog_leaves_room_for_the_others(redis, bound):
     for one in (*taken[:2], refused_one):
         await house.claims().finish(ending(one.queue_id))
     await ledger.admit(stored(provider=LLMProviderType.OPENAI, **size))
+
+
+@pytest.mark.parametrize(
+    ("marks", "effective"),
+    [
+        ({"ledger_provider_share": 0.8}, 0.8),
+        ({"ledger_provider_share": 0.95}, 0.9),
+        ({"ledger_provider_share": 1.0, "ledger_high_watermark": 0.8, "ledger_low_watermark": 0.6}, 0.75),
+        # Drained is empty: a share of it would let nobody in.
+        ({"ledger_provider_share": 0.8, "ledger_low_watermark": 0.0}, 0.8),
+    ],
+)
+def test_a_providers_share_is_at_most_what_the_ledger_must_drain_to(marks, effective):
+    assert LedgerSettings(**marks).effective_provider_share == pytest.approx(effective)
+
+
+async def test_one_providers_backlog_does_not_keep_a_full_ledger_refusing(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=20, ledger_provider_share=0.95))
+    ledger = Ledger(redis, house.settings, share=house.settings.effective_provider_share)
+    down = [stored(provider=LLMProviderType.OPENAI) for _ in range(20)]
+    taken = await asyncio.gather(*(ledger.admit(one) for one in down), return_exceptions=True)
+    assert sum(isinstance(outcome, int) for outcome in taken) == 18
+    others = [stored(), stored()]
+    for one in others:
+        await ledger.admit(one)
+    with pytest.raises(QueueFull):
+        await ledger.admit(stored())
+    for one in others:
+        await house.confirm(await house.claims().finish(ending(one.queue_id)))
+    await ledger.admit(stored())
