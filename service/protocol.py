@@ -1,19 +1,24 @@
-"""The HTTP/1.1 connection: uvicorn's own, and the bounds that it lacks. It reads a head of any size, for ever.
+"""The HTTP/1.1 connection: uvicorn's own, and what it lacks. It reads a head of any size, for ever; and of a request
+that asks for an upgrade which nobody serves, it takes the body for the next request.
 
 `--http service.protocol:Protocol` where uvicorn is started by hand.
 """
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from contracts.errors import InvalidRequest
+from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
 from service.problem import problem
 
 #: Of a request line and headers; also of what surrounds the chunks of a body, trailers included.
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 100
+MAX_URL_BYTES = 8_192
 
 #: From a connection's start, or the answer before it, to the end of a request's head. An idle connection ends sooner,
 #: by the server's keep-alive. A body that is not read has the same time to pass by.
@@ -42,23 +47,59 @@ class Protocol(HttpToolsProtocol):
         self._stop_looking()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self) -> None:
-        self._stop_looking()
-        super().handle_websocket_upgrade()
-
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._outside += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
         if self._outside > MAX_HEAD_BYTES:
-            self._refuse(431, f"more than {MAX_HEAD_BYTES} bytes of headers")
+            self._refuse_head()
+
+    def _parse(self, data: memoryview) -> None:
+        while data and not self._refused:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if not self._refused:
+                    self._ignore_upgrade()
+            else:
+                return
+
+    def _ignore_upgrade(self) -> None:
+        """RFC 9110, 7.8. The parser has ended the message with its head; a new one reads it as an ordinary one."""
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":  # without it, `Connection: upgrade` means nothing
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.parser.feed_data(b"".join([*head, b"\r\n"]))
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            self._refuse(414, f"the URL is longer than {MAX_URL_BYTES} bytes")
 
     def on_headers_complete(self) -> None:
         if self._refused:
             return
         if len(self.headers) > MAX_HEADERS:
             self._refuse(431, f"more than {MAX_HEADERS} headers")
+            return
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._refuse_head()  # all in one packet
+            return
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refuse(405, "this is no proxy", MethodNotAllowed, {"Allow": ""})
             return
         self._outside = 0
         self._since = None
@@ -71,7 +112,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._refused:
+        if not self._refused and not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -85,7 +126,16 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"more than {MAX_HEAD_BYTES} bytes of headers")
+
+    def _refuse(
+        self,
+        status: int,
+        message: str,
+        kind: type[UmpireError] = InvalidRequest,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Typed like any other problem, and the end of the connection."""
         if self._refused or self.transport.is_closing():
             return
@@ -96,7 +146,7 @@ class Protocol(HttpToolsProtocol):
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        answer = problem(InvalidRequest(message), _NOWHERE, status=status, headers={"Connection": "close"})
+        answer = problem(kind(message), _NOWHERE, status=status, headers={**headers, "Connection": "close"})
         head = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(answer.body)]))
         self._stop_looking()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 
@@ -25,6 +26,15 @@ POST = b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\n"
 
 def sized(body: bytes, length: int | None = None, more: bytes = b"") -> bytes:
     return POST + more + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADES = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    "websocket": b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+}
+upgrades = pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
 
 
 @contextlib.asynccontextmanager
@@ -115,6 +125,26 @@ async def test_headers_are_bounded(api, lines, what):
         is_problem(await answer_of(reader), 431)
 
 
+async def test_a_head_in_one_packet_is_bounded_too(api):
+    """The parser has it complete before anybody could count packets."""
+    many = b"".join(b"h: %s\r\n" % (b"x" * 10_000) for _ in range(7))
+    for head, status in [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n", 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + UPGRADES["h2c"] + many + b"\r\n", 431),
+        (b"GET /healthz?%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 9_000), 414),
+        (b"GET /healthz?" + b"x" * 60_000, 414),
+        (b"GET /healthz?%s HTTP/1.1\r\nHost: x\r\nh: %s\r\n\r\n" % (b"x" * 8_000, b"x" * 50_000), 200),
+    ]:
+        async with connection(api) as (reader, writer):
+            writer.write(head)
+            answer = await answer_of(reader)
+            if status == 200:
+                assert answer[0] == status
+            else:
+                is_problem(answer, status)
+                await until_closed(reader)
+
+
 async def test_trailers_are_bounded(api):
     async with connection(api) as (reader, writer):
         writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(GOOD), GOOD))
@@ -133,7 +163,6 @@ async def test_trailers_are_bounded(api):
         b"garbage\r\n\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         POST + b"Content-Length: -5\r\n\r\n",
         POST + b"Content-Length: 5, 7\r\n\r\n",
         POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -175,6 +204,104 @@ async def test_pipelined_requests_are_answered_in_order(api):
         answers = [(await answer_of(reader))[0] for _ in range(60)]
         assert answers == [202, 200, 422] * 20
     assert await admitted(api) == 20
+
+
+@upgrades
+async def test_an_upgrade_that_nobody_serves_is_an_ordinary_request(api, upgrade):
+    """JDK's HttpClient asks for h2c with every first request. Its body is a body, in whatever packets it comes."""
+    asked = sized(GOOD, more=upgrade)
+    head = len(asked) - len(GOOD)
+    for cuts in ([], [head], [head - 1], [head + 9], range(1, len(asked))):
+        async with connection(api) as (reader, writer):
+            for start, end in itertools.pairwise([0, *cuts, len(asked)]):
+                writer.write(asked[start:end])
+                await writer.drain()
+                await asyncio.sleep(0.02 if len(cuts) == 1 else 0)
+            status, headers, body = await answer_of(reader)
+            assert (status, body["status"]) == (202, "queued")
+            assert "upgrade" not in headers
+            writer.write(HEALTH)
+            assert (await answer_of(reader))[0] == 200
+    assert await admitted(api) == 5
+
+
+@upgrades
+async def test_a_chunked_body_after_an_ignored_upgrade(api, upgrade):
+    async with connection(api) as (reader, writer):
+        writer.write(POST + upgrade + b"Transfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(0.02)
+        writer.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD) + HEALTH)
+        assert [(await answer_of(reader))[0] for _ in range(2)] == [202, 200]
+    assert await admitted(api) == 1
+
+
+@upgrades
+@pytest.mark.parametrize("packets", [1, 2])
+async def test_a_body_that_looks_like_a_request_is_none(api, upgrade, packets):
+    hidden = sized(GOOD)
+    async with connection(api) as (reader, writer):
+        writer.write(sized(b"", len(hidden), upgrade))
+        if packets == 2:
+            await asyncio.sleep(0.05)
+        writer.write(hidden + HEALTH)
+        is_problem(await answer_of(reader), 422)
+        assert (await answer_of(reader))[0] == 200
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.3)
+    assert await admitted(api) == 0
+
+
+async def test_pipelined_requests_may_all_ask_for_upgrades(api):
+    async with connection(api) as (reader, writer):
+        each = [sized(GOOD, more=upgrade) + HEALTH + sized(b"{}", more=upgrade) for upgrade in UPGRADES.values()]
+        writer.write(b"".join(each) * 10)
+        answers = [(await answer_of(reader))[0] for _ in range(60)]
+        assert answers == [202, 200, 422] * 20
+    assert await admitted(api) == 20
+
+
+async def test_a_web_socket_is_answered_like_any_request(redis_url):
+    asked = b"GET %s HTTP/1.1\r\nHost: x\r\n" + UPGRADES["websocket"] + b"\r\n"
+    async with door(settings_of(redis_url)) as api, connection(api) as (reader, writer):
+        writer.write(asked % b"/nowhere")
+        is_problem(await answer_of(reader), 404)
+        writer.write(asked % b"/api/v1/comparison")
+        assert is_problem(await answer_of(reader), 405)["allow"] == "options, post"
+        writer.write(asked % b"/healthz")
+        assert (await answer_of(reader))[0] == 200
+    async with door(settings_of(redis_url, auth="keys")) as api, connection(api) as (reader, writer):
+        for path in (b"/nowhere", b"/api/v1/comparison", b"/api/v1/models"):
+            writer.write(asked % path)
+            is_problem(await answer_of(reader), 401, "LLM_AUTHENTICATION_FAILED")
+
+
+@upgrades
+async def test_an_ignored_upgrade_that_is_no_good_is_a_typed_problem(api, upgrade):
+    for lines, status in [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"Content-Length: 2\r\n\r\n[]garbage\r\n\r\n", 422),
+        (b"".join(b"h%d: x\r\n" % n for n in range(100)) + b"\r\n", 431),
+    ]:
+        async with connection(api) as (reader, writer):
+            writer.write(POST + upgrade + lines)
+            is_problem(await answer_of(reader), status)
+            await until_closed(reader)
+
+
+@pytest.mark.parametrize("target", [b"example.org:443", b"/api/v1/comparison"])
+async def test_connect_is_405(api, target):
+    async with connection(api) as (reader, writer):
+        writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n" + HEALTH)
+        headers = is_problem(await answer_of(reader), 405)
+        assert (headers["allow"], headers["connection"]) == ("", "close")
+        assert not await asyncio.wait_for(reader.read(), 5)
+
+
+async def test_a_body_after_an_ignored_upgrade_has_its_time(redis_url):
+    async with door(settings_of(redis_url, body_seconds=0.5)) as api, connection(api) as (reader, writer):
+        writer.write(sized(b"", 1_000, UPGRADES["h2c"]))
+        is_problem(await answer_of(reader), 408)
+        await until_closed(reader)
 
 
 async def test_expect_100_continue(redis_url):
