@@ -14,8 +14,8 @@ RAMP_SECONDS = 3.0
 #: And no more than this share of a call's deadline, since it is part of it.
 RAMP_SHARE = 1 / 8
 
-#: Calls sent away without a word of when to come back, above what is usual, that make all others start slowly: a healthy
-#: provider sends one away now and then.
+#: Calls sent away without a word of when to come back, above what is usual, that make all others start slowly: a
+#: healthy provider sends one away now and then.
 MANY_REFUSALS = 4
 
 #: Refusals that are usual, for each call.
