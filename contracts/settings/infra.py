@@ -1,8 +1,9 @@
 """Redis, Kafka, Flower and telemetry."""
 
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from contracts.settings.base import Concern, split
@@ -21,8 +22,23 @@ LifecycleKind = Literal[
 CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
 
 
+def _redis_url(value: SecretStr) -> SecretStr:
+    """What redis-py and Celery both take. The message has nothing of the value: a password may be in it."""
+    try:
+        url = urlsplit(value.get_secret_value())
+        good = url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # its text repeats what is no port: a piece of the password, where that has a slash
+        good = False
+    if not good:
+        raise ValueError(
+            "must be redis://[user:password@]host[:port][/number], or rediss:// for TLS, with a password's special "
+            "characters percent-encoded"
+        )
+    return value
+
+
 class RedisSettings(Concern):
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     """Redis (or Valkey) that holds the ledger and the Celery queues. `umpire up` starts one of its own when this is
     not set."""
 

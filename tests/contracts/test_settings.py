@@ -143,6 +143,26 @@ def test_secrets_are_shown_nowhere(load):
     assert KEY not in refused(load, PORT="x")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [f"{KEY}@notaurl", f"http://:{KEY}@host/0", f"unix:///{KEY}.sock", f"redis://:{KEY}", f"redis://:{KEY}/x@host/0",
+     f"redis://user:{KEY}/x@host/0", f"redis://host:{KEY}/0", f"redis:host:{KEY}"],
+)  # fmt: skip
+def test_a_wrong_address_of_redis_is_one_clear_line_without_it(load, url):
+    message = refused(load, REDIS_URL=url)
+    assert message.count("UMPIRE_REDIS_URL") == 1
+    assert "\n" not in message
+    assert "redis://" in message
+    assert KEY not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "rediss://user:p%2Fw@host:6380/1?ssl_cert_reqs=none", "redis://[::1]:1"]
+)
+def test_an_address_of_redis_is_taken(load, url):
+    assert load(REDIS_URL=url).redis.redis_url.get_secret_value() == url
+
+
 def test_each_variable_is_one_field_of_one_concern_and_is_explained():
     names = [name for concern in CONCERNS for name in variables(concern)]
     assert len(names) == len(set(names))
