@@ -39,23 +39,31 @@ class Wanted:
     @classmethod
     def of(
         cls,
-        name: str,
-        scopes: Iterable[str],
-        topics: Iterable[str],
+        name: str | None,
+        scopes: Iterable[str] | None,
+        topics: Iterable[str] | None,
         rate: int | None,
         max_queued: int | None,
         daily_cost: float | None,
     ) -> Self:
-        """Raises Failure."""
+        """None is what was not given; what was given and is empty may be a shell variable that is not set.
+
+        Raises Failure.
+        """
+        if name is not None and not name.strip():
+            raise _empty("--name")
+        name = name or ""
         if len(name) > _MAX_NAME or not (name.isprintable() or not name):
             raise Failure(f"--name: at most {_MAX_NAME} printable characters", code=USAGE)
-        chosen, known = _split(scopes), {scope.value for scope in Scope}
+        chosen, known = _split("--scope", scopes), {scope.value for scope in Scope}
         if unknown := set(chosen) - known:
             listed = ", ".join(sorted(known))
             raise Failure(f"--scope: {', '.join(sorted(unknown))} is none; there are {listed}", code=USAGE)
-        patterns = _split(topics)
+        patterns = _split("--topics", topics)
         if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
             raise Failure(f"--topics: {wrong!r} cannot be a topic: letters, digits, . _ - and * ? only", code=USAGE)
+        if internal := next((one for one in patterns if one.startswith("__")), None):
+            raise Failure(f"--topics: {internal!r} allows nothing: such topics are Kafka's own", code=USAGE)
         if daily_cost is not None and not (math.isfinite(daily_cost) and daily_cost > 0):
             raise Failure("--daily-cost: a number above 0", code=USAGE)
         return cls(name, frozenset(chosen) or DEFAULT_SCOPES, patterns, rate, max_queued, daily_cost)
@@ -140,9 +148,19 @@ def _used(use: KeyUse) -> dict[str, Any]:
     return {"unfinished": use.unfinished, "spent_today_usd": use.spent_today}
 
 
-def _split(values: Iterable[str]) -> tuple[str, ...]:
-    parts = (part.strip() for value in values for part in value.split(","))
-    return tuple(dict.fromkeys(filter(None, parts)))
+def _split(option: str, values: Iterable[str] | None) -> tuple[str, ...]:
+    """Of each value, since what one of them leaves out may be what was to narrow the key. Raises Failure."""
+    found: dict[str, None] = {}
+    for value in values or ():
+        parts = [part for part in map(str.strip, value.split(",")) if part]
+        if not parts:
+            raise _empty(option)
+        found.update(dict.fromkeys(parts))
+    return tuple(found)
+
+
+def _empty(option: str) -> Failure:
+    return Failure(f"{option} is given and empty (a shell variable that is not set?); nothing was made", code=USAGE)
 
 
 def _limit(value: float | None) -> str:

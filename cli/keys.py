@@ -15,7 +15,7 @@ DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` t
 
 @keys_app.command()
 def create(
-    name: Annotated[str, typer.Option(help="What you call it, e.g. whose it is.")] = "",
+    name: Annotated[str | None, typer.Option(help="What you call it, e.g. whose it is.")] = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(help="What it may do (repeatable); without it, everything but a provider's test."),
@@ -25,7 +25,9 @@ def create(
         typer.Option(help="Pattern (* and ?) of the callback topics it may name (repeatable); without it, any."),
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests a minute.")] = None,
-    max_queued: Annotated[int | None, typer.Option(min=1, help="Comparisons that may be unfinished at a time.")] = None,
+    max_queued: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Comparisons that may be unfinished at a time.")
+    ] = None,
     daily_cost: Annotated[float | None, typer.Option(help="US dollars a day, from midnight UTC.")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
@@ -34,7 +36,7 @@ def create(
     settings = read_settings()
     from cli import api_keys
 
-    wanted = api_keys.Wanted.of(name, scope or [], topics or [], rate, max_queued, daily_cost)
+    wanted = api_keys.Wanted.of(name, scope, topics, rate, max_queued, daily_cost)
     api_keys.create(settings, data_dir, wanted, as_json=as_json)
 
 

@@ -70,17 +70,51 @@ async def test_a_key_lives(run: Run, redis_url: str) -> None:
     "wrong",
     [
         {"scopes": ["everything"]},
+        {"scopes": [""]},
+        {"scopes": ["models:read", ","]},
         {"topics": ["a topic"]},
+        {"topics": [""]},
+        {"topics": [" , "]},
+        {"topics": ["mine.*", ""]},
+        {"topics": ["mine.*,__x"]},
         {"daily_cost": float("nan")},
         {"daily_cost": 0.0},
         {"name": "two\nlines"},
+        {"name": " "},
     ],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
-    rest = {"name": "", "scopes": (), "topics": (), "rate": None, "max_queued": None, "daily_cost": None}
+    rest = {"name": None, "scopes": None, "topics": None, "rate": None, "max_queued": None, "daily_cost": None}
     with pytest.raises(Failure) as refused:
         Wanted.of(**(rest | wrong))
     assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--topics", "", "--scope", ""), "--scope"),
+        (("--topics", ","), "--topics"),
+        (("--topics", "__x"), "--topics"),
+        (("--name", ""), "--name"),
+        (("--max-queued", "9" * 23), "--max-queued"),
+        (("--rate", ""), "--rate"),
+    ],
+)
+def test_the_command_line_that_means_no_key_makes_none(run: Run, options: tuple[str, ...], named: str) -> None:
+    refused = run("create", *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert named in refused.stderr
+    assert json.loads(run("list", "--json").stdout)["keys"] == []
+
+
+def test_a_wrong_address_of_redis_is_told_without_it() -> None:
+    for command in (("keys", "list"), ("outbox", "list")):
+        wrong = umpire(*command, UMPIRE_REDIS_URL="http://:hidden@host")
+        assert wrong.returncode == 2
+        assert "UMPIRE_REDIS_URL" in wrong.stderr
+        assert "hidden" not in wrong.stderr + wrong.stdout
+        assert "Traceback" not in wrong.stderr
 
 
 def test_without_a_redis_that_can_be_written_there_is_no_key(
@@ -92,7 +126,7 @@ def test_without_a_redis_that_can_be_written_there_is_no_key(
         server.command(*command)
         monkeypatch.setenv("UMPIRE_REDIS_URL", server.url)
         with pytest.raises(Failure, match=r"read-only|out of memory"):
-            create(load_settings(), DEFAULT_DATA, Wanted.of("", [], [], None, None, None), as_json=False)
+            create(load_settings(), DEFAULT_DATA, Wanted.of(None, None, None, None, None, None), as_json=False)
     away = umpire("keys", "create", UMPIRE_REDIS_URL="redis://127.0.0.1:1/0")
     assert (away.returncode, away.stdout, "Redis does not answer" in away.stderr) == (1, "", True)
     assert capsys.readouterr().out == ""
