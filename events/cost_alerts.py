@@ -4,14 +4,17 @@ does not take is told again, with the same event id.
 
 import asyncio
 from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
 from uuid import UUID, uuid5
 
 from redis.exceptions import RedisError
 
+from contracts.clock import utcnow
 from contracts.events import LLMCostAlertV1
 from events.lifecycle import Lifecycle
 from ledger.spending import Reached, Spending
-from telemetry.observer import Note, Observer
+from telemetry.observer import Level, Note, Observer
 
 #: Between two looks, in seconds.
 PERIOD_SECONDS = 2.0
@@ -30,15 +33,21 @@ class CostAlerts:
         self._observer = observer
         #: Also filled from the producer's thread.
         self._untold: list[Reached] = []
+        #: What the log has: while Kafka is away, the same is reached again at every look.
+        self._logged: set[tuple[date, str, Decimal]] = set()
 
     async def watch(self) -> None:
         """For ever."""
+        hindered = False
         while True:
             if self._in_charge():
                 try:
                     await self.look()
+                    hindered = False
                 except (RedisError, OSError) as error:
-                    self._observer(Note("alerts.hindered", "warning", fields={"error": type(error).__name__}))
+                    level: Level = "debug" if hindered else "warning"  # once, not at every look
+                    hindered = True
+                    self._observer(Note("alerts.hindered", level, fields={"error": type(error).__name__}))
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def look(self) -> None:
@@ -48,12 +57,17 @@ class CostAlerts:
         except BaseException:
             self._untold += untold
             raise
+        oldest = utcnow().date() - timedelta(days=1)
+        self._logged = {mark for mark in self._logged if mark[0] >= oldest}
         for one in await self._spending.reached():
             self._tell(one)
 
     def _tell(self, one: Reached) -> None:
         fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
-        self._observer(Note("cost.limit_near" if one.share < 1 else "cost.limit_reached", "warning", fields=fields))
+        mark = (one.day, one.key_id, one.share)
+        if mark not in self._logged:
+            self._logged.add(mark)
+            self._observer(Note("cost.limit_near" if one.share < 1 else "cost.limit_reached", "warning", fields=fields))
         event = LLMCostAlertV1(
             alert_type="daily_limit",
             current_cost=float(one.spent),

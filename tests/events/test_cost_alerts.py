@@ -46,9 +46,14 @@ def events():
 
 
 @pytest.fixture
-def alerts(redis, events):
+def notes():
+    return Remembered()
+
+
+@pytest.fixture
+def alerts(redis, events, notes):
     def make():
-        return CostAlerts(Spending(redis), events, in_charge=lambda: True, observer=Remembered())
+        return CostAlerts(Spending(redis), events, in_charge=lambda: True, observer=notes)
 
     return make
 
@@ -86,7 +91,7 @@ async def test_what_was_spent_just_before_midnight_is_told_after_it(redis, event
     assert events.told == [("ben", yesterday.isoformat(), 1.6)]
 
 
-async def test_what_kafka_did_not_take_is_told_when_it_does(redis, events, alerts):
+async def test_what_kafka_did_not_take_is_told_when_it_does_and_logged_once(redis, events, alerts, notes):
     one = alerts()
     events.away = True
     await spend(redis, "ann", 1)
@@ -97,3 +102,4 @@ async def test_what_kafka_did_not_take_is_told_when_it_does(redis, events, alert
         await one.look()
     assert [threshold for _, _, threshold in events.told] == [0.08, 0.1]
     assert len(set(events.ids)) == 2
+    assert [note.what for note in notes] == ["cost.limit_near", "cost.limit_reached"]
