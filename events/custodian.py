@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import iso
 from contracts.enums import LLMProviderType, QueueStatus
@@ -50,13 +50,18 @@ class Custodian:
         in_charge: Callable[[], Awaitable[bool]],
         end: End,
         observer: Observer,
+        unanswered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`in_charge` takes the custodian's lock, or keeps it, and tells whether it is ours."""
+        """`in_charge` takes the custodian's lock, or keeps it, and tells whether it is ours.
+
+        `unanswered` is called after every look that Redis gave no answer to.
+        """
         self._custody = custody
         self._settings = settings
         self._in_charge = in_charge
         self._end_it = end
         self._observer = observer
+        self._unanswered = unanswered
         self._well_since: float | None = None
         self._ahead: float | None = None
         """Redis' clock before our own, in seconds, by the last look."""
@@ -92,6 +97,8 @@ class Custodian:
             level: Level = "warning" if self._well_since else "debug"  # once, not four times a second
             self._well_since, self.holds = None, False
             self._observer(Note("custodian.hindered", level, fields={"error": type(error).__name__}))
+            if not isinstance(error, ResponseError):
+                self._unanswered()
 
     async def _follow_clock(self) -> None:
         """A clock that jumps ends every lease at once, though nobody gave one up."""

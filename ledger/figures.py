@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.watermarks import Watermarks
+
+#: Out of memory, or read-only, Redis still answers what is read.
+RedisState = Literal["up", "refusing writes", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,13 @@ class Figures:
             alive[provider] = alive.get(provider, 0) + 1
         return alive
 
-    async def ping(self) -> bool:
+    async def redis_state(self) -> RedisState:
+        """Asked by a write of what is not there, which changes nothing and is refused like any other."""
         try:
             async with asyncio.timeout(self._timeout):
-                return bool(await self._redis.ping())
+                await self._redis.set(keys.NOTHING, b"", xx=True)
+        except ResponseError:
+            return "refusing writes"
         except (RedisError, OSError, TimeoutError):
-            return False
+            return "down"
+        return "up"

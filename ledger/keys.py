@@ -19,6 +19,7 @@ umpire:replies:<process>     channel queue ids of results that this API process 
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
 umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
 umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
+umpire:nothing               never there: whether Redis takes writes is seen by a write that needs it to be
 umpire:custodian             string the owner of the custodian's lock
 umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
 umpire:apikeys               set    ids of all API keys, revoked ones too
@@ -41,6 +42,7 @@ WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
 OWNED = "umpire:owned"
 CUSTODIAN = "umpire:custodian"
+NOTHING = "umpire:nothing"
 
 #: Fields of a record, short because there are 200,000 of them.
 FIELDS = {

@@ -22,7 +22,7 @@ from ledger.redis_clock import RedisClock
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
 from ledger.scripts import Script
-from telemetry.observer import Note, Observer, silent
+from telemetry.observer import Level, Note, Observer, silent
 
 #: Time for an answer to come back and be read by a loop that may be busy, in seconds: what Redis gets to later than
 #: this before its caller gives up is not admitted. At most half of the time there is.
@@ -49,6 +49,8 @@ class Ledger(Figures):
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
         self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight)
+        #: Redis answered the last admit.
+        self._answered = True
         #: Requests in the ledger, by the last admit.
         self._held = 0
         self._clock = RedisClock()
@@ -101,14 +103,17 @@ class Ledger(Figures):
             async with asyncio.timeout(self._timeout):
                 ahead = await (self._group.submit((*row, 0)) if by is None else self._submit_by(by, row))
         except (RedisError, OSError, TimeoutError) as error:
-            self._observer(Note("ledger.unavailable", "warning", fields={"error": type(error).__name__}))
+            level: Level = "warning" if self._answered else "debug"  # once, not for every request
+            self._answered = False
+            self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
+        self._answered = True
         if isinstance(ahead, bytes):
             raise AcceptedBefore(UUID(ahead.decode()))
         if ahead < 0:
             refused = refusal(ahead, self._held)
             if isinstance(refused, QueueFull):
-                self._observer(Note("ledger.full", "warning"))
+                self._observer(Note("ledger.full"))
             raise refused
         return ahead
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from ledger import keys
 from ledger.cancel import cancel
-from telemetry.observer import Note, Observer, silent
+from telemetry.observer import Level, Note, Observer, silent
 
 #: Wait between two tries to subscribe again, in seconds.
 RECONNECT_SECONDS = 0.25
@@ -91,9 +91,11 @@ class Replies:
             self._pubsub = None
 
     async def _read(self) -> None:
+        lost = False
         while True:
             try:
                 pubsub = self._pubsub or await self._subscribe()
+                lost = False
                 for waiter in list(self._waiting.values()):  # what was sent while nobody listened
                     waiter.woken.set()
                 while True:
@@ -102,6 +104,8 @@ class Replies:
                     if waiter_ is not None:
                         waiter_.woken.set()
             except (RedisError, OSError) as error:
-                self._observer(Note("replies.lost", "warning", fields={"error": type(error).__name__}))
+                level: Level = "debug" if lost else "warning"  # once, not at every try to subscribe again
+                lost = True
+                self._observer(Note("replies.lost", level, fields={"error": type(error).__name__}))
                 await self._drop()
                 await asyncio.sleep(RECONNECT_SECONDS)

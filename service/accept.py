@@ -1,14 +1,18 @@
-"""Taking a request: into the ledger, or into the spool while Redis is away."""
+"""Taking a request: into the ledger, or into the spool while Redis is away, which it is too when it takes no writes."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from redis.exceptions import ResponseError
 
 from contracts.errors import QueueFull, UmpireError, Unavailable
 from contracts.events import LLMQueueFullV1
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
+from ledger.figures import RedisState
 from ledger.ledger import Ledger
 from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
@@ -32,20 +36,30 @@ class Accepted:
 
 class Acceptance:
     def __init__(
-        self, settings: Settings, ledger: Ledger, spool: Spool, lifecycle: Lifecycle, observer: Observer
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        spool: Spool,
+        lifecycle: Lifecycle,
+        observer: Observer,
+        *,
+        unanswered: Callable[[], None],
     ) -> None:
+        """`unanswered` is called whenever Redis was asked and did not answer."""
         self._settings = settings
         self._ledger = ledger
         self._spool = spool
         self._lifecycle = lifecycle
         self._observer = observer
-        self._away = False
+        self._unanswered = unanswered
+        #: By the last that was seen of it.
+        self.redis_state: RedisState = "up"
         self._next_try = 0.0
         self._next_alarm = 0.0
 
     @property
     def redis_away(self) -> bool:
-        return self._away
+        return self.redis_state != "up"
 
     async def accept(
         self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, seconds: float
@@ -69,8 +83,8 @@ class Acceptance:
             try:
                 async with asyncio.timeout(seconds):
                     ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by)
-            except (TimeoutError, Unavailable):
-                self.told_away()
+            except (TimeoutError, Unavailable) as error:
+                self.failed(error)
             except (UmpireError, AcceptedBefore):
                 self.told_back()
                 raise
@@ -97,7 +111,7 @@ class Acceptance:
             raise
 
     def _may_try(self) -> bool:
-        if not self._away:
+        if not self.redis_away:
             return True
         now = time.monotonic()
         if now < self._next_try:
@@ -114,13 +128,25 @@ class Acceptance:
             size = int(full.details.get("size", most))
             self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=most))
 
+    def failed(self, error: TimeoutError | Unavailable) -> None:
+        """The ledger took nothing. Behind it is what Redis answered, if it did."""
+        self.told("refusing writes" if isinstance(error.__cause__, ResponseError) else "down")
+
     def told_away(self) -> None:
-        if not self._away:
-            self._observer(Note("ledger.away", "warning"))
-        self._away = True
-        self._next_try = time.monotonic() + TRY_SECONDS
+        """Redis was asked, and did not answer."""
+        self.told("down")
 
     def told_back(self) -> None:
-        if self._away:
-            self._observer(Note("ledger.back", "info"))
-        self._away = False
+        self.told("up")
+
+    def told(self, state: RedisState) -> None:
+        changed, self.redis_state = state != self.redis_state, state
+        if state == "up":
+            if changed:
+                self._observer(Note("ledger.back", "info"))
+            return
+        if changed:
+            self._observer(Note("ledger.away", "warning", fields={"redis": state}))
+        self._next_try = time.monotonic() + TRY_SECONDS
+        if state == "down":
+            self._unanswered()

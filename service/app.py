@@ -118,10 +118,14 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
-    stand_in = StandIn(redis, ledger, ender, results.relay, lifecycle, settings, observer, owner=replies.name)
-    await replies.start()
+    waits = Waits(seconds)
     spool = Spool(settings.spool, owner=replies.name)
-    acceptance = Acceptance(settings, ledger, spool, lifecycle, observer)
+    acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
+    away = acceptance.told_away
+    stand_in = StandIn(
+        redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
+    )
+    await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
         "estimate": estimate.keep_fresh,
@@ -137,16 +141,14 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             observer=observer,
             metrics=metrics,
             manifest=manifest,
-            authenticator=Authenticator(
-                redis, settings.service.keys_cache_seconds, observer, away=acceptance.told_away
-            ),
+            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
             admission=Admission(settings, manifest),
             bodies=Bodies(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,
             replies=replies,
-            waits=Waits(),
+            waits=waits,
             availability=availability,
             estimate=estimate,
             kafka=KafkaState(publisher),

@@ -144,7 +144,7 @@ async def _admit(
             reply_to = parts.replies.name if chosen.patience else None
             return await parts.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True
     except (TimeoutError, Unavailable) as error:
-        parts.acceptance.told_away()
+        parts.acceptance.failed(error)
         raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
 
 

@@ -39,15 +39,15 @@ class Drainer:
             await asyncio.sleep(ROUND_SECONDS)
 
     async def _round(self) -> None:
-        if self._acceptance.redis_away and await self._ledger.ping():
-            self._acceptance.told_back()
+        if self._acceptance.redis_away:
+            self._acceptance.told(await self._ledger.redis_state())
         if not (await self._spool.size()).requests:
             await self._spool.scrub()
             return
         if not await self._spool.lease(LEASE_SECONDS):
             return
-        if not await self._ledger.ping():
-            self._acceptance.told_away()
+        if (state := await self._ledger.redis_state()) != "up":
+            self._acceptance.told(state)
             return
         batch = await self._spool.oldest(self._most)
         taken = await asyncio.gather(*(self._admit(stored) for stored in batch))

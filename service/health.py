@@ -34,8 +34,10 @@ VERSION = _version()
 
 
 @router.get("/healthz", **HEALTH)
-async def healthz() -> HealthCheckResponse:
-    return HealthCheckResponse(status="alive", service=SERVICE_NAME, version=VERSION, dependencies={})
+async def healthz(request: Request) -> HealthCheckResponse:
+    """Asks nobody: what it tells of Redis is what the door last saw."""
+    seen = {"redis": {"state": parts_of(request).acceptance.redis_state}}
+    return HealthCheckResponse(status="alive", service=SERVICE_NAME, version=VERSION, dependencies=seen)
 
 
 @router.get("/readyz", **READY)
@@ -58,8 +60,8 @@ async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
         return {**found, "spool": {"state": "down"}}, refuses
     state = "full" if spool.refusing else "holding" if spool.requests else "empty"
     found["spool"] = {"state": state, "requests": spool.requests, "bytes": spool.bytes}
-    # While Redis is away the spool takes what comes, up to its watermark.
-    away = found["redis"]["state"] == "down"
+    # While Redis is away, or takes no writes, the spool takes what comes, up to its watermark.
+    away = found["redis"]["state"] in {"down", "refusing writes"}
     return found, ("Queue at capacity" if spool.refusing else None) if away else refuses
 
 
@@ -67,14 +69,14 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     kafka = {"state": "up" if await parts.kafka.is_up() else "down"}
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
-            sizes, workers, states = await asyncio.gather(
-                parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
+            state, sizes, workers, states = await asyncio.gather(
+                parts.ledger.redis_state(), parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None} for one in parts.settings.enabled}
         return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
     redis = {
-        "state": "full" if sizes.full else "up",
+        "state": "full" if state == "up" and sizes.full else state,
         "unfinished": sizes.unfinished,
         "outbox": sizes.outbox,
         "bytes": sizes.bytes,
@@ -82,7 +84,8 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     providers = {
         one.value: {"workers": workers.get(one, 0), "state": states[one].state.value} for one in parts.settings.enabled
     }
-    return {"redis": redis, "kafka": kafka, "providers": providers}, "Queue at capacity" if sizes.full else None
+    refuses = f"Redis is {state}" if state != "up" else "Queue at capacity" if sizes.full else None
+    return {"redis": redis, "kafka": kafka, "providers": providers}, refuses
 
 
 @router.get("/metrics", response_class=Response, **METRICS)

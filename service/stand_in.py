@@ -2,6 +2,8 @@
 results and cost alerts that dead workers left reach Kafka.
 """
 
+from collections.abc import Callable
+
 from redis.asyncio import Redis
 
 from contracts.settings import Settings
@@ -31,11 +33,19 @@ class StandIn:
         settings: Settings,
         observer: Observer,
         owner: str,
+        *,
+        unanswered: Callable[[], None],
     ) -> None:
+        """`unanswered` is called whenever Redis does not answer; it is asked several times a second."""
         self._ledger = ledger
         self._custody = Custody(redis, settings.ledger, owner=owner)
         self.custodian = Custodian(
-            self._custody, settings.ledger, in_charge=self._in_charge, end=ender.end, observer=observer
+            self._custody,
+            settings.ledger,
+            in_charge=self._in_charge,
+            end=ender.end,
+            observer=observer,
+            unanswered=unanswered,
         )
         self.resender = Resender(
             in_charge=lambda: self.custodian.holds,

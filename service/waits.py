@@ -1,4 +1,6 @@
-"""Clients that wait for their verdict, and the end of all those waits when the process is told to stop."""
+"""Clients that wait for their verdict, and the end of all those waits when Redis does not answer, or the process is
+told to stop.
+"""
 
 import asyncio
 import signal
@@ -11,16 +13,18 @@ from ledger.replies import Waiter
 
 
 class Waits:
-    def __init__(self) -> None:
+    def __init__(self, read_seconds: float) -> None:
+        """`read_seconds`: what the last look for a verdict may take when the time of its client is over."""
+        self._read_seconds = read_seconds
         self._running: set[asyncio.Timeout] = set()
         self._ended = False
 
     async def result(self, waiter: Waiter, seconds: float) -> bytes | None:
-        """The result event as JSON; None when it is not there in time, or the process stops."""
+        """The result event as JSON; None when it is not there in time, or the wait was cut."""
         if self._ended:
             return None
         try:
-            async with asyncio.timeout(None) as wait:
+            async with asyncio.timeout(seconds + self._read_seconds) as wait:
                 self._running.add(wait)
                 try:
                     return await waiter.result(seconds)
@@ -29,12 +33,18 @@ class Waits:
         except TimeoutError:
             return None
 
-    def end(self) -> None:
-        """Every wait ends now: what was accepted is answered 202."""
-        self._ended = True
+    def cut(self) -> None:
+        """Every wait ends now, without another look: what was accepted is answered 202."""
         now = asyncio.get_running_loop().time()
-        for wait in tuple(self._running):
-            wait.reschedule(now)
+        while self._running:
+            wait = self._running.pop()
+            if not wait.expired():
+                wait.reschedule(now)
+
+    def end(self) -> None:
+        """The process stops: nobody waits any more."""
+        self._ended = True
+        self.cut()
 
     @contextmanager
     def ending_on_signals(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from umpire_ledger import House, stored
+from umpire_ledger import House, redis_is_up, stored
 from umpire_servers import apoll
 
 from contracts.errors import Unavailable
@@ -31,7 +31,7 @@ async def test_a_thawed_redis_admits_what_may_be_late_and_nothing_else(redis_ser
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
     server.resume()
-    assert await apoll(ledger.ping, 5)
+    assert await apoll(lambda: redis_is_up(ledger), 5)
     assert [await ledger.state(one.queue_id) for one in late] == [None] * 20
     assert await ledger.state(may_be_late.queue_id) == "queued"
     assert await ledger.admit(stored(), by=soon()) == 2
@@ -52,7 +52,7 @@ async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_serv
     with pytest.raises(Unavailable):
         await ledger.admit(late, by=soon(0.4))
     server.resume()
-    assert await apoll(ledger.ping, 5)
+    assert await apoll(lambda: redis_is_up(ledger), 5)
     assert await ledger.state(late.queue_id) is None
     await client.aclose()
 

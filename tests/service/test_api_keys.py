@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from starlette.routing import Route
 from umpire_keys import Key, make_key, revoke_key, with_secret
+from umpire_ledger import redis_is_up
 from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
@@ -189,7 +190,7 @@ async def test_another_keys_comparison_in_the_spool_is_unknown_too(redis_server,
         server.kill()
         queue_id = (await api.post(headers=key.headers)).json()["queue_id"]
         server.start()
-        await apoll(api.parts.ledger.ping, what="redis is back")
+        await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
 
         async def looked_up():
             return (await delete(api, uuid4(), stranger)).status_code == 404

@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from umpire_ledger import redis_is_up
 from umpire_servers import apoll
 from umpire_service import BODY, SECRET, Worker, admitted, door, problem_of, settings_of
 from umpire_worker import Inbox
@@ -127,7 +128,7 @@ async def test_without_redis_it_is_told_that_nothing_is_known(redis_server):
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1
         server.resume()
-        await apoll(api.parts.ledger.ping, what="redis is back")
+        await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
         assert (await delete(api, queue_id)).status_code in {200, 409}
         assert await api.parts.ledger.state(UUID(queue_id)) == "cancelled"
 

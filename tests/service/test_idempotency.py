@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from umpire_ledger import redis_is_up
 from umpire_servers import apoll
 from umpire_service import admitted, door, open_breaker, problem_of, settings_of
 
@@ -83,7 +84,7 @@ async def test_what_a_frozen_redis_gets_to_late_is_not_accepted_behind_its_clien
             refused = await asyncio.gather(*(api.post(**way) for way in ways))
             assert [answer.status_code for answer in refused] == [503, 503]
             server.resume()
-            await apoll(api.parts.ledger.ping, what="redis is back")
+            await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
             assert await admitted(api) == before
             if not known:
                 await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows")

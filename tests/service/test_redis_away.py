@@ -49,6 +49,88 @@ async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server
         await worker.redis.aclose()
 
 
+@pytest.mark.parametrize("way", ["stopped", "frozen"])
+async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_server, way):
+    """Whatever they would have waited, 202 within 2 s; a machine under load is given one more."""
+    server = redis_server(aof=True)
+    away, back = WAYS[way]
+    async with door(settings_of(server.url)) as api:
+        waiting = [asyncio.create_task(api.post(headers=headers)) for headers in ({}, {"Prefer": "wait=5"})]
+        await apoll(lambda: _backlog(api, 2), what="both are in the ledger")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        away(server)
+        answers = await asyncio.gather(*waiting)
+        assert loop.time() - began < 3
+        assert [answer.status_code for answer in answers] == [202, 202]
+        assert [answer.headers.get("preference-applied") for answer in answers] == [None, "wait=5"]
+        back(server)
+        await apoll(lambda: not api.parts.acceptance.redis_away, 20, what="the door knows that Redis is back")
+        for answer in answers:
+            assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+
+
+async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_client(redis_server):
+    """Out of memory, Redis still ends what it has, and tells it: nobody's wait is cut."""
+    server = redis_server(aof=True)
+    away, back = WAYS["out of memory"]
+    settings = settings_of(server.url)
+    worker = Worker(settings)
+    async with door(settings) as api:
+        waiting = asyncio.create_task(api.post())
+        await apoll(lambda: _backlog(api, 1), what="it is in the ledger")
+        (claimed,) = await worker.claims.claim(None, more=1)
+        away(server)
+        assert (await api.post(processing_mode="queue")).status_code == 202
+        assert api.parts.acceptance.redis_state == "refusing writes"
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        await worker.finish(claimed)
+        assert (await waiting).status_code == 200
+        back(server)
+    await worker.redis.aclose()
+
+
+@pytest.mark.parametrize("way", ["out of memory", "read-only"])
+async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
+    server = redis_server(aof=True)
+    away, back = WAYS[way]
+    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+        away(server)
+        ready = await api.get("/readyz")
+        assert (ready.status_code, _redis(ready)) == (200, "refusing writes"), "the spool takes what comes"
+        answers = [(await api.post()) for _ in range(12)]
+        assert [answer.status_code for answer in answers] == [202] * 8 + [503] * 4
+        assert api.parts.acceptance.redis_away
+        ready = await api.get("/readyz")
+        assert (ready.status_code, _redis(ready)) == (503, "refusing writes")
+        alive = await api.get("/healthz")
+        assert (alive.status_code, _redis(alive)) == (200, "refusing writes")
+        await asyncio.sleep(1)
+        assert len(api.notes.named("ledger.away")) == 1, "told once, though Redis answers a ping"
+        assert not api.notes.named("ledger.back")
+        back(server)
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        for path in ("/readyz", "/healthz"):
+            answer = await api.get(path)
+            assert (answer.status_code, _redis(answer)) == (200, "up")
+        assert not await api.parts.ledger._redis.exists("umpire:nothing")
+
+
+async def test_a_redis_that_is_away_floods_no_log(redis_server):
+    server = redis_server()
+    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+        server.kill()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while loop.time() - began < 2:
+            assert (await api.post()).status_code == 202
+        warnings = sorted(note.what for note in api.notes if note.level == "warning")
+        warned = [what for what in warnings if not what.startswith("kafka.")]  # there is none here
+        assert len(warned) == len(set(warned)), warned
+        assert "ledger.away" in warned
+
+
 async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
     server = redis_server(aof=True)
     server.kill()
@@ -85,6 +167,10 @@ async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(
         assert await _backlog(api, 5)
         for answer in answers:
             assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+
+
+def _redis(answer):
+    return answer.json()["dependencies"]["redis"]["state"]
 
 
 async def _is_empty(api):

@@ -24,6 +24,10 @@ MOCK = LLMProviderType.MOCK
 LEASE = 1.0
 
 
+async def redis_is_up(ledger: Ledger) -> bool:
+    return await ledger.redis_state() == "up"
+
+
 def stored(
     queue_id: UUID | None = None,
     *,

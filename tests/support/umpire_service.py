@@ -162,18 +162,21 @@ class Worker:
         claimed = await self.claims.claim(None, more=most)
         self.seen += claimed
         for one in claimed:
-            result = self._judge(one)
-            ending = Ending(
-                queue_id=result.request_id,
-                state=QueueStatus.FAILED if result.error_detail else QueueStatus.COMPLETED,
-                who=Who.ANY,
-                topic=one.stored.request.callback_topic,
-                key=str(result.correlation_id),
-                event=encode(result_envelope(result, self._settings.kafka)),
-                cost=result.cost_estimate,
-            )
-            assert await self.claims.finish(ending)
+            await self.finish(one)
         return claimed
+
+    async def finish(self, claimed: Claimed) -> None:
+        result = self._judge(claimed)
+        ending = Ending(
+            queue_id=result.request_id,
+            state=QueueStatus.FAILED if result.error_detail else QueueStatus.COMPLETED,
+            who=Who.ANY,
+            topic=claimed.stored.request.callback_topic,
+            key=str(result.correlation_id),
+            event=encode(result_envelope(result, self._settings.kafka)),
+            cost=result.cost_estimate,
+        )
+        assert await self.claims.finish(ending)
 
     async def work(self) -> None:
         while True:
