@@ -31,7 +31,8 @@ from tasks.gatekeeper import Gatekeeper
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
-#: A call waits for its turn within its slot for no more than this share of its deadline.
+#: The calls of a claim wait for their turns within its slot for no more than this share of its deadline: what is left
+#: must be enough for the calls. Longer, it is given back, and costs no try.
 PATIENCE_SHARE = 1 / 4
 
 
@@ -132,8 +133,10 @@ class Judge:
 
     async def _take_turn(self, claim: "_Claim") -> None:
         while wait := self._pace.turn():
-            if wait > min(self._policy.retry_after_max, PATIENCE_SHARE * self._policy.deadline):
+            longest = PATIENCE_SHARE * self._policy.deadline - claim.waited
+            if wait > min(self._policy.retry_after_max, longest):
                 raise NotNow("patience", wait)
+            claim.waited += wait
             given = self._pace.round
             await _unless(self.stopping, wait)
             self._check_may_start(claim)
@@ -291,6 +294,8 @@ class _Claim:
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
         self.reservation: Reservation | None = None
+        self.waited = 0.0
+        """For turns, in seconds."""
         self.seconds = 0.0
         """Of the call that brought the verdict."""
         self._started = time.monotonic()

@@ -119,7 +119,7 @@ async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
 
 async def test_a_redis_that_is_away_floods_no_log(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
         server.kill()
         loop = asyncio.get_running_loop()
         began = loop.time()
