@@ -138,7 +138,7 @@ class Runner:
         try:
             with self._hook.bound(stored):
                 result = await self._judge_and_settle(claimed, probe)
-        except Exception as error:  # noqa: BLE001 - outermost: the lease will lapse, and the custodian sees to it
+        except Exception as error:  # noqa: BLE001 - outermost of one comparison: before its call, or where even its error could not be told; the lease lapses
             self._tell_fault(claimed, error)
             result = QueueStatus.FAILED.value
         seconds = time.monotonic() - started
