@@ -1,6 +1,8 @@
 """The locks say exactly what is installed, and nothing about where it comes from."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -45,3 +47,19 @@ def test_a_lock_meets_what_pyproject_asks_for(lock, wanted):
 def test_development_runs_on_the_very_versions_of_production():
     development = pins("requirements-dev.lock")
     assert {name: development.get(name) for name in pins("requirements.lock")} == pins("requirements.lock")
+
+
+def test_every_install_takes_the_lock_as_it_is():
+    """A resolver may choose otherwise on a day when something newer is out, and then refuse what it chose."""
+    installs = [line for name in ("Makefile", "Dockerfile") for line in (ROOT / name).read_text().splitlines()]
+    installs = [line for line in installs if "requirements" in line and " -r " in line]
+    assert len(installs) == 3
+    assert all("--require-hashes" in line and "--no-deps" in line for line in installs)
+
+
+def test_the_lock_is_whole():
+    """Nothing that was installed from it misses anything."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
