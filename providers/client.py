@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from contracts.encoding import dumps
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT
 from providers.recorder import Recorder
 
@@ -56,12 +57,13 @@ async def post(
     client: "AsyncOpenAI | AsyncAnthropic", path: str, body: dict[str, Any], attempt_id: str
 ) -> "httpx2.Response":
     """A call by the SDK's own way for any endpoint: its URL, authentication, pool and errors. The method made for the
-    endpoint would look through a body that is in the wire's form already, which costs a quarter of a call's CPU.
+    endpoint would look through a body that is in the wire's form already, and encode it with the standard library: half
+    of a call's CPU.
     """
     import httpx2
 
     return await client.post(
-        path, cast_to=httpx2.Response, body=body, options={"headers": {ATTEMPT_HEADER: attempt_id}}
+        path, cast_to=httpx2.Response, content=dumps(body), options={"headers": {ATTEMPT_HEADER: attempt_id}}
     )
 
 
