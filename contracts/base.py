@@ -12,7 +12,7 @@ from contracts.clock import iso
 
 
 def _utc(value: datetime) -> str:
-    return iso(value.astimezone(UTC))
+    return iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
 #: A moment, always UTC and always ISO 8601 with a `Z` on the wire.

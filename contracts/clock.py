@@ -8,6 +8,7 @@ def utcnow() -> datetime:
 
 
 def iso(moment: datetime) -> str:
+    """Of a moment in UTC."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -4,7 +4,7 @@ from contracts.clock import utcnow
 from contracts.enums import ON_KAFKA, LLMErrorCode, QueueEvent, QueueStatus
 from contracts.events import LLMQueueStatusV1
 from contracts.settings import KafkaSettings
-from events.envelope import encode, result_envelope
+from events.envelope import seal_result
 from events.headers import Headers, headers_of
 from events.result import Judgement, result_of
 from ledger.claims import Ending, Who
@@ -21,15 +21,15 @@ def ending_of(
     settings: KafkaSettings,
 ) -> tuple[Ending, Headers]:
     result = result_of(stored, judgement, prompt_sha256)
-    event = result_envelope(result, settings, traceparent=stored.traceparent)
+    event = seal_result(result, settings, traceparent=stored.traceparent)
     queue_id = str(stored.queue_id)
     ending = Ending(
         queue_id=queue_id,
         state=state,
         who=who,
         topic=stored.request.callback_topic,
-        key=str(stored.correlation_id),
-        event=encode(event),
+        key=event.correlation_id,
+        event=event.value,
         cost=judgement.spent.cost,
     )
     return ending, headers_of(event, queue_id)

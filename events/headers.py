@@ -1,12 +1,8 @@
 """Kafka headers: CloudEvents 1.0 in binary mode, and the trace context."""
 
-from datetime import datetime
-from typing import Any
-from uuid import UUID
-
-from contracts.clock import iso
 from contracts.encoding import loads
-from contracts.events import SERVICE_NAME, EventEnvelope
+from contracts.events import SERVICE_NAME
+from events.envelope import Sealed
 
 #: confluent-kafka's own type; the values here are always bytes.
 Headers = list[tuple[str, str | bytes | None]]
@@ -19,15 +15,13 @@ _FIXED: Headers = [
 ]
 
 
-def headers(
-    *, event_id: UUID | str, event_type: str, time: datetime | str, subject: str | None, traceparent: str | None
-) -> Headers:
+def headers(*, event_id: str, event_type: str, time: str, subject: str | None, traceparent: str | None) -> Headers:
     """From the fields themselves: the hot path parses nothing. `subject` is the queue id."""
     made: Headers = [
         *_FIXED,
-        ("ce_id", str(event_id).encode()),
+        ("ce_id", event_id.encode()),
         ("ce_type", event_type.encode()),
-        ("ce_time", (time if isinstance(time, str) else iso(time)).encode()),
+        ("ce_time", time.encode()),
     ]
     if subject:
         made.append(("ce_subject", subject.encode()))
@@ -36,14 +30,14 @@ def headers(
     return made
 
 
-def headers_of(event: EventEnvelope[Any], subject: str | None) -> Headers:
-    """Of an envelope that was just made."""
+def headers_of(event: Sealed, subject: str | None) -> Headers:
+    """Of an event that was just made."""
     return headers(
         event_id=event.event_id,
         event_type=event.event_type,
-        time=event.event_timestamp,
+        time=event.time,
         subject=subject,
-        traceparent=(event.metadata or {}).get("traceparent"),
+        traceparent=event.traceparent,
     )
 
 

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 from contracts.base import Outgoing
 from contracts.events import (
-    EventEnvelope,
     LLMCostAlertV1,
     LLMCostTrackingV1,
     LLMProviderFailureV1,
@@ -31,7 +29,7 @@ from contracts.topics import (
     REQUEST_STARTED,
 )
 from events.delivery import DeliveryError
-from events.envelope import encode, envelope
+from events.envelope import Sealed, seal
 from events.headers import headers_of
 from events.producer import Publisher
 from telemetry.observer import Note, Observer, silent
@@ -92,7 +90,7 @@ class Lifecycle:
         self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
         self._observer = observer
-        self._gathered: list[tuple[str, EventEnvelope[Any], str | None, Dropped]] = []
+        self._gathered: list[tuple[str, Sealed, str | None, Dropped]] = []
 
     def tell(
         self,
@@ -115,8 +113,8 @@ class Lifecycle:
             return
         topic = self._prefix + name
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
-        wrapped = envelope(event, topic, correlation_id, event_id=event_id, traceparent=traceparent)
-        self._gathered.append((name, wrapped, str(queue_id) if queue_id else None, dropped))
+        sealed = seal(event, topic, correlation_id, event_id=event_id, traceparent=traceparent)
+        self._gathered.append((name, sealed, str(queue_id) if queue_id else None, dropped))
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -126,12 +124,12 @@ class Lifecycle:
     def flush(self) -> None:
         """Hand over what was gathered."""
         gathered, self._gathered = self._gathered, []
-        for name, wrapped, subject, dropped in gathered:
+        for name, sealed, subject, dropped in gathered:
             self._publisher.publish(
-                wrapped.event_type,
-                str(wrapped.correlation_id),
-                encode(wrapped),
-                headers_of(wrapped, subject),
+                sealed.event_type,
+                sealed.correlation_id,
+                sealed.value,
+                headers_of(sealed, subject),
                 partial(self._report, name, dropped),
             )
 

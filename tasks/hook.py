@@ -1,7 +1,5 @@
 """The result hook: the one event of an ended comparison, to the outbox and on to Kafka; and its status events."""
 
-from contextlib import AbstractContextManager
-
 from contracts.enums import LLMErrorCode, QueueEvent, QueueStatus
 from contracts.settings import KafkaSettings
 from contracts.trace import trace_id
@@ -13,7 +11,7 @@ from events.result import Judgement
 from ledger.claims import Ending, Who
 from ledger.request import StoredRequest
 from providers.prompt import prompt_sha256
-from telemetry.logging import bound
+from telemetry.logging import Bound
 
 _EVENTS = {
     QueueStatus.COMPLETED: QueueEvent.COMPLETED,
@@ -27,9 +25,9 @@ class ResultHook:
         self._lifecycle = lifecycle
         self._settings = settings
 
-    def bound(self, stored: StoredRequest) -> AbstractContextManager[None]:
+    def bound(self, stored: StoredRequest) -> Bound:
         """Log lines written inside name the request."""
-        return bound(
+        return Bound(
             queue_id=str(stored.queue_id),
             correlation_id=str(stored.correlation_id),
             trace_id=trace_id(stored.traceparent),

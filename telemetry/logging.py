@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 
 import structlog
 
@@ -20,7 +21,7 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     `process` names the kind of process ("api", "worker.mock") in every line.
     """
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _with_bound,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
@@ -74,8 +75,25 @@ class LogObserver:
         self._log.log(level, note.what, **fields)
 
 
-@contextmanager
-def bound(**values: str | None) -> Iterator[None]:
-    """Bind values (queue_id, correlation_id, trace_id) to every log line written inside, in this task or thread."""
-    with structlog.contextvars.bound_contextvars(**{name: value for name, value in values.items() if value}):
-        yield
+#: One variable for all values, read only when a line is written: structlog's own way, a variable each, costs a worker
+#: 20 µs a comparison, which writes none as a rule.
+_bound: ContextVar[Mapping[str, str | None]] = ContextVar("bound", default=MappingProxyType({}))
+
+
+def _with_bound(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: value for name, value in _bound.get().items() if value} | dict(event)
+
+
+class Bound:
+    """Binds values (queue_id, correlation_id, trace_id) to every log line written inside, in this task or thread."""
+
+    __slots__ = ("_token", "_values")
+
+    def __init__(self, **values: str | None) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _bound.set({**_bound.get(), **self._values})
+
+    def __exit__(self, *_: object) -> None:
+        _bound.reset(self._token)

@@ -3,14 +3,16 @@
 Each process serves its own figures. What all processes share (queue depth, circuit states) is read when it is scraped.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from threading import Lock
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
+from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
 from telemetry.observer import Note
+from telemetry.tally import Count, Spread, Tally
 
 PREFIX = "llm_provider_"
 
@@ -32,6 +34,10 @@ class Metric:
     """A histogram of the note's value where set; a counter otherwise."""
     amount: bool = False
     """The counter grows by the note's value, not by one."""
+
+    @property
+    def by_value(self) -> bool:
+        return self.amount or self.buckets is not None
 
 
 #: Note → metrics. Labels are those of the note that are named here.
@@ -83,14 +89,17 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
-        made: dict[str, Counter] = {}
-        self._feeds: dict[str, tuple[Callable[[Note], None], ...]] = {
-            what: tuple(self._feed(metric, made) for metric in metrics) for what, metrics in TABLE.items()
+        self._lock = Lock()
+        self._tallies: dict[str, Tally] = {}
+        #: Note → what it feeds, and whether by its value or by one.
+        self._feeds: dict[str, tuple[tuple[Tally, bool], ...]] = {
+            what: tuple((self._tally(metric), metric.by_value) for metric in metrics) for what, metrics in TABLE.items()
         }
+        self._registry.register(self)
 
     def __call__(self, note: Note, /) -> None:
-        for feed in self._feeds.get(note.what, ()):
-            feed(note)
+        for tally, by_value in self._feeds.get(note.what, ()):
+            tally.add(note.labels, (note.value or 0.0) if by_value else 1.0)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge; made on first use."""
@@ -98,6 +107,11 @@ class Metrics:
             self._gauges[name] = Gauge(PREFIX + name, name.replace("_", " "), tuple(labels), registry=self._registry)
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def collect(self) -> Iterator[Family]:
+        """A collector's face: all but the gauges."""
+        for tally in self._tallies.values():
+            yield tally.family()
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
@@ -107,37 +121,13 @@ class Metrics:
         server, _ = start_http_server(port, addr=host, registry=self._registry)
         return int(server.server_port)
 
-    def _feed(self, metric: Metric, made: dict[str, Counter]) -> Callable[[Note], None]:
+    def _tally(self, metric: Metric) -> Tally:
+        """Several notes may feed one metric."""
         name = PREFIX + metric.name
-        if metric.buckets is not None:
-            histogram = Histogram(name, metric.help, metric.labels, buckets=metric.buckets, registry=self._registry)
-
-            find = _children(histogram, metric.labels)
-            return lambda note: find(note).observe(note.value or 0.0)
-        if name not in made:
-            made[name] = Counter(name, metric.help, metric.labels, registry=self._registry)
-        counter = made[name]
-
-        child = _children(counter, metric.labels)
-        if metric.amount:
-            return lambda note: child(note).inc(note.value or 0.0)
-        return lambda note: child(note).inc()
-
-
-MetricT = TypeVar("MetricT", Counter, Histogram)
-
-
-def _children(parent: MetricT, labels: tuple[str, ...]) -> Callable[[Note], MetricT]:
-    """Finds the child for a note's labels; the library's own look-up checks and locks each time."""
-    if not labels:
-        return lambda _: parent
-    known: dict[tuple[str, ...], MetricT] = {}
-
-    def find(note: Note) -> MetricT:
-        values = tuple([note.labels.get(label, "") for label in labels])
-        child = known.get(values)
-        if child is None:
-            child = known[values] = parent.labels(*values)
-        return child
-
-    return find
+        if name not in self._tallies:
+            self._tallies[name] = (
+                Count(name, metric.help, metric.labels, self._lock)
+                if metric.buckets is None
+                else Spread(name, metric.help, metric.labels, metric.buckets, self._lock)
+            )
+        return self._tallies[name]

@@ -19,7 +19,6 @@ from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType
 from contracts.events import EventEnvelope, LLMComparisonResultV1, TokenUsage
 from contracts.topics import result_event_id
-from events.envelope import envelope
 
 UMPIRE = (sys.executable, "-m", "cli.main")
 
@@ -148,4 +147,10 @@ def verdict(request_id: str, winner: str = "Essay A", event_id: Any = None) -> E
         confidence=3, provider=LLMProviderType.MOCK, model="m", response_time_ms=1, token_usage=TokenUsage(),
         cost_estimate=0, requested_at=utcnow(), completed_at=utcnow(), request_metadata={},
     )  # fmt: skip
-    return envelope(result, "t", uuid4(), event_id=event_id or result_event_id(request_id))
+    return EventEnvelope[LLMComparisonResultV1](
+        event_id=event_id or result_event_id(request_id),
+        event_type="t",
+        event_timestamp=utcnow(),
+        correlation_id=uuid4(),
+        data=result,
+    )

@@ -28,7 +28,7 @@ from contracts.settings import (
     Settings,
     SpoolSettings,
 )
-from events.envelope import encode, result_envelope
+from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.cancel import cancel
 from ledger.claims import Claimed, Claims, Ending, Who
@@ -173,7 +173,7 @@ class Worker:
             who=Who.ANY,
             topic=claimed.stored.request.callback_topic,
             key=str(result.correlation_id),
-            event=encode(result_envelope(result, self._settings.kafka)),
+            event=seal_result(result, self._settings.kafka).value,
             cost=result.cost_estimate,
         )
         assert await self.claims.finish(ending)
