@@ -3,6 +3,9 @@ handing over. This sends the standard events (https://docs.celeryq.dev/en/stable
 for every comparison, the task's own and those it took along: task id = queue id, and nothing of the prompt.
 """
 
+import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +17,30 @@ from contracts.queues import COMPARE_TASK
 Consumer = Any
 
 
+#: Rows are handed over together, so many seconds after the first: each hand-over by itself wakes the consumer's thread,
+#: which takes the interpreter from the calls.
+GATHER_SECONDS = 0.05
+
+
 class Rows:
-    """Hands events to the consumer's thread, which owns the broker connection."""
+    """Hands events to the consumer's thread, which owns the broker connection. Belongs to the loop of the calls."""
 
     def __init__(self) -> None:
         self._consumer: Consumer | None = None
+        self._gathered: deque[tuple[str, dict[str, Any]]] = deque()
+        self._due = False
         self.on_start: Callable[[], None] | None = None
         """Told, in the consumer's thread, each time a consumer has (re)connected."""
 
-    def attach(self, consumer: Consumer | None) -> None:
+    def attach(self, consumer: Consumer) -> None:
+        """In the consumer's thread."""
         self._consumer = consumer
-        if consumer is not None and self.on_start is not None:
+        if self.on_start is not None:
             self.on_start()
+
+    def detach(self) -> None:
+        """In the consumer's thread. Its connection may be lost: what was not handed over yet is not told."""
+        self._consumer = None
 
     def call_soon(self, function: Any, *args: Any) -> bool:
         """Run `function(consumer, *args)` in the consumer's thread. False while there is no consumer."""
@@ -36,30 +51,41 @@ class Rows:
         return True
 
     def received(self, queue_ids: list[str]) -> None:
-        self.call_soon(_send_received, queue_ids)
+        for queue_id in queue_ids:
+            row = {"uuid": queue_id, "name": COMPARE_TASK, "args": f"('{queue_id}',)", "kwargs": "{}", "retries": 0}
+            self._tell("task-received", **row, eta=None, expires=None, root_id=queue_id, parent_id=None)
+            self._tell("task-started", uuid=queue_id)
 
     def succeeded(self, queue_id: str, result: str, seconds: float) -> None:
-        self.call_soon(_send, "task-succeeded", {"uuid": queue_id, "result": result, "runtime": seconds})
+        self._tell("task-succeeded", uuid=queue_id, result=result, runtime=seconds)
 
     def retried(self, queue_id: str, reason: str) -> None:
         """Deferred or given back: it is not done, and what comes next replaces this state."""
-        self.call_soon(_send, "task-retried", {"uuid": queue_id, "exception": reason, "traceback": ""})
+        self._tell("task-retried", uuid=queue_id, exception=reason, traceback="")
 
     def failed(self, queue_id: str, code: str) -> None:
-        self.call_soon(_send, "task-failed", {"uuid": queue_id, "exception": code, "traceback": ""})
+        self._tell("task-failed", uuid=queue_id, exception=code, traceback="")
 
+    def _tell(self, event: str, **fields: Any) -> None:
+        if self._consumer is None:
+            return
+        self._gathered.append((event, {**fields, "timestamp": time.time()}))
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._hand_over)
 
-def _send(consumer: Consumer, event: str, fields: dict[str, Any]) -> None:
-    dispatcher = consumer.event_dispatcher
-    if dispatcher is not None and dispatcher.enabled:
-        dispatcher.send(event, **fields)
+    def _hand_over(self) -> None:
+        self._due = False
+        if not self.call_soon(self._send_gathered):
+            self._gathered.clear()
 
-
-def _send_received(consumer: Consumer, queue_ids: list[str]) -> None:
-    for queue_id in queue_ids:
-        row = {"uuid": queue_id, "name": COMPARE_TASK, "args": f"('{queue_id}',)", "kwargs": "{}", "retries": 0}
-        _send(consumer, "task-received", {**row, "eta": None, "expires": None, "root_id": queue_id, "parent_id": None})
-        _send(consumer, "task-started", {"uuid": queue_id})
+    def _send_gathered(self, consumer: Consumer) -> None:
+        """In the consumer's thread."""
+        dispatcher = consumer.event_dispatcher
+        while self._gathered:
+            event, fields = self._gathered.popleft()
+            if dispatcher is not None and dispatcher.enabled:
+                dispatcher.send(event, **fields)
 
 
 def rows_step(rows: Rows) -> type[bootsteps.StartStopStep]:
@@ -72,6 +98,6 @@ def rows_step(rows: Rows) -> type[bootsteps.StartStopStep]:
             rows.attach(parent)
 
         def stop(self, parent: Consumer) -> None:  # noqa: ARG002 - the step's face
-            rows.attach(None)
+            rows.detach()
 
     return RowsStep
