@@ -82,26 +82,20 @@ def api(
 
 @app.command()
 def worker(
-    provider: Annotated[Provider | None, typer.Option(help="One provider; without it, a child for each.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at a time (its slots).")] = None,
+    provider: Annotated[Provider | None, typer.Option(help="One provider; without it, each that is enabled.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at a time in a process (its slots).")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes of the provider.")] = None,
     ready_file: Annotated[Path | None, typer.Option(hidden=True, help="Made when the worker consumes.")] = None,
 ) -> None:
-    """Run the worker of one provider, or one worker for each that is enabled."""
+    """Run the workers of one provider, or of each that is enabled."""
     settings = read_serving_settings()
     if provider is None:
-        if concurrency is not None:
-            raise typer.BadParameter("--concurrency needs --provider")
-        import asyncio
+        for value, name in ((concurrency, "--concurrency"), (processes, "--processes")):
+            if value is not None:
+                raise typer.BadParameter(f"{name} needs --provider")
+    from cli import worker as workers
 
-        from cli.console import say
-        from cli.workers import supervise
-
-        asyncio.run(supervise(settings, say))
-        return
-    from cli.worker import worker
-    from contracts.enums import LLMProviderType
-
-    raise typer.Exit(worker(settings, LLMProviderType(provider.value), concurrency, ready_file))
+    raise typer.Exit(workers.serve(settings, provider and provider.value, concurrency, processes, ready_file))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from cli.part import Launch, Part
 from cli.ports import url_of
 from cli.probe import http_status, redis_answers
 from cli.supervisor import Supervisor
-from cli.workers import worker_part
+from cli.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 
@@ -144,14 +144,15 @@ class Stack:
         return parts
 
     def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, Part]]:
-        def make(provider: LLMProviderType, index: int) -> Part:
-            ready = path / f"worker-{provider.value}.ready"
-            part = worker_part(self._settings, provider, index, ready, self._say, self._environment)
+        def make(provider: LLMProviderType, name: str, index: int) -> Part:
+            ready = path / f"{name}.ready"
+            part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
             part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
             part.changed = self._tell
             return part
 
-        return [(provider, make(provider, index)) for index, provider in enumerate(self._settings.enabled)]
+        names = worker_names(self._settings, self._settings.enabled)
+        return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
 
     def _api_parts(self) -> list[Part]:
         count = self._settings.service.api_processes

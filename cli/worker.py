@@ -1,5 +1,6 @@
-"""`umpire worker --provider X`: one worker process."""
+"""`umpire worker`: one worker process, or the supervisor of several."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cli.environment import USAGE
@@ -9,11 +10,41 @@ from contracts.settings import Settings
 from contracts.settings.load import PROVIDER_CLASSES, variables
 
 
-def worker(settings: Settings, provider: LLMProviderType, concurrency: int | None, ready_file: Path | None) -> int:
+def serve(
+    settings: Settings, name: str | None, concurrency: int | None, processes: int | None, ready_file: Path | None
+) -> int:
+    """`name` of a provider; None: all that are enabled. Returns the exit code."""
+    if name is None:
+        return _supervise(settings, settings.enabled)
+    provider = LLMProviderType(name)
+    _check(settings, provider)
+    its = settings.providers[provider]
+    if (processes or its.processes) == 1:
+        return worker(settings, provider, concurrency, ready_file)
+    several = its.model_copy(update={"processes": processes or its.processes})
+    settings = replace(settings, providers={**settings.providers, provider: several})
+    options = () if concurrency is None else ("--concurrency", str(concurrency))
+    return _supervise(settings, [provider], options)
+
+
+def _supervise(settings: Settings, providers: list[LLMProviderType], options: tuple[str, ...] = ()) -> int:
+    import asyncio
+
+    from cli.console import say
+    from cli.workers import supervise
+
+    asyncio.run(supervise(settings, providers, say, options))
+    return 0
+
+
+def _check(settings: Settings, provider: LLMProviderType) -> None:
     if provider not in settings.enabled:
         names = {field: name for name, field in variables(PROVIDER_CLASSES[provider]).items()}
         setting = names["enabled" if provider is LLMProviderType.MOCK else "api_key"]
         raise Failure(f"{provider.value} is not enabled; set {setting}", code=USAGE)
+
+
+def worker(settings: Settings, provider: LLMProviderType, concurrency: int | None, ready_file: Path | None) -> int:
     if ready_file:
         _touch_when_ready(ready_file)
     from tasks.worker import run

@@ -1,7 +1,7 @@
-"""`umpire worker` without a provider: one child for each enabled provider."""
+"""`umpire worker` for more than one process: children for each enabled provider, or for the one that is named."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cli.children import environment, umpire
@@ -14,41 +14,58 @@ from contracts.settings import Settings
 SLACK_SECONDS = 10.0
 
 
+def worker_names(settings: Settings, providers: list[LLMProviderType]) -> Iterator[tuple[LLMProviderType, str]]:
+    """Provider and name of each worker process."""
+    for provider in providers:
+        count = settings.providers[provider].processes
+        for number in range(1, count + 1):
+            yield provider, f"worker-{provider.value}" + (f"-{number}" if count > 1 else "")
+
+
 def worker_part(
     settings: Settings,
     provider: LLMProviderType,
+    name: str,
     index: int,
     ready_file: Path,
     say: Callable[[str], None],
     surroundings: Callable[[], dict[str, str]],
     patience: float | None = 60.0,
+    options: tuple[str, ...] = (),
 ) -> Part:
+    """`index` tells its metrics port from those of the others."""
+
     def launch() -> Launch:
         ready_file.unlink(missing_ok=True)
         extra = {}
         if settings.telemetry.metrics_port:  # one port each; 0 is any free one anyway
             extra["UMPIRE_METRICS_PORT"] = str(settings.telemetry.metrics_port + index)
-        command = umpire("worker", "--provider", provider.value, "--ready-file", str(ready_file))
+        command = umpire(
+            "worker", "--provider", provider.value, "--processes", "1", "--ready-file", str(ready_file), *options
+        )
         return Launch(command, {**surroundings(), **extra})
 
     async def ready() -> bool:
         return ready_file.exists()  # noqa: ASYNC240 - a stat of a local file
 
     grace = settings.worker.drain_seconds + SLACK_SECONDS
-    return Part(f"worker-{provider.value}", launch, say, ready=ready, grace=grace, patience=patience)
+    return Part(name, launch, say, ready=ready, grace=grace, patience=patience)
 
 
-async def supervise(settings: Settings, say: Callable[[str], None]) -> None:
-    """Keep a worker of each enabled provider until SIGTERM. Raises Failure when one does not start."""
+async def supervise(
+    settings: Settings, providers: list[LLMProviderType], say: Callable[[str], None], options: tuple[str, ...] = ()
+) -> None:
+    """Keep the workers of these providers until SIGTERM. Raises Failure when one does not start."""
 
     async def announce() -> None:
-        say(f"workers are ready: {', '.join(provider.value for provider in settings.enabled)}")
+        say(f"workers are ready: {', '.join(part.name.removeprefix('worker-') for part in parts)}")
         await for_ever()
 
     with tempfile.TemporaryDirectory(prefix="umpire-") as directory:
-        ready_files = [Path(directory, f"{provider.value}.ready") for provider in settings.enabled]
         parts = [
-            worker_part(settings, provider, index, ready_file, say, environment, patience=None)
-            for index, (provider, ready_file) in enumerate(zip(settings.enabled, ready_files, strict=True))
+            worker_part(
+                settings, provider, name, index, Path(directory, f"{name}.ready"), say, environment, None, options
+            )
+            for index, (provider, name) in enumerate(worker_names(settings, providers))
         ]
         await run(Group(parts), announce, say)

@@ -21,6 +21,9 @@ Consumer = Any
 #: which takes the interpreter from the calls.
 GATHER_SECONDS = 0.05
 
+#: Celery sends so many events in one message at the most; its own 24 would cut a hand-over into pieces.
+MOST_TOGETHER = 1000
+
 
 class Rows:
     """Hands events to the consumer's thread, which owns the broker connection. Belongs to the loop of the calls."""
@@ -35,6 +38,8 @@ class Rows:
     def attach(self, consumer: Consumer) -> None:
         """In the consumer's thread."""
         self._consumer = consumer
+        if consumer.event_dispatcher is not None:
+            consumer.event_dispatcher.buffer_limit = MOST_TOGETHER
         if self.on_start is not None:
             self.on_start()
 

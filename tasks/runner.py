@@ -62,6 +62,8 @@ class Runner:
         self._random = random.Random()
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._held: set[str] = set()
+        #: One claim at a time: the slots that fall free while one is out are filled together by the next.
+        self._claiming = asyncio.Lock()
         #: Whose leases others hold by now, for this process stood still or was cut off for too long.
         self._lost: set[asyncio.Task[None]] = set()
         self.stopping = False
@@ -86,14 +88,15 @@ class Runner:
         """The body of the Celery task: wait for a slot, claim the request, and others as far as slots are free."""
         self._held.add(queue_id)
         try:
-            free = await self._slots.take(self._take_along)
-            if not free or not self._gatekeeper.open:
-                self._slots.give(free)
-                # The consumer stops within a moment; until then the same pointer must not spin through it.
-                await asyncio.sleep(BREATH_SECONDS)
-                await self._claims.push_again(queue_id, priority)
-                return
-            await self._claim(queue_id, free)
+            async with self._claiming:
+                free = await self._slots.take(self._take_along)
+                if free and self._gatekeeper.open:
+                    await self._claim(queue_id, free)
+                    return
+            self._slots.give(free)
+            # The consumer stops within a moment; until then the same pointer must not spin through it.
+            await asyncio.sleep(BREATH_SECONDS)
+            await self._claims.push_again(queue_id, priority)
         finally:
             self._held.discard(queue_id)
 

@@ -20,6 +20,9 @@ class ProviderSettings(Concern):
     """Model used when a request names none; the manifest's default when not set."""
     concurrency: int = Field(64, ge=1, le=10_000)
     """Calls to {provider} that one worker process runs at a time (its slots)."""
+    processes: int = Field(1, ge=1, le=64)
+    """Worker processes of {provider} that `umpire worker` and `umpire up` start, each with slots of its own. One keeps
+    one core busy at most; docs/tuning.md tells when more of them help."""
     rpm: int | None = Field(None, ge=1)
     """Requests a minute, per model, shared by all workers; not limited when not set."""
     tpm: int | None = Field(None, ge=1)

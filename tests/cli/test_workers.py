@@ -1,4 +1,4 @@
-"""`umpire worker` without a provider: a child for each."""
+"""`umpire worker` for several processes: a child for each."""
 
 import signal
 import subprocess
@@ -11,23 +11,42 @@ from umpire_servers import free_port, poll
 
 
 @pytest.mark.stack
-def test_each_enabled_provider_has_a_child_that_is_started_again_and_stops(redis_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "more", "told", "children"),
+    [
+        ((), {"UMPIRE_OPENAI_API_KEY": "sk-test"}, "openai, mock", 2),
+        (("--provider", "mock", "--processes", "2", "--concurrency", "3"), {}, "mock-1, mock-2", 2),
+        (
+            ("--provider", "mock"),
+            {"UMPIRE_MOCK_PROCESSES": "2", "UMPIRE_OPENAI_API_KEY": "sk-test"},
+            "mock-1, mock-2",
+            2,
+        ),
+        ((), {"UMPIRE_MOCK_PROCESSES": "2", "UMPIRE_OPENAI_API_KEY": "sk-test"}, "openai, mock-1, mock-2", 3),
+    ],
+    ids=["each provider", "by options", "by the setting", "both"],
+)
+def test_each_process_is_a_child_that_is_started_again_and_stops(
+    redis_url: str, tmp_path: Path, arguments: tuple[str, ...], more: dict[str, str], told: str, children: int
+) -> None:
     port, log = free_port(), tmp_path / "log"
     settings = {
         "UMPIRE_REDIS_URL": redis_url, "UMPIRE_KAFKA_BOOTSTRAP": "127.0.0.1:1", "UMPIRE_METRICS_PORT": str(port),
-        "UMPIRE_MOCK_ENABLED": "true", "UMPIRE_OPENAI_API_KEY": "sk-test",
+        "UMPIRE_MOCK_ENABLED": "true", **more,
     }  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*UMPIRE, "worker"], cwd=ROOT, env=environment(**settings), stdout=output, stderr=output
+            [*UMPIRE, "worker", *arguments], cwd=ROOT, env=environment(**settings), stdout=output, stderr=output
         )
     seen: list[psutil.Process] = []
     try:
-        poll(lambda: "workers are ready: openai, mock" in log.read_text(), 60)
+        poll(lambda: f"workers are ready: {told}\n" in log.read_text(), 60)
         seen += psutil.Process(process.pid).children()
-        assert len(seen) == 2
+        assert len(seen) == children
+        if "--concurrency" in arguments:
+            assert all("--concurrency 3" in " ".join(child.cmdline()) for child in seen)
         # One port of metrics each: they cannot share one.
-        assert [get(f"http://127.0.0.1:{port + index}/metrics")[0] for index in range(2)] == [200, 200]
+        assert [get(f"http://127.0.0.1:{port + index}/metrics")[0] for index in range(children)] == [200] * children
         seen[0].kill()
         poll(lambda: "is ready again" in log.read_text(), 40)
         seen += psutil.Process(process.pid).children()
