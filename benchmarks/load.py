@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assessment.samples import TOPIC, load_samples
+from benchmarks import ROOT
 from benchmarks.events import Stuck
 from benchmarks.tools import Tools
 
@@ -59,13 +60,41 @@ def run_load(
     seconds: float = 60.0,
     fields: Mapping[str, Any] | None = None,
 ) -> LoadResult:
-    """`rate` 0 is a closed loop; else requests a second, each timed from when it was due."""
-    body, out = folder / "body.json", folder / "requests.txt"
-    body.write_bytes(comparison_body(topic, **(fields or {})))
-    command = [*tools.load, "-url", f"{url}/api/v1/comparison", "-body", str(body), "-out", str(out)]
+    """Comparisons to umpire. `rate` 0 is a closed loop; else requests a second, each timed from when it was due."""
+    return post(
+        tools,
+        f"{url}/api/v1/comparison",
+        comparison_body(topic, **(fields or {})),
+        folder,
+        headers={"Prefer": "respond-async"},
+        n=n,
+        connections=connections,
+        rate=rate,
+        seconds=seconds,
+    )
+
+
+def post(
+    tools: Tools,
+    url: str,
+    body: bytes,
+    folder: Path,
+    *,
+    headers: Mapping[str, str],
+    n: int,
+    connections: int,
+    rate: float = 0.0,
+    seconds: float = 60.0,
+) -> LoadResult:
+    """The same request to any address, `n` times."""
+    body_file, out = folder / "body.json", folder / "requests.txt"
+    body_file.write_bytes(body)
+    command = [*tools.load, "-url", url, "-body", str(body_file), "-out", str(out)]
     command += ["-n", str(n), "-connections", str(connections), "-rate", str(rate), "-seconds", str(seconds)]
+    for name, value in headers.items():
+        command += ["-header", f"{name}: {value}"]
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, timeout=seconds + _SLACK_SECONDS, check=True, cwd=folder.anchor
+        command, stdout=subprocess.PIPE, text=True, timeout=seconds + _SLACK_SECONDS, check=True, cwd=ROOT
     )
     started = {}
     statuses: Counter[int] = Counter()

@@ -41,8 +41,9 @@ class Client:
 async def run(arguments: argparse.Namespace) -> None:
     where = urlsplit(arguments.url)
     body = Path(arguments.body).read_bytes()
-    head = f"POST {where.path} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
-    head += f"Prefer: respond-async\r\nContent-Length: {len(body)}\r\n\r\n"
+    target = f"{where.path or '/'}?{where.query}" if where.query else where.path or "/"
+    head = f"POST {target} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
+    head += "".join(f"{line}\r\n" for line in arguments.header) + f"Content-Length: {len(body)}\r\n\r\n"
     begin, epoch = time.monotonic(), time.time_ns()
     numbers = iter(range(arguments.n))
     records: list[tuple[float, float, int, str]] = []
@@ -86,6 +87,14 @@ async def run(arguments: argparse.Namespace) -> None:
     print(json.dumps(summary))
 
 
+def header(line: str) -> str:
+    """As the Go client takes one."""
+    name, colon, _ = line.partition(":")
+    if not name or not colon or "\r" in line or "\n" in line:
+        raise ValueError(f"no header: {line!r}")
+    return line
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-url", required=True)
@@ -95,6 +104,7 @@ def main() -> None:
     parser.add_argument("-rate", type=float, default=0.0)
     parser.add_argument("-seconds", type=float, default=60.0)
     parser.add_argument("-out", default="")
+    parser.add_argument("-header", type=header, action="append", default=[])
     uvloop.run(run(parser.parse_args()))
 
 

@@ -4,6 +4,9 @@
 // Paced (-rate R): request i is due at i/R seconds. Its latency counts from then on, also while it waits for a free
 // connection, so that a slow server cannot hide behind requests that were not sent.
 //
+// -header "Name: value" may be given again and again. What is answered may be anything with a Content-Length: a queue id
+// is noted where there is one.
+//
 // Writes one line a request to -out: start (unix ns, when due), latency (ns), status (0: no answer), queue id. Prints a
 // summary as JSON.
 package main
@@ -115,6 +118,19 @@ func (c *connection) post(request []byte, deadline time.Time) (status int, queue
 	return status, queueID, nil
 }
 
+// headers are what -header was given, as lines of a request.
+type headers string
+
+func (h *headers) String() string { return string(*h) }
+
+func (h *headers) Set(line string) error {
+	if name, _, found := strings.Cut(line, ":"); !found || name == "" || strings.ContainsAny(line, "\r\n") {
+		return fmt.Errorf("no header: %q", line)
+	}
+	*h += headers(line + "\r\n")
+	return nil
+}
+
 func percentile(sorted []float64, share float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -130,6 +146,8 @@ func main() {
 	rate := flag.Float64("rate", 0, "requests a second; 0: closed loop")
 	seconds := flag.Float64("seconds", 60, "give up after")
 	out := flag.String("out", "", "file for one line a request")
+	var more headers
+	flag.Var(&more, "header", "\"Name: value\" to send; may be repeated")
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
 	where, err := url.Parse(*target)
@@ -141,7 +159,7 @@ func main() {
 		log.Fatal(err)
 	}
 	request := []byte(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
-		"Prefer: respond-async\r\nContent-Length: %d\r\n\r\n%s", where.RequestURI(), where.Host, len(body), body))
+		"%sContent-Length: %d\r\n\r\n%s", where.RequestURI(), where.Host, more, len(body), body))
 
 	records := make([]record, *n)
 	var next atomic.Int64
