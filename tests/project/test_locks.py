@@ -20,7 +20,7 @@ def pins(lock):
     return found
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "benchmarks/peers/litellm.lock"])
 def test_a_lock_names_no_registry_and_hashes_every_package(lock):
     text = (ROOT / lock).read_text()
     assert "://" not in text
