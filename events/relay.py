@@ -19,8 +19,8 @@ from telemetry.observer import Note, Observer, silent
 _GATHER_SECONDS = 0.01
 
 #: An event goes at once, unless others went so short a time ago: then it goes with those that come until that is over.
-#: A hundred requests to Kafka a second cost the broker, and librdkafka's thread here, much less than one an event.
-_BURST_SECONDS = 0.01
+#: Fifty requests to Kafka a second cost the broker, and librdkafka's thread here, much less than one an event.
+_BURST_SECONDS = 0.02
 
 
 class Relay:

@@ -52,7 +52,7 @@ class KafkaSettings(Concern):
     lifecycle_events: CommaKinds = [*get_args(LifecycleKind)][1:]
     """Which of the best-effort events are sent; `none`: no event but the results."""
     kafka_linger_ms: float = Field(0.0, ge=0, le=1000)
-    """How long the producer gathers results into one request, in milliseconds. A busy process gathers those of 10 ms by
+    """How long the producer gathers results into one request, in milliseconds. A busy process gathers those of 20 ms by
     itself; more costs each result that time, and saves the brokers some work."""
     kafka_delivery_timeout_seconds: float = Field(30.0, gt=0)
     """After this the producer gives an event up and leaves it to the outbox, in seconds."""
