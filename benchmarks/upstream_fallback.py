@@ -1,4 +1,7 @@
-"""The upstream of go/upstream in Python, for machines without Go: the same arguments and answers, more CPU."""
+"""The upstream of go/upstream in Python, for machines without Go: the same answers after a fixed delay, more CPU.
+
+It knows no limits, no spread, and counts no connections: what needs them is left out where this one runs.
+"""
 
 import argparse
 import asyncio
@@ -8,13 +11,32 @@ from urllib.parse import parse_qs, urlsplit
 
 import uvloop
 
-ANSWER = (
-    rb'{"id":"msg_benchmark","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":"text",'
-    rb'"text":"{\"winner\":\"Essay A\",\"justification\":\"Essay A makes its case with evidence and answers the other '
-    rb'side, while Essay B mostly repeats its claim.\",\"confidence\":4}"}],"stop_reason":"end_turn","stop_sequence":'
-    rb'null,"usage":{"input_tokens":900,"output_tokens":60,"cache_creation_input_tokens":0,"cache_read_input_tokens":'
-    rb"0}}"
+VERDICT = (
+    rb"{\"winner\":\"Essay A\",\"justification\":\"Essay A makes its case with evidence and answers the other side,"
+    rb" while Essay B mostly repeats its claim.\",\"confidence\":4}"
 )
+#: Path of each provider's call → its answer; Google's goes on with model and method.
+ANSWERS = {
+    "/v1/messages": (
+        rb'{"id":"msg_benchmark","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":'
+        rb'"text","text":"%s"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":900,'
+        rb'"output_tokens":60,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}'
+    )
+    % VERDICT,
+    "/v1/responses": (
+        rb'{"id":"resp_benchmark","object":"response","created_at":1700000000,"status":"completed","error":null,'
+        rb'"incomplete_details":null,"model":"gpt-6-luna","output":[{"type":"message","id":"msg_benchmark","status":'
+        rb'"completed","role":"assistant","content":[{"type":"output_text","text":"%s","annotations":[]}]}],"usage":'
+        rb'{"input_tokens":900,"output_tokens":60,"total_tokens":960}}'
+    )
+    % VERDICT,
+    "/v1beta/models/": (
+        rb'{"candidates":[{"content":{"parts":[{"text":"%s"}],"role":"model"},"finishReason":"STOP","index":0}],'
+        rb'"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":60,"totalTokenCount":960},"modelVersion":'
+        rb'"gemini-3.8-flash","responseId":"benchmark"}'
+    )
+    % VERDICT,
+}
 LENGTH = re.compile(rb"content-length:[ ]*(\d+)", re.IGNORECASE)
 UNITS = {"ms": 0.001, "s": 1.0}
 
@@ -54,11 +76,12 @@ class Upstream(asyncio.Protocol):
 
     def request(self, target: str) -> None:
         state, parts = self.state, urlsplit(target)
-        if parts.path == "/v1/messages":
+        answer = next((body for path, body in ANSWERS.items() if parts.path.startswith(path)), None)
+        if answer is not None:
             state.calls += 1
             state.in_flight += 1
             state.peak = max(state.peak, state.in_flight)
-            asyncio.get_running_loop().call_later(state.delay, self.verdict)
+            asyncio.get_running_loop().call_later(state.delay, self.verdict, answer)
         elif parts.path == "/stats":
             numbers = b'{"calls":%d,"in_flight":%d,"peak":%d}' % (state.calls, state.in_flight, state.peak)
             state.peak = state.in_flight
@@ -69,9 +92,9 @@ class Upstream(asyncio.Protocol):
         else:
             self.answer(b"{}", b"404 Not Found")
 
-    def verdict(self) -> None:
+    def verdict(self, answer: bytes) -> None:
         self.state.in_flight -= 1
-        self.answer(ANSWER)
+        self.answer(answer)
 
     def answer(self, body: bytes, status: bytes = b"200 OK") -> None:
         if not self.transport.is_closing():
