@@ -1,4 +1,6 @@
-"""How fast comparisons are accepted, against an endpoint that only echoes, in the same kind of process."""
+"""How fast comparisons are accepted, against an endpoint that only echoes, in the same kind of process; and how evenly
+at four fifths of that.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +14,21 @@ CONNECTIONS = 64
 #: Until the interpreter has specialised its hot paths and every connection is open.
 WARM_UP = 1500
 NAMES = ("umpire", "echo")
+#: Of the most that was accepted a moment before, for so many seconds.
+SHARE, SECONDS = 0.8, 5.0
 
 
 def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str, Any]:
     """One run of both, the order alternating with `run`."""
     names: Sequence[str] = NAMES if run % 2 == 0 else NAMES[::-1]
-    return {name: _one(servers, tools, name, count) for name in names}
+    found = {name: _one(servers, tools, name, count) for name in names}
+    umpire, echo = found["umpire"], found["echo"]
+    # Ratios within the run, since a machine's mood changes between runs.
+    return found | {
+        "of_echo": umpire["rate"] / echo["rate"],
+        "cpu_of_echo": umpire["api_cpu_ms"] / echo["api_cpu_ms"],
+        "steady_p99_of_p50": umpire["steady_p99_ms"] / umpire["steady_p50_ms"],
+    }
 
 
 def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, float]:
@@ -29,8 +40,14 @@ def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, flo
         before = cpu.read(pids)
         result = run_load(tools, url, topic, servers.folder, n=count, connections=CONNECTIONS)
         spent = cpu.per_comparison_ms(before, cpu.read(pids), count)
+        result.all_accepted(count)
+        offered = SHARE * result.rate
+        steady_count = int(min(SECONDS * offered, 2 * count))
+        steady = run_load(
+            tools, url, topic, servers.folder, n=steady_count, connections=CONNECTIONS, rate=offered, seconds=30
+        )
+        steady.all_accepted(steady_count)
         servers.check_alive(process)
-    result.all_accepted(count)
     return {
         "rate": result.rate,
         "p50_ms": result.p50_ms,
@@ -39,4 +56,7 @@ def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, flo
         "redis_cpu_ms": spent["redis"],
         "kafka_cpu_ms": spent["kafka"],
         "client_cpu_ms": 1000 * result.cpu_seconds / count,
+        "steady_offered": offered,
+        "steady_p50_ms": steady.p50_ms,
+        "steady_p99_ms": steady.p99_ms,
     }

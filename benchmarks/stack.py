@@ -1,12 +1,11 @@
 """The processes that are measured: real servers, the product's own API and worker, the upstream and the consumer."""
 
-import json
 import shutil
 import sys
 import tempfile
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,10 @@ from umpire_servers import Process, ServerMissing, free_port
 
 from benchmarks.events import Events, Stuck
 from benchmarks.tools import Tools
+from benchmarks.upstream import Upstream
 
+#: What follows the upstream's root in each provider's base URL.
+_PATHS = {"anthropic": "", "openai": "/v1", "google": ""}
 #: librdkafka's own limit for what an absent broker may take to answer.
 _ADMIN_SECONDS = 10.0
 
@@ -53,8 +55,9 @@ class Servers:
         self.broker.start()
         port = free_port()
         self.upstream_url = f"http://127.0.0.1:{port}"
+        self.provider = Upstream(self.upstream_url, self._tools)
         self.upstream = self.process("upstream", [*self._tools.upstream, "-port", str(port)])
-        self.upstream.start(lambda: self._answers(f"{self.upstream_url}/stats"))
+        self.upstream.start(lambda: self.answers(f"{self.upstream_url}/stats"))
         return self
 
     def _broker(self) -> KafkaServer | EmbeddedKafka:
@@ -85,23 +88,38 @@ class Servers:
         return {
             "UMPIRE_REDIS_URL": self.redis.url,
             "UMPIRE_KAFKA_BOOTSTRAP": self.broker.bootstrap,
-            "UMPIRE_ANTHROPIC_API_KEY": "benchmark",
-            "UMPIRE_ANTHROPIC_BASE_URL": self.upstream_url,
-            "UMPIRE_ANTHROPIC_CONCURRENCY": str(slots),
             "UMPIRE_LOG_LEVEL": "warning",
+            **self._served("anthropic", slots),
         }
 
-    def reset(self, upstream_ms: float) -> None:
-        """Empty Redis, and a delay for the upstream."""
+    def only(self, provider: str, slots: int) -> dict[str, str]:
+        """Settings for an API and a worker under which there is no other provider."""
+        return {"UMPIRE_ANTHROPIC_API_KEY": "", **self._served(provider, slots)}
+
+    def _served(self, provider: str, slots: int) -> dict[str, str]:
+        prefix = f"UMPIRE_{provider.upper()}"
+        return {
+            f"{prefix}_API_KEY": "benchmark",
+            f"{prefix}_BASE_URL": self.upstream_url + _PATHS[provider],
+            f"{prefix}_CONCURRENCY": str(slots),
+        }
+
+    def reset(
+        self,
+        upstream_ms: float,
+        *,
+        sd_ms: float = 0.0,
+        limit: Mapping[str, str | int] | None = None,
+        closing: bool = False,
+    ) -> None:
+        """Empty Redis, and how the upstream behaves: raises Lacking where it cannot."""
         self.redis.command("FLUSHALL")
-        with urllib.request.urlopen(f"{self.upstream_url}/delay?is={upstream_ms}ms", data=b"", timeout=5):
-            pass
+        self.provider.behave(upstream_ms, sd_ms=sd_ms, limit=limit, closing=closing)
         self.upstream_stats()
 
     def upstream_stats(self) -> dict[str, Any]:
         """`calls` so far, and the `peak` of calls in flight since the last time this was asked."""
-        with urllib.request.urlopen(f"{self.upstream_url}/stats", timeout=5) as answer:
-            return dict(json.load(answer))
+        return self.provider.stats()
 
     @contextmanager
     def api(self, slots: int = 64, module: str | None = None, **more: str) -> Iterator[tuple[str, Process]]:
@@ -109,8 +127,8 @@ class Servers:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = ["-m", module, str(port)] if module else ["-m", "cli.main", "api", "--port", str(port)]
-        process = self.process("api", [sys.executable, *command], **self.environment(slots), **more)
-        process.start(lambda: self._answers(f"{url}/healthz"), deadline=30)
+        process = self.process("api", [sys.executable, *command], **{**self.environment(slots), **more})
+        process.start(lambda: self.answers(f"{url}/healthz"), deadline=30)
         try:
             yield url, process
         finally:
@@ -121,12 +139,19 @@ class Servers:
         """`umpire worker --provider …`, consuming."""
         ready = self.folder / f"ready-{uuid.uuid4().hex}"
         command = ["-m", "cli.main", "worker", "--provider", provider, "--ready-file", str(ready)]
-        process = self.process(f"worker-{provider}", [sys.executable, *command], **self.environment(slots), **more)
+        environment = {**self.environment(slots), **more}
+        process = self.process(f"worker-{provider}", [sys.executable, *command], **environment)
         process.start(ready.exists, deadline=30)
         try:
             yield process
         finally:
             process.stop(deadline=20)
+
+    @contextmanager
+    def workers(self, count: int, slots: int, provider: str = "anthropic", **more: str) -> Iterator[list[Process]]:
+        """Worker processes of one provider, each with so many slots."""
+        with ExitStack() as stack:
+            yield [stack.enter_context(self.worker(slots, provider, **more)) for _ in range(count)]
 
     @contextmanager
     def consumer(self) -> Iterator[tuple[str, Events, Process]]:
@@ -164,7 +189,7 @@ class Servers:
                 raise Stuck(f"{process.name} ended:\n{self.log(process.name)}")
 
     @staticmethod
-    def _answers(url: str) -> bool:
+    def answers(url: str) -> bool:
         with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)
         return False

@@ -1,0 +1,102 @@
+"""Does a worker find what its provider takes? From a backlog, with more slots than that, against an upstream whose
+limit it does not know: what it gets through once it has settled, against the best that a fixed number of slots could.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.events import Stuck
+from benchmarks.filling import Filler
+from benchmarks.stack import Servers
+from contracts.settings.load import CONCERNS, variables
+
+UPSTREAM_MS = 400.0
+#: Of each worker process; far more than any limit needs.
+SLOTS = 150
+#: It has settled after the first part, and the second one counts, in seconds. A minute is allowed.
+SETTLE, MEASURE = 45.0, 15.0
+#: Reached: so much of the best, over so many seconds.
+NEARLY, OVER_SECONDS = 0.9, 5.0
+SETTING = "UMPIRE_ADAPTIVE_CONCURRENCY"
+_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Scene:
+    #: As go/upstream/limits.go has it.
+    limit: dict[str, str | int]
+    #: Calls a second at best; None: what a fixed number of slots gets through is measured.
+    best: float | None
+    workers: int = 1
+
+
+#: 40 calls at a time, and 6,000 a minute, are 100 a second each.
+SCENES = {
+    "concurrency": Scene({"concurrency": 40}, 40 * 1000 / UPSTREAM_MS, workers=2),
+    "concurrency, no Retry-After": Scene({"concurrency": 40, "retry_after": "none"}, 40 * 1000 / UPSTREAM_MS),
+    "RPM in headers": Scene({"rpm": 6000, "headers": "true"}, 100.0),
+    "RPM, not told": Scene({"rpm": 6000, "retry_after": "none"}, 100.0),
+    "no limit": Scene({}, None),
+}
+
+
+def adaptive(servers: Servers, *, scale: float) -> dict[str, Any]:
+    """`scale` makes all times shorter."""
+    return {name: _scene(servers, scene, scale) for name, scene in SCENES.items()}
+
+
+def _scene(servers: Servers, scene: Scene, scale: float) -> dict[str, float]:
+    best = scene.best
+    if best is None:
+        # Without a limit, it is only the process that has to get warm.
+        best = _run(servers, scene, SETTLE * scale / 3, MEASURE * scale, None, **_fixed())["rate"]
+    found = _run(servers, scene, SETTLE * scale, MEASURE * scale, best)
+    return found | {"best": best, "of_best": found["rate"] / best}
+
+
+def _fixed() -> dict[str, str]:
+    """A product that has no such setting has fixed slots as it is."""
+    known = any(SETTING in variables(concern) for concern in CONCERNS)
+    return {SETTING: "false"} if known else {}
+
+
+def _run(
+    servers: Servers, scene: Scene, settle: float, measure: float, best: float | None, **settings: str
+) -> dict[str, float]:
+    servers.reset(UPSTREAM_MS, limit=scene.limit)
+    most = scene.best or scene.workers * SLOTS * 1000 / UPSTREAM_MS
+    start_calls, start_refused = servers.provider.count("calls", "refused")
+    # At each moment: seconds since the start, calls that were taken, calls that were refused.
+    seen: list[tuple[float, float, float]] = []
+    with servers.consumer() as (topic, events, consumer), Filler(servers.redis.url, topic) as filler:
+        filler.fill(int(1.2 * most * (settle + measure)))
+        with servers.workers(scene.workers, SLOTS, **settings) as workers:
+            began = time.monotonic()
+            while not seen or seen[-1][0] < settle + measure:
+                time.sleep(_EVERY_SECONDS)
+                calls, refused = servers.provider.count("calls", "refused")
+                seen.append((time.monotonic() - began, calls - start_calls, refused - start_refused))
+                servers.check_alive(consumer, *workers)
+            events.read()
+            if events.distinct >= filler.count:
+                raise Stuck("the backlog ran empty")
+    servers.reset(UPSTREAM_MS)
+    first, last = next(one for one in seen if one[0] >= settle), seen[-1]
+    seconds, calls, refused = (after - before for before, after in zip(first, last, strict=True))
+    found = {
+        "rate": calls / seconds,
+        "refused_share": refused / max(calls + refused, 1),
+        "refused_in_all": last[2] / max(last[1] + last[2], 1),
+        "failed": events.errors,
+    }
+    return found if best is None else found | {"reached_seconds": _reached(seen, best)}
+
+
+def _reached(seen: list[tuple[float, float, float]], best: float) -> float:
+    """Seconds until nearly the best was kept up for a while; as long as it was watched, when never."""
+    for at, calls, _ in seen:
+        past = [(then, before) for then, before, _ in seen if then <= at - OVER_SECONDS]
+        if past and (calls - past[-1][1]) / (at - past[-1][0]) >= NEARLY * best:
+            return at
+    return seen[-1][0]
