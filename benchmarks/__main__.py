@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from benchmarks.stack import Servers
 from benchmarks.tables import show
 from benchmarks.tools import prepare
 from benchmarks.upstream import Lacking
+
+#: A run that did not get to its end, a process that did not start, a client that did not end: the others go on.
+FAILURES = (Stuck, RuntimeError, subprocess.SubprocessError)
 
 USUAL = tuple(name for name, case in CASES.items() if case.usual)
 
@@ -65,7 +69,7 @@ def main() -> int:
                 began, said = time.monotonic(), ""
                 try:
                     found.append(case.run(bench, run))
-                except Stuck as error:
+                except FAILURES as error:
                     stuck, said = stuck + 1, f"  no result: {error}"
                 except Lacking as lacking:
                     said = f"  left out: {lacking}"

@@ -19,11 +19,6 @@ def worst(values: Sequence[float | None]) -> float | None:
     return None if None in values else best(values)
 
 
-def least(values: Sequence[float | None]) -> float | None:
-    """The smallest, where each must be large; all must have been measured."""
-    return min((value for value in values if value is not None), default=None) if None not in values else None
-
-
 def times(values: Sequence[float | None]) -> float | None:
     """The better of the first ones over the last one."""
     *ours, other = values
@@ -67,55 +62,41 @@ def _at(medians: Mapping[str, Any], path: str) -> float | None:
 
 _PACED = ("paced.rate", "paced_moderate.rate")
 _SCENES = ("concurrency", "concurrency, no Retry-After", "RPM in headers", "RPM, not told", "no limit")
+_REFUSED = tuple(f"adaptive.{name}.refused_share" for name in _SCENES)
+_SDKS = ("starting.api_sdks", "starting.worker_foreign_sdks")
 
 GOALS = (
-    Goal(1, "accepting, of a bare echo's rate", 0.5, 0.65, "more", ("accept.of_echo",)),
-    Goal(1, "… p99 of p50 at 80 % of the most", 4.0, None, "less", ("accept.steady_p99_of_p50",), unit="×"),
-    Goal(2, "end to end from a full backlog", 700, 1000, "more", ("backlog.rate",), unit="/s"),
-    Goal(2, "… paced, the better of two offers", 500, 900, "more", _PACED, best, "/s"),
-    Goal(2, "… paced, of LiteLLM's rate", 3, 5, "more", (*_PACED, "peers.litellm.rate"), times, "×"),
-    Goal(2, "… paced, of Portkey's rate", 1, None, "more", (*_PACED, "peers.portkey.rate"), times, "×"),
-    Goal(2, "… openai, from a full backlog", 700, 1000, "more", ("backlog_openai.rate",), unit="/s"),
-    Goal(2, "… openai, paced", 500, None, "more", ("paced_openai.rate",), unit="/s"),
-    Goal(2, "… google, from a full backlog", 700, 1000, "more", ("backlog_google.rate",), unit="/s"),
-    Goal(2, "… google, paced", 500, None, "more", ("paced_google.rate",), unit="/s"),
-    Goal(3, "added by us, submit → event, p50", 10, 6, "less", ("single.event_added_p50_ms",), unit="ms"),
-    Goal(3, "… p95", 25, 12, "less", ("single.event_added_p95_ms",), unit="ms"),
-    Goal(3, "… submit → 200 in immediate mode, p50", 10, 6, "less", ("single.answer_added_p50_ms",), unit="ms"),
-    Goal(3, "… p95", 25, 12, "less", ("single.answer_added_p95_ms",), unit="ms"),
+    Goal(1, "accept, share of a bare echo's rate", 0.5, 0.65, "more", ("accept.of_echo",)),
+    Goal(1, "accept at 80 % of its most, p99 ÷ p50", 4, None, "less", ("accept.steady_p99_of_p50",)),
+    Goal(2, "from a full backlog", 700, 1000, "more", ("backlog.rate",), unit="/s"),
+    Goal(2, "paced, the better of two offers", 500, 900, "more", _PACED, best, "/s"),
+    Goal(2, "paced ÷ LiteLLM", 3, 5, "more", (*_PACED, "peers.litellm.rate"), times),
+    Goal(2, "paced ÷ Portkey", 1, None, "more", (*_PACED, "peers.portkey.rate"), times),
+    Goal(2, "openai, from a full backlog", 700, 1000, "more", ("backlog_openai.rate",), unit="/s"),
+    Goal(2, "openai, paced", 500, None, "more", ("paced_openai.rate",), unit="/s"),
+    Goal(2, "google, from a full backlog", 700, 1000, "more", ("backlog_google.rate",), unit="/s"),
+    Goal(2, "google, paced", 500, None, "more", ("paced_google.rate",), unit="/s"),
+    Goal(3, "added, submit → event, p50", 10, 6, "less", ("single.event_added_p50_ms",), unit="ms"),
+    Goal(3, "added, submit → event, p95", 25, 12, "less", ("single.event_added_p95_ms",), unit="ms"),
+    Goal(3, "added, immediate's 200, p50", 10, 6, "less", ("single.answer_added_p50_ms",), unit="ms"),
+    Goal(3, "added, immediate's 200, p95", 25, 12, "less", ("single.answer_added_p95_ms",), unit="ms"),
     Goal(3, "immediate, 100/s, 300 ms upstream, p95", 500, None, "less", ("immediate.p95_ms",), unit="ms"),
-    Goal(4, "of ideal, 1 s, 200 in flight: backlog", 0.95, None, "more", ("slow_backlog.of_ideal",)),
-    Goal(4, "… paced", 0.95, None, "more", ("slow_paced.of_ideal",)),
-    Goal(4, "… log-normal, from a backlog", 0.95, None, "more", ("spread_backlog.of_ideal",)),
-    Goal(4, "… log-normal, paced", 0.95, None, "more", ("spread_paced.of_ideal",)),
-    Goal(4, "of ideal, 3 s, 1,000 in flight in 2", 0.9, None, "more", ("thousand.of_ideal",)),
-    Goal(5, "worker's memory, 200 in flight", 180, None, "less", ("memory.worker.most_mb",), unit="MB"),
-    Goal(5, "… growth over 50,000", 0.05, None, "less", ("memory.worker.growth",)),
-    Goal(5, "API's memory", 90, None, "less", ("memory.api.most_mb",), unit="MB"),
-    Goal(5, "… growth over 50,000", 0.05, None, "less", ("memory.api.growth",)),
-    Goal(5, "import of the API", 0.6, None, "less", ("starting.import_seconds",), unit="s"),
-    Goal(5, "worker ready", 2.0, None, "less", ("starting.worker_ready_seconds",), unit="s"),
-    Goal(
-        5,
-        "SDKs loaded that are not the worker's",
-        0,
-        None,
-        "less",
-        ("starting.api_sdks", "starting.worker_foreign_sdks"),
-        worst,
-    ),
-    Goal(6, "CPU each with 1k, 10k, 100k waiting", 1.1, None, "less", ("depth.cpu_spread",), unit="×"),
-    Goal(6, "time each", 1.1, None, "less", ("depth.time_spread",), unit="×"),
-    Goal(6, "Redis' memory of 1.3 bodies + 2 KB", 1.0, None, "less", ("depth.memory.of_allowed",)),
+    Goal(4, "of ideal, 1 s, 200 in flight, backlog", 0.95, None, "more", ("slow_backlog.of_ideal",)),
+    Goal(4, "of ideal, 1 s, 200 in flight, paced", 0.95, None, "more", ("slow_paced.of_ideal",)),
+    Goal(4, "of ideal, log-normal, backlog", 0.95, None, "more", ("spread_backlog.of_ideal",)),
+    Goal(4, "of ideal, log-normal, paced", 0.95, None, "more", ("spread_paced.of_ideal",)),
+    Goal(4, "of ideal, 3 s, 1,000 in flight in two", 0.9, None, "more", ("thousand.of_ideal",)),
+    Goal(5, "worker, most memory, 200 in flight", 180, None, "less", ("memory.worker.most_mb",), unit="MB"),
+    Goal(5, "worker, growth over 50,000", 0.05, None, "less", ("memory.worker.growth",)),
+    Goal(5, "API, most memory", 90, None, "less", ("memory.api.most_mb",), unit="MB"),
+    Goal(5, "API, growth over 50,000", 0.05, None, "less", ("memory.api.growth",)),
+    Goal(5, "API, import", 0.6, None, "less", ("starting.import_seconds",), unit="s"),
+    Goal(5, "worker, ready", 2, None, "less", ("starting.worker_ready_seconds",), unit="s"),
+    Goal(5, "SDKs that nobody needs there", 0, None, "less", _SDKS, worst),
+    Goal(6, "CPU each, 1k, 10k, 100k waiting: spread", 1.1, None, "less", ("depth.cpu_spread",)),
+    Goal(6, "time each, 1k, 10k, 100k waiting: spread", 1.1, None, "less", ("depth.time_spread",)),
+    Goal(6, "Redis' memory ÷ (1.3 bodies + 2 KB)", 1, None, "less", ("depth.memory.of_allowed",)),
     *(Goal(7, f"of the best: {name}", 0.9, None, "more", (f"adaptive.{name}.of_best",)) for name in _SCENES),
-    Goal(
-        7,
-        "refused once settled, the worst of them",
-        0.02,
-        None,
-        "less",
-        tuple(f"adaptive.{name}.refused_share" for name in _SCENES),
-        worst,
-    ),
-    Goal(8, "new connections per 1,000 calls, a slot", 2, None, "less", ("backlog.connections_per_1000_and_slot",)),
+    Goal(7, "refused once settled, the worst", 0.02, None, "less", _REFUSED, worst),
+    Goal(8, "new connections per 1,000 calls ÷ slots", 2, None, "less", ("backlog.connections_per_1000_and_slot",)),
 )

@@ -14,8 +14,9 @@ _COLOURS = {Verdict.GOAL: "#1b7a43", Verdict.MUST: "#1f5fa8", Verdict.FAILED: "#
 
 
 def plot(found: Mapping[str, Mapping[str, Any]], rows: Sequence[Row], path: Path) -> None:
-    figure = Figure(figsize=(12, 11), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(3, 2))
+    heights = (1 + 0.25 * len(rows), 5.5)
+    figure = Figure(figsize=(12, sum(heights)), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     _goals(upper.subplots(), rows)
     rates, costs = lower.subplots(1, 2)
     _rates(rates, found)

@@ -41,12 +41,14 @@ def machine(servers: Servers, tools: Tools, *, fsync: str) -> dict[str, Any]:
 
 
 def medians(runs: Sequence[Result]) -> dict[str, Any]:
-    """Of each number over the runs that have it; a nested table's too."""
+    """Of each number over the runs that have it; a nested table's too. A text is the same in all of them."""
     found: dict[str, Any] = {}
-    for key, value in ((key, value) for run in runs for key, value in run.items()):
-        if key not in found:
-            those = [run[key] for run in runs if key in run]
-            found[key] = medians(those) if isinstance(value, Mapping) else statistics.median(those)
+    for key in dict.fromkeys(key for run in runs for key in run):
+        values = [run[key] for run in runs if key in run]
+        if isinstance(values[0], Mapping):
+            found[key] = medians(values)
+        else:
+            found[key] = values[0] if isinstance(values[0], str) else statistics.median(values)
     return found
 
 

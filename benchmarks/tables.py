@@ -33,7 +33,7 @@ _STYLES = {Verdict.FAILED: "bold red", Verdict.UNKNOWN: "dim"}
 
 
 def show(about: Result, found: Mapping[str, Result], rows: Sequence[Row]) -> None:
-    console = Console(width=120)
+    console = Console(width=130)
     console.print(", ".join(f"{name} {value}" for name, value in about.items()))
     if "accept" in found:
         console.print(_accept_table(found["accept"]))
@@ -79,8 +79,10 @@ def _lines(rows: Sequence[Row]) -> Table:
     return table
 
 
-def number(value: float) -> str:
+def number(value: float | str) -> str:
     """As many digits as one reads."""
+    if isinstance(value, str):
+        return value
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
