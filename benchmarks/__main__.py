@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import OUT, report
 from benchmarks.cases import CASES, Bench
 from benchmarks.events import Stuck
+from benchmarks.plot import plot
 from benchmarks.score import Verdict, score
 from benchmarks.stack import Servers
 from benchmarks.tables import show
@@ -74,10 +75,11 @@ def main() -> int:
                 except Lacking as lacking:
                     said = f"  left out: {lacking}"
                 print(f"run {run + 1}/{of}  {name:14} {time.monotonic() - began:5.1f} s{said}", flush=True)
-            # After each round: what is measured so far is not lost when the next one is stopped.
-            medians = {name: report.medians(found) for name, found in results.items() if found}
-            rows = score(medians, {name: len(found) for name, found in results.items()}, results)
-            report.write(OUT, machine, results, medians, rows)
+                # What is measured so far is not lost when the next one is stopped.
+                medians = {name: report.medians(found) for name, found in results.items() if found}
+                rows = score(medians, {name: len(found) for name, found in results.items()}, results)
+                report.write(OUT / "results.json", machine, results, medians, rows)
+    plot(medians, rows, OUT / "results.png")
     show(machine, medians, rows)
     print(f"written to {OUT}/results.json and results.png")
     if arguments.quick:

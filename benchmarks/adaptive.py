@@ -31,6 +31,15 @@ class Scene:
     workers: int = 1
 
 
+@dataclass(frozen=True)
+class Moment:
+    #: Seconds since the workers were ready.
+    at: float
+    #: Taken, and refused, by the upstream since then.
+    calls: float
+    refused: float
+
+
 #: 40 calls at a time, and 6,000 a minute, are 100 a second each.
 SCENES = {
     "concurrency": Scene({"concurrency": 40}, 40 * 1000 / UPSTREAM_MS, workers=2),
@@ -67,36 +76,40 @@ def _run(
     servers.reset(UPSTREAM_MS, limit=scene.limit)
     most = scene.best or scene.workers * SLOTS * 1000 / UPSTREAM_MS
     start_calls, start_refused = servers.provider.count("calls", "refused")
-    # At each moment: seconds since the start, calls that were taken, calls that were refused.
-    seen: list[tuple[float, float, float]] = []
+    seen: list[Moment] = []
     with servers.consumer() as (topic, events, consumer), Filler(servers.redis.url, topic) as filler:
         filler.fill(int(1.2 * most * (settle + measure)))
         with servers.workers(scene.workers, SLOTS, **settings) as workers:
             began = time.monotonic()
-            while not seen or seen[-1][0] < settle + measure:
-                time.sleep(_EVERY_SECONDS)
-                calls, refused = servers.provider.count("calls", "refused")
-                seen.append((time.monotonic() - began, calls - start_calls, refused - start_refused))
-                servers.check_alive(consumer, *workers)
+
+            def watch(until: float) -> Moment:
+                while not seen or seen[-1].at < until:
+                    time.sleep(_EVERY_SECONDS)
+                    calls, refused = servers.provider.count("calls", "refused")
+                    seen.append(Moment(time.monotonic() - began, calls - start_calls, refused - start_refused))
+                    servers.check_alive(consumer, *workers)
+                return seen[-1]
+
+            first = watch(settle)
+            last = watch(first.at + measure)
             events.read()
             if events.distinct >= filler.count:
                 raise Stuck("the backlog ran empty")
     servers.reset(UPSTREAM_MS)
-    first, last = next(one for one in seen if one[0] >= settle), seen[-1]
-    seconds, calls, refused = (after - before for before, after in zip(first, last, strict=True))
+    calls, refused = last.calls - first.calls, last.refused - first.refused
     found = {
-        "rate": calls / seconds,
+        "rate": calls / (last.at - first.at),
         "refused_share": refused / max(calls + refused, 1),
-        "refused_in_all": last[2] / max(last[1] + last[2], 1),
+        "refused_in_all": last.refused / max(last.calls + last.refused, 1),
         "failed": events.errors,
     }
     return found if best is None else found | {"reached_seconds": _reached(seen, best)}
 
 
-def _reached(seen: list[tuple[float, float, float]], best: float) -> float:
+def _reached(seen: list[Moment], best: float) -> float:
     """Seconds until nearly the best was kept up for a while; as long as it was watched, when never."""
-    for at, calls, _ in seen:
-        past = [(then, before) for then, before, _ in seen if then <= at - OVER_SECONDS]
-        if past and (calls - past[-1][1]) / (at - past[-1][0]) >= NEARLY * best:
-            return at
-    return seen[-1][0]
+    for now in seen:
+        past = [one for one in seen if one.at <= now.at - OVER_SECONDS]
+        if past and (now.calls - past[-1].calls) / (now.at - past[-1].at) >= NEARLY * best:
+            return now.at
+    return seen[-1].at

@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from benchmarks.events import Stuck
 from benchmarks.load import comparison_body
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
+from contracts.errors import UmpireError
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from ledger.connection import connect
@@ -42,7 +44,11 @@ class Filler:
         self._runner.close()
 
     def fill(self, count: int) -> None:
-        self._runner.run(self._fill(count))
+        """Raises Stuck when Redis does not take them."""
+        try:
+            self._runner.run(self._fill(count))
+        except UmpireError as error:
+            raise Stuck(f"the ledger was not filled: {error}") from error
         self.count += count
 
     async def _fill(self, count: int) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from umpire_kafka import EmbeddedKafka
 
 from benchmarks import ROOT, score
-from benchmarks.plot import plot
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 from contracts.clock import iso, utcnow
@@ -53,12 +52,11 @@ def medians(runs: Sequence[Result]) -> dict[str, Any]:
 
 
 def write(
-    folder: Path,
+    path: Path,
     about: Result,
     runs: Mapping[str, Sequence[Result]],
     found: Mapping[str, Result],
     rows: Sequence[score.Row],
 ) -> None:
     whole = {"machine": about, "lines": [row.as_dict() for row in rows], "medians": found, "runs": runs}
-    (folder / "results.json").write_text(json.dumps(whole, indent=2) + "\n")
-    plot(found, rows, folder / "results.png")
+    path.write_text(json.dumps(whole, indent=2) + "\n")

@@ -18,6 +18,8 @@ from benchmarks.events import Events, Stuck
 from benchmarks.tools import Tools
 from benchmarks.upstream import Upstream
 
+#: A process may take so long to start where others are at work; what it should take is a case of its own.
+START_SECONDS = 90.0
 #: What follows the upstream's root in each provider's base URL.
 _PATHS = {"anthropic": "", "openai": "/v1", "google": ""}
 #: librdkafka's own limit for what an absent broker may take to answer.
@@ -128,7 +130,7 @@ class Servers:
         url = f"http://127.0.0.1:{port}"
         command = ["-m", module, str(port)] if module else ["-m", "cli.main", "api", "--port", str(port)]
         process = self.process("api", [sys.executable, *command], **{**self.environment(slots), **more})
-        process.start(lambda: self.answers(f"{url}/healthz"), deadline=30)
+        process.start(lambda: self.answers(f"{url}/healthz"), deadline=START_SECONDS)
         try:
             yield url, process
         finally:
@@ -141,7 +143,7 @@ class Servers:
         command = ["-m", "cli.main", "worker", "--provider", provider, "--ready-file", str(ready)]
         environment = {**self.environment(slots), **more}
         process = self.process(f"worker-{provider}", [sys.executable, *command], **environment)
-        process.start(ready.exists, deadline=30)
+        process.start(ready.exists, deadline=START_SECONDS)
         try:
             yield process
         finally:
@@ -162,7 +164,7 @@ class Servers:
         process = self.process(
             "consumer", [sys.executable, "-m", "benchmarks.consumer", self.broker.bootstrap, topic, str(out)]
         )
-        process.start(lambda: out.exists() and out.read_text().startswith("ready"), deadline=30)
+        process.start(lambda: out.exists() and out.read_text().startswith("ready"), deadline=START_SECONDS)
         try:
             yield topic, Events(out), process
         finally:

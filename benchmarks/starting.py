@@ -14,7 +14,7 @@ from umpire_servers import Process, clean_environment, free_port, poll
 
 from benchmarks import ROOT
 from benchmarks.load import run_load
-from benchmarks.stack import Servers
+from benchmarks.stack import START_SECONDS, Servers
 from benchmarks.tools import Tools
 
 SDKS = frozenset({"anthropic", "openai", "google.genai"})
@@ -60,7 +60,7 @@ def _worker(servers: Servers, *python: str) -> Iterator[tuple[Process, float]]:
     ready = servers.folder / f"{name}.ready"
     command = [sys.executable, *python, "-m", "cli.main", "worker", "--provider", "anthropic"]
     process = servers.process(name, [*command, "--ready-file", str(ready)], **servers.environment(slots=64))
-    process.start(ready.exists, deadline=30)
+    process.start(ready.exists, deadline=START_SECONDS)
     try:
         yield process, ready.stat().st_mtime
     finally:
@@ -75,7 +75,7 @@ def _sdks(servers: Servers, tools: Tools) -> dict[str, int]:
     command = [sys.executable, *trace, "-m", "cli.main", "api", "--port", str(port)]
     api = servers.process(f"starting-{uuid.uuid4().hex}", command, **servers.environment(slots=64))
     url = f"http://127.0.0.1:{port}"
-    api.start(lambda: servers.answers(f"{url}/healthz"), deadline=30)
+    api.start(lambda: servers.answers(f"{url}/healthz"), deadline=START_SECONDS)
     try:
         run_load(tools, url, topic, servers.folder, n=REQUESTS, connections=1).all_accepted(REQUESTS)
         with _worker(servers, *trace) as (worker, _):
