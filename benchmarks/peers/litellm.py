@@ -70,7 +70,8 @@ def command(port: int, upstream: str, folder: Path) -> Sequence[str]:
     )
     options = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", str(_PROCESSES)]
     # uvicorn's default of 5 s ends workers that are still importing on a busy machine, and starts them again.
-    return [str(_HOME / "bin/litellm"), *options, "--timeout_worker_healthcheck", "60"]
+    # By its interpreter: the script names the checkout that installed it, and .cache may be shared with others.
+    return [str(_HOME / "bin/python"), str(_HOME / "bin/litellm"), *options, "--timeout_worker_healthcheck", "60"]
 
 
 def headers(_upstream: str) -> Mapping[str, str]:
