@@ -1,7 +1,6 @@
 """The `umpire` command. Each command imports what it needs when it runs, so that `umpire --help` is quick."""
 
 import sys
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,8 @@ from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
 from cli.keys import keys_app
 from cli.outbox import outbox_app
+from cli.provider import Provider
+from cli.tune import tune
 
 app = typer.Typer(
     name="umpire",
@@ -24,16 +25,7 @@ models_app = typer.Typer(help="The models that umpire knows.", invoke_without_co
 app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
-
-
-class Provider(StrEnum):
-    """Spelt again, since the contracts cost 0.3 s that `--help` need not pay; a test holds the two together."""
-
-    ANTHROPIC = "anthropic"
-    OPENAI = "openai"
-    GOOGLE = "google"
-    OPENROUTER = "openrouter"
-    MOCK = "mock"
+app.command()(tune)
 
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port (0: any free one).")]

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cli.environment import USAGE
-from cli.failure import Failure
+from cli.enabled import check_enabled, with_concurrency
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
-from contracts.settings.load import PROVIDER_CLASSES, variables
 
 
 def serve(
@@ -17,7 +15,7 @@ def serve(
     if name is None:
         return _supervise(settings, settings.enabled)
     provider = LLMProviderType(name)
-    _check(settings, provider)
+    check_enabled(settings, provider)
     its = settings.providers[provider]
     if (processes or its.processes) == 1:
         return worker(settings, provider, concurrency, ready_file)
@@ -37,19 +35,12 @@ def _supervise(settings: Settings, providers: list[LLMProviderType], options: tu
     return 0
 
 
-def _check(settings: Settings, provider: LLMProviderType) -> None:
-    if provider not in settings.enabled:
-        names = {field: name for name, field in variables(PROVIDER_CLASSES[provider]).items()}
-        setting = names["enabled" if provider is LLMProviderType.MOCK else "api_key"]
-        raise Failure(f"{provider.value} is not enabled; set {setting}", code=USAGE)
-
-
 def worker(settings: Settings, provider: LLMProviderType, concurrency: int | None, ready_file: Path | None) -> int:
     if ready_file:
         _touch_when_ready(ready_file)
     from tasks.worker import run
 
-    return run(settings, provider, concurrency)
+    return run(with_concurrency(settings, provider, concurrency) if concurrency else settings, provider)
 
 
 def _touch_when_ready(path: Path) -> None:

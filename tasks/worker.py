@@ -25,12 +25,12 @@ from telemetry.process import start_telemetry
 GC_THRESHOLD = (20_000, 20, 50)
 
 
-def run(settings: Settings, provider: LLMProviderType, concurrency: int | None = None) -> int:
-    """Serve `provider` with `concurrency` slots until SIGTERM or SIGINT. Returns the exit code of the process."""
+def run(settings: Settings, provider: LLMProviderType) -> int:
+    """Serve `provider` until SIGTERM or SIGINT. Returns the exit code of the process."""
     observer, metrics = start_telemetry(settings.telemetry, f"worker.{provider.value}")
     if settings.telemetry.metrics_port is not None:
         metrics.serve(settings.telemetry.metrics_host, settings.telemetry.metrics_port)
-    slots = concurrency or settings.providers[provider].concurrency
+    slots = settings.providers[provider].concurrency
     owner = f"{socket.gethostname()}.{uuid4().hex[:12]}"
     rows = Rows()
     queue = queue_name(provider)

@@ -1,0 +1,168 @@
+"""From a sweep to settings, by Little's law: calls in flight = comparisons a second × seconds of each. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cli.tune_knee import Quota, find_knee, is_limited, usable
+from cli.tune_level import Level
+from contracts.enums import LLMProviderType
+from contracts.settings import Settings
+
+#: CPU that a worker process takes for one comparison, in seconds: docs/performance.md, "worker", 20 ms from a backlog.
+WORKER_CPU_SECONDS = 0.002
+
+#: Share of one core that a worker's event loop may take: above it calls wait for the process, not for the provider.
+LOOP_SHARE = 0.8
+
+#: Slots above what Little's law asks for: latency varies, and a slot is held for some milliseconds around its call.
+HEADROOM = 1.25
+
+#: An attempt may take so many times the p99 that was seen: a sweep of minutes has not seen a provider's bad day.
+ATTEMPT_P99S = 4.0
+
+#: Attempts share so much of the deadline (contracts/settings/guard.py).
+ATTEMPTS_SHARE = 0.9
+
+#: What the drain lasts longer than the deadline, in seconds: time to write the last verdicts.
+DRAIN_REST = 5.0
+
+#: Share of a call's time that this process adds by itself, from which on it is the machine that is measured.
+LATE_SHARE = 0.1
+
+
+_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    variable: str
+    value: int | float
+    because: str
+
+    @property
+    def export(self) -> str:
+        return f"export {self.variable}={int(self.value) if self.value == int(self.value) else self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    #: Comparisons a second that the settings are for.
+    rate: float
+    #: What bounds them: knee, RPM, TPM, target; empty: nothing that was seen.
+    bound: str
+    knee: Level
+    #: The knee is the provider's: more in flight brought no more.
+    limited: bool
+    #: Bound → comparisons a second.
+    bounds: dict[str, float]
+    processes: int
+    settings: list[Setting]
+    notes: list[str] = field(default_factory=list)
+
+
+def advise(
+    levels: Sequence[Level], quota: Quota, provider: LLMProviderType, now: Settings, target: float | None = None
+) -> Advice | None:
+    """Settings for `target` comparisons a second, or else for as many as knee and quota allow; `now`: those in force.
+
+    None: no level was measured that the provider took.
+    """
+    knee = find_knee(levels)
+    if knee is None:
+        return None
+    limited = is_limited(levels, knee)
+    bounds = quota.rates(knee.tokens) | ({"knee": knee.rate} if limited else {})
+    ceiling = min(bounds, key=lambda name: bounds[name], default="")
+    wanted = knee.rate if target is None else target
+    bound = "" if target is None else "target"
+    if ceiling and bounds[ceiling] <= wanted:
+        wanted, bound = bounds[ceiling], ceiling
+    at = next((level for level in usable(levels) if level.rate >= wanted), knee)
+    processes = max(1, math.ceil(wanted * WORKER_CPU_SECONDS / LOOP_SHARE))
+    return Advice(
+        rate=wanted,
+        bound=bound,
+        knee=knee,
+        limited=limited,
+        bounds=bounds,
+        processes=processes,
+        settings=[
+            _slots(wanted, at, knee if limited else None, processes, provider),
+            *_limits(quota, provider),
+            *_times(at, now),
+            _threads(now),
+        ],
+        notes=_notes(levels, knee, limited=limited, target=target, wanted=wanted, bound=bound),
+    )
+
+
+def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider: LLMProviderType) -> Setting:
+    seconds = at.latency.mean if at.latency else 0.0
+    needed = rate * seconds
+    total = math.ceil(HEADROOM * needed)
+    because = f"{rate:.1f}/s × {seconds:.3g} s = {needed:.0f} calls in flight, and {HEADROOM - 1:.0%} to spare"
+    if knee is not None and total > knee.concurrency:
+        total = max(knee.concurrency, math.ceil(needed))
+        because = f"{rate:.1f}/s × {seconds:.3g} s = {needed:.0f} calls in flight, up to the knee's {knee.concurrency}"
+    if processes > 1:
+        because += f"; over {processes} processes"
+    return Setting(f"UMPIRE_{provider.value.upper()}_CONCURRENCY", max(1, math.ceil(total / processes)), because)
+
+
+def _limits(quota: Quota, provider: LLMProviderType) -> list[Setting]:
+    known = {"RPM": quota.rpm, "TPM": quota.tpm}
+    return [
+        Setting(f"UMPIRE_{provider.value.upper()}_{name}", value, f"the limit a minute, {quota.source}")
+        for name, value in known.items()
+        if value
+    ]
+
+
+def _times(at: Level, now: Settings) -> list[Setting]:
+    p99 = at.latency.p99 if at.latency else 0.0
+    attempts = now.retry.retry_attempts
+    needed = ATTEMPT_P99S * p99 * attempts / ATTEMPTS_SHARE
+    deadline = now.retry.call_deadline_seconds
+    because = f"{attempts} attempts of {ATTEMPT_P99S:g} × the p99 ({p99:.3g} s) need {needed:.3g} s: as it is"
+    if needed > deadline:
+        deadline = float(math.ceil(needed))
+        because = f"{attempts} attempts, each of {ATTEMPT_P99S:g} × the p99 ({p99:.3g} s), and their waits"
+    drain = max(now.worker.drain_seconds, deadline + DRAIN_REST)
+    return [
+        Setting("UMPIRE_CALL_DEADLINE_SECONDS", deadline, because),
+        Setting("UMPIRE_DRAIN_SECONDS", drain, f"longer than the deadline of {deadline:g} s: SIGTERM cuts no call off"),
+        Setting(
+            "UMPIRE_LEASE_SECONDS",
+            now.ledger.lease_seconds,
+            "renewed while calls run, so latency does not matter: as it is",
+        ),
+    ]
+
+
+def _threads(now: Settings) -> Setting:
+    because = "they only claim and hand over; no call holds one: as it is"
+    return Setting("UMPIRE_WORKER_THREADS", now.worker.worker_threads, because)
+
+
+def _notes(
+    levels: Sequence[Level], knee: Level, *, limited: bool, target: float | None, wanted: float, bound: str
+) -> list[str]:
+    notes = []
+    if target is not None and wanted < target:
+        notes.append(f"{target:g}/s is more than was seen to be possible: {bound} allows {wanted:.1f}/s.")
+    if target is not None and wanted > knee.rate:
+        notes.append(f"{wanted:.1f}/s was not measured, only reckoned from {knee.rate:.1f}/s; sweep higher --levels.")
+    if not limited:
+        notes.append(f"No knee was reached: {knee.concurrency} in flight, the most measured, brought the most.")
+    late = [
+        level
+        for level in levels
+        if level.concurrency >= knee.concurrency and level.latency and level.late > LATE_SHARE * level.latency.p50
+    ]
+    if late:
+        notes.append(
+            f"At {late[0].concurrency} in flight this process itself was late, by {_MS * late[0].late:.0f} ms (p95): "
+            "there it is this machine that was measured, not the provider."
+        )
+    return notes

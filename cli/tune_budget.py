@@ -1,0 +1,77 @@
+"""What `umpire tune` may spend: so many calls, so many dollars. No call starts that could go beyond either."""
+
+import math
+
+from contracts.http import LLMComparisonRequest
+from providers.base import Usage
+from providers.manifest import cost
+from providers.model import ModelInfo
+from providers.prompt import max_tokens, system_prompt, user_prompt
+from providers.window import usual_tokens
+
+#: Tokenizers differ by a third, and the verdict's schema goes with the prompt. Reckoned with until a call was counted.
+_PROMPT_MARGIN, _SCHEMA_TOKENS = 1.5, 500
+
+
+def most_usage(request: LLMComparisonRequest, info: ModelInfo) -> Usage:
+    """Tokens of one call at most: the prompt by a generous guess, the answer by its limit."""
+    usual = usual_tokens([system_prompt(request), user_prompt(request)])
+    return Usage(input_tokens=round(_PROMPT_MARGIN * usual) + _SCHEMA_TOKENS, output_tokens=max_tokens(request, info))
+
+
+class Budget:
+    """Each call sets aside the most that it can cost, until that is known."""
+
+    def __init__(self, info: ModelInfo, most: Usage, *, calls: int | None = None, dollars: float | None = None) -> None:
+        self._info = info
+        self._calls = calls
+        self._dollars = dollars
+        self._open = 0
+        self._charged = 0.0
+        self.each = cost(info, most)
+        """USD of one call at most; None: the price is not known."""
+        self.made = 0
+        self.spent: float | None = 0.0
+        """USD of the answers that came; None: the price of one of them is not known."""
+
+    @property
+    def most_dollars(self) -> float | None:
+        """USD of all calls at most; None: not known."""
+        if not self.each:
+            return self.each
+        by_calls = math.inf if self._calls is None else self._calls * self.each
+        most = min(by_calls, math.inf if self._dollars is None else self._dollars)
+        return most if math.isfinite(most) else None
+
+    @property
+    def exhausted(self) -> str | None:
+        """Which bound forbids another call; None: neither."""
+        if self._calls is not None and self.made >= self._calls:
+            return f"{self.made} calls were made, as many as --max-calls allows"
+        if self._dollars is not None and self._charged + (self._open + 1) * (self.each or 0.0) > self._dollars:
+            return f"another call could cost more than is left of --max-cost {self._dollars:g}"
+        return None
+
+    def take(self) -> bool:
+        """Set aside what one call may cost. False: it must not be made."""
+        if self.exhausted:
+            return False
+        self.made += 1
+        self._open += 1
+        return True
+
+    def answered(self, used: Usage) -> float | None:
+        """Returns the call's cost."""
+        self._open -= 1
+        paid = cost(self._info, used)
+        self.spent = None if paid is None or self.spent is None else self.spent + paid
+        self._charged += paid or 0.0
+        if self.each is not None:
+            self.each = max(self.each, paid or 0.0)
+        return paid
+
+    def failed(self, *, perhaps_paid: bool) -> None:
+        """No answer came. One that was given up may be on the bill all the same, and is reckoned with."""
+        self._open -= 1
+        if perhaps_paid:
+            self._charged += self.each or 0.0

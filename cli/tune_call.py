@@ -1,0 +1,99 @@
+"""One call of `umpire tune`: the provider's own adapter with a sample comparison, as a worker would make it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cli.tune_budget import Budget
+from cli.tune_level import Ended
+from contracts.errors import (
+    AnswerError,
+    ProviderRateLimited,
+    ProviderServerError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UmpireError,
+    is_permanent,
+)
+from contracts.http import LLMComparisonRequest
+from guard.patience import TimeIsUp, within
+from providers.base import Completion, Provider, RateHeaders
+from providers.model import ModelInfo
+from providers.prompt import build_call
+from providers.verdict import parse_verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    ended: Ended
+    error: UmpireError | None = None
+
+
+class Caller:
+    def __init__(
+        self,
+        provider: Provider,
+        info: ModelInfo,
+        request: Callable[[int], LLMComparisonRequest],
+        budget: Budget,
+        timeout: float,
+    ) -> None:
+        """`request(n)` is the n-th comparison; `timeout` is one call's, in seconds."""
+        self._provider = provider
+        self._info = info
+        self._request = request
+        self._timeout = timeout
+        self._mark = f"tune-{time.time_ns():x}"
+        self.budget = budget
+        self.announced = RateHeaders()
+        """The limits that the provider told last."""
+        self.resume = 0.0
+        """No call before this moment (time.monotonic): the provider asked for patience."""
+
+    async def call(self) -> Called | None:
+        """One call; None when the budget forbids it."""
+        if not self.budget.take():
+            return None
+        number = self.budget.made
+        call, _ = build_call(self._request(number), self._info, attempt_id=f"{self._mark}.{number}")
+        began = time.monotonic()
+        try:
+            completion = await within(self._timeout, self._provider.complete(call))
+        except TimeIsUp:
+            return self._failed(began, ProviderTimeout(f"no whole answer within {self._timeout:g} s"))
+        except UmpireError as error:
+            return self._failed(began, error)
+        except asyncio.CancelledError:
+            self.budget.failed(perhaps_paid=True)
+            raise
+        return self._answered(began, completion)
+
+    def _answered(self, began: float, completion: Completion) -> Called:
+        used = completion.usage
+        self._note(completion.headers)
+        tokens = used.input_tokens + used.output_tokens
+        ended = Ended(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
+        try:
+            parse_verdict(completion)
+        except UmpireError as error:
+            return Called(replace(ended, code=error.code.value), error)
+        return Called(ended)
+
+    def _failed(self, began: float, error: UmpireError) -> Called:
+        answered_so = isinstance(error, ProviderUnavailable) and "status_code" in error.details
+        refused = isinstance(error, ProviderRateLimited) or answered_so
+        free = refused or is_permanent(error) or isinstance(error, ProviderUnavailable | ProviderServerError)
+        self.budget.failed(perhaps_paid=not free or isinstance(error, AnswerError))
+        if error.retry_after:
+            self.resume = max(self.resume, time.monotonic() + error.retry_after)
+        return Called(Ended(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0), error)
+
+    def _note(self, headers: RateHeaders | None) -> None:
+        if headers is not None:
+            told = self.announced
+            self.announced = replace(
+                headers,
+                requests_limit=headers.requests_limit or told.requests_limit,
+                tokens_limit=headers.tokens_limit or told.tokens_limit,
+            )

@@ -1,0 +1,57 @@
+"""All that one run of `umpire tune` found, and its two files."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.tune_advice import Advice
+from cli.tune_knee import Quota
+from cli.tune_level import Level
+from contracts.encoding import dumps
+from contracts.enums import LLMProviderType
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    provider: LLMProviderType
+    model: str
+    levels: Sequence[Level]
+    #: Why the sweep ended before its last level; empty: it did not.
+    stopped: str
+    calls: int
+    #: USD; None: not known.
+    spent: float | None
+    quota: Quota
+    advice: Advice | None
+
+    @property
+    def base_seconds(self) -> float | None:
+        """What a call takes when the fewest are in flight: the W of the ideal N / W."""
+        return next((level.latency.p50 for level in self.levels if level.latency), None)
+
+    def write(self, folder: Path) -> list[Path]:
+        """tune.json, and tune.png where anything was measured."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / "tune.json"]
+        files[0].write_bytes(dumps(self.as_json()) + b"\n")
+        if self.base_seconds:
+            from cli.tune_plot import plot  # matplotlib costs half a second
+
+            files.append(plot(self, folder / "tune.png"))
+        return files
+
+    def as_json(self) -> dict[str, Any]:
+        told = {
+            "provider": self.provider.value,
+            "model": self.model,
+            "levels": [asdict(level) for level in self.levels],
+            "stopped": self.stopped or None,
+            "calls": self.calls,
+            "spent_usd": self.spent,
+            "quota": asdict(self.quota),
+            "advice": None,
+        }
+        if self.advice:
+            told["advice"] = asdict(self.advice) | {"knee": self.advice.knee.concurrency}
+        return told

@@ -1,0 +1,163 @@
+"""One level of `umpire tune`: so many slots, each of which calls again as soon as its call has ended."""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from cli.tune_call import Caller
+from cli.tune_level import Ended, Level, measured, percentile
+from contracts.errors import AnswerError, UmpireError, is_permanent
+from ledger.cancel import cancel
+
+#: Refused share of a level's calls above which it, and what lies beyond, is over the provider's limit. One refusal now
+#: and then is usual.
+REFUSED_SHARE = 0.03
+
+#: The same for calls that failed otherwise: there is nothing to measure.
+FAILED_SHARE = 0.2
+
+#: These shares are trusted from so many calls on, or as many as are in flight, within a level.
+ENOUGH_CALLS = 20
+
+#: The window waits for the slots' first calls for no more than so many times what a call usually takes.
+FIRSTS_USUAL = 5.0
+
+#: Between two looks at how late this process is.
+TICK_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All in seconds but `calls`."""
+
+    #: Of a level's window.
+    seconds: float
+    #: Calls that may start in it; None: as many as fit.
+    calls: int | None
+    #: Longest Retry-After that is waited out.
+    patience: float
+    #: Before a slot calls again whose call was refused without a Retry-After.
+    pause: float
+
+
+class Round:
+    """Its window opens when each slot's first call has ended: where calls wait for each other, those do not yet."""
+
+    def __init__(self, caller: Caller, concurrency: int, rules: Rules, usual: float, stop: asyncio.Event) -> None:
+        """`usual`: seconds of a call. The slots start spread over as many, so that calls do not come in waves."""
+        self._caller = caller
+        self._concurrency = concurrency
+        self._rules = rules
+        self._usual = usual
+        self._spread = min(usual, rules.seconds)
+        self._stop = stop
+        self._calls: list[Ended] = []
+        self._started = 0
+        self._refused = 0
+        self._failed = 0
+        self._firsts = 0
+        self._begin = 0.0
+        self._open = self._close = math.inf
+        self._late: list[float] = []
+        self._cut = False
+        self.over = ""
+        """Why no level after this one makes sense; empty: nothing happened that says so."""
+
+    async def run(self) -> Level:
+        self._begin = time.monotonic()
+        slots = [
+            asyncio.create_task(self._slot(self._begin + self._spread * number / self._concurrency))
+            for number in range(self._concurrency)
+        ]
+        stopped, watch = asyncio.create_task(self._stop.wait()), asyncio.create_task(self._watch())
+        work = asyncio.gather(*slots)
+        either: list[asyncio.Future[Any]] = [work, stopped]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            else:
+                self._end()
+        finally:
+            await cancel(stopped, watch, *slots)
+        late = percentile(sorted(self._late), 0.95) if self._late else 0.0
+        return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut)
+
+    async def _watch(self) -> None:
+        """How late does a sleep end? On a machine that keeps up, by far less than a millisecond."""
+        while True:
+            due = time.monotonic() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self._late.append(time.monotonic() - due)
+
+    def _window(self) -> tuple[float, float]:
+        """All of its time where it never opened."""
+        if self._close > self._open:
+            return self._open, self._close
+        return self._begin, max((call.ended for call in self._calls), default=self._begin)
+
+    async def _slot(self, start: float) -> None:
+        await self._sleep_until(start)
+        is_first = True
+        while self._may_start():
+            await self._sleep_until(self._caller.resume)
+            if not self._may_start():
+                return
+            self._started += self._open < math.inf
+            called = await self._caller.call()
+            if called is None:
+                self._end(self._caller.budget.exhausted or "")
+                return
+            self._calls.append(called.ended)
+            self._firsts += is_first
+            is_first = False
+            self._look(called.ended.ended)
+            if called.error is not None:
+                await self._judge(called.error, refused=called.ended.refused)
+
+    def _look(self, now: float) -> None:
+        """Is it time to open the window?"""
+        late = now > self._begin + self._spread + FIRSTS_USUAL * self._usual
+        if self._open == math.inf and (self._firsts == self._concurrency or late):
+            self._open = now
+            self._close = min(self._close, now + self._rules.seconds)
+
+    def _may_start(self) -> bool:
+        now = time.monotonic()
+        if max(now, self._caller.resume) >= self._close:
+            # Nothing starts any more: what is idle from here on is not the provider's doing.
+            self._close = min(self._close, now)
+            return False
+        if self._rules.calls is not None and self._started >= self._rules.calls:
+            self._close = min(self._close, now)
+            return False
+        return not self._cut
+
+    async def _judge(self, error: UmpireError, *, refused: bool) -> None:
+        self._refused += refused
+        self._failed += not refused
+        if is_permanent(error) and not isinstance(error, AnswerError):
+            self._end(f"{error.message} ({error.code.value})")
+        elif error.retry_after is not None and error.retry_after > self._rules.patience:
+            self._end(f"the provider asked to be left alone for {error.retry_after:.0f} s")
+        elif len(self._calls) >= max(ENOUGH_CALLS, self._concurrency) and too_many(
+            self._refused, self._failed, len(self._calls)
+        ):
+            self._end()
+        elif refused and not error.retry_after:
+            await self._sleep_until(min(time.monotonic() + self._rules.pause, self._close))
+
+    def _end(self, over: str = "") -> None:
+        """Start no further call."""
+        self._close = min(self._close, time.monotonic())
+        self._cut = True
+        self.over = self.over or over
+
+    async def _sleep_until(self, moment: float) -> None:
+        await asyncio.sleep(max(0.0, min(moment, self._close) - time.monotonic()))
+
+
+def too_many(refused: int, failed: int, calls: int) -> bool:
+    return (refused > 1 and refused > REFUSED_SHARE * calls) or (failed > 1 and failed > FAILED_SHARE * calls)

@@ -1,0 +1,196 @@
+"""What `umpire tune` does: choose, ask, sweep, advise, show, write."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from assessment.samples import TOPIC, load_samples
+from cli.console import err, out
+from cli.enabled import check_enabled, with_concurrency
+from cli.environment import USAGE
+from cli.failure import Failure
+from cli.prompt import comparison_prompt
+from cli.schedule import balanced_rounds
+from cli.tune_advice import advise
+from cli.tune_budget import Budget, most_usage
+from cli.tune_call import Caller
+from cli.tune_knee import Quota
+from cli.tune_report import Report
+from cli.tune_round import Rules
+from cli.tune_sweep import INTERRUPTED, Sweep
+from cli.tune_view import Progress, show
+from contracts.clock import utcnow
+from contracts.enums import LLMProviderType
+from contracts.errors import InvalidConfig, UmpireError
+from contracts.http import LLMComparisonRequest
+from contracts.settings import Settings
+from providers.base import RateHeaders, Usage
+from providers.factory import make_provider
+from providers.manifest import Manifest
+from providers.model import ModelInfo
+
+#: Twice as many each time, up to four times a worker's usual slots.
+_LEVELS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+#: Of a provider that costs money, unless something else is said: enough for 64 in flight at 2 s.
+_MAX_CALLS = 500
+
+#: As many as a worker may have slots.
+_MOST_IN_FLIGHT = 10_000
+
+#: Each pair of the sample essays once in either order, or nearly so.
+_ROUNDS, _SEED = 22, 2026
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Asked:
+    provider: str | None
+    levels: str | None
+    seconds: float
+    calls: int | None
+    max_calls: int | None
+    max_cost: float | None
+    target: float | None
+    output: Path
+    yes: bool
+
+
+def tune(settings: Settings, asked: Asked) -> int:
+    """Exit code 0: an advice; 1: none, or interrupted."""
+    provider = LLMProviderType(asked.provider) if asked.provider else settings.default_provider
+    check_enabled(settings, provider)
+    levels = _levels(asked.levels)
+    request = sample_requests()
+    info = _model(settings, provider)
+    free = provider is LLMProviderType.MOCK
+    most = asked.max_calls if asked.max_calls or free else _MAX_CALLS
+    usage = most_usage(request(0), info)
+    budget = Budget(info, usage, calls=most, dollars=asked.max_cost)
+    _check(budget, asked.max_cost, info)
+    if not free:
+        _ask(budget, most or 0, info, usage, yes=asked.yes)
+    sweep, announced = asyncio.run(_sweep(settings, asked, provider, info, request, budget, levels))
+    quota = quota_of(announced, settings, provider)
+    report = Report(
+        provider=provider,
+        model=info.model_id,
+        levels=sweep.levels,
+        stopped=sweep.stopped,
+        calls=budget.made,
+        spent=budget.spent,
+        quota=quota,
+        advice=advise(sweep.levels, quota, provider, settings, asked.target),
+    )
+    show(report)
+    for path in report.write(asked.output):
+        out.print(f"saved {path}", markup=False)
+    if sweep.stopped == INTERRUPTED:
+        raise Failure(INTERRUPTED)
+    return 0 if report.advice else 1
+
+
+def sample_requests() -> Callable[[int], LLMComparisonRequest]:
+    """The n-th comparison: two of the project's own sample essays, in the prompt of `umpire compare`."""
+    essays = list(load_samples().values())
+    pairs = balanced_rounds(len(essays), _ROUNDS, _SEED)
+
+    def request(number: int) -> LLMComparisonRequest:
+        first, second = pairs[number % len(pairs)]
+        prompt = comparison_prompt(essays[first], essays[second], f"The question was: {TOPIC}")
+        return LLMComparisonRequest(user_prompt=prompt, callback_topic="umpire.tune")
+
+    return request
+
+
+def quota_of(announced: RateHeaders, settings: Settings, provider: LLMProviderType) -> Quota:
+    """What the provider announced, or else what is configured."""
+    # OpenRouter does not say of what time its limit is; Anthropic's and OpenAI's are of a minute.
+    if provider is not LLMProviderType.OPENROUTER and (announced.requests_limit or announced.tokens_limit):
+        return Quota(announced.requests_limit, announced.tokens_limit, f"announced by {provider.value}")
+    own = settings.providers[provider]
+    return Quota(own.rpm, own.tpm, "configured")
+
+
+def _levels(text: str | None) -> Sequence[int]:
+    if text is None:
+        return _LEVELS
+    try:
+        levels = sorted({int(part) for part in text.split(",") if part.strip()})
+    except ValueError:
+        levels = []
+    if not levels or levels[0] < 1 or levels[-1] > _MOST_IN_FLIGHT:
+        raise Failure(f"--levels takes numbers from 1 to {_MOST_IN_FLIGHT}, separated by commas", code=USAGE)
+    return levels
+
+
+def _model(settings: Settings, provider: LLMProviderType) -> ModelInfo:
+    manifest = Manifest.load()
+    name = settings.providers[provider].default_model or manifest.default(provider).model_id
+    try:
+        return manifest.known(provider, name, utcnow().date())
+    except InvalidConfig as error:
+        raise Failure(f"UMPIRE_{provider.value.upper()}_DEFAULT_MODEL: {error.message}", code=USAGE) from error
+
+
+def _check(budget: Budget, max_cost: float | None, info: ModelInfo) -> None:
+    if max_cost is None:
+        return
+    if budget.each is None:
+        raise Failure(f"--max-cost: the price of {info.model_id} is not known; use --max-calls", code=USAGE)
+    if budget.each > max_cost:
+        raise Failure(f"--max-cost {max_cost:g} does not pay for one call: up to ${budget.each:.4f}", code=USAGE)
+
+
+def _ask(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool) -> None:
+    """Say what it may cost, before the first call; go on only with a yes."""
+    price = "at a price that is not known"
+    if budget.most_dollars is not None:
+        tokens = f"{usage.input_tokens:,} tokens in and {usage.output_tokens:,} out a call"
+        price = f"for at most ${budget.most_dollars:.2f} ({tokens}, though usual answers are much shorter)"
+    err.print(
+        f"Up to {most:,} calls to {info.model_id} of {info.provider.value}, {price}.", markup=False, soft_wrap=False
+    )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure("these calls cost money, and there is no terminal to ask at: say --yes", code=USAGE)
+    if not typer.confirm("Make them?", err=True):
+        raise Failure("no call was made")
+
+
+async def _sweep(
+    settings: Settings,
+    asked: Asked,
+    provider: LLMProviderType,
+    info: ModelInfo,
+    request: Callable[[int], LLMComparisonRequest],
+    budget: Budget,
+    levels: Sequence[int],
+) -> tuple[Sweep, RateHeaders]:
+    adapter = make_provider(provider, with_concurrency(settings, provider, levels[-1]))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    retry = settings.retry
+    rules = Rules(asked.seconds, asked.calls, retry.retry_after_max_seconds, retry.retry_initial_seconds)
+    try:
+        await adapter.warm_up()
+        caller = Caller(adapter, await adapter.model_info(info.model_id), request, budget, retry.attempt_timeout)
+        sweep = Sweep(caller, rules, stop)
+        with Progress(levels) as progress:
+            await sweep.run(levels, progress.level)
+    except UmpireError as error:
+        raise Failure(f"{provider.value} could not be asked: {error.message} ({error.code.value})") from error
+    finally:
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+        await adapter.close()
+    return sweep, caller.announced
