@@ -15,9 +15,7 @@ from umpire_providers import KEY, body_of
 from umpire_servers import poll
 from umpire_upstream import answer, upstream
 
-from cli.enabled import with_concurrency
 from contracts.enums import LLMProviderType
-from contracts.settings import Settings
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
 QUICK = ("--levels", "1,4", "--seconds", "0.3")
@@ -124,10 +122,3 @@ def test_ctrl_c_shows_and_writes_what_there_is(tmp_path: Path) -> None:
     assert "export UMPIRE_MOCK_CONCURRENCY=" in said
     assert json.loads((out / "tune.json").read_text())["stopped"] == "interrupted"
     assert (out / "tune.png").exists()
-
-
-def test_a_worker_told_its_slots_has_as_many_connections() -> None:
-    """`umpire worker --concurrency`: the adapter's pool goes by the settings."""
-    settings = with_concurrency(Settings(), ANTHROPIC, 200)
-    assert settings.providers[ANTHROPIC].concurrency == 200
-    assert settings.providers[LLMProviderType.OPENAI].concurrency == 64

@@ -1,4 +1,4 @@
-"""`umpire worker` for several processes: a child for each."""
+"""`umpire worker`: a child for each process, where there are several; and as many calls as it was told."""
 
 import signal
 import subprocess
@@ -7,7 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 from umpire_cli import ROOT, UMPIRE, alive, environment, get
-from umpire_servers import free_port, poll
+from umpire_servers import apoll, free_port, poll
+from umpire_upstream import hang, upstream
+from umpire_worker import desk, reach, worker
+
+from contracts.enums import LLMProviderType
 
 
 @pytest.mark.stack
@@ -58,3 +62,16 @@ def test_each_process_is_a_child_that_is_started_again_and_stops(
         for child in [*seen, process]:
             if child.poll() is None if isinstance(child, subprocess.Popen) else alive(child):
                 child.kill()
+
+
+@pytest.mark.redis
+@pytest.mark.kafka
+async def test_as_many_calls_as_concurrency_says_are_upstream_at_a_time(redis_url: str, kafka_bootstrap: str) -> None:
+    """More than the configured slots: the pool of connections grows with them."""
+    provider = LLMProviderType.ANTHROPIC
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(hang) as up:
+        settings = {**at.settings, **reach(provider, up.url), "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+        async with worker(provider, "--concurrency", "12", **settings):
+            for _ in range(14):
+                await at.submit(provider)
+            await apoll(lambda: up.open_connections == 12, 40, what="a call in each of 12 slots")
