@@ -15,7 +15,11 @@ WORKER_CPU_SECONDS = 0.002
 #: Share of one core that a worker's event loop may take: above it calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
 
-#: Slots above what Little's law asks for: latency varies, and a slot is held for some milliseconds around its call.
+#: What a slot is held for beside its call, in seconds: claim and verdict are round trips to Redis. No more than what
+#: docs/performance.md has as "single, without the upstream".
+SLOT_SECONDS = 0.013
+
+#: Slots above what Little's law asks for: latency varies.
 HEADROOM = 1.25
 
 #: An attempt may take so many times the p99 that was seen: a sweep of minutes has not seen a provider's bad day.
@@ -99,14 +103,15 @@ def advise(
 
 def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider: LLMProviderType) -> Setting:
     seconds = at.latency.mean if at.latency else 0.0
-    needed = rate * seconds
+    needed = rate * (seconds + SLOT_SECONDS)
     total = math.ceil(HEADROOM * needed)
-    because = f"{rate:.1f}/s × {seconds:.3g} s = {needed:.0f} calls in flight, and {HEADROOM - 1:.0%} to spare"
+    rest = f"{HEADROOM - 1:.0%} to spare"
     if knee is not None and total > knee.concurrency:
         total = max(knee.concurrency, math.ceil(needed))
-        because = f"{rate:.1f}/s × {seconds:.3g} s = {needed:.0f} calls in flight, up to the knee's {knee.concurrency}"
+        rest = f"up to the knee's {knee.concurrency}"
+    because = f"{rate:.1f}/s × ({seconds:.3g} s + {SLOT_SECONDS:g} s) = {needed:.0f} slots, {rest}"
     if processes > 1:
-        because += f"; over {processes} processes"
+        because += f", over {processes} processes"
     return Setting(f"UMPIRE_{provider.value.upper()}_CONCURRENCY", max(1, math.ceil(total / processes)), because)
 
 
@@ -162,7 +167,7 @@ def _notes(
     ]
     if late:
         notes.append(
-            f"At {late[0].concurrency} in flight this process itself was late, by {_MS * late[0].late:.0f} ms (p95): "
-            "there it is this machine that was measured, not the provider."
+            f"At {late[0].concurrency} in flight this process itself was late, by {_MS * late[0].late:.0f} ms on "
+            "average: there it is this machine that was measured, not the provider."
         )
     return notes

@@ -51,7 +51,7 @@ class Level:
     tokens: float
     #: USD that all calls cost; None: not known.
     cost: float | None
-    #: How late this process came back to its calls (p95), in seconds: what it adds to their time by itself.
+    #: How late this process came back to its calls, on average, in seconds: what it adds to their time by itself.
     late: float
     #: It was broken off before its time.
     cut: bool = False
@@ -98,10 +98,10 @@ def latency(seconds: Sequence[float]) -> Latency | None:
     if not seconds:
         return None
     ordered = sorted(seconds)
-    return Latency(math.fsum(ordered) / len(ordered), *(percentile(ordered, share) for share in (0.5, 0.95, 0.99)))
+    return Latency(math.fsum(ordered) / len(ordered), *(_percentile(ordered, share) for share in (0.5, 0.95, 0.99)))
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
+def _percentile(ordered: Sequence[float], share: float) -> float:
     """By nearest rank: the smallest one that so many are not above."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.tune_call import Caller
-from cli.tune_level import Ended, Level, measured, percentile
+from cli.tune_level import Ended, Level, measured
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from ledger.cancel import cancel
 
@@ -82,7 +82,7 @@ class Round:
                 self._end()
         finally:
             await cancel(stopped, watch, *slots)
-        late = percentile(sorted(self._late), 0.95) if self._late else 0.0
+        late = sum(self._late) / len(self._late) if self._late else 0.0
         return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut)
 
     async def _watch(self) -> None:

@@ -81,14 +81,14 @@ def test_where_no_knee_was_reached_nobody_says_there_is_one() -> None:
 
 def test_slots_are_the_rate_times_the_seconds_and_some_to_spare() -> None:
     made = advice(upstream(1000, 3.0, 1, 10, 100), target=20.0)
-    assert value(made, "ANTHROPIC_CONCURRENCY") == 75, "20/s × 3 s = 60, and a quarter"
+    assert value(made, "ANTHROPIC_CONCURRENCY") == 76, "20/s × 3.013 s = 60.3, and a quarter"
     assert (made.processes, made.bound) == (1, "target")
 
 
 def test_slots_do_not_go_beyond_the_knee() -> None:
     made = advice(upstream(32, 2.0))
     assert (made.rate, made.bound) == (16.0, "knee")
-    assert value(made, "ANTHROPIC_CONCURRENCY") == 32
+    assert value(made, "ANTHROPIC_CONCURRENCY") == 33, "16/s × 2.013 s, rounded up"
 
 
 def test_a_quota_bounds_the_rate_by_requests_or_by_tokens() -> None:
