@@ -105,7 +105,7 @@ def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider:
     seconds = at.latency.mean if at.latency else 0.0
     needed = rate * (seconds + SLOT_SECONDS)
     total = math.ceil(HEADROOM * needed)
-    rest = f"{HEADROOM - 1:.0%} to spare"
+    rest = f"and {100 * (HEADROOM - 1):.0f} % to spare"
     if knee is not None and total > knee.concurrency:
         total = max(knee.concurrency, math.ceil(needed))
         rest = f"up to the knee's {knee.concurrency}"

@@ -10,6 +10,7 @@ from cli.tune_report import Report
 
 _INK, _RULE, _MARK, _SECOND, _BAD = "#222222", "#d8d8d8", "#1f5fa8", "#c77f1e", "#b3261e"
 _MS = 1000
+_HEADROOM = 1.2
 
 _plain = FuncFormatter(lambda value, _: f"{value:,g}")
 
@@ -54,7 +55,7 @@ def _throughput(axes: Axes, report: Report) -> None:
     for name, rate in report.quota.rates(report.levels[-1].tokens).items():
         axes.axhline(rate, color=_BAD, linewidth=1, linestyle="--")
         where, va = (rate, "bottom") if rate < top else (top, "top")
-        axes.text(at[0], where, f"{name} allows {rate:.1f}/s", color=_BAD, fontsize="small", va=va)
+        axes.text(at[-1], where, f"{name} allows {rate:.1f}/s", color=_BAD, fontsize="small", va=va, ha="right")
     if report.advice:
         knee = report.advice.knee
         word = "knee" if report.advice.limited else "most measured"
@@ -77,6 +78,6 @@ def _latency(axes: Axes, report: Report) -> None:
     at = [concurrency for concurrency, _ in seen]
     axes.plot(at, [latency.p50 * _MS for _, latency in seen], "o-", color=_MARK, label="p50")
     axes.plot(at, [latency.p95 * _MS for _, latency in seen], "o-", color=_SECOND, label="p95")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, _HEADROOM * max(latency.p95 * _MS for _, latency in seen))
     axes.set_ylabel("Latency in ms", color=_INK)
     axes.legend(loc="upper left", frameon=False, fontsize="small")

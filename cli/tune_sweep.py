@@ -65,7 +65,7 @@ class Sweep:
     def _why(self, level: Level, best: float | None) -> str:
         at = f"at {level.concurrency} in flight"
         if too_many(level.refusals, 0, level.calls):
-            return f"{level.refused_share:.0%} of the calls were refused {at}"
+            return f"{100 * level.refused_share:.0f} % of the calls were refused {at}"
         if too_many(0, level.failed, level.calls):
             return f"{level.failed} of {level.calls} calls failed {at}"
         exhausted = self._caller.budget.exhausted

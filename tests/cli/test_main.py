@@ -35,11 +35,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
     helped = umpire("--help")
     assert helped.returncode == 0
-    for command in ("up", "api", "worker", "flower", "compare", "models", "demo"):
+    for command in ("up", "api", "worker", "flower", "compare", "models", "demo", "tune"):
         assert f" {command} " in helped.stdout
 
 
-@pytest.mark.parametrize("command", [("up",), ("api",), ("worker",), ("flower",), ("models", "check")])
+@pytest.mark.parametrize("command", [("up",), ("api",), ("worker",), ("flower",), ("models", "check"), ("tune",)])
 def test_a_wrong_environment_is_a_clear_line_each_and_exit_2(command: tuple[str, ...]) -> None:
     done = umpire(*command, UMPIRE_PORT="many", UMPIRE_NO_SUCH="1")
     assert done.returncode == 2
