@@ -64,24 +64,24 @@ def show(report: Report) -> None:
     for note in report.advice.notes:
         out.print(f"[yellow]note[/yellow]  {escape(note)}", soft_wrap=False)
     out.print()
-    for line in advice_lines(report.advice, report.provider.value):
+    for line in advice_lines(report.advice, report.provider.value, out.width):
         style = "dim" if line.startswith("#") else None
         out.print(line, style=style, markup=False)
 
 
-def advice_lines(advice: Advice, provider: str) -> list[str]:
-    """Fit for a shell."""
+def advice_lines(advice: Advice, provider: str, width: int) -> list[str]:
+    """Fit for a shell, and comments for a terminal of this width."""
     why = f", by the {advice.bound}" if advice.bound else ""
     lines = [f"# For {advice.rate:.1f} comparisons a second{why}:"]
     for setting in advice.settings:
-        lines += [*_comment(setting.because), setting.export]
+        lines += [*_comment(setting.because, width), setting.export]
     many = f"{advice.processes} × " if advice.processes > 1 else ""
     return [*lines, f"# {many}umpire worker --provider {provider}"]
 
 
-def _comment(text: str) -> list[str]:
+def _comment(text: str, width: int) -> list[str]:
     """Wrapped here: a terminal's own wrapping would end the comment."""
-    return wrap(text, max(out.width, _NARROWEST), initial_indent="# ", subsequent_indent="# ")
+    return wrap(text, max(width, _NARROWEST), initial_indent="# ", subsequent_indent="# ")
 
 
 def table(report: Report) -> Table:
