@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Compiled on first import: most modules never are, and it halves the time of an install.
+# Compiled on first import: most modules never are, and it halves the time of an install. Where the environment keeps
+# Python from storing that, every process would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 UV := .cache/uv/bin/uv
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal --generate-hashes \

@@ -104,6 +104,9 @@ class Servers:
             f"{prefix}_API_KEY": "benchmark",
             f"{prefix}_BASE_URL": self.upstream_url + _PATHS[provider],
             f"{prefix}_CONCURRENCY": str(slots),
+            # Out of reach, but in force: every call reserves its share of them, as it does in production.
+            f"{prefix}_RPM": "6000000",
+            f"{prefix}_TPM": "60000000000",
         }
 
     def reset(

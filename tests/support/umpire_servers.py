@@ -75,8 +75,11 @@ def _named(condition: object) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without our own settings: a developer's shell must not steer a test."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("UMPIRE_")}
+    """The environment without our own settings: a developer's shell must not steer a test. Nor keep Python from storing
+    what it compiles: each of a test's processes would compile everything again, for a second or two.
+    """
+    steering = "PYTHONDONTWRITEBYTECODE"
+    return {name: value for name, value in os.environ.items() if not name.startswith("UMPIRE_") and name != steering}
 
 
 class Process:
