@@ -4,10 +4,13 @@
 tells whether something is out of date.
 """
 
+import ast
 import inspect
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from pydantic import BaseModel, SecretStr
 from contracts import errors, events, http, topics
 from contracts.base import Incoming, Outgoing
 from contracts.enums import ON_KAFKA
+from contracts.settings.base import Concern
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
 from service.problem import type_uri
 
@@ -60,10 +64,22 @@ def settings_md() -> str:
         lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, field_name in variables(concern).items():
             field = concern.model_fields[field_name]
-            meaning = " ".join((field.description or "").format(provider=provider).split())
+            meaning = " ".join(docstring(concern, field_name).format(provider=provider).split())
             lines.append(f"| `{name}` | {_default(field.get_default(call_default_factory=True))} | {meaning} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def docstring(concern: type[Concern], field: str) -> str:
+    """Of a settings field: the text that follows it in the class that declares it."""
+    owner = next(cls for cls in concern.__mro__ if field in cls.__dict__.get("__annotations__", {}))
+    (declared,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    for statement, after in pairwise(declared.body if isinstance(declared, ast.ClassDef) else ()):
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == field:
+            match after:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    return inspect.cleandoc(text)
+    raise LookupError(f"{owner.__name__}.{field} has no docstring")
 
 
 def _default(value: Any) -> str:

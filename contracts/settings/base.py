@@ -11,14 +11,15 @@ PREFIX = "UMPIRE_"
 
 
 class Concern(BaseSettings):
-    """Settings of one concern. A field's docstring is its line in docs/settings.md."""
+    """Settings of one concern. A field's docstring is its line in docs/settings.md, where docs/generate.py reads it from
+    the source: pydantic would do so in every process, at each start.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         frozen=True,
         extra="ignore",
         env_ignore_empty=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
 

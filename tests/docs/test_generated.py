@@ -14,6 +14,29 @@ def test_generated_files_match_the_code():
     assert generate["stale"]() == [], "run `make docs`"
 
 
+def test_every_setting_is_explained():
+    rows = [
+        line.split(" | ")
+        for line in (ROOT / "docs" / "settings.md").read_text().splitlines()
+        if "`UMPIRE_" in line[:12]
+    ]
+    assert len(rows) > 90
+    assert all(len(row) == 3 and len(row[2]) > 15 for row in rows)
+
+
+def test_a_setting_without_a_docstring_is_refused():
+    from contracts.settings.base import Concern
+
+    class Bare(Concern):
+        explained: int = 1
+        """What it is."""
+        bare: int = 2
+
+    assert generate["docstring"](Bare, "explained") == "What it is."
+    with pytest.raises(LookupError, match="Bare.bare"):
+        generate["docstring"](Bare, "bare")
+
+
 def test_asyncapi_refers_to_files_and_parts_that_exist():
     document = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text(encoding="utf-8"))
     for message in document["components"]["messages"].values():
