@@ -72,7 +72,7 @@ def settings_md() -> str:
 
 def docstring(concern: type[Concern], field: str) -> str:
     """Of a settings field: the text that follows it in the class that declares it."""
-    owner = next(cls for cls in concern.__mro__ if field in cls.__dict__.get("__annotations__", {}))
+    owner = next(cls for cls in concern.__mro__ if field in inspect.get_annotations(cls))
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
     for statement, after in pairwise(declared.body if isinstance(declared, ast.ClassDef) else ()):
         if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == field:

@@ -5,6 +5,9 @@ umpire:breaker:<provider>         hash   state, since, until, owner, lease, succ
 umpire:breaker:<provider>:window  hash   outcomes of the window, counted in slots of a twentieth of it
 umpire:gate:<provider>            string "<end> <length>" (ms) of the pause that the provider asked for
 umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)
+umpire:adapt:<provider>           hash   the limits that were found (limits), when they were looked at last (looked, ms)
+umpire:adapt:<provider>:rows      hash   worker process → when it reported last (ms), and what it holds itself to
+umpire:adapt:<provider>:sums      hash   what all reported since the last look: see adapt.lua
 umpire:rate:<key id>              string when (µs) an API key has its whole rate again: see authenticate.lua
 """
 

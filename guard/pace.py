@@ -14,9 +14,13 @@ RAMP_SECONDS = 3.0
 #: And no more than this share of a call's deadline, since it is part of it.
 RAMP_SHARE = 1 / 8
 
-#: Calls sent away without a word of when to come back, above what is usual, that make all others start slowly: a
-#: healthy provider sends one away now and then.
+#: Calls sent away, above what is usual, that make all others start slowly: a healthy provider sends one away now and
+#: then, and a limit that is looked for (guard/concurrency.py) is found that way.
 MANY_REFUSALS = 4
+
+#: A longer wait that a provider asks for, in seconds, concerns all calls, even if only one was told. A shorter one is
+#: told to whoever comes a little too early, and that one waits.
+LONG_WAIT = 2.0
 
 #: Refusals that are usual, for each call.
 USUAL_SHARE = 1 / 4
@@ -46,16 +50,16 @@ class Pace:
     def refused(self, began: float, after: float = 0.0) -> None:
         """The provider sent away a call that began then, by this one's clock, and asked for `after` seconds.
 
-        What it asks for concerns all calls. Without that, one refusal says little, and nothing if its call began before
-        the last restart: it was sent away for what is known.
+        A long wait concerns all calls. Otherwise one refusal says little, and nothing if its call began before the last
+        restart: it was sent away for what is known. Many say that all should wait for as long as the last was asked to.
         """
-        if after > 0:
+        if after > LONG_WAIT:
             if self._clock() + after > self._begins:
                 self.restart(after)
         elif began >= self._begins:
             self._refusals += 1
             if self._refusals >= MANY_REFUSALS:
-                self.restart()
+                self.restart(after)
 
     def turn(self) -> float:
         """Seconds until the caller may start its call. Whoever asks and does not start leaves a gap, no more."""

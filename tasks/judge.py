@@ -28,6 +28,7 @@ from providers.model import ModelInfo
 from providers.prompt import build_call, estimate_tokens
 from providers.verdict import parse_verdict
 from tasks.gatekeeper import Gatekeeper
+from tasks.turns import Passed, Turns
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
@@ -56,6 +57,7 @@ class Judge:
         breaker: Breaker,
         gatekeeper: Gatekeeper,
         pace: Pace,
+        turns: Turns,
         policy: RetryPolicy,
         lifecycle: Lifecycle,
         observer: Observer,
@@ -65,6 +67,7 @@ class Judge:
         self._breaker = breaker
         self._gatekeeper = gatekeeper
         self._pace = pace
+        self._turns = turns
         self._policy = policy
         self._lifecycle = lifecycle
         self._observer = observer
@@ -72,6 +75,10 @@ class Judge:
         self._settling: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._turns.end()
 
     async def judge(
         self, stored: StoredRequest, spent: Spent, *, probe: str | None = None, holds: Callable[[], bool]
@@ -114,11 +121,15 @@ class Judge:
             await self._answered(claim)
             return judgement
         finally:
+            self._rest(claim, resting=False)
+            if claim.passed is not None:
+                self._turns.over(claim.passed)
             if claim.reservation is not None:
                 await self._limiter.cancel(claim.reservation)
 
     async def _admit(self, claim: "_Claim") -> None:
         """Wait for a turn and for the model's rate limit; not at all while the provider's gate is closed."""
+        self._rest(claim, resting=False)
         self._check_may_start(claim)
         if claim.probe is None:
             await self._take_turn(claim)
@@ -130,6 +141,24 @@ class Judge:
         if reservation.wait:
             await _unless(self.stopping, reservation.wait)
             self._check_may_start(claim)
+        claim.passed = self._turns.anyhow() if claim.probe is not None else self._turns.at_once()
+        if claim.passed is None:
+            await self._pass(claim)
+
+    async def _pass(self, claim: "_Claim") -> None:
+        began = time.monotonic()
+        try:
+            claim.passed = await self._turns.wait(PATIENCE_SHARE * self._policy.deadline - claim.waited)
+        except TimeoutError as error:
+            raise NotNow("patience") from error
+        claim.waited += time.monotonic() - began
+        self._check_may_start(claim)
+
+    def _rest(self, claim: "_Claim", *, resting: bool) -> None:
+        """Between two attempts a request is in its slot, and asks for nothing."""
+        if claim.resting is not resting:
+            claim.resting = resting
+            self._turns.rest(1 if resting else -1)
 
     async def _take_turn(self, claim: "_Claim") -> None:
         while wait := self._pace.turn():
@@ -166,13 +195,19 @@ class Judge:
         reservation, claim.reservation = claim.reservation, None
         started = time.monotonic()
         used = 0
+        refused = False
         try:
             completion = await self._provider.complete(call)
             used = completion.usage.input_tokens + completion.usage.output_tokens
+        except UmpireError as error:
+            refused = _sent_away(error)
+            raise
         finally:
+            self._over(claim, refused=refused)
             if reservation is not None:
                 self._settle_soon(reservation, used or reservation.tokens)
         seconds = time.monotonic() - started
+        self._turns.answered(completion, seconds)
         self._paid(claim, info, completion, seconds)
         verdict = parse_verdict(completion)
         self._succeeded(claim, seconds)
@@ -183,6 +218,12 @@ class Judge:
             confidence=verdict.confidence,
             normalised=verdict.normalised,
         )
+
+    def _over(self, claim: "_Claim", *, refused: bool) -> None:
+        passed, claim.passed = claim.passed, None
+        if passed is not None:
+            claim.probing = passed.probing
+            self._turns.over(passed, refused=refused)
 
     def _paid(self, claim: "_Claim", info: ModelInfo, completion: Completion, seconds: float) -> None:
         stored, usage = claim.stored, completion.usage.as_token_usage()
@@ -246,7 +287,9 @@ class Judge:
         else:
             transition = await self._breaker.failed(error, seconds)
         self._gatekeeper.tell(transition)
-        if isinstance(error, ProviderRateLimited) or error.retry_after is not None:
+        self._rest(claim, resting=True)
+        if _sent_away(error) and not claim.probing:
+            # Where more was asked for than is known to be borne, a refusal was to be expected, and concerns no other.
             self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
             self._lifecycle.tell(
@@ -294,6 +337,9 @@ class _Claim:
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
         self.reservation: Reservation | None = None
+        self.passed: Passed | None = None
+        self.probing = False
+        self.resting = False
         self.waited = 0.0
         """For turns, in seconds."""
         self.seconds = 0.0
@@ -303,6 +349,10 @@ class _Claim:
     def judgement(self) -> Judgement:
         seconds = time.monotonic() - self._started
         return Judgement(model=self.model, spent=self.spent, seconds=seconds, ignored=self.ignored)
+
+
+def _sent_away(error: UmpireError) -> bool:
+    return isinstance(error, ProviderRateLimited) or error.retry_after is not None
 
 
 def _tokens(usage: TokenUsage) -> dict[str, int]:

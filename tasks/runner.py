@@ -263,7 +263,7 @@ class Runner:
     def stop(self) -> None:
         """Take nothing any more, and end waits at once."""
         self.stopping = True
-        self._judge.stopping.set()
+        self._judge.stop()
         self._slots.close()
 
     async def drain(self, seconds: float) -> int:

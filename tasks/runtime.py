@@ -17,6 +17,7 @@ from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.relay import Relay
 from events.resender import Resender
+from guard.board import Board
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
@@ -32,6 +33,7 @@ from ledger.outbox import Outbox
 from ledger.spending import Spending
 from providers.factory import make_provider
 from providers.prompt import prompt_sha256
+from tasks.adapting import Adapting
 from tasks.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.hook import ResultHook
@@ -40,6 +42,7 @@ from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
 from tasks.slots import Slots
+from tasks.turns import NoTurns, SharedTurns, Turns
 from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
 
@@ -100,6 +103,12 @@ class Runtime:
             # A limit of ours has a pace of its own, and closes the gate now and then to keep it.
             reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )
+        places = Slots(slots)
+        turns: Turns = NoTurns()
+        self._adapting: Adapting | None = None
+        if settings.worker.adaptive_concurrency:
+            turns = shared = SharedTurns(places)
+            self._adapting = Adapting(Board(redis, provider, owner), shared, provider, slots, observer)
         rows.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
@@ -108,13 +117,14 @@ class Runtime:
             breaker=breaker,
             gatekeeper=self._gatekeeper,
             pace=pace,
+            turns=turns,
             policy=RetryPolicy.from_settings(settings.retry),
             lifecycle=lifecycle,
             observer=observer,
         )
         self.runner = Runner(
             claims=self._claims,
-            slots=Slots(slots),
+            slots=places,
             judge=judge,
             hook=hook,
             gatekeeper=self._gatekeeper,
@@ -144,6 +154,8 @@ class Runtime:
             "resender": resender.watch,
             "cost alerts": alerts.watch,
         }
+        if self._adapting is not None:
+            duties["adaptive limits"] = self._adapting.watch
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     async def warm_up(self) -> None:
@@ -167,6 +179,8 @@ class Runtime:
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
             await self._custody.release_lock()
+            if self._adapting is not None:
+                await self._adapting.leave()
             await self._claims.leave()
         except (RedisError, OSError) as error:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
 from telemetry.observer import Note
-from telemetry.tally import Count, Spread, Tally
+from telemetry.tally import Count, Level, Spread, Tally
 
 PREFIX = "llm_provider_"
 
@@ -34,10 +34,12 @@ class Metric:
     """A histogram of the note's value where set; a counter otherwise."""
     amount: bool = False
     """The counter grows by the note's value, not by one."""
+    level: bool = False
+    """A gauge of the note's value."""
 
     @property
     def by_value(self) -> bool:
-        return self.amount or self.buckets is not None
+        return self.amount or self.level or self.buckets is not None
 
 
 #: Note → metrics. Labels are those of the note that are named here.
@@ -77,6 +79,13 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "lease.lost": (Metric("leases_lost_total", "Leases that ended under a running call", ("provider",)),),
     "custodian.action": (Metric("custodian_actions_total", "Records the custodian moved", ("action",), amount=True),),
     "gate.changed": (Metric("gate_changes_total", "Times a worker's gate opened or closed", ("provider", "state")),),
+    "adaptive.concurrency": (
+        Metric("concurrency_limit", "Calls in flight that all workers may have", ("provider",), level=True),
+    ),
+    "adaptive.rate": (
+        Metric("start_rate_limit", "Starts a second that all workers may make", ("provider",), level=True),
+    ),
+    "adaptive.lowered": (Metric("limit_cuts_total", "Times that an adaptive limit was lowered", ("provider",)),),
     "error.unexpected": (Metric("unexpected_errors_total", "Faults of ours", ("where",)),),
 }
 
@@ -125,9 +134,12 @@ class Metrics:
         """Several notes may feed one metric."""
         name = PREFIX + metric.name
         if name not in self._tallies:
-            self._tallies[name] = (
-                Count(name, metric.help, metric.labels, self._lock)
-                if metric.buckets is None
-                else Spread(name, metric.help, metric.labels, metric.buckets, self._lock)
-            )
+            self._tallies[name] = self._new(name, metric)
         return self._tallies[name]
+
+    def _new(self, name: str, metric: Metric) -> Tally:
+        if metric.level:
+            return Level(name, metric.help, metric.labels, self._lock)
+        if metric.buckets is None:
+            return Count(name, metric.help, metric.labels, self._lock)
+        return Spread(name, metric.help, metric.labels, metric.buckets, self._lock)

@@ -11,8 +11,8 @@ PREFIX = "UMPIRE_"
 
 
 class Concern(BaseSettings):
-    """Settings of one concern. A field's docstring is its line in docs/settings.md, where docs/generate.py reads it from
-    the source: pydantic would do so in every process, at each start.
+    """Settings of one concern. A field's docstring is its line in docs/settings.md; docs/generate.py reads it from the
+    source, which pydantic would do in every process, at each start.
     """
 
     model_config = SettingsConfigDict(

@@ -57,6 +57,9 @@ class WorkerSettings(Concern):
     UMPIRE_<PROVIDER>_CONCURRENCY."""
     take_along: int = Field(16, ge=1, le=256)
     """Comparisons that one Celery task runs at most: its own, and others of its queue."""
+    adaptive_concurrency: bool = True
+    """Find out how many calls in flight, and how many starts a second, a provider bears, and keep to that, all workers
+    together. UMPIRE_<PROVIDER>_CONCURRENCY stays the most that a process runs; off, it is what each runs."""
     drain_seconds: float = Field(125.0, ge=0)
     """On SIGTERM: how long calls in flight may take to finish, in seconds. Longer than UMPIRE_CALL_DEADLINE_SECONDS,
     nothing is cut off."""

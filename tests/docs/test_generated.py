@@ -33,7 +33,7 @@ def test_a_setting_without_a_docstring_is_refused():
         bare: int = 2
 
     assert generate["docstring"](Bare, "explained") == "What it is."
-    with pytest.raises(LookupError, match="Bare.bare"):
+    with pytest.raises(LookupError, match=r"Bare\.bare"):
         generate["docstring"](Bare, "bare")
 
 

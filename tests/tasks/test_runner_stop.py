@@ -27,8 +27,8 @@ class OpenGate:
 
 
 class IdleJudge:
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
+    def stop(self) -> None:
+        """No waits to end."""
 
 
 async def test_a_claim_that_waits_for_the_ledger_ends_with_the_process() -> None:

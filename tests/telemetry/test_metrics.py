@@ -80,4 +80,4 @@ def test_every_metric_is_declared_once_and_its_kind_is_clear():
     for metrics in TABLE.values():
         for metric in metrics:
             assert seen.setdefault(metric.name, metric) == metric
-            assert metric.name.endswith("_total") == (metric.buckets is None)
+            assert metric.name.endswith("_total") == (metric.buckets is None and not metric.level)

@@ -1,0 +1,58 @@
+#!lua flags=allow-oom
+-- What the processes of a provider's workers tell one another about its limits. Each comes a few times a second. Every
+-- time is Redis' own. Runs when Redis is out of memory too: what it keeps does not grow.
+--
+-- ARGV: operation, provider, then the operation's own.
+--   report  process, ms that a process is missed after, ms between two looks, its row; then pairs of a name and an amount
+--           to add up, or of a name that begins with '=' and a text to keep
+--           Returns {now (ms), the limits, rows, turn, sums}: rows are pairs of a process and its row. `turn` is nil, or
+--           the ms since the last look: then it is this process' turn to look, `sums` are what all reported since (pairs),
+--           and they begin anew.
+--   keep    the turn's time (ms), the limits, ms to keep them: kept unless another has had its turn since
+--   leave   process
+
+local operation = ARGV[1]
+local key = 'umpire:adapt:' .. ARGV[2]
+local rows, sums = key .. ':rows', key .. ':sums'
+
+if operation == 'leave' then return redis.call('HDEL', rows, ARGV[3]) end
+
+if operation == 'keep' then
+  if redis.call('HGET', key, 'looked') ~= ARGV[3] then return 0 end
+  redis.call('HSET', key, 'limits', ARGV[4])
+  for _, each in ipairs({key, rows, sums}) do redis.call('PEXPIRE', each, ARGV[5]) end
+  return 1
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local missed, between = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+for i = 7, #ARGV, 2 do
+  if string.sub(ARGV[i], 1, 1) == '=' then
+    redis.call('HSET', sums, ARGV[i], ARGV[i + 1])
+  else
+    redis.call('HINCRBYFLOAT', sums, ARGV[i], ARGV[i + 1])
+  end
+end
+redis.call('HSET', rows, ARGV[3], string.format('%d %s', now, ARGV[6]))
+
+local held = redis.call('HGETALL', rows)
+local alive = {}
+for i = 1, #held, 2 do
+  local seen, row = string.match(held[i + 1], '^(%d+) (.*)$')
+  if now - tonumber(seen) > missed then
+    redis.call('HDEL', rows, held[i])
+  else
+    alive[#alive + 1] = held[i]
+    alive[#alive + 1] = row
+  end
+end
+
+local looked = tonumber(redis.call('HGET', key, 'looked') or 0)
+local limits = redis.call('HGET', key, 'limits') or ''
+if now - looked < between then return {now, limits, alive} end
+redis.call('HSET', key, 'looked', string.format('%d', now))
+local since = redis.call('HGETALL', sums)
+redis.call('DEL', sums)
+return {now, limits, alive, looked == 0 and between or now - looked, since}

@@ -1,0 +1,122 @@
+"""The limits of one provider, for all processes together, and each one's share of them. Pure: guard/board.py keeps it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from guard.announced import Announced, Said
+from guard.cadence import Cadence
+from guard.concurrency import Concurrency
+from guard.turnstile import Share, Tally
+
+#: Refusals within so many seconds of a fall belong to it. Another one up to so many seconds after it says that what is
+#: borne depends on time.
+FALL_SECONDS, AGAIN_SECONDS = 8.0, 45.0
+
+#: A share of the calls in flight that were borne before, which no limit on them would be lowered to.
+NEXT_TO_NOTHING = 0.25
+
+#: Where fewer calls may be in flight than there are processes, others get theirs every so many seconds. Not more often:
+#: the last ones' calls are still in flight then.
+TURN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`ceiling`: its slots; `local`: the limit that it holds itself to; `wants`: it has something to call for."""
+
+    ceiling: int
+    local: int
+    wants: bool = True
+
+
+class Control(BaseModel):
+    concurrency: Concurrency = Concurrency()
+    cadence: Cadence = Cadence()
+    requests: Announced = Announced()
+    tokens: Announced = Announced()
+    tokens_a_call: float = 0.0
+    fell: float = -AGAIN_SECONDS
+    """When what was borne was refused last …"""
+    height: float = 0.0
+    """… and the most that it fell from."""
+    rate: float | None = None
+    """Starts a second, by whatever limits them; None: nothing does."""
+
+    def look(
+        self,
+        seen: Tally,
+        said: tuple[Said | None, Said | None],
+        processes: Sequence[Process],
+        now: float,
+        seconds: float,
+    ) -> None:
+        """Take in what the processes saw in these seconds, and what headers said last of requests and of tokens."""
+        ceilings = [process.ceiling for process in processes]
+        if not self.concurrency.limit:
+            self.concurrency = Concurrency.first(ceilings)
+        if seen.answers:
+            mean = seen.tokens / seen.answers
+            self.tokens_a_call += 0.2 * (mean - self.tokens_a_call) if self.tokens_a_call else mean
+        went = seen.starts - seen.refused
+        self.requests.hear(said[0], went, now, seconds)
+        self.tokens.hear(said[1], went * self.tokens_a_call, now, seconds)
+        self.cadence.measure(seen, seconds)
+        paced = self.cadence.rate is not None or self.requests.used_up(now) or self.tokens.used_up(now)
+        before = self.concurrency.proven
+        local = sum(process.local for process in processes)
+        if self.concurrency.look(seen, local, sum(ceilings), now, seconds, paced=paced):
+            self._fall(before, now)
+        self.cadence.look(seen, now, seconds)
+        rates = [self.cadence.rate, self.requests.rate(now)]
+        by_tokens = self.tokens.rate(now)
+        rates.append(by_tokens / self.tokens_a_call if by_tokens is not None and self.tokens_a_call else None)
+        self.rate = min((rate for rate in rates if rate is not None), default=None)
+
+    def _fall(self, before: float, now: float) -> None:
+        """What was borne is refused. Once, and a limit was lowered; again and again, it is one of time."""
+        passed = now - self.fell
+        again = FALL_SECONDS < passed <= AGAIN_SECONDS
+        if passed > AGAIN_SECONDS:
+            self.height = before
+            self.cadence.forget()
+        self.height = max(self.height, before)
+        self.fell = now
+        if (again or before <= 1 or self.cadence.base) and self.cadence.begin(now):
+            held = self.height if before <= NEXT_TO_NOTHING * self.height else before
+            self.concurrency.limit = self.concurrency.proven = held
+
+
+def shares(control: Control, processes: Sequence[Process], now: float) -> list[Share]:
+    """Each process' share, in their order: what they may have in flight together is the limit."""
+    limits = split(int(control.concurrency.limit), processes, now)
+    proven = split(int(control.concurrency.proven), processes, now)
+    rate = math.inf if control.rate is None else control.rate / len(processes)
+    smooth = control.concurrency.settled
+    return [Share(limit, borne, rate, smooth) for limit, borne in zip(limits, proven, strict=True)]
+
+
+def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:
+    """Even parts of the limit, none above its process' ceiling.
+
+    Where it is less than the processes that want something, one each goes to some of them, and in turn to others.
+    """
+    parts = [0] * len(processes)
+    wanting = [i for i, process in enumerate(processes) if process.wants] or list(range(len(processes)))
+    if limit < len(wanting):
+        turn = int(now / TURN_SECONDS)
+        for place in range(limit):
+            parts[wanting[(turn + place) % len(wanting)]] = 1
+        return parts
+    while limit > 0:
+        growing = [i for i, process in enumerate(processes) if parts[i] < process.ceiling]
+        for place, i in enumerate(growing):
+            # The first ones get what is left over of the division.
+            given = min(-(-limit // (len(growing) - place)), processes[i].ceiling - parts[i])
+            parts[i] += given
+            limit -= given
+        if not growing:
+            break
+    return parts

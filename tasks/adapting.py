@@ -1,0 +1,75 @@
+"""The duty of a worker process that shares its provider's limits with others: tell what happened, follow the word."""
+
+import asyncio
+import math
+import time
+
+from redis.exceptions import RedisError
+
+from contracts.enums import LLMProviderType
+from guard.board import LOOK_SECONDS, Board, Report, Word
+from guard.control import Process
+from tasks.turns import SharedTurns
+from telemetry.observer import Note, Observer
+
+#: Lines about limits that were lowered are this far apart, in seconds; all are counted.
+QUIET_SECONDS = 10.0
+
+
+class Adapting:
+    def __init__(
+        self, board: Board, turns: SharedTurns, provider: LLMProviderType, slots: int, observer: Observer
+    ) -> None:
+        self._board = board
+        self._turns = turns
+        self._labels = {"provider": provider.value}
+        self._slots = slots
+        self._observer = observer
+        self._reported = time.monotonic()
+        self._told: tuple[float, float] | None = None
+        self._spoke = -math.inf
+        self._reached = True
+
+    async def watch(self) -> None:
+        """For ever. While Redis does not answer, the last word holds."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        now = time.monotonic()
+        tally, said = self._turns.report(max(now - self._reported, 0.001))
+        self._reported = now
+        process = Process(self._slots, self._turns.limit, self._turns.wants)
+        try:
+            word = await self._board.report(Report(process, tally, said))
+        except (RedisError, OSError) as error:
+            if self._reached:
+                self._observer(
+                    Note("adaptive.unshared", "warning", self._labels, fields={"error": type(error).__name__})
+                )
+            self._reached = False
+            return
+        self._reached = True
+        self._turns.follow(word.share)
+        self._tell(word)
+
+    async def leave(self) -> None:
+        """Others get this process' share at once. Raises RedisError or OSError where Redis does not answer."""
+        await self._board.leave()
+
+    def _tell(self, word: Word) -> None:
+        limit = word.control.concurrency.limit
+        rate = math.inf if word.control.rate is None else word.control.rate
+        if self._told != (limit, rate):
+            self._told = limit, rate
+            self._observer(Note("adaptive.concurrency", labels=self._labels, value=limit))
+            self._observer(Note("adaptive.rate", labels=self._labels, value=rate))
+        before = word.before
+        if before is None or (limit >= before.concurrency.limit and rate >= (before.rate or math.inf)):
+            return
+        now = time.monotonic()
+        spoken = now < self._spoke + QUIET_SECONDS
+        self._spoke = self._spoke if spoken else now
+        fields = {"concurrency": limit, "starts_a_second": None if rate == math.inf else round(rate, 2)}
+        self._observer(Note("adaptive.lowered", "debug" if spoken else "info", self._labels, fields=fields))

@@ -1,0 +1,185 @@
+"""Where a call waits until its provider bears one more: at the turnstile of this process, first come first served."""
+
+import asyncio
+import math
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from guard.announced import Said
+from guard.turnstile import Share, Tally, Turnstile
+from providers.base import Completion, RateHeaders
+from tasks.slots import Slots
+
+
+class Passed(NamedTuple):
+    """A call that was let through. `level`: how many are in flight with it; `probing`: one more than was borne so far,
+    to find out whether that is too much.
+    """
+
+    level: int
+    probing: bool = False
+
+
+class Turns(Protocol):
+    def at_once(self) -> Passed | None:
+        """Let a call through, unless it has to wait."""
+        ...
+
+    def anyhow(self) -> Passed:
+        """Let a call through that must not wait."""
+        ...
+
+    async def wait(self, seconds: float) -> Passed:
+        """Wait for a turn. Raises TimeoutError when it does not come within so many seconds."""
+        ...
+
+    def over(self, passed: Passed, *, refused: bool = False) -> None:
+        """The call has ended; `refused`: it was sent away."""
+
+    def answered(self, completion: Completion, seconds: float) -> None:
+        """What came of it."""
+
+    def rest(self, requests: int) -> None:
+        """So many more requests (or fewer) wait for their own next attempt, in a slot, and want no turn before."""
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+
+
+class NoTurns:
+    """Whoever has a slot may call."""
+
+    def at_once(self) -> Passed:
+        return Passed(0)
+
+    def anyhow(self) -> Passed:
+        return Passed(0)
+
+    async def wait(self, seconds: float) -> Passed:  # noqa: ARG002 - the Protocol's
+        return Passed(0)
+
+    def over(self, passed: Passed, *, refused: bool = False) -> None:  # noqa: ARG002 - the Protocol's
+        return None
+
+    def answered(self, completion: Completion, seconds: float) -> None:  # noqa: ARG002 - the Protocol's
+        return None
+
+    def rest(self, requests: int) -> None:  # noqa: ARG002 - the Protocol's
+        return None
+
+    def end(self) -> None:
+        return None
+
+
+class SharedTurns:
+    """A process' share of what all of them may do, and the slots that follow from it."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._stile = Turnstile(slots.count)
+        self._waiting: deque[asyncio.Future[Passed]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._resting = 0
+        self._ended = False
+        self._headers: RateHeaders | None = None
+        slots.follow(lambda: self._stile.room() + self._resting)
+
+    @property
+    def limit(self) -> int:
+        """Calls in flight that this process holds itself to."""
+        return self._stile.limit
+
+    @property
+    def wants(self) -> bool:
+        return self._slots.wanted
+
+    def at_once(self) -> Passed | None:
+        if self._ended:
+            return self.anyhow()
+        if self._waiting or self._stile.wait():
+            return None
+        return self.anyhow()
+
+    def anyhow(self) -> Passed:
+        level = self._stile.start()
+        if self._stile.paced:
+            self._slots.wake()  # as soon as a call starts, another request may wait
+        return Passed(level, self._stile.probes(level))
+
+    async def wait(self, seconds: float) -> Passed:
+        self._stile.waits()
+        turn: asyncio.Future[Passed] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._let_through()
+        try:
+            async with asyncio.timeout(seconds):
+                return await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.over(turn.result())
+            else:
+                turn.cancel()
+            raise
+
+    def over(self, passed: Passed, *, refused: bool = False) -> None:
+        self._stile.end(passed.level, refused=refused)
+        self._let_through()
+
+    def answered(self, completion: Completion, seconds: float) -> None:
+        usage = completion.usage
+        self._stile.answered(seconds, usage.input_tokens + usage.output_tokens)
+        if completion.headers is not None:
+            self._headers = completion.headers
+
+    def rest(self, requests: int) -> None:
+        self._resting += requests
+        if requests > 0:
+            self._slots.wake()
+
+    def end(self) -> None:
+        self._ended = True
+        self._let_through()
+
+    def report(self, seconds: float) -> tuple[Tally, tuple[Said | None, Said | None]]:
+        """What happened in the seconds since the last report, and what headers said last."""
+        headers, self._headers = self._headers, None
+        return self._stile.report(seconds), said(headers)
+
+    def follow(self, share: Share) -> None:
+        self._stile.follow(share)
+        self._let_through()
+        self._slots.wake()
+
+    def _let_through(self) -> None:
+        while self._waiting:
+            if self._waiting[0].done():  # it gave up
+                self._waiting.popleft()
+                continue
+            wait = 0.0 if self._ended else self._stile.wait()
+            if wait:
+                self._come_back(wait)
+                return
+            self._waiting.popleft().set_result(self.anyhow())
+
+    def _come_back(self, wait: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wait < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(wait, self._let_through)
+
+
+def said(headers: RateHeaders | None) -> tuple[Said | None, Said | None]:
+    """What headers say of requests and of tokens; None where they do not tell both the limit and what is left of it."""
+    if headers is None:
+        return None, None
+    return (
+        _said(headers.requests_limit, headers.requests_remaining, headers.requests_reset),
+        _said(headers.tokens_limit, headers.tokens_remaining, headers.tokens_reset),
+    )
+
+
+def _said(limit: int | None, remaining: int | None, reset: float | None) -> Said | None:
+    if limit is None or remaining is None or limit <= 0:
+        return None
+    return Said(limit=limit, remaining=max(0, remaining), reset=reset)

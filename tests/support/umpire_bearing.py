@@ -1,0 +1,253 @@
+"""Upstreams with limits, and worker processes before them, in simulated time: what adaptive limits make of each."""
+
+import heapq
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from guard.announced import Said
+from guard.control import Control, Process, shares
+from guard.pace import Pace
+from guard.turnstile import Share, Tally, Turnstile
+
+LOOK = 0.25
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Upstream:
+    """What it refuses: above `most` in flight, above a bucket's rate (a second) and burst, and a share at random."""
+
+    seconds: float = 1.0
+    jitter: float = 0.0
+    most: float = math.inf
+    rate: float = math.inf
+    burst: float = 0.0
+    window: bool = False
+    announces: bool = False
+    at_random: float = 0.0
+    retry_after: float = 0.0
+    in_flight: int = 0
+    level: float = math.nan
+    at: float = 0.0
+
+    def asks(self, now: float) -> bool:
+        """A call comes: whether it is let in."""
+        if self.window:
+            if math.isnan(self.level) or now // 60 != self.at // 60:
+                self.level = self.rate * 60
+        elif math.isnan(self.level):
+            self.level = self.burst
+        else:
+            self.level = min(self.burst, self.level + (now - self.at) * self.rate)
+        self.at = now
+        return self.in_flight < self.most and (self.rate == math.inf or self.level >= 1)
+
+    def said(self, now: float) -> Said | None:
+        if not self.announces:
+            return None
+        reset = 60 - now % 60 if self.window else (self.burst - self.level) / self.rate
+        return Said(limit=self.rate * 60, remaining=math.floor(self.level), reset=math.ceil(reset))
+
+
+@dataclass
+class Outcome:
+    calls: list[tuple[float, bool]] = field(default_factory=list)
+
+    def good(self, start: float, end: float) -> float:
+        return sum(ok for at, ok in self.calls if start <= at < end) / (end - start)
+
+    def refused(self, start: float, end: float) -> float:
+        those = [ok for at, ok in self.calls if start <= at < end]
+        return 1 - sum(those) / len(those) if those else 0.0
+
+
+class World:
+    def __init__(
+        self,
+        upstream: Upstream,
+        processes: int = 1,
+        slots: int = 64,
+        *,
+        adaptive: bool = True,
+        own: float = 0.004,
+        offered: float = math.inf,
+        seed: int = 7,
+        attempts: int = 3,
+    ) -> None:
+        """`own`: seconds that a process takes with each answer; `offered`: requests a second."""
+        self.clock = Clock()
+        self.chance = random.Random(seed)
+        self.upstream = upstream
+        self.adaptive = adaptive
+        self.own = own
+        self.out = Outcome()
+        self.control = Control()
+        self.tally = Tally()
+        self.said: Said | None = None
+        self.looked = self.clock.now
+        self.history: list[tuple[float, float, float | None]] = []
+        self._count = itertools.count()
+        self._todo: list[tuple[float, int, Callable[[], None]]] = []
+        self.processes = [SimProcess(self, slots) for _ in range(processes)]
+        for i, process in enumerate(self.processes):
+            self.after(0.01 + i * LOOK / processes, process.look)
+
+    def after(self, wait: float, step: Callable[[], None]) -> None:
+        heapq.heappush(self._todo, (self.clock.now + wait, next(self._count), step))
+
+    def run(self, seconds: float) -> "World":
+        until = self.clock.now + seconds
+        while self._todo and self._todo[0][0] < until:
+            self.clock.now, _, step = heapq.heappop(self._todo)
+            step()
+        self.clock.now = until
+        return self
+
+    def at(self, seconds: float, step: Callable[[], None]) -> None:
+        self.after(seconds, step)
+
+    def call(self, done: Callable[[bool, Said | None], None]) -> None:
+        now = self.clock.now
+        upstream = self.upstream
+        ok = upstream.asks(now)
+        if ok and self.chance.random() < upstream.at_random:
+            ok = False
+        if not ok:
+            self.out.calls.append((now, False))
+            self.after(0.003, lambda: done(False, None))
+            return
+        if upstream.rate < math.inf:
+            upstream.level -= 1
+        upstream.in_flight += 1
+        seconds = max(0.001, upstream.seconds * (1 + upstream.jitter * self.chance.gauss(0, 1)))
+        said = upstream.said(now)
+
+        def end() -> None:
+            upstream.in_flight -= 1
+            self.out.calls.append((self.clock.now, True))
+            self.after(self.chance.expovariate(1 / self.own), lambda: done(True, said))
+
+        self.after(seconds, end)
+
+
+class SimProcess:
+    def __init__(self, world: World, slots: int) -> None:
+        self.world = world
+        self.slots = slots
+        self.taken = 0
+        self.resting = 0
+        self.pace = Pace(slots, 120, world.clock)
+        self.stile = Turnstile(slots, world.clock)
+        if not world.adaptive:
+            self.stile.follow(Share(slots, slots))
+        self.waiting: deque[Callable[[int], None]] = deque()
+        self.timer = math.inf
+        self.fill()
+
+    def fill(self) -> None:
+        while self.taken < min(self.slots, self.stile.room() + self.resting):
+            self.taken += 1
+            self.world.after(0.001, lambda: self.admit(1))
+
+    def admit(self, attempt: int) -> None:
+        wait, given = self.pace.turn(), self.pace.round
+        if wait:
+            self.world.after(wait, lambda: self.enter(attempt) if self.pace.round == given else self.admit(attempt))
+        else:
+            self.enter(attempt)
+
+    def enter(self, attempt: int) -> None:
+        wait = 1.0 if self.waiting else self.stile.wait()
+        if not wait:
+            self.go(self.stile.start(), attempt)
+            return
+        self.stile.waits()
+        self.waiting.append(lambda level: self.go(level, attempt))
+        self.wake()
+
+    def wake(self) -> None:
+        while self.waiting:
+            wait = self.stile.wait()
+            if wait:
+                if wait < math.inf and self.world.clock.now + wait < self.timer - 0.001:
+                    self.timer = self.world.clock.now + wait
+                    self.world.after(wait, self.ring)
+                break
+            self.waiting.popleft()(self.stile.start())
+        self.fill()
+
+    def ring(self) -> None:
+        if self.world.clock.now >= self.timer:
+            self.timer = math.inf
+            self.wake()
+
+    def go(self, level: int, attempt: int) -> None:
+        began, probing = self.world.clock.now, self.stile.probes(level)
+
+        def done(ok: bool, said: Said | None) -> None:
+            self.stile.end(level, refused=not ok)
+            if said:
+                self.world.said = said
+            if ok:
+                self.stile.answered(self.world.clock.now - began, 100)
+                self.finish()
+            else:
+                after = self.world.upstream.retry_after
+                if not probing:
+                    self.pace.refused(began, after)
+                if attempt < 3:
+                    self.resting += 1
+                    wait = max(
+                        self.world.chance.random() * 0.5 * 2 ** (attempt - 1),
+                        after * (1 + 0.1 * self.world.chance.random()),
+                    )
+                    self.world.after(wait, lambda: self.again(attempt + 1))
+                else:
+                    self.finish()
+            self.wake()
+
+        self.world.call(done)
+
+    def again(self, attempt: int) -> None:
+        self.resting -= 1
+        self.admit(attempt)
+
+    def finish(self) -> None:
+        def ended() -> None:
+            self.taken -= 1
+            self.fill()
+
+        self.world.after(0.003, ended)
+
+    @property
+    def fleet(self) -> list[Process]:
+        return [Process(p.slots, p.stile.limit, bool(p.taken)) for p in self.world.processes]
+
+    def look(self) -> None:
+        world = self.world
+        world.after(LOOK, self.look)
+        if not world.adaptive:
+            return
+        tally = self.stile.report(LOOK)
+        for name in Tally.__slots__:
+            setattr(world.tally, name, getattr(world.tally, name) + getattr(tally, name))
+        now = world.clock.now
+        if now - world.looked >= LOOK - 0.001:
+            fleet = self.fleet
+            world.control.look(world.tally, (world.said, None), fleet, now, now - world.looked)
+            world.tally, world.said, world.looked = Tally(), None, now
+            world.history.append((now - 1000, world.control.concurrency.limit, world.control.rate))
+        if world.control.concurrency.limit:
+            mine = shares(world.control, self.fleet, now)[world.processes.index(self)]
+            self.stile.follow(mine)
+        self.wake()
