@@ -88,7 +88,7 @@ class Cadence(BaseModel):
         return self.accepted / self.span
 
     def begin(self, now: float) -> bool:
-        """Pace starts from now on, if it is known how: by the rate that was found before, or what got through of late."""
+        """Pace starts from now on, if it is known how: as it was found before, or by what got through of late."""
         if self.rate is None and (self.base or self.through is not None):
             self._lower(self.base or CAUTION * (self.through or 0.0), now)
             self.not_before, self.step, self.settled = now + HOLD_SECONDS, FIRST_STEP, False

@@ -1,4 +1,4 @@
-"""The limits of one provider, for all processes together, and each one's share of them. Pure: guard/board.py keeps it."""
+"""The limits of one provider, for all its worker processes, and each one's share. Pure: guard/board.py keeps it."""
 
 import math
 from collections.abc import Sequence

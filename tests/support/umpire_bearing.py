@@ -6,7 +6,8 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Any
 
 from guard.announced import Said
 from guard.control import Control, Process, shares
@@ -40,6 +41,9 @@ class Upstream:
     level: float = math.nan
     at: float = 0.0
 
+    def anew(self, **changes: Any) -> "Upstream":
+        return replace(self, in_flight=0, level=math.nan, at=0.0, **changes)
+
     def asks(self, now: float) -> bool:
         """A call comes: whether it is let in."""
         if self.window:
@@ -59,18 +63,6 @@ class Upstream:
         return Said(limit=self.rate * 60, remaining=math.floor(self.level), reset=math.ceil(reset))
 
 
-@dataclass
-class Outcome:
-    calls: list[tuple[float, bool]] = field(default_factory=list)
-
-    def good(self, start: float, end: float) -> float:
-        return sum(ok for at, ok in self.calls if start <= at < end) / (end - start)
-
-    def refused(self, start: float, end: float) -> float:
-        those = [ok for at, ok in self.calls if start <= at < end]
-        return 1 - sum(those) / len(those) if those else 0.0
-
-
 class World:
     def __init__(
         self,
@@ -84,23 +76,39 @@ class World:
         seed: int = 7,
         attempts: int = 3,
     ) -> None:
-        """`own`: seconds that a process takes with each answer; `offered`: requests a second."""
+        """`own`: seconds that a process takes with each answer before it starts the next call."""
         self.clock = Clock()
         self.chance = random.Random(seed)
         self.upstream = upstream
         self.adaptive = adaptive
         self.own = own
-        self.out = Outcome()
+        self.calls: list[tuple[float, bool]] = []
+        """When each ended, and whether it was answered."""
         self.control = Control()
         self.tally = Tally()
         self.said: Said | None = None
         self.looked = self.clock.now
-        self.history: list[tuple[float, float, float | None]] = []
         self._count = itertools.count()
         self._todo: list[tuple[float, int, Callable[[], None]]] = []
         self.processes = [SimProcess(self, slots) for _ in range(processes)]
         for i, process in enumerate(self.processes):
             self.after(0.01 + i * LOOK / processes, process.look)
+
+    def good(self, start: float, end: float) -> float:
+        """Answers a second between these seconds from the beginning."""
+        return sum(self._between(start, end)) / (end - start)
+
+    def refused(self, start: float, end: float) -> float:
+        """Share of the calls."""
+        those = self._between(start, end)
+        return 1 - sum(those) / len(those)
+
+    def _between(self, start: float, end: float) -> list[bool]:
+        return [ok for at, ok in self.calls if start <= at - Clock.now < end]
+
+    def remove(self) -> None:
+        """One of the processes ends."""
+        self.processes.pop().ended = True
 
     def after(self, wait: float, step: Callable[[], None]) -> None:
         heapq.heappush(self._todo, (self.clock.now + wait, next(self._count), step))
@@ -113,9 +121,6 @@ class World:
         self.clock.now = until
         return self
 
-    def at(self, seconds: float, step: Callable[[], None]) -> None:
-        self.after(seconds, step)
-
     def call(self, done: Callable[[bool, Said | None], None]) -> None:
         now = self.clock.now
         upstream = self.upstream
@@ -123,7 +128,7 @@ class World:
         if ok and self.chance.random() < upstream.at_random:
             ok = False
         if not ok:
-            self.out.calls.append((now, False))
+            self.calls.append((now, False))
             self.after(0.003, lambda: done(False, None))
             return
         if upstream.rate < math.inf:
@@ -134,7 +139,7 @@ class World:
 
         def end() -> None:
             upstream.in_flight -= 1
-            self.out.calls.append((self.clock.now, True))
+            self.calls.append((self.clock.now, True))
             self.after(self.chance.expovariate(1 / self.own), lambda: done(True, said))
 
         self.after(seconds, end)
@@ -152,10 +157,12 @@ class SimProcess:
             self.stile.follow(Share(slots, slots))
         self.waiting: deque[Callable[[int], None]] = deque()
         self.timer = math.inf
+        self.calls = 0
+        self.ended = False
         self.fill()
 
     def fill(self) -> None:
-        while self.taken < min(self.slots, self.stile.room() + self.resting):
+        while not self.ended and self.taken < min(self.slots, self.stile.room() + self.resting):
             self.taken += 1
             self.world.after(0.001, lambda: self.admit(1))
 
@@ -192,10 +199,11 @@ class SimProcess:
             self.wake()
 
     def go(self, level: int, attempt: int) -> None:
+        self.calls += 1
         began, probing = self.world.clock.now, self.stile.probes(level)
 
         def done(ok: bool, said: Said | None) -> None:
-            self.stile.end(level, refused=not ok)
+            self.stile.end(level, refused=not ok and self.world.adaptive)
             if said:
                 self.world.said = said
             if ok:
@@ -236,7 +244,7 @@ class SimProcess:
     def look(self) -> None:
         world = self.world
         world.after(LOOK, self.look)
-        if not world.adaptive:
+        if not world.adaptive or self.ended:
             return
         tally = self.stile.report(LOOK)
         for name in Tally.__slots__:
@@ -246,7 +254,6 @@ class SimProcess:
             fleet = self.fleet
             world.control.look(world.tally, (world.said, None), fleet, now, now - world.looked)
             world.tally, world.said, world.looked = Tally(), None, now
-            world.history.append((now - 1000, world.control.concurrency.limit, world.control.rate))
         if world.control.concurrency.limit:
             mine = shares(world.control, self.fleet, now)[world.processes.index(self)]
             self.stile.follow(mine)
