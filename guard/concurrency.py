@@ -9,7 +9,7 @@ What tells a limit from refusals at random is where they fall. Above a limit all
 refusal counts at once if it came at a level that was not borne before, and only with many others if it was.
 """
 
-from typing import Self
+from collections.abc import Sequence
 
 from pydantic import BaseModel
 
@@ -71,18 +71,20 @@ class Concurrency(BaseModel):
     sudden: Fading = Fading()
     creeping: Fading = Fading()
 
-    @classmethod
-    def first(cls, ceilings: list[int]) -> Self:
-        limit = float(sum(min(FIRST, ceiling) for ceiling in ceilings))
-        return cls(limit=limit, step=limit)
+    def look(
+        self, seen: Tally, local: int, ceilings: Sequence[int], now: float, seconds: float, *, paced: bool
+    ) -> bool:
+        """One look at what happened in those seconds.
 
-    def look(self, seen: Tally, local: int, ceiling: int, now: float, seconds: float, *, paced: bool) -> bool:
-        """One look at what happened in those seconds. `local`: the sum of what the processes hold themselves to.
+        `local`: the sum of what the processes hold themselves to; `ceilings`: how many calls each could make at most.
 
         `paced`: the rate of starts is limited, and what is refused below is refused for that. Returns whether what was
         borne before is no longer.
         """
         below = seen.refused - seen.refused_above
+        ceiling = sum(ceilings)
+        if not self.settled:
+            self.limit = max(self.limit, float(sum(min(FIRST, most) for most in ceilings)))
         self.debt = max(0.0, self.debt - BUDGET * seen.starts)
         if paced:
             below = 0
@@ -111,7 +113,7 @@ class Concurrency(BaseModel):
 
     def _raise(self, step: float, ceiling: int) -> None:
         if self.limit < ceiling:
-            self.step = step if self.settled else max(step, self.limit)
+            self.step = step if self.settled else self.limit
             self.limit = min(self.limit + self.step, ceiling)
             self.looks = 0
 

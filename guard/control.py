@@ -55,8 +55,6 @@ class Control(BaseModel):
     ) -> None:
         """Take in what the processes saw in these seconds, and what headers said last of requests and of tokens."""
         ceilings = [process.ceiling for process in processes]
-        if not self.concurrency.limit:
-            self.concurrency = Concurrency.first(ceilings)
         if seen.answers:
             mean = seen.tokens / seen.answers
             self.tokens_a_call += 0.2 * (mean - self.tokens_a_call) if self.tokens_a_call else mean
@@ -67,7 +65,7 @@ class Control(BaseModel):
         paced = self.cadence.rate is not None or self.requests.used_up(now) or self.tokens.used_up(now)
         before = self.concurrency.proven
         local = sum(process.local for process in processes)
-        if self.concurrency.look(seen, local, sum(ceilings), now, seconds, paced=paced):
+        if self.concurrency.look(seen, local, ceilings, now, seconds, paced=paced):
             self._fall(before, now)
         self.cadence.look(seen, now, seconds)
         rates = [self.cadence.rate, self.requests.rate(now)]

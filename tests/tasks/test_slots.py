@@ -72,3 +72,21 @@ async def test_a_cancelled_wait_takes_nothing_with_it() -> None:
     await asyncio.wait([given_up])
     slots.give(1)
     assert await asyncio.wait_for(patient, 1) == 1
+
+
+async def test_no_more_are_used_than_there_is_room_for() -> None:
+    slots, room = Slots(16), 3
+    slots.follow(lambda: room)
+    assert await slots.take(16) == 3
+    waiting = asyncio.create_task(slots.take(16))
+    await asyncio.sleep(0)
+    slots.give(1)
+    assert await asyncio.wait_for(waiting, 1) == 1
+    waiting = asyncio.create_task(slots.take(16))
+    room = 1
+    slots.give(1)
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    room = 9
+    slots.wake()
+    assert await asyncio.wait_for(waiting, 1) == 7
