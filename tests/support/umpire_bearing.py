@@ -107,8 +107,10 @@ class World:
         return [ok for at, ok in self.calls if start <= at - Clock.now < end]
 
     def remove(self) -> None:
-        """One of the processes ends."""
-        self.processes.pop().ended = True
+        """One of the processes ends: its calls first, then its share."""
+        ending = self.processes[-1]
+        ending.ended = True
+        self.after(2 * self.upstream.seconds, lambda: self.processes.remove(ending))
 
     def after(self, wait: float, step: Callable[[], None]) -> None:
         heapq.heappush(self._todo, (self.clock.now + wait, next(self._count), step))
@@ -243,9 +245,9 @@ class SimProcess:
 
     def look(self) -> None:
         world = self.world
-        world.after(LOOK, self.look)
-        if not world.adaptive or self.ended:
+        if not world.adaptive or self not in world.processes:
             return
+        world.after(LOOK, self.look)
         tally = self.stile.report(LOOK)
         for name in Tally.__slots__:
             setattr(world.tally, name, getattr(world.tally, name) + getattr(tally, name))
