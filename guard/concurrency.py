@@ -24,11 +24,9 @@ LOOKS_FIRST, LOOKS = 1, 2
 #: Waits between attempts to go higher, in seconds: after the first refusal, and at most.
 PATIENCE, MOST_PATIENCE = 2.0, 20.0
 
-#: Calls that each refusal must be made up for by, as a share: attempts cost less than this, however slow the provider.
-BUDGET = 0.01
-
-#: And no more than so many of them: a limit that was raised meanwhile must be found.
-MOST_DEBT = 2.0
+#: So much of an attempt that was refused is made up for by each call, and there is no other before it is: attempts cost
+#: about this share of the calls, however slow the provider.
+BUDGET = 0.008
 
 #: A level that was borne before is refused: so many refusals, and such a share of the calls of about so many seconds.
 SUDDEN_COUNT, SUDDEN_SHARE, SUDDEN_SECONDS = 3, 0.05, 2.0
@@ -91,7 +89,7 @@ class Concurrency(BaseModel):
         self.sudden.add(seen.starts - seen.above, below, seconds, SUDDEN_SECONDS)
         self.creeping.add(seen.starts - seen.above, below, seconds, CREEPING_SECONDS)
         if seen.refused_above and seen.refused_above >= REFUSED * seen.above:
-            self._owe(seen.refused_above if self.settled else 0)
+            self.debt = 1.0 if self.settled else 0.0
             self._hold(max(self.proven, min(local, self.limit - 1)), now)
         elif self.sudden.over(SUDDEN_COUNT, SUDDEN_SHARE):
             self._hold(min(local, self.limit - 1), now)
@@ -107,9 +105,6 @@ class Concurrency(BaseModel):
         elif seen.full and now >= self.not_before and not self.debt:
             self._raise(self.step, ceiling)
         return False
-
-    def _owe(self, refusals: int) -> None:
-        self.debt = min(self.debt + refusals, MOST_DEBT)
 
     def _raise(self, step: float, ceiling: int) -> None:
         if self.limit < ceiling:

@@ -5,6 +5,7 @@ import asyncio
 
 import pytest
 from umpire_providers import body_of
+from umpire_servers import apoll
 from umpire_upstream import Connection, answer, upstream
 from umpire_worker import desk, reach, worker
 
@@ -54,5 +55,18 @@ async def test_an_unknown_limit_is_found_and_kept(redis_url: str, kafka_bootstra
             assert "adaptive.lowered" in one.log or workers > 1
     assert {results[queue_id].data.winner for queue_id in ids} == {"Essay B"}
     late = provider.refused[len(provider.refused) // 2 :]
-    # Without it each answer makes room for one of 42 that wait to try: most calls are refused.
     assert sum(late) <= 0.06 * len(late)
+
+
+async def test_switched_off_every_slot_calls(redis_url: str, kafka_bootstrap: str) -> None:
+    """So that the test above is known to be able to fail."""
+    provider = Provider()
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(provider.serve) as server:
+        settings = {"UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS), **at.settings, **reach(ANTHROPIC, server.url)}
+        for _ in range(BACKLOG):
+            await at.submit(ANTHROPIC)
+        async with worker(ANTHROPIC, UMPIRE_ADAPTIVE_CONCURRENCY="false", **settings):
+            await apoll(lambda: len(provider.refused) > 200, 60)
+        assert not await at.redis.exists("umpire:adapt:anthropic")
+    late = provider.refused[100:]
+    assert sum(late) > 0.2 * len(late)
