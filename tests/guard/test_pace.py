@@ -86,6 +86,16 @@ def test_a_retry_after_concerns_all_calls_unless_a_longer_one_is_known() -> None
     assert (pace.round, pace.turn()) == (2, 6.0)
 
 
+def test_a_short_retry_after_concerns_its_own_call_unless_many_are_told_so() -> None:
+    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    for _ in range(3):
+        pace.refused(began=999.5, after=1.0)
+    assert (pace.round, pace.turn()) == (0, 0.0)
+    pace.refused(began=999.5, after=1.0)
+    pace.refused(began=999.5, after=1.0)
+    assert (pace.round, pace.turn()) == (1, 1.0)
+
+
 class Provider:
     """Answers after a second, and sends some calls away; and a process' slots, each of which calls and calls again."""
 
@@ -132,10 +142,11 @@ class Provider:
         self._ask()
 
 
+@pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize(("share", "least"), [(0.01, 0.9), (0.05, 0.75)])
-def test_refusals_now_and_then_cost_no_more_than_themselves(share: float, least: float) -> None:
+def test_refusals_now_and_then_cost_no_more_than_themselves(share: float, least: float, retry_after: float) -> None:
     chance = random.Random(7)
-    provider = Provider(64, lambda _: 0.0 if chance.random() < share else None)
+    provider = Provider(64, lambda _: retry_after if chance.random() < share else None)
     provider.run(300)
     assert provider.good >= least * 64 * 300
 
