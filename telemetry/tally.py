@@ -1,5 +1,5 @@
-"""Counters, gauges and histograms that cost a microsecond to feed. prometheus_client reads them when it is scraped; its own
-cost five to ten times as much each time, and one comparison feeds a dozen.
+"""Counters, gauges and histograms that cost a microsecond to feed. prometheus_client reads them when it is scraped:
+its own cost five to ten times as much each time, and one comparison feeds a dozen.
 
 One lock for all: notes come from the loop's thread, and from Kafka's.
 """
