@@ -93,6 +93,7 @@ def advise(
         processes=processes,
         settings=[
             _slots(wanted, at, knee if limited else None, processes, provider),
+            _processes(wanted, processes, provider),
             *_limits(quota, provider),
             *_times(at, now),
             _threads(now),
@@ -113,6 +114,12 @@ def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider:
     if processes > 1:
         because += f", over {processes} processes"
     return Setting(f"UMPIRE_{provider.value.upper()}_CONCURRENCY", max(1, math.ceil(total / processes)), because)
+
+
+def _processes(rate: float, processes: int, provider: LLMProviderType) -> Setting:
+    cores = rate * WORKER_CPU_SECONDS
+    because = f"{rate:.1f}/s × {1000 * WORKER_CPU_SECONDS:g} ms = {cores:.2g} cores, {LOOP_SHARE:g} of one for each"
+    return Setting(f"UMPIRE_{provider.value.upper()}_PROCESSES", processes, because)
 
 
 def _limits(quota: Quota, provider: LLMProviderType) -> list[Setting]:

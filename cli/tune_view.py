@@ -75,8 +75,7 @@ def advice_lines(advice: Advice, provider: str, width: int) -> list[str]:
     lines = [f"# For {advice.rate:.1f} comparisons a second{why}:"]
     for setting in advice.settings:
         lines += [*_comment(setting.because, width), setting.export]
-    many = f"{advice.processes} × " if advice.processes > 1 else ""
-    return [*lines, f"# {many}umpire worker --provider {provider}"]
+    return [*lines, f"# umpire worker --provider {provider}"]
 
 
 def _comment(text: str, width: int) -> list[str]:

@@ -144,7 +144,7 @@ def test_the_settings_loader_takes_the_export_lines(provider: LLMProviderType, m
     assert made
     lines = advice_lines(made, provider.value, 80)
     exports = [line.removeprefix("export ").split("=") for line in lines if not line.startswith("#")]
-    assert len(exports) == len(made.settings) == 7
+    assert len(exports) == len(made.settings) == 8
     for name, text in exports:
         monkeypatch.setenv(name, text)
     loaded = load_settings()
