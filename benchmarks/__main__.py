@@ -38,7 +38,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one run of a fifth of the size: does it all work?")
     parser.add_argument("--rate", type=float, default=900.0, help="comparisons a second that `paced` offers (900)")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes in the runs at 20 ms (1)")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes in the runs at 20 ms (2: one a core)")
     parser.add_argument(
         "--fsync", choices=["always", "everysec"], default="always", help="Redis' appendfsync (always, as `umpire up`)"
     )
