@@ -47,7 +47,8 @@ def show(about: Result, found: Mapping[str, Result], rows: Sequence[Row]) -> Non
             console.print(_plain_table(title, found[name]))
     if "fairness" in found:
         console.print(_fairness_table(found["fairness"]))
-    console.print(_lines(rows))
+    if rows:
+        console.print(_lines(rows))
 
 
 def _table(title: str, *columns: str) -> Table:
