@@ -35,6 +35,8 @@ from telemetry.observer import Note, Observer
 #: The calls of a claim wait for their turns within its slot for no more than this share of its deadline: what is left
 #: must be enough for the calls. Longer, it is given back, and costs no try.
 PATIENCE_SHARE = 1 / 4
+#: Reasons for not making a call now that concern this request's turn, not the provider, nor this process.
+IMPATIENT = frozenset({"patience", "rate_limit"})
 
 
 class NotNow(Exception):
@@ -109,6 +111,10 @@ class Judge:
                 answers=spent.answers,
             )
         except NotNow as reason:
+            if reason.reason in IMPATIENT and claim.failure is not None:
+                # It had its call, and what came of that counts: else two requests that always fail could send each
+                # other away between their attempts, and neither would ever use up its tries.
+                return claim.judgement().failed(claim.failure)
             reason.spent = claim.spent
             raise
         except UmpireError as error:
@@ -276,6 +282,8 @@ class Judge:
         stored, began = claim.stored, time.monotonic() - seconds
         if isinstance(error, AnswerError):
             claim.spent = claim.spent.answered()
+        else:
+            claim.failure = error
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
         self._observer(
             Note("call.finished", "warning", labels, seconds, fields={"error": type(error).__name__, **error.details})
@@ -342,6 +350,8 @@ class _Claim:
         self.resting = False
         self.waited = 0.0
         """For turns, in seconds."""
+        self.failure: UmpireError | None = None
+        """Of its last attempt that brought no answer. An answer without a verdict has a bound of its own."""
         self.seconds = 0.0
         """Of the call that brought the verdict."""
         self._started = time.monotonic()

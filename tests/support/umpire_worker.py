@@ -138,16 +138,18 @@ class Inbox:
     async def until(self, queue_ids: Iterable[str | UUID], deadline: float = 30.0) -> dict[str, Result]:
         """The results, once each of these requests has one."""
         wanted = {str(queue_id) for queue_id in queue_ids}
-        seen = -1
+        missing, seen = set(wanted), 0
 
         def all_there() -> bool:
             nonlocal seen
-            if len(self.look()) == seen:
-                return False
-            seen = len(self.messages)
-            return wanted <= {loads(m.value() or b"")["data"]["request_id"] for m in self.messages}
+            fresh, seen = self.look()[seen:], len(self.messages)
+            missing.difference_update(loads(m.value() or b"")["data"]["request_id"] for m in fresh)
+            return not missing
 
-        await apoll(all_there, deadline, every=0.05, what=f"{len(wanted)} results on {self.topic}")
+        try:
+            await apoll(all_there, deadline, every=0.05, what=f"{len(wanted)} results on {self.topic}")
+        except AssertionError as late:
+            raise AssertionError(f"{late}; missing: {sorted(missing)[:20]}") from None
         return self.results
 
     def close(self) -> None:

@@ -57,3 +57,25 @@ async def test_a_long_retry_after_closes_the_gate_for_all(redis_url: str, kafka_
         assert sorted(attempts_at(provider).values()) == [1, 1, 2]
         ended = [results[queue_id].data for queue_id in ids]
         assert all((data.completed_at - data.requested_at).total_seconds() >= 2.9 for data in ended)
+
+
+async def test_requests_that_always_fail_end_though_they_wait_for_each_other(
+    redis_url: str, kafka_bootstrap: str
+) -> None:
+    """Between two attempts one waits for its next turn, which others take: what failed before counts all the same."""
+    busy = fails(429, "rate_limit_error", **{"retry-after": "0.1"})
+    settings = {
+        **SETTINGS,
+        "UMPIRE_ANTHROPIC_CONCURRENCY": "8",
+        "UMPIRE_RETRY_ATTEMPTS": "3",
+        "UMPIRE_CALL_DEADLINE_SECONDS": "1.2",
+        "UMPIRE_QUEUE_MAX_RETRIES": "1",
+    }
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(busy) as provider:
+        async with worker(ANTHROPIC, **settings, **at.settings, **reach(ANTHROPIC, provider.url)):
+            ids = [await at.submit(ANTHROPIC) for _ in range(6)]
+            results = await at.inbox.until(ids, 60)
+        errors = [results[queue_id].data.error_detail for queue_id in ids]
+        assert {error.error_code for error in errors if error} == {"LLM_PROVIDER_RATE_LIMIT"}
+        assert all(errors)
+        assert all(2 <= calls <= 6 for calls in attempts_at(provider).values()), attempts_at(provider)
