@@ -21,14 +21,14 @@ end
 
 local function take(id)
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'p', 'b', 't', 'l', 'e', 'u', 'x', 'w')
+  local r = redis.call('HMGET', key, 's', 'p', 't', 'l', 'e', 'u', 'x', 'w')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
-  if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[6]) <= now then return false end
+  if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[5]) <= now then return false end
   redis.call('HSET', key, 's', 'processing', 'o', worker)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
-  local row = {id, r[3], r[4], r[5], now - tonumber(r[7]), r[8] or ''}
-  if r[9] then add_limits(row, r[9]) end
+  local row = {id, redis.call('GET', 'umpire:body:' .. id), r[3], r[4], now - tonumber(r[6]), r[7] or ''}
+  if r[8] then add_limits(row, r[8]) end
   out[#out + 1] = row
   return true
 end

@@ -126,8 +126,10 @@ class Custody:
     async def _read(self, ids: Sequence[bytes]) -> list[Left]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
-            pipeline.hmget(keys.record(queue_id.decode()), "b", "x")
-        rows = await pipeline.execute() if ids else []
+            pipeline.get(keys.body(queue_id.decode()))
+            pipeline.hget(keys.record(queue_id.decode()), "x")
+        answers = await pipeline.execute() if ids else []
+        rows = zip(answers[::2], answers[1::2], strict=True)
         return [Left(StoredRequest.read(body), spent or b"") for body, spent in rows if body]
 
 

@@ -18,7 +18,7 @@ for i = 5, #ARGV, 9 do
   if (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)
     or (who == 'own' and s == 'processing' and r[2] == worker and (ARGV[i + 8] == '' or r[7] == ARGV[i + 8])) then
     redis.call('HSET', key, 's', state)
-    redis.call('HDEL', key, 'b')
+    redis.call('UNLINK', 'umpire:body:' .. id)
     redis.call('EXPIRE', key, retention)
     redis.call('ZREM', 'umpire:leases', id)
     redis.call('ZREM', 'umpire:expiry', id)

@@ -1,6 +1,7 @@
 """Redis keys. The Lua scripts build the same names; this file is their table.
 
 umpire:req:<queue id>        hash   the record: see `FIELDS`
+umpire:body:<queue id>       string StoredRequest as JSON; removed when the request ends
 umpire:queued:<provider>     zset   queued records by the time (ms) their message was last pushed
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
 umpire:leases                zset   processing records by the end (ms) of their lease
@@ -49,8 +50,7 @@ FIELDS = {
     "s": "state: queued, deferred, processing, or a terminal QueueStatus",
     "p": "provider",
     "q": "broker priority, 0 first",
-    "b": "StoredRequest as JSON; removed when the request ends",
-    "n": "bytes of b",
+    "n": "bytes of its body",
     "e": "end of its time to live, ms",
     "r": "API process that waits for the answer, or empty",
     "t": "tries: deferrals that counted",
@@ -77,6 +77,10 @@ API_KEY_FIELDS = {
 
 def record(queue_id: str) -> str:
     return f"{PREFIX}req:{queue_id}"
+
+
+def body(queue_id: str) -> str:
+    return f"{PREFIX}body:{queue_id}"
 
 
 def once(key: str) -> str:

@@ -34,8 +34,10 @@ class Unstarted:
 
     async def find(self, queue_id: UUID) -> Found | None:
         """None when nothing is known of it, or no longer."""
-        values: Any = await self._redis.hmget(keys.record(str(queue_id)), "s", "b", "x", "w")
-        state, body, spent, owner = values
+        both = self._redis.pipeline(transaction=True)
+        both.hmget(keys.record(str(queue_id)), "s", "x", "w")
+        both.get(keys.body(str(queue_id)))
+        (state, spent, owner), body = await both.execute()
         if not state:
             return None
         return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"", (owner or b"").decode())

@@ -182,3 +182,17 @@ async def test_a_wave_of_commands_waits_for_connections_rather_than_failing(redi
     key = f"umpire:test:{uuid4()}"
     assert sorted(await asyncio.gather(*(client.incr(key) for _ in range(300)))) == list(range(1, 301))
     await client.aclose()
+
+
+@pytest.mark.parametrize("size", [100, 500, 1_000, 1_700, 2_200, 2_700, 3_200, 10_000])
+async def test_a_queued_request_takes_little_more_memory_than_its_body(house, size):
+    """Of the body as a client sends it; whatever size of block the allocator keeps for it."""
+
+    async def used():
+        return (await house.redis.info("memory"))["used_memory"]
+
+    prompt = "x" * (size - len(json.dumps({"user_prompt": "", "callback_topic": "answers"})))
+    await house.admit(*[stored(prompt=prompt) for _ in range(50)])
+    before, count = await used(), 1_000
+    await asyncio.gather(*[house.ledger.admit(stored(prompt=prompt)) for _ in range(count)])
+    assert (await used() - before) / count <= 1.3 * size + 2048

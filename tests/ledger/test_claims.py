@@ -150,9 +150,9 @@ async def test_an_expired_request_and_one_of_another_provider_are_not_claimed(ho
 async def test_a_field_that_a_newer_door_let_in_does_not_stop_an_older_worker(house):
     request = stored()
     await house.admit(request)
-    key = f"umpire:req:{request.queue_id}"
-    body = (await house.redis.hget(key, "b")).replace(b'"request":{', b'"news":1,"request":{"news":{"a":1},')
-    await house.redis.hset(key, "b", body)
+    key = f"umpire:body:{request.queue_id}"
+    body = (await house.redis.get(key)).replace(b'"request":{', b'"news":1,"request":{"news":{"a":1},')
+    await house.redis.set(key, body)
     (claimed,) = await house.claims().claim(str(request.queue_id), more=0)
     assert claimed.stored.request == request.request
 

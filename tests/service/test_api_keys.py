@@ -266,9 +266,9 @@ async def test_without_redis_a_known_key_is_served_and_every_answer_comes_in_tim
             return (await api.parts.spool.size()).requests == 0
 
         await apoll(drained, what="the spool has drained")
-        owners = {queue_id async for queue_id in api.parts.ledger._redis.scan_iter("umpire:req:*")}
-        records = [await api.parts.ledger._redis.hgetall(name) for name in owners]
-        assert {json.loads(record[b"b"])["owner"] for record in records} == {known.id, unknown.id}
+        bodies = [name async for name in api.parts.ledger._redis.scan_iter("umpire:body:*")]
+        owners = {json.loads(await api.parts.ledger._redis.get(name))["owner"] for name in bodies}
+        assert owners == {known.id, unknown.id}
 
 
 async def test_the_document_says_what_a_key_must_allow(api):

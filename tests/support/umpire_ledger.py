@@ -93,8 +93,10 @@ class House:
         await self.redis.sadd(API_KEYS, owner)
 
     async def record(self, queue_id: UUID | str) -> dict[str, bytes]:
+        """With its body as `b`, while that is there."""
         fields: dict[bytes, bytes] = await self.redis.hgetall(f"umpire:req:{queue_id}")
-        return {name.decode(): value for name, value in fields.items()}
+        body: bytes | None = await self.redis.get(f"umpire:body:{queue_id}")
+        return {name.decode(): value for name, value in fields.items()} | ({"b": body} if body is not None else {})
 
     async def entries(self) -> list[Any]:
         rows: list[Any] = await self.redis.xrange("umpire:outbox")
