@@ -1,6 +1,6 @@
 """Requests that no worker holds, and the door's way to end one."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
