@@ -11,6 +11,7 @@ from typing import Any
 from assessment.samples import TOPIC, load_samples
 from benchmarks import ROOT
 from benchmarks.events import Stuck
+from benchmarks.percentile import percentile
 from benchmarks.tools import Tools
 
 #: A client that hangs is killed this long after its own deadline.
@@ -31,11 +32,19 @@ class LoadResult:
     statuses: dict[int, int]
     #: Queue id → when the request was due, ns since the epoch.
     started: dict[str, int]
+    #: Of each request, when it was due, and how long its answer took from then, ns.
+    took: list[tuple[int, int]]
 
     def all_accepted(self, count: int) -> None:
         """Raises Stuck: a benchmark of which something was refused measures something else."""
         if self.accepted != count or len(self.started) != count:
             raise Stuck(f"{self.accepted} accepted of {count}; by status: {self.statuses}")
+
+    def percentiles_ms(self, *wanted: int, after: float) -> list[float]:
+        """Of the requests that were due later than so many seconds after the first one."""
+        first = min(due for due, _ in self.took)
+        late = [took / 1e6 for due, took in self.took if due - first >= after * 1e9]
+        return [percentile(late, one) for one in wanted]
 
 
 def comparison_body(topic: str, **fields: Any) -> bytes:
@@ -96,11 +105,12 @@ def post(
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, timeout=seconds + _SLACK_SECONDS, check=True, cwd=ROOT
     )
-    started = {}
+    started, took = {}, []
     statuses: Counter[int] = Counter()
     for line in out.read_text().splitlines():
-        start, _, status, *queue_id = line.split(" ")
+        start, its, status, *queue_id = line.split(" ")
+        took.append((int(start), int(its)))
         statuses[int(status)] += 1
         if status.startswith("2") and queue_id[0]:
             started[queue_id[0]] = int(start)
-    return LoadResult(**json.loads(done.stdout), statuses=dict(statuses), started=started)
+    return LoadResult(**json.loads(done.stdout), statuses=dict(statuses), started=started, took=took)

@@ -48,8 +48,9 @@ class Servers:
         self._exits.close()
 
     def _start(self) -> Self:
-        # `umpire up` runs its Redis with the same persistence and fsync policy.
-        self.redis = RedisServer(aof=True, options=("--appendfsync", self._fsync, "--maxmemory-policy", "noeviction"))
+        # As `umpire up` runs its own.
+        options = ("--appendfsync", self._fsync, "--maxmemory-policy", "noeviction")
+        self.redis = RedisServer(aof=True, options=(*options, "--auto-aof-rewrite-min-size", "256mb"))
         self._exits.callback(self.redis.discard)
         self.redis.start()
         self.broker = self._broker()

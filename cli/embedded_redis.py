@@ -55,6 +55,9 @@ class EmbeddedRedis:
             f'dir "{directory}"\ndaemonize no\nsave ""\n'
             # What was accepted must survive a kill: every write is on disk before it is confirmed.
             "appendonly yes\nappendfsync always\nmaxmemory-policy noeviction\n"
+            # By default it is rewritten whenever it has grown by 64 MB: every few seconds of a full load, each time at
+            # the cost of a core. Read again after a restart, 256 MB take a second or two.
+            "auto-aof-rewrite-min-size 256mb\n"
         )
 
 

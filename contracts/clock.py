@@ -1,6 +1,8 @@
 """The one clock of wall time. Durations are measured with time.monotonic; leases by Redis' own TIME."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 
 def utcnow() -> datetime:
@@ -9,7 +11,18 @@ def utcnow() -> datetime:
 
 def iso(moment: datetime) -> str:
     """Of a moment in UTC."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+
+
+def iso_now() -> str:
+    """`iso(utcnow())`, for events: within a second only the milliseconds are written anew."""
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def from_ms(milliseconds: int) -> datetime:

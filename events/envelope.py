@@ -4,7 +4,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from contracts.base import Outgoing
-from contracts.clock import iso, utcnow
+from contracts.clock import iso_now
 from contracts.encoding import dumps
 from contracts.events import SERVICE_NAME, LLMComparisonResultV1
 from contracts.settings import KafkaSettings
@@ -41,7 +41,7 @@ def seal(
     traceparent: str | None = None,
 ) -> Sealed:
     """`event_type` is the conventional topic name, whatever topic the event is sent to."""
-    its_id, time, correlation = str(event_id or uuid4()), iso(utcnow()), str(correlation_id)
+    its_id, time, correlation = str(event_id or uuid4()), iso_now(), str(correlation_id)
     metadata = dumps({"traceparent": traceparent}) if traceparent else b"null"
     value = _ENVELOPE % (
         its_id.encode(),

@@ -1,6 +1,5 @@
 """The publisher: one idempotent Kafka producer a process for results, and one for what may be lost."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from contracts.process import pid
 from contracts.settings import KafkaSettings
 from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
@@ -32,7 +32,7 @@ class Publisher:
     def __init__(self, settings: KafkaSettings, observer: Observer = silent) -> None:
         self._config: dict[str, Any] = producer_config(settings)
         self._observer = observer
-        self._pid = os.getpid()
+        self._pid = pid()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._closed = False
@@ -108,7 +108,7 @@ class Publisher:
 
     def _ready(self) -> Connection:
         connection = self._connection
-        if connection is not None and not connection.gone and self._pid == os.getpid():
+        if connection is not None and not connection.gone and self._pid == pid():
             return connection
         connection = self._own()
         with self._lock:
@@ -120,12 +120,12 @@ class Publisher:
 
     def _own(self) -> Connection | None:
         """The connection that this process made, if any: one that a fork brought along is left alone."""
-        if self._pid != os.getpid():
+        if self._pid != pid():
             # A thread of the parent may have held the lock at the fork.
             self._lock = threading.Lock()
             if self._connection is not None:
                 _inherited.append(self._connection)
-            self._connection, self._pid, self._away = None, os.getpid(), False
+            self._connection, self._pid, self._away = None, pid(), False
         return self._connection
 
     def _report(self, on_delivery: OnDelivery, error: KafkaError | None, _message: Any) -> None:

@@ -1,11 +1,12 @@
 -- Admit requests: the record and its Celery message exist together or not at all.
 -- ARGV: the bounds of the ledger, four numbers: requests and bytes above which it refuses, and those to which it must have
 --       drained then; the share of them that one provider's requests may take; ms for which an idempotency key is kept;
---       key of the day's spending; then for each request: queue id,
---       provider, broker priority, list, body, message, time to live in ms, process that waits for the answer (or ''),
---       its owner (or ''), whether its owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed
---       (or ''), the fingerprint of what was sent with it (64 characters), the time (ms) after which it must not be
---       admitted any more (0: whenever).
+--       key of the day's spending; then for each request four: what is short, its body, its message, and the time (ms)
+--       after which it must not be admitted any more (0: whenever). What is short, with blanks between (each argument of
+--       its own costs the door a microsecond or two), and - in place of what is empty: queue id, provider, broker
+--       priority, list, time to live in ms, process that waits for the answer (or -), its owner (or -), whether its
+--       owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed (or -), the fingerprint of what
+--       was sent with it (64 characters, or -).
 -- Returns the time (ms) and how many requests the ledger holds, then for each: requests of its provider queued before it;
 -- -1 too many requests; -2 too many bytes; -3 its key came with something else before; -4 too late; -5 its owner has as
 -- many unfinished as it may; -6 its owner has spent what it may today; -7 its provider's share is used up; or, as a
@@ -59,42 +60,43 @@ local function over(owner)
   return queued and tonumber(redis.call('HGET', 'umpire:owned', owner) or '0') >= queued and -5
 end
 
-for i = 8, #ARGV, 13 do
-  local id, provider, body, owner = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 8]
+local SHORT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
+for i = 8, #ARGV, 4 do
+  local id, provider, priority, list, left, waits, owner, first, hash, fingerprint = string.match(ARGV[i], SHORT)
+  local body, message, latest = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local key, queued = 'umpire:req:' .. id, 'umpire:queued:' .. provider
-  local once = ARGV[i + 10] ~= '' and 'umpire:once:' .. ARGV[i + 10]
+  local once = hash ~= '-' and 'umpire:once:' .. hash
   local before = once and redis.call('GET', once)
-  if before and string.sub(before, 1, 64) ~= ARGV[i + 11] then
+  if before and string.sub(before, 1, 64) ~= fingerprint then
     out[#out + 1] = -3
   elseif before and string.sub(before, 65) ~= id then
     out[#out + 1] = string.sub(before, 65)
   elseif redis.call('EXISTS', key) == 1 then
     out[#out + 1] = redis.call('ZRANK', queued, id) or 0
-  elseif tonumber(ARGV[i + 12]) > 0 and now > tonumber(ARGV[i + 12]) then
+  elseif latest > 0 and now > latest then
     -- Redis did not get to it for so long that its client has been told by now that nothing was accepted.
     out[#out + 1] = -4
   else
-    local new = ARGV[i + 9] == '1'
-    local why = new and (owner ~= '' and over(owner) or crowded(provider, #body)) or refused(#body)
+    local why = first == '1' and (owner ~= '-' and over(owner) or crowded(provider, #body)) or refused(#body)
     if why then
       out[#out + 1] = why
     else
-      local expires = now + tonumber(ARGV[i + 6])
-      redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', ARGV[i + 2], 'n', #body, 'e', expires,
-        'r', ARGV[i + 7], 't', 0, 'l', 0, 'u', now)
+      local expires = now + tonumber(left)
+      redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', priority, 'n', #body, 'e', expires,
+        'r', waits == '-' and '' or waits, 't', 0, 'l', 0, 'u', now)
       -- By itself: beside it the record's short fields would take five times the memory (a hash with a long value is a
       -- table, one of short values a list).
       redis.call('SET', 'umpire:body:' .. id, body)
-      if owner ~= '' then
+      if owner ~= '-' then
         redis.call('HSET', key, 'w', owner)
         redis.call('HINCRBY', 'umpire:owned', owner, 1)
       end
       redis.call('ZADD', 'umpire:expiry', expires, id)
       out[#out + 1] = redis.call('ZCARD', queued)
       redis.call('ZADD', queued, now, id)
-      redis.call('LPUSH', ARGV[i + 3], ARGV[i + 5])
+      redis.call('LPUSH', list, message)
       redis.call('INCRBY', 'umpire:bytes', #body)
-      if once then redis.call('SET', once, ARGV[i + 11] .. id, 'PX', keep) end
+      if once then redis.call('SET', once, fingerprint .. id, 'PX', keep) end
       size, bytes = size + 1, bytes + #body
       local its = of(provider)
       its[1], its[2], its[3], its[4] = its[1] + 1, its[2] + #body, its[3] + 1, its[4] + #body

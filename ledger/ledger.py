@@ -28,8 +28,11 @@ from telemetry.observer import Level, Note, Observer, silent
 #: this before its caller gives up is not admitted. At most half of the time there is.
 _WAY_BACK_SECONDS = 0.5
 
-#: Arguments of admit.lua for one request.
-Row = tuple[str | bytes | int, ...]
+#: Arguments of admit.lua for one request: what is short, as one; its body; its message; the time after which it must
+#: not be admitted.
+Row = tuple[str, bytes, bytes, int]
+#: In place of what is empty.
+_NONE = "-"
 
 
 class Ledger(Figures):
@@ -62,13 +65,14 @@ class Ledger(Figures):
         reply_to: str | None = None,
         once: Once | None = None,
         by: float | None = None,
+        seconds: float | None = None,
         accepted: bool = False,
     ) -> int:
         """Write the record and push its message, in one step shared with concurrent admits.
 
         Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
-        nothing. `accepted`: it was promised elsewhere: it counts for the limits of its
-        owner and of its provider, which do not hold for it.
+        nothing. Redis is given `seconds`, and never longer than the ledger's own timeout. `accepted`: it was promised
+        elsewhere: it counts for the limits of its owner and of its provider, which do not hold for it.
 
         Raises
         ------
@@ -86,22 +90,17 @@ class Ledger(Figures):
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
-        row: Row = (
-            queue_id,
-            stored.provider.value,
-            broker_priority(priority),
-            pointer_list(stored.provider, priority),
-            stored.model_dump_json(exclude_none=True).encode(),
-            pointer(queue_id, stored.provider, priority),
-            max(1, to_ms(stored.expires_at) - to_ms(utcnow())),
-            reply_to or "",
-            stored.owner or "",
-            int(not accepted),
-            *(once or ("", "")),
+        left = max(1, to_ms(stored.expires_at) - to_ms(utcnow()))
+        key, fingerprint = once or (_NONE, _NONE)
+        short = (
+            f"{queue_id} {stored.provider.value} {broker_priority(priority)} {pointer_list(stored.provider, priority)} "
+            f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint}"
         )
+        body = stored.model_dump_json(exclude_none=True).encode()
+        row: Row = (short, body, pointer(queue_id, stored.provider, priority), 0)
         try:
-            async with asyncio.timeout(self._timeout):
-                ahead = await (self._group.submit((*row, 0)) if by is None else self._submit_by(by, row))
+            async with asyncio.timeout(self._timeout if seconds is None else min(seconds, self._timeout)):
+                ahead = await (self._group.submit(row) if by is None else self._submit_by(by, row))
         except (RedisError, OSError, TimeoutError) as error:
             level: Level = "warning" if self._answered else "debug"  # once, not for every request
             self._answered = False
@@ -124,10 +123,10 @@ class Ledger(Figures):
         if not self._clock.is_fresh(now):
             seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
-        answer = await self._group.submit((*row, self._clock.at(by)))
+        answer = await self._group.submit((*row[:3], self._clock.at(by)))
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. That answer has told how.
-            answer = await self._group.submit((*row, self._clock.at(by)))
+            answer = await self._group.submit((*row[:3], self._clock.at(by)))
         if answer == LATE:
             raise TimeoutError
         return answer
@@ -152,4 +151,4 @@ class Ledger(Figures):
 
 
 def _weight(row: Row) -> int:
-    return sum(len(part) for part in row if isinstance(part, bytes))
+    return len(row[1]) + len(row[2])

@@ -4,7 +4,6 @@ Equal, after parsing, to what kombu writes for the same task but for its random 
 that. Celery message protocol 2, kombu virtual transport envelope.
 """
 
-import os
 import socket
 from base64 import b64encode
 from functools import cache
@@ -13,12 +12,13 @@ from uuid import uuid4
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
+from contracts.process import pid
 from contracts.queues import COMPARE_TASK, broker_priority, list_name, priority_step, queue_name
 
 _ARGS_BEFORE, _ARGS_AFTER = dumps(
     [["%"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
 ).split(b"%")
-_ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
+_ORIGIN = f"gen{pid()}@{socket.gethostname()}"
 _REPLY_TO = str(uuid4())
 #: Delivery tags: random for the program, then its process and a count. A uuid4 each would cost a call of the kernel.
 _TAG = uuid4().hex
@@ -43,7 +43,7 @@ def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
     """The same at the broker's priority. The delivery tag is new each time: kombu keys what it has not acked by it."""
     body = b64encode(_ARGS_BEFORE + queue_id.encode() + _ARGS_AFTER)
-    tag = f"{_TAG}.{os.getpid()}.{next(_numbers)}"
+    tag = f"{_TAG}.{pid()}.{next(_numbers)}"
     return _template(provider, broker) % {b"id": queue_id.encode(), b"body": body, b"tag": tag.encode()}
 
 

@@ -3,7 +3,9 @@
 from typing import Self
 from uuid import UUID
 
-from contracts.base import Outgoing, UtcTime
+from pydantic import AwareDatetime
+
+from contracts.base import Outgoing
 from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
 
@@ -14,8 +16,9 @@ class StoredRequest(Outgoing):
     request: LLMComparisonRequest
     provider: LLMProviderType
     model: str
-    requested_at: UtcTime
-    expires_at: UtcTime
+    #: Written by pydantic itself, without a call of ours: only umpire reads it.
+    requested_at: AwareDatetime
+    expires_at: AwareDatetime
     traceparent: str | None = None
     #: Id of the API key that submitted it; None where calls need no key.
     owner: str | None = None

@@ -1,6 +1,5 @@
 """Taking a request: into the ledger, or into the spool while Redis is away, which it is too when it takes no writes."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,9 +80,8 @@ class Acceptance:
             # What has an Idempotency-Key is not spooled: refused, it must not be accepted behind its client's back.
             by = None if once is None else time.monotonic() + seconds
             try:
-                async with asyncio.timeout(seconds):
-                    ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by)
-            except (TimeoutError, Unavailable) as error:
+                ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
+            except Unavailable as error:
                 self.failed(error)
             except (UmpireError, AcceptedBefore):
                 self.told_back()
@@ -102,10 +100,18 @@ class Acceptance:
         self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
         return Accepted(None)
 
-    async def admit(self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, by: float | None) -> int:
+    async def admit(
+        self,
+        stored: StoredRequest,
+        *,
+        reply_to: str | None,
+        once: Once | None,
+        by: float | None,
+        seconds: float | None = None,
+    ) -> int:
         """Into the ledger, or not at all: see Ledger.admit."""
         try:
-            return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by)
+            return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
         except QueueFull as full:
             self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
             raise

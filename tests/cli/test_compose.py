@@ -106,7 +106,12 @@ def test_redis_keeps_what_was_accepted() -> None:
     from cli.embedded_redis import EmbeddedRedis
 
     command = " ".join(SERVICES["redis"]["command"])
-    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+    for option in (
+        "--appendonly yes",
+        "--appendfsync always",
+        "--maxmemory-policy noeviction",
+        "--auto-aof-rewrite-min-size 256mb",
+    ):
         assert option in command
         assert f"\n{option.removeprefix('--')}\n" in EmbeddedRedis(Path("x"))._configuration()
     for name in ("redis", "kafka"):

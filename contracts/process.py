@@ -1,0 +1,17 @@
+"""Id of this process, without a system call each time it is asked for: a fork is told of."""
+
+import os
+
+_pid = os.getpid()
+
+
+def pid() -> int:
+    return _pid
+
+
+def _forked() -> None:
+    global _pid  # noqa: PLW0603 - one a process
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
