@@ -11,8 +11,8 @@ from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 
 CONNECTIONS = 64
-#: Until the interpreter has specialised its hot paths and every connection is open.
-WARM_UP = 1500
+#: Until the interpreter has specialised its hot paths, and the broker has compiled its own.
+WARM_UP = 4000
 NAMES = ("umpire", "echo")
 #: Of the most that was accepted a moment before, for so many seconds, of which the first do not count: the client opens
 #: its connections then, all at once.

@@ -50,7 +50,7 @@ class Servers:
     def _start(self) -> Self:
         # As `umpire up` runs its own.
         options = ("--appendfsync", self._fsync, "--maxmemory-policy", "noeviction")
-        self.redis = RedisServer(aof=True, options=(*options, "--auto-aof-rewrite-min-size", "256mb"))
+        self.redis = RedisServer(aof=True, options=(*options, "--auto-aof-rewrite-min-size", "512mb"))
         self._exits.callback(self.redis.discard)
         self.redis.start()
         self.broker = self._broker()

@@ -68,7 +68,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
     grace = int(settings.service.immediate_wait_seconds + API_SLACK_SECONDS / 2)
     config = uvicorn.Config(
         app, loop="uvloop", http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="on",
-        ws="none", timeout_graceful_shutdown=grace,
+        proxy_headers=False, ws="none", timeout_graceful_shutdown=grace,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[server])
 

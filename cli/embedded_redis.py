@@ -56,8 +56,8 @@ class EmbeddedRedis:
             # What was accepted must survive a kill: every write is on disk before it is confirmed.
             "appendonly yes\nappendfsync always\nmaxmemory-policy noeviction\n"
             # By default it is rewritten whenever it has grown by 64 MB: every few seconds of a full load, each time at
-            # the cost of a core. Read again after a restart, 256 MB take a second or two.
-            "auto-aof-rewrite-min-size 256mb\n"
+            # the cost of a core. Read again after a restart, 512 MB take a few seconds.
+            "auto-aof-rewrite-min-size 512mb\n"
         )
 
 

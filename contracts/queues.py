@@ -1,5 +1,7 @@
 """Names that the front door and the workers share on the broker, so that neither imports the other."""
 
+from functools import cache
+
 from contracts.enums import LLMProviderType
 
 #: Celery task that runs one comparison; its only argument is the queue id.
@@ -21,6 +23,7 @@ def broker_priority(priority: int) -> int:
     return 9 - min(priority, 9)
 
 
+@cache
 def priority_step(broker: int) -> int:
     """The step whose list kombu puts a message of this broker priority in."""
     return max(step for step in PRIORITY_STEPS if step <= broker)

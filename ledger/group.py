@@ -12,10 +12,15 @@ ResultT = TypeVar("ResultT")
 MOST_BYTES = 4_000_000
 
 
+#: Where round trips are shared, and few items wait, the next one leaves so many seconds later: it costs its process as
+#: much as two or three items do, so that many small ones in place of fewer would leave a busy process no reserve.
+GATHER_SECONDS = 0.001
+
+
 class GroupCommit(Generic[ItemT, ResultT]):
     """Batches items for `commit`, which returns one result for each item, in order, or raises for all of them.
 
-    An item alone goes at once: nothing ever waits for company.
+    An item alone goes at once: nothing waits for company that has not come the last time.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._weigh = weigh
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._shared = False
 
     async def submit(self, item: ItemT) -> ResultT:
         future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
@@ -42,12 +48,11 @@ class GroupCommit(Generic[ItemT, ResultT]):
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                # Whoever stopped waiting before its turn is left out: what was given up is not done behind its back.
-                self._waiting = [entry for entry in self._waiting if not entry[1].done()]
-                if not self._waiting:
+                if self._shared and len(self._waiting) < self._limit // 2:
+                    await asyncio.sleep(GATHER_SECONDS)
+                batch = self._take()
+                if not batch:
                     return
-                count = self._fitting()
-                batch, self._waiting = self._waiting[:count], self._waiting[count:]
                 try:
                     results = await self._commit([item for item, _ in batch])
                 except BaseException as error:
@@ -62,6 +67,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
                             future.set_result(result)
         finally:
             self._flusher = None
+
+    def _take(self) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
+        """What the next round trip carries; empty where nobody waits any more."""
+        # Whoever stopped waiting before its turn is left out: what was given up is not done behind its back.
+        self._waiting = [entry for entry in self._waiting if not entry[1].done()]
+        count = self._fitting()
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._shared = count > 1
+        return batch
 
     def _fitting(self) -> int:
         """How many of those that wait go into one round trip: at least one."""

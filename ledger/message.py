@@ -30,6 +30,7 @@ def pointer_list(provider: LLMProviderType, priority: int) -> str:
     return priority_list(provider, broker_priority(priority))
 
 
+@cache
 def priority_list(provider: LLMProviderType, broker: int) -> str:
     """The same by the broker's priority (0 first), as the record keeps it."""
     return list_name(queue_name(provider), priority_step(broker))

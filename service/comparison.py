@@ -75,7 +75,7 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
     scope[CORRELATION_ID] = stored.correlation_id
     once = once_of(heads, stored.request, scope=stored.owner or "") if heads.idempotency_key else None
     seconds = redis_seconds(scope, settings)
-    prefer = parse_prefer(heads.prefer) if heads.prefer else NO_PREFERENCE
+    prefer = parse_prefer(tuple(heads.prefer)) if heads.prefer else NO_PREFERENCE
     chosen = way(
         stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
     )

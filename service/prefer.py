@@ -1,8 +1,8 @@
 """The `Prefer` request header (RFC 7240): `respond-async` and `wait=N`. What is malformed or unknown is ignored."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: One preference of a list: commas within quotes do not end it.
 _PART = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
@@ -21,7 +21,9 @@ class Prefer:
 NO_PREFERENCE = Prefer()
 
 
-def parse_prefer(values: Iterable[str]) -> Prefer:
+#: A client says the same each time.
+@lru_cache(maxsize=64)
+def parse_prefer(values: tuple[str, ...]) -> Prefer:
     """All `Prefer` headers of a request together. Of a preference named twice the first one counts."""
     respond_async, wait, seen = False, None, False
     for value in values:

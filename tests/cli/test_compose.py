@@ -110,7 +110,7 @@ def test_redis_keeps_what_was_accepted() -> None:
         "--appendonly yes",
         "--appendfsync always",
         "--maxmemory-policy noeviction",
-        "--auto-aof-rewrite-min-size 256mb",
+        "--auto-aof-rewrite-min-size 512mb",
     ):
         assert option in command
         assert f"\n{option.removeprefix('--')}\n" in EmbeddedRedis(Path("x"))._configuration()

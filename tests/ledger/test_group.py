@@ -34,3 +34,24 @@ async def test_a_round_trip_carries_so_many_bytes_or_one_item(sizes, rounds):
     first.set()
     assert await asyncio.gather(leader, *rest) == sizes
     assert done == rounds
+
+
+async def test_one_alone_goes_at_once_and_a_few_after_a_shared_round_trip_go_together():
+    done = []
+
+    async def commit(items):
+        done.append(list(items))
+        return items
+
+    group = GroupCommit(commit)
+    for n in range(3):
+        assert await group.submit(n) == n
+    assert done == [[0], [1], [2]]
+    first = [asyncio.create_task(group.submit(n)) for n in range(3)]
+    while len(done) < 4:
+        await asyncio.sleep(0)
+    # While the last round trip is shared, whoever comes within its moment of gathering goes with it.
+    second = [asyncio.create_task(group.submit(n)) for n in range(3, 6)]
+    await asyncio.gather(*first, *second)
+    assert sorted(sum(done[3:], [])) == [0, 1, 2, 3, 4, 5]
+    assert len(done) <= 5
