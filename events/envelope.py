@@ -44,9 +44,11 @@ def seal(
     *,
     event_id: UUID | None = None,
     traceparent: str | None = None,
+    time: str | None = None,
 ) -> Sealed:
-    """`event_type` is the conventional topic name, whatever topic the event is sent to."""
-    its_id, time, correlation = str(event_id or uuid4()), iso_now(), str(correlation_id)
+    """`event_type` is the conventional topic name, whatever topic the event is sent to; `time`: when it was (now)."""
+    its_id, correlation = str(event_id or uuid4()), str(correlation_id)
+    time = time or iso_now()
     metadata = dumps({"traceparent": traceparent}) if traceparent else b"null"
     value = _ENVELOPE % (
         its_id.encode(),

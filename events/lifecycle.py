@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from contracts.base import Outgoing
+from contracts.clock import iso_now
 from contracts.events import (
     LLMCostAlertV1,
     LLMCostTrackingV1,
@@ -29,7 +31,7 @@ from contracts.topics import (
     REQUEST_STARTED,
 )
 from events.delivery import DeliveryError
-from events.envelope import Sealed, seal
+from events.envelope import seal
 from events.headers import headers_of
 from events.producer import Publisher
 from telemetry.observer import Note, Observer, silent
@@ -58,8 +60,9 @@ _WIRE_NAMES: dict[LifecycleKind, str] = {
     "cost_alert": COST_ALERT,
 }
 
-#: Events are handed over together, so many seconds after the first: each hand-over by itself wakes librdkafka's thread,
-#: which costs three times as much as the event does (34 against 9 µs, measured on the caller's thread).
+#: Events are encoded and handed over together, so many seconds after the first. Each hand-over by itself wakes
+#: librdkafka's thread, which costs three times as much as the event does (34 against 9 µs, measured on the caller's
+#: thread); many encoded after one another find their code in the processor's caches; and no comparison waits for it.
 GATHER_SECONDS = 0.02
 
 LifecycleEvent = (
@@ -83,6 +86,19 @@ def _let_go() -> None:
     """What is best effort is not missed."""
 
 
+class _Told(NamedTuple):
+    """An event, as it is kept until it is encoded."""
+
+    name: str
+    event: LifecycleEvent
+    correlation_id: UUID
+    event_id: UUID | None
+    traceparent: str | None
+    time: str
+    subject: UUID | str | None
+    dropped: Dropped
+
+
 class Lifecycle:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
         """`publisher`: one for best effort, so that these events never stand before results."""
@@ -90,7 +106,7 @@ class Lifecycle:
         self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
         self._observer = observer
-        self._gathered: list[tuple[str, Sealed, str | None, Dropped]] = []
+        self._gathered: list[_Told] = []
 
     def tell(
         self,
@@ -111,10 +127,9 @@ class Lifecycle:
         if not self._publisher.has_room():
             self._drop(name, "no_room", dropped)
             return
-        topic = self._prefix + name
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
-        sealed = seal(event, topic, correlation_id, event_id=event_id, traceparent=traceparent)
-        self._gathered.append((name, sealed, str(queue_id) if queue_id else None, dropped))
+        told = _Told(name, event, correlation_id, event_id, traceparent, iso_now(), queue_id, dropped)
+        self._gathered.append(told)
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -124,13 +139,21 @@ class Lifecycle:
     def flush(self) -> None:
         """Hand over what was gathered."""
         gathered, self._gathered = self._gathered, []
-        for name, sealed, subject, dropped in gathered:
+        for told in gathered:
+            sealed = seal(
+                told.event,
+                self._prefix + told.name,
+                told.correlation_id,
+                event_id=told.event_id,
+                traceparent=told.traceparent,
+                time=told.time,
+            )
             self._publisher.publish(
                 sealed.event_type,
                 sealed.correlation_id,
                 sealed.value,
-                headers_of(sealed, subject),
-                partial(self._report, name, dropped),
+                headers_of(sealed, str(told.subject) if told.subject else None),
+                partial(self._report, told.name, told.dropped),
             )
 
     def _report(self, name: str, dropped: Dropped, error: DeliveryError | None) -> None:

@@ -62,9 +62,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
                     if not isinstance(error, Exception):
                         raise
                 else:
-                    for (_, future), result in zip(batch, results, strict=True):
-                        if not future.done():
-                            future.set_result(result)
+                    _answer(batch, results)
         finally:
             self._flusher = None
 
@@ -88,3 +86,9 @@ class GroupCommit(Generic[ItemT, ResultT]):
             if left < 0 and count:
                 return count
         return len(first)
+
+
+def _answer(batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]], results: Sequence[ResultT]) -> None:
+    for (_, future), result in zip(batch, results, strict=True):
+        if not future.done():
+            future.set_result(result)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, InternalError, UmpireError, is_permanent
 from events.result import Judgement, Spent
+from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Lease, Return, Who
@@ -44,6 +45,7 @@ class Runner:
         hook: ResultHook,
         gatekeeper: Gatekeeper,
         rows: Rows,
+        ahead: Ahead,
         permission: Permission,
         deferral: DeferralPolicy,
         take_along: int,
@@ -55,6 +57,7 @@ class Runner:
         self._hook = hook
         self._gatekeeper = gatekeeper
         self._rows = rows
+        self._ahead = ahead
         self._permission = permission
         self._deferral = deferral
         self._take_along = take_along
@@ -109,6 +112,8 @@ class Runner:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
+        if not self._running:
+            self._ahead.ask()
         try:
             # A ledger that is full or read-only is waited for: the message must not be acknowledged before.
             claimed = await self._persist(
@@ -116,6 +121,8 @@ class Runner:
             )
         finally:
             self._slots.give(slots - len(claimed))
+            if not claimed:
+                self._ahead.drop()
         self._rows.received([str(c.stored.queue_id) for c in claimed])
         return [self._start(c, probe) for c in claimed]
 
@@ -130,6 +137,8 @@ class Runner:
         del self._running[task]
         self._lost.discard(task)
         self._slots.give(1)
+        if not self._running:
+            self._ahead.drop()  # where its call never came to that
 
     async def _run(self, claimed: Claimed, probe: str | None) -> None:
         """A process' outermost loop for one comparison: nothing that happens to it may touch another."""

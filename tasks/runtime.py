@@ -17,6 +17,7 @@ from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.relay import Relay
 from events.resender import Resender
+from guard.ahead import Ahead
 from guard.board import Board
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
@@ -91,6 +92,7 @@ class Runtime:
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
         limiter = make_limiter(redis, provider, settings, observer)
+        ahead = Ahead(limiter)
         pace = Pace(slots, settings.retry.call_deadline_seconds)
         self._gatekeeper = Gatekeeper(
             provider,
@@ -113,7 +115,7 @@ class Runtime:
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
-            limiter=limiter,
+            limiter=ahead,
             breaker=breaker,
             gatekeeper=self._gatekeeper,
             pace=pace,
@@ -129,6 +131,7 @@ class Runtime:
             hook=hook,
             gatekeeper=self._gatekeeper,
             rows=rows,
+            ahead=ahead,
             permission=Permission(settings.kafka.topic_prefix + COMPARISON_RESULT),
             deferral=DeferralPolicy.from_settings(settings.retry),
             take_along=settings.worker.take_along,

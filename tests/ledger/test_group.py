@@ -53,5 +53,5 @@ async def test_one_alone_goes_at_once_and_a_few_after_a_shared_round_trip_go_tog
     # While the last round trip is shared, whoever comes within its moment of gathering goes with it.
     second = [asyncio.create_task(group.submit(n)) for n in range(3, 6)]
     await asyncio.gather(*first, *second)
-    assert sorted(sum(done[3:], [])) == [0, 1, 2, 3, 4, 5]
+    assert sorted(one for batch in done[3:] for one in batch) == [0, 1, 2, 3, 4, 5]
     assert len(done) <= 5

@@ -1,0 +1,59 @@
+"""The next call's rate limit, asked for while its request is being claimed: on an idle worker that is one round trip
+less, one after the other, between a request and its call.
+"""
+
+import asyncio
+
+from guard.limits import Limiter, Reservation, Unlimited
+
+#: The next call is asked for as the last one was, and with so much more of its tokens: the next essays may be longer.
+#: What was too much is given back with what the call did not use.
+HEADROOM = 1.25
+
+
+class Ahead:
+    """A Limiter around the process' own. Belongs to one event loop."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._last: tuple[str, int] | None = None
+        self._asked: tuple[int, asyncio.Task[Reservation]] | None = None
+        self._dropping: set[asyncio.Task[None]] = set()
+
+    def ask(self) -> None:
+        """For a call like the last one. `reserve` or `drop` must follow."""
+        if self._last is None or self._asked is not None or isinstance(self._limiter, Unlimited):
+            return
+        model, tokens = self._last[0], int(self._last[1] * HEADROOM)
+        self._asked = tokens, asyncio.create_task(self._limiter.reserve(model, tokens))
+
+    def drop(self) -> None:
+        """There is no call. What was asked for is given back, if nobody took it."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            task = asyncio.create_task(self._give_back(asked[1]))
+            self._dropping.add(task)
+            task.add_done_callback(self._dropping.discard)
+
+    async def _give_back(self, asked: asyncio.Task[Reservation]) -> None:
+        await self._limiter.cancel(await asked)
+
+    async def reserve(self, model: str, tokens: int) -> Reservation:
+        self._last = model, tokens
+        if self._asked is not None:
+            asked_tokens, asked = self._asked
+            if tokens <= asked_tokens:
+                self._asked = None
+                reservation = await asked
+                if reservation.granted and reservation.model == model:
+                    return reservation
+                await self._limiter.cancel(reservation)
+            else:
+                self.drop()
+        return await self._limiter.reserve(model, tokens)
+
+    async def settle(self, reservation: Reservation, used_tokens: int) -> None:
+        await self._limiter.settle(reservation, used_tokens)
+
+    async def cancel(self, reservation: Reservation) -> None:
+        await self._limiter.cancel(reservation)
