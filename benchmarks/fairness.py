@@ -147,13 +147,13 @@ def _lies_in_redis(redis: Redis, trouble: Trouble) -> None:
     held = 0 if trouble.does == "fail" else SLOTS
     until = time.monotonic() + _GATE_SECONDS
     while True:
-        waiting = redis.zcard(f"umpire:queued:{TROUBLED.value}") + redis.zcard(f"umpire:deferred:{TROUBLED.value}")
-        pointers = sum(redis.llen(name) for name in list_names(queue_name(TROUBLED)))
-        leased, unacked = redis.zcard("umpire:leases"), redis.hlen("unacked")
-        if waiting and leased <= held and unacked <= (2 * THREADS if held else 0):
+        queued, deferred = (redis.zcard(f"umpire:{state}:{TROUBLED.value}") for state in ("queued", "deferred"))
+        fetched = queued - sum(redis.llen(name) for name in list_names(queue_name(TROUBLED)))
+        leased = redis.zcard("umpire:leases")
+        if queued + deferred and leased <= held and fetched <= (2 * THREADS if held else 0):
             return
         if time.monotonic() > until:
-            raise Stuck(f"{waiting} wait, {pointers} pointers in the queue; {leased} leased, {unacked} unacked")
+            raise Stuck(f"{queued} queued, {deferred} deferred; {leased} leased, {fetched} pointers in a worker")
         time.sleep(0.1)
 
 

@@ -25,14 +25,10 @@ if AttributeError not in Transport.connection_errors:
     # and the worker would exit. As a connection error it reconnects. tests/tasks/test_redis_kill.py holds this.
     Transport.connection_errors += (AttributeError,)
 
-#: Redis redelivers what was not acknowledged for so long. Our tasks end within moments (they only claim), but for those
-#: that wait for a slot; a redelivered pointer does nothing, so this need not be exact.
-VISIBILITY_SECONDS = 900
-
 app = Celery("umpire", set_as_current=True)
 
 SETTINGS: dict[str, Any] = {
-    # A message is acknowledged after its request was claimed: a worker that dies before leaves it to another.
+    # A message counts as fetched until its request was claimed: the prefetch below bounds what a worker holds.
     "task_acks_late": True,
     # Fetch only what a thread can take at once: what waits, waits in Redis, where it is durable and visible.
     "worker_prefetch_multiplier": 1,
@@ -54,10 +50,10 @@ SETTINGS: dict[str, Any] = {
     # Rate limits are Redis' (guard/limits.py), shared by all workers; Celery's are per process.
     "worker_disable_rate_limits": True,
     "broker_transport_options": {
-        "visibility_timeout": VISIBILITY_SECONDS,
-        # Look for unacknowledged messages of dead workers every 5 s instead of every 100.
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
+        # No book of unacknowledged messages in Redis: two writes a task, each on disk before the task may start, for a
+        # return after 15 minutes. The ledger sees what a dead worker had taken off, and pushes it again within half a
+        # minute (ledger/lost.lua), and more surely: the book can be missed, too.
+        "ack_emulation": False,
         # The default of 10 drops acknowledgements under load.
         "max_connections": 1000,
         "socket_timeout": 10,

@@ -25,29 +25,17 @@ from ledger.request import StoredRequest
 from providers.base import Completion, Provider
 from providers.manifest import cost
 from providers.model import ModelInfo
-from providers.prompt import build_call, estimate_tokens
+from providers.prompt import build_call
 from providers.verdict import parse_verdict
+from tasks.claim import Claim, NotNow
+from tasks.entrance import Entrance
 from tasks.gatekeeper import Gatekeeper
-from tasks.turns import Passed, Turns
+from tasks.turns import Turns
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
-#: The calls of a claim wait for their turns within its slot for no more than this share of its deadline: what is left
-#: must be enough for the calls. Longer, it is given back, and costs no try.
-PATIENCE_SHARE = 1 / 4
 #: Reasons for not making a call now that concern this request's turn, not the provider, nor this process.
 IMPATIENT = frozenset({"patience", "rate_limit"})
-
-
-class NotNow(Exception):
-    """No call may start now; nothing is the request's fault. `seconds`: how long the provider's gate should pause."""
-
-    def __init__(self, reason: str, seconds: float = 0.0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.seconds = seconds
-        self.spent = Spent()
-        """All that the request has used so far: attempts of this claim may have come before."""
 
 
 class Judge:
@@ -77,6 +65,9 @@ class Judge:
         self._settling: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
+        self._entrance = Entrance(
+            limiter=limiter, gatekeeper=gatekeeper, pace=pace, turns=turns, policy=policy, stopping=self.stopping
+        )
 
     def stop(self) -> None:
         self.stopping.set()
@@ -89,7 +80,7 @@ class Judge:
 
         `holds`: whether the request is still leased to us, as far as is known.
         """
-        claim = _Claim(stored, spent, probe, holds)
+        claim = Claim(stored, spent, probe, holds)
         self._lifecycle.tell(
             LLMRequestStartedV1(
                 provider=stored.provider,
@@ -106,7 +97,7 @@ class Judge:
                 self._policy,
                 stopping=self.stopping,
                 observer=self._observer,
-                before=lambda: self._admit(claim),
+                before=lambda: self._enter(claim),
                 failed=lambda error, seconds: self._failed(claim, error, seconds),
                 answers=spent.answers,
             )
@@ -127,71 +118,17 @@ class Judge:
             await self._answered(claim)
             return judgement
         finally:
-            self._rest(claim, resting=False)
-            if claim.passed is not None:
-                self._turns.over(claim.passed)
-            if claim.reservation is not None:
-                await self._limiter.cancel(claim.reservation)
+            await self._entrance.leave(claim)
 
-    async def _admit(self, claim: "_Claim") -> None:
-        """Wait for a turn and for the model's rate limit; not at all while the provider's gate is closed."""
-        self._rest(claim, resting=False)
-        self._check_may_start(claim)
-        if claim.probe is None:
-            await self._take_turn(claim)
-        info = await self._info(claim)
-        reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
-        if not reservation.granted:
-            raise NotNow("rate_limit", reservation.pause)
-        claim.reservation = reservation
-        if reservation.wait:
-            await _unless(self.stopping, reservation.wait)
-            self._check_may_start(claim)
-        claim.passed = self._turns.anyhow() if claim.probe is not None else self._turns.at_once()
-        if claim.passed is None:
-            await self._pass(claim)
+    async def _enter(self, claim: Claim) -> None:
+        await self._entrance.enter(claim, await self._info(claim))
 
-    async def _pass(self, claim: "_Claim") -> None:
-        began = time.monotonic()
-        try:
-            claim.passed = await self._turns.wait(PATIENCE_SHARE * self._policy.deadline - claim.waited)
-        except TimeoutError as error:
-            raise NotNow("patience") from error
-        claim.waited += time.monotonic() - began
-        self._check_may_start(claim)
-
-    def _rest(self, claim: "_Claim", *, resting: bool) -> None:
-        """Between two attempts a request is in its slot, and asks for nothing."""
-        if claim.resting is not resting:
-            claim.resting = resting
-            self._turns.rest(1 if resting else -1)
-
-    async def _take_turn(self, claim: "_Claim") -> None:
-        while wait := self._pace.turn():
-            longest = PATIENCE_SHARE * self._policy.deadline - claim.waited
-            if wait > min(self._policy.retry_after_max, longest):
-                raise NotNow("patience", wait)
-            claim.waited += wait
-            given = self._pace.round
-            await _unless(self.stopping, wait)
-            self._check_may_start(claim)
-            if self._pace.round == given:
-                return
-
-    def _check_may_start(self, claim: "_Claim") -> None:
-        if self.stopping.is_set():
-            raise NotNow("stopping")
-        if not claim.holds():
-            raise NotNow("lease")
-        if claim.probe is None and self._gatekeeper.broken:
-            raise NotNow("breaker")
-
-    async def _info(self, claim: "_Claim") -> ModelInfo:
+    async def _info(self, claim: Claim) -> ModelInfo:
         if claim.info is None:
             claim.info = await self._provider.model_info(claim.stored.model)
         return claim.info
 
-    async def _attempt(self, claim: "_Claim") -> Judgement:
+    async def _attempt(self, claim: Claim) -> Judgement:
         info = await self._info(claim)
         stored = claim.stored
         number = claim.spent.attempts + 1
@@ -225,13 +162,13 @@ class Judge:
             normalised=verdict.normalised,
         )
 
-    def _over(self, claim: "_Claim", *, refused: bool) -> None:
+    def _over(self, claim: Claim, *, refused: bool) -> None:
         passed, claim.passed = claim.passed, None
         if passed is not None:
             claim.probing = passed.probing
             self._turns.over(passed, refused=refused)
 
-    def _paid(self, claim: "_Claim", info: ModelInfo, completion: Completion, seconds: float) -> None:
+    def _paid(self, claim: Claim, info: ModelInfo, completion: Completion, seconds: float) -> None:
         stored, usage = claim.stored, completion.usage.as_token_usage()
         price = cost(info, completion.usage)
         claim.spent = claim.spent.paid(usage, price)
@@ -265,20 +202,20 @@ class Judge:
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    def _succeeded(self, claim: "_Claim", seconds: float) -> None:
+    def _succeeded(self, claim: Claim, seconds: float) -> None:
         provider = claim.stored.provider.value
         self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
         claim.seconds = seconds
         if claim.probe is None:
             self._breaker.succeeded(seconds)
 
-    async def _answered(self, claim: "_Claim") -> None:
+    async def _answered(self, claim: Claim) -> None:
         """Tell that the probe succeeded, where it was one."""
         if claim.probe is not None:
             probe, claim.probe = claim.probe, None
             self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, claim.seconds))
 
-    async def _failed(self, claim: "_Claim", error: UmpireError, seconds: float) -> None:
+    async def _failed(self, claim: Claim, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
         if isinstance(error, AnswerError):
             claim.spent = claim.spent.answered()
@@ -295,7 +232,7 @@ class Judge:
         else:
             transition = await self._breaker.failed(error, seconds)
         self._gatekeeper.tell(transition)
-        self._rest(claim, resting=True)
+        self._entrance.rest(claim, resting=True)
         if _sent_away(error) and not claim.probing:
             # Where more was asked for than is known to be borne, a refusal was to be expected, and concerns no other.
             self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
@@ -333,34 +270,6 @@ class Judge:
         )
 
 
-class _Claim:
-    """What one claim gathers while its attempts go on."""
-
-    def __init__(self, stored: StoredRequest, spent: Spent, probe: str | None, holds: Callable[[], bool]) -> None:
-        self.holds = holds
-        self.stored = stored
-        self.spent = spent
-        self.probe = probe
-        self.model = stored.model
-        self.info: ModelInfo | None = None
-        self.ignored: tuple[str, ...] = ()
-        self.reservation: Reservation | None = None
-        self.passed: Passed | None = None
-        self.probing = False
-        self.resting = False
-        self.waited = 0.0
-        """For turns, in seconds."""
-        self.failure: UmpireError | None = None
-        """Of its last attempt that brought no answer. An answer without a verdict has a bound of its own."""
-        self.seconds = 0.0
-        """Of the call that brought the verdict."""
-        self._started = time.monotonic()
-
-    def judgement(self) -> Judgement:
-        seconds = time.monotonic() - self._started
-        return Judgement(model=self.model, spent=self.spent, seconds=seconds, ignored=self.ignored)
-
-
 def _sent_away(error: UmpireError) -> bool:
     return isinstance(error, ProviderRateLimited) or error.retry_after is not None
 
@@ -371,12 +280,3 @@ def _tokens(usage: TokenUsage) -> dict[str, int]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     }
-
-
-async def _unless(event: asyncio.Event, seconds: float) -> None:
-    """Sleep, or until `event` is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

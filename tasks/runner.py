@@ -17,9 +17,10 @@ from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Lease, Return, Who
+from tasks.claim import NotNow
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
-from tasks.judge import Judge, NotNow
+from tasks.judge import Judge
 from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.slots import Slots

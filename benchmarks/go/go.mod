@@ -1,3 +1,3 @@
 module umpire/benchmarks
 
-go 1.21
+go 1.19

@@ -88,10 +88,11 @@ async def test_it_slows_no_other(
 
             async def waits_in_redis() -> bool:
                 """But for what has a slot, and the pointers that Celery's threads hold; a closed gate leaves none."""
+                queued = await at.redis.zcard("umpire:queued:anthropic")
                 waiting[:] = [
-                    await at.redis.zcard("umpire:queued:anthropic") + await at.redis.zcard("umpire:deferred:anthropic"),
+                    queued + await at.redis.zcard("umpire:deferred:anthropic"),
                     await at.redis.zcard("umpire:leases"),
-                    await at.redis.hlen("unacked"),
+                    queued - len(await at.messages(ANTHROPIC)),
                 ]
                 held = (0, 0) if trouble == "fails" else (SLOTS, 2 * THREADS)
                 return waiting[0] > 0 and waiting[1] <= held[0] and waiting[2] <= held[1]

@@ -16,9 +16,10 @@ CALL_SECONDS = 6.0
 
 SETTINGS = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
 
-#: The visibility timeout is no setting of ours: this is `umpire` with another one.
+#: Celery's own redelivery is off (tasks/app.py): this is `umpire` with it, and with the shortest patience.
 IMPATIENT = """
 import sys, tasks.app as celery
+celery.app.conf.broker_transport_options |= {"ack_emulation": True, "unacked_restore_throttle": 1}
 celery.app.conf.broker_transport_options |= {"visibility_timeout": 1, "unacked_restore_interval": 1}
 from cli.main import main
 sys.argv[0] = "umpire"

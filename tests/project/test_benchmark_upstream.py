@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from umpire_go import go
 from umpire_providers import PATHS, REAL, call_for, connected
 from umpire_servers import ROOT, Process, free_port
 
@@ -22,12 +22,9 @@ from contracts.errors import ProviderRateLimited
 @pytest.fixture(scope="module")
 def go_upstream(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Command of the one in Go."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no go on PATH: the benchmarks run their upstream in Python then")
     binary = tmp_path_factory.mktemp("go") / "upstream"
     subprocess.run(
-        [go, "build", "-o", str(binary), "./upstream"],
+        [go(), "build", "-o", str(binary), "./upstream"],
         cwd=ROOT / "benchmarks/go",
         env={**os.environ, "GOTOOLCHAIN": "local", "GOPROXY": "off"},
         check=True,

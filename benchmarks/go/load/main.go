@@ -135,7 +135,11 @@ func percentile(sorted []float64, share float64) float64 {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+	place := int(share * float64(len(sorted)))
+	if place >= len(sorted) {
+		place = len(sorted) - 1
+	}
+	return sorted[place]
 }
 
 func main() {
