@@ -68,6 +68,9 @@ def backlog(servers: Servers, tools: Tools, load: Load) -> dict[str, Any]:
             def alive() -> None:
                 servers.check_alive(api, consumer, *workers)
 
+            # Workers start one after the other: the first one has done some before the last one is there.
+            events.read()
+            low = max(low, events.distinct / load.count)
             events.wait(int(low * load.count), load.seconds, alive)
             servers.upstream_stats()
             before, first = cpu.read(pids), events.distinct
