@@ -23,6 +23,12 @@ from guard.api_keys import ApiKeys, KeyUse
 
 _MAX_NAME = 100
 
+#: Columns of a terminal that a table of keys needs; on a narrower one each key's facts stand below each other.
+TABLE_WIDTH = 120
+
+#: Of a table of keys, after the id and the state.
+_COLUMNS = ("name", "may do", "topics", "a minute", "queued", "$ today", "created")
+
 #: A Kafka topic's characters, and the two that stand for others.
 _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
 
@@ -94,23 +100,44 @@ def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         _json({"keys": [{"id": use.key.id, **_facts(use.key), **_used(use)} for use in uses]})
         return
+    if not uses:
+        out.print("no API keys")
+    elif out.width < TABLE_WIDTH:
+        for use in uses:
+            _print_below_each_other(use)
+    else:
+        _print_table(uses)
+
+
+def _print_table(uses: Iterable[KeyUse]) -> None:
     whole = [Column(name, no_wrap=True) for name in ("id", "state")]
-    rest = ("name", "may do", "topics", "a minute", "queued", "$ today", "created")
-    table = Table(*whole, *(Column(name, overflow="fold") for name in rest), header_style="bold")
+    table = Table(*whole, *(Column(name, overflow="fold") for name in _COLUMNS), header_style="bold")
     for use in uses:
-        key = use.key
-        table.add_row(
-            key.id,
-            "good" if key.revoked is None else "revoked",
-            escape(key.name),
-            "\n".join(sorted(key.scopes)),
-            "\n".join(key.topics) or "any",
-            _limit(key.rate),
-            f"{use.unfinished} of {_limit(key.max_queued)}",
-            f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
-            f"{from_ms(key.created):%Y-%m-%d}",
-        )
-    out.print(table if uses else "no API keys", soft_wrap=False)
+        table.add_row(use.key.id, _state(use.key), *_cells(use, "\n"))
+    out.print(table, soft_wrap=False)
+
+
+def _print_below_each_other(use: KeyUse) -> None:
+    out.print(f"[bold]{use.key.id}[/bold]  {_state(use.key)}", soft_wrap=False)
+    for name, cell in zip(_COLUMNS, _cells(use, ", "), strict=True):
+        out.print(f"  {name:9} {cell}", soft_wrap=False)
+
+
+def _state(key: ApiKey) -> str:
+    return "good" if key.revoked is None else "revoked"
+
+
+def _cells(use: KeyUse, between: str) -> tuple[str, ...]:
+    key = use.key
+    return (
+        escape(key.name),
+        between.join(sorted(key.scopes)),
+        escape(between.join(key.topics)) or "any",
+        _limit(key.rate),
+        f"{use.unfinished} of {_limit(key.max_queued)}",
+        f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
+        f"{from_ms(key.created):%Y-%m-%d}",
+    )
 
 
 def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: bool) -> int:

@@ -34,6 +34,7 @@ from events.delivery import DeliveryError
 from events.envelope import seal
 from events.headers import headers_of
 from events.producer import Publisher
+from telemetry.fault import fault
 from telemetry.observer import Note, Observer, silent
 
 #: Each event has one topic.
@@ -140,21 +141,28 @@ class Lifecycle:
         """Hand over what was gathered."""
         gathered, self._gathered = self._gathered, []
         for told in gathered:
-            sealed = seal(
-                told.event,
-                self._prefix + told.name,
-                told.correlation_id,
-                event_id=told.event_id,
-                traceparent=told.traceparent,
-                time=told.time,
-            )
-            self._publisher.publish(
-                sealed.event_type,
-                sealed.correlation_id,
-                sealed.value,
-                headers_of(sealed, str(told.subject) if told.subject else None),
-                partial(self._report, told.name, told.dropped),
-            )
+            try:
+                self._publish(told)
+            except Exception as error:  # noqa: BLE001 - one that cannot be written must not take the others with it
+                self._observer(Note("error.unexpected", "error", labels={"where": "lifecycle"}, fields=fault(error)))
+                self._drop(told.name, "unwritable", told.dropped)
+
+    def _publish(self, told: _Told) -> None:
+        sealed = seal(
+            told.event,
+            self._prefix + told.name,
+            told.correlation_id,
+            event_id=told.event_id,
+            traceparent=told.traceparent,
+            time=told.time,
+        )
+        self._publisher.publish(
+            sealed.event_type,
+            sealed.correlation_id,
+            sealed.value,
+            headers_of(sealed, str(told.subject) if told.subject else None),
+            partial(self._report, told.name, told.dropped),
+        )
 
     def _report(self, name: str, dropped: Dropped, error: DeliveryError | None) -> None:
         if error is not None:

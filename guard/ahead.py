@@ -3,11 +3,13 @@ less, one after the other, between a request and its call.
 """
 
 import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
 
 from guard.limits import Limiter, Reservation, Unlimited
 
 #: The next call is asked for as the last one was, and with so much more of its tokens: the next essays may be longer.
-#: What was too much is given back with what the call did not use.
 HEADROOM = 1.25
 
 
@@ -16,26 +18,27 @@ class Ahead:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
+        self.burst_tokens = limiter.burst_tokens
         self._last: tuple[str, int] | None = None
         self._asked: tuple[int, asyncio.Task[Reservation]] | None = None
-        self._dropping: set[asyncio.Task[None]] = set()
+        self._giving_back: set[asyncio.Task[None]] = set()
 
     def ask(self) -> None:
         """For a call like the last one. `reserve` or `drop` must follow."""
         if self._last is None or self._asked is not None or isinstance(self._limiter, Unlimited):
             return
         model, tokens = self._last[0], int(self._last[1] * HEADROOM)
-        self._asked = tokens, asyncio.create_task(self._limiter.reserve(model, tokens))
+        # A guess must not run the bucket into debt, for which everybody else would wait.
+        if tokens <= self.burst_tokens:
+            self._asked = tokens, asyncio.create_task(self._limiter.reserve(model, tokens))
 
     def drop(self) -> None:
         """There is no call. What was asked for is given back, if nobody took it."""
         asked, self._asked = self._asked, None
         if asked is not None:
-            task = asyncio.create_task(self._give_back(asked[1]))
-            self._dropping.add(task)
-            task.add_done_callback(self._dropping.discard)
+            self._soon(self._cancel(asked[1]))
 
-    async def _give_back(self, asked: asyncio.Task[Reservation]) -> None:
+    async def _cancel(self, asked: asyncio.Task[Reservation]) -> None:
         await self._limiter.cancel(await asked)
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
@@ -46,11 +49,23 @@ class Ahead:
                 self._asked = None
                 reservation = await asked
                 if reservation.granted and reservation.model == model:
-                    return reservation
+                    return self._as_needed(reservation, tokens)
                 await self._limiter.cancel(reservation)
             else:
                 self.drop()
         return await self._limiter.reserve(model, tokens)
+
+    def _as_needed(self, reservation: Reservation, tokens: int) -> Reservation:
+        """What was too much is given back at once."""
+        if reservation.tokens > tokens:
+            self._soon(self._limiter.settle(reservation, tokens))
+            return replace(reservation, tokens=tokens)
+        return reservation
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._giving_back.add(task)
+        task.add_done_callback(self._giving_back.discard)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
         await self._limiter.settle(reservation, used_tokens)

@@ -4,6 +4,7 @@ A bucket holds about a second's worth. So what is granted within any minute stay
 the price of a sixtieth of it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
@@ -39,6 +40,11 @@ class Reservation:
 
 
 class Limiter(Protocol):
+    @property
+    def burst_tokens(self) -> float:
+        """The most that a call may reserve without others having to wait for it."""
+        ...
+
     async def reserve(self, model: str, tokens: int) -> Reservation:
         """Reserve one request and so many tokens (estimated)."""
         ...
@@ -52,6 +58,8 @@ class Limiter(Protocol):
 
 class Unlimited:
     """The limiter of a provider without limits. No round trip."""
+
+    burst_tokens = math.inf
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         return Reservation(model, tokens)
@@ -105,6 +113,7 @@ class RateLimiter:
         self._script = Script(redis, "limits", package="guard")
         # A single call is never charged more than a minute's worth: what is longer than that would stop all others.
         self._most_tokens = limits.tpm or 0
+        self.burst_tokens = math.inf if limits.tpm is None else Bucket.of(limits.tpm, unit=0).capacity
         requests, tokens = Bucket.of(limits.rpm, unit=1), Bucket.of(limits.tpm, unit=0)
         self._longest = settings.worker.rate_wait_seconds
         self._rules = (*requests, *tokens, self._longest)

@@ -23,9 +23,10 @@ LOCK_MS = 5_000
 SWEEP = 500
 
 
-#: Queued records that one look for lost messages goes through: thousands of an old backlog of low priority may stand
-#: before an urgent one. Some milliseconds of Redis' time, every two seconds.
-LOOK = 5_000
+#: Queued records that one look for lost messages goes through, from the oldest on, and as many from where the last look
+#: ended: what a worker had fetched is the oldest of its priority, but an old backlog of low priority may stand before
+#: an urgent one. Some milliseconds of Redis' time, every two seconds.
+LOOK = 3_000
 
 #: Messages at the head of a list that it is judged by. What was put back in front stands there in no order.
 HEADS = 64
@@ -53,6 +54,8 @@ class Custody:
         self._lock = Script(redis, "lock")
         #: Queue id → when its message was first missed, by time.monotonic.
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
+        #: How far the next look at the others begins.
+        self._looked: dict[LLMProviderType, int] = {}
 
     async def hold_lock(self) -> bool:
         """Take the custodian's lock, or keep it."""
@@ -92,27 +95,34 @@ class Custody:
         """Queued requests whose message is gone get a new one. Returns how many."""
         queue = queue_name(provider)
         age = int(self._settings.lost_pointer_seconds * 1000)
-        arguments: list[str | int] = [provider.value, age, LOOK, SWEEP, HEADS]
+        before, start = self._suspects.get(provider, {}), self._looked.get(provider, LOOK)
+        arguments: list[str | bytes | int] = [provider.value, age, LOOK, start, SWEEP, HEADS, len(PRIORITY_STEPS)]
         for step in PRIORITY_STEPS:
             arguments.extend((step, list_name(queue, step)))
-        missed = await self._lost(*arguments)
-        now, before = time.monotonic(), self._suspects.get(provider, {})
+        missed = await self._lost(*arguments, *before)
+        waiting: int = await self._redis.zcard(keys.queued(provider.value))
+        self._looked[provider] = start + LOOK if start + LOOK < waiting else LOOK
+        now = time.monotonic()
         self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
         lost = [row for row in missed if now - before.get(row[0], now) >= SUSPECT_SECONDS]
-        return await self._push("queued", provider, [(queue_id, int(priority)) for queue_id, priority in lost])
+        rows = [(queue_id, int(priority)) for queue_id, priority in lost]
+        # In front: it had come to its turn.
+        return await self._push("queued", provider, rows, place="front")
 
     async def expired(self) -> list[Left]:
         """Requests past their time to live; those that a worker runs now end by their call's own deadline."""
         ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", await self.now_ms(), start=0, num=SWEEP)
         return await self._read(ids)
 
-    async def _push(self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]]) -> int:
+    async def _push(
+        self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
+    ) -> int:
         if not rows:
             return 0
         arguments: list[str | bytes | int] = [self._owner]
         for queue_id, priority in rows:
             message = _message(queue_id.decode(), provider.value, priority)
-            arguments.extend((queue_id, state, *message, "back", 0, 0, b"", ""))
+            arguments.extend((queue_id, state, *message, place, 0, 0, b"", ""))
         return int(await self._requeue(*arguments))
 
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:

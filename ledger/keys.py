@@ -4,6 +4,7 @@ umpire:req:<queue id>        hash   the record: see `FIELDS`
 umpire:body:<queue id>       string StoredRequest as JSON; removed when the request ends
 umpire:queued:<provider>     zset   queued records by the time (ms) their message was last pushed
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
+umpire:fetched:<provider>    zset   pointers that workers hold and have not claimed yet, by their last heartbeat (ms)
 umpire:leases                zset   processing records by the end (ms) of their lease
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox

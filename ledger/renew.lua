@@ -23,5 +23,11 @@ for i = 6, last, 3 do
     ended[#ended + 1] = place
   end
 end
-for i = last + 1, #ARGV do redis.call('ZADD', 'umpire:queued:' .. provider, 'XX', now, ARGV[i]) end
+-- Beside their records, whose place in the order of their pushes they keep: if this worker dies they are found by it.
+local fetched = 'umpire:fetched:' .. provider
+for i = last + 1, #ARGV do redis.call('ZADD', fetched, now, ARGV[i]) end
+if #ARGV > last then
+  redis.call('ZREMRANGEBYSCORE', fetched, '-inf', now - 120000)
+  redis.call('EXPIRE', fetched, 120)
+end
 return {taken, ended}

@@ -105,6 +105,8 @@ class Judge:
             if reason.reason in IMPATIENT and claim.failure is not None:
                 # It had its call, and what came of that counts: else two requests that always fail could send each
                 # other away between their attempts, and neither would ever use up its tries.
+                if reason.seconds:
+                    await self._gatekeeper.pause(reason.seconds)
                 return claim.judgement().failed(claim.failure)
             reason.spent = claim.spent
             raise

@@ -116,7 +116,7 @@ class Runner:
         if not self._running:
             self._ahead.ask()
         try:
-            # A ledger that is full or read-only is waited for: the message must not be acknowledged before.
+            # A ledger that is full or read-only is waited for: the task must not end before.
             claimed = await self._persist(
                 lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None)), unless_stopping=True
             )

@@ -108,6 +108,18 @@ def test_the_command_line_that_means_no_key_makes_none(run: Run, options: tuple[
     assert json.loads(run("list", "--json").stdout)["keys"] == []
 
 
+def test_the_list_can_be_read_on_a_narrow_terminal(run: Run) -> None:
+    run("create", "--name", "marks of the spring term", "--topics", "marks.*,exams.*", "--daily-cost", "20")
+    (key,) = json.loads(run("list", "--json").stdout)["keys"]
+    listed = run("list", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, listed)) <= 80
+    assert listed[0].split() == [key["id"], "good"]
+    facts = {line[:11].strip(): line[11:].strip() for line in listed[1:]}
+    assert facts["name"] == "marks of the spring term"
+    assert facts["topics"] == "marks.*, exams.*"
+    assert facts["$ today"] == "0.0000 of 20"
+
+
 def test_a_wrong_address_of_redis_is_told_without_it() -> None:
     for command in (("keys", "list"), ("outbox", "list")):
         wrong = umpire(*command, UMPIRE_REDIS_URL="http://:hidden@host")

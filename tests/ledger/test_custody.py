@@ -28,7 +28,7 @@ async def state(house, request):
 
 
 async def lose(house, request, name=LEAST):
-    """As Celery does when it is killed between BRPOP and `unacked`."""
+    """As Celery does when it is killed between BRPOP and the claim."""
     (message,) = [m for m in await house.messages(name) if str(request.queue_id).encode() in m]
     await house.redis.lrem(name, 1, message)
 
@@ -117,8 +117,8 @@ async def test_a_queued_request_whose_message_is_gone_is_pushed_again(house, at_
     await lose(house, lost)
     assert await pushed_lost(house, custody) == 1  # the head of its list was pushed later
     assert [json.loads(m)["headers"]["id"] for m in await house.messages(LEAST)] == [
+        str(lost.queue_id),  # it had come to its turn
         str(other.queue_id),
-        str(lost.queue_id),
     ]
     await house.redis.delete(LEAST)
     assert await pushed_lost(house, custody) == 2  # its list is empty
@@ -192,6 +192,28 @@ async def test_a_lost_urgent_message_is_found_behind_an_old_backlog_of_others(ho
     await house.admit(urgent)
     await lose(house, urgent, URGENT)
     assert await pushed_lost(house, house.custody()) == 1
+
+
+async def test_what_a_killed_worker_had_fetched_is_found_whatever_stands_before_it(house, at_once, monkeypatch):
+    """Its last heartbeat told of it; it goes back to the front, and each look begins where the last one ended."""
+    monkeypatch.setattr(custody_module, "LOOK", 10)
+    backlog = [stored() for _ in range(60)]
+    for request in backlog:
+        await house.admit(request)
+    await asyncio.sleep(0.002)
+    urgent = stored(priority=10)
+    await house.admit(urgent)
+    first = backlog[0]
+    await lose(house, first)
+    await lose(house, urgent, URGENT)
+    await house.claims().renew([], [str(first.queue_id), str(urgent.queue_id)])
+    custody = house.custody()
+    assert await custody.push_lost(MOCK) == 0
+    await asyncio.sleep(0.1)  # past the age of its last heartbeat
+    pushed = [await custody.push_lost(MOCK) for _ in range(12)]
+    assert sum(pushed) == 2
+    assert json.loads((await house.messages(LEAST))[0])["headers"]["id"] == str(first.queue_id)
+    assert [json.loads(m)["headers"]["id"] for m in await house.messages(URGENT)] == [str(urgent.queue_id)]
 
 
 async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):

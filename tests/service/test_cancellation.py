@@ -79,6 +79,7 @@ async def test_no_worker_runs_it_and_its_text_is_gone(settings, api):
     worker = Worker(settings)
     assert [str(one.stored.queue_id) for one in await worker.once()] == [kept]
     record = await worker.redis.hgetall(f"umpire:req:{gone}")
+    assert not await worker.redis.exists(f"umpire:body:{gone}")
     assert SECRET.encode() not in b"".join(record.values())
     await worker.redis.aclose()
 
