@@ -44,6 +44,8 @@ class Control(BaseModel):
     """… and the most that it fell from."""
     rate: float | None = None
     """Starts a second, by whatever limits them; None: nothing does."""
+    announced: bool = False
+    """It is the provider's own word."""
 
     def look(
         self,
@@ -72,6 +74,7 @@ class Control(BaseModel):
         by_tokens = self.tokens.rate(now)
         rates.append(by_tokens / self.tokens_a_call if by_tokens is not None and self.tokens_a_call else None)
         self.rate = min((rate for rate in rates if rate is not None), default=None)
+        self.announced = self.rate is not None and self.rate in rates[1:]
 
     def _fall(self, before: float, now: float) -> None:
         """What was borne is refused. Once, and a limit was lowered; again and again, it is one of time."""
@@ -93,7 +96,7 @@ def shares(control: Control, processes: Sequence[Process], now: float) -> list[S
     proven = split(int(control.concurrency.proven), processes, now)
     rate = math.inf if control.rate is None else control.rate / len(processes)
     smooth = control.concurrency.settled
-    return [Share(limit, borne, rate, smooth) for limit, borne in zip(limits, proven, strict=True)]
+    return [Share(limit, borne, rate, smooth, control.announced) for limit, borne in zip(limits, proven, strict=True)]
 
 
 def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:

@@ -94,6 +94,31 @@ def test_starts_are_paced_at_the_rate() -> None:
     assert max(sum(start <= one < start + 1 for one in at) for start in at) <= 11
 
 
+def test_words_of_the_same_rate_let_nothing_off() -> None:
+    """Four a second: what went ahead of time by a bunch stays owed."""
+    share = Share(64, 64, rate=100.0, exact=True)
+    stile, clock = turnstile(share)
+    starts, word = 0, clock.now
+    while clock.now < 1010.0:
+        if clock.now >= word + 0.25:
+            word = clock.now
+            stile.follow(share)
+        if wait := stile.wait():
+            clock.now += wait
+        else:
+            stile.end(stile.start(), refused=False)
+            starts += 1
+    assert 990 <= starts <= 1010
+
+
+def test_a_faster_rate_does_not_wait_for_the_last_ones_turn() -> None:
+    stile, _ = turnstile(Share(64, 64, rate=0.1))
+    stile.start()
+    assert stile.wait() > 9
+    stile.follow(Share(64, 64, rate=100.0, exact=True))
+    assert stile.wait() <= 0.01
+
+
 def test_smooth_starts_are_spread_over_half_the_time_of_a_call() -> None:
     stile, _ = turnstile()
     stile.answered(3.0, 100)
