@@ -26,7 +26,7 @@ SWEEP = 500
 #: Queued records that one look for lost messages goes through, from the oldest on, and as many from where the last look
 #: ended: what a worker had fetched is the oldest of its priority, but an old backlog of low priority may stand before
 #: an urgent one. Some milliseconds of Redis' time, every two seconds.
-LOOK = 3_000
+LOOK = 1_500
 
 #: Messages at the head of a list that it is judged by. What was put back in front stands there in no order.
 HEADS = 64
