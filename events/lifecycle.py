@@ -138,12 +138,12 @@ class Lifecycle:
                 self.flush()
 
     def flush(self) -> None:
-        """Hand over what was gathered."""
+        """Hand over what was gathered. Never raises."""
         gathered, self._gathered = self._gathered, []
         for told in gathered:
             try:
                 self._publish(told)
-            except Exception as error:  # noqa: BLE001 - one that cannot be written must not take the others with it
+            except (ValueError, TypeError) as error:  # what encoders raise: it must not take the others with it
                 self._observer(Note("error.unexpected", "error", labels={"where": "lifecycle"}, fields=fault(error)))
                 self._drop(told.name, "unwritable", told.dropped)
 

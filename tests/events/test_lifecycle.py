@@ -133,3 +133,17 @@ def test_they_flow_again_by_themselves_once_the_broker_is_back(kafka_server):
 
     poll(back, 60, every=0.1)
     publisher.close(5)
+
+
+async def test_one_that_cannot_be_written_is_counted_and_takes_no_other_with_it(kafka_bootstrap):
+    observer, prefix, lost = Remembered(), f"{uuid4().hex}.", []
+    publisher, lifecycle = start(kafka_bootstrap, observer, prefix)
+    bad = EVENTS["request_started"].model_copy(update={"metadata": {"x": object()}})
+    for event in (queued(), bad, queued()):
+        lifecycle.tell(event, dropped=lambda: lost.append(1))
+    lifecycle.flush()
+    assert publisher.close(30) == 0
+    assert lost == [1]
+    (note,) = observer.named("lifecycle.dropped")
+    assert note.labels == {"event": "llm_provider.request_started.v1", "reason": "unwritable"}
+    assert len(read(kafka_bootstrap, f"{prefix}llm_provider.queue_status.v1", 2)) == 2
