@@ -4,8 +4,9 @@ where no worker is alive; the one in charge works.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from redis.exceptions import RedisError, ResponseError
@@ -28,6 +29,10 @@ JUMP_SECONDS = 1.0
 
 #: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
+
+
+#: Requests that are ended at one time.
+TOGETHER = 64
 
 
 #: Ends a request, and tells it. False where it had ended, or was not the custodian's to end, by then.
@@ -92,7 +97,7 @@ class Custodian:
             for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
                 if started >= chore.due:
                     chore.due = started + chore.period
-                    await self._timed(chore.run)
+                    await chore.run()
         except (RedisError, OSError) as error:
             level: Level = "warning" if self._well_since else "debug"  # once, not four times a second
             self._well_since, self.holds = None, False
@@ -123,30 +128,32 @@ class Custodian:
 
     async def _push_due(self) -> None:
         for provider in LLMProviderType:
-            self._note("deferred_pushed", await self._custody.push_due(provider))
+            self._note("deferred_pushed", await self._timed(partial(self._custody.push_due, provider)))
 
     async def _push_lost(self) -> None:
         for provider in LLMProviderType:
-            self._note("pointer_pushed", await self._custody.push_lost(provider))
+            self._note("pointer_pushed", await self._timed(partial(self._custody.push_lost, provider)))
 
     async def _take_back_lapsed(self) -> None:
         if not self._well:
             return
-        lapsed, poison = await self._custody.take_back_lapsed()
+        lapsed, poison = await self._timed(self._custody.take_back_lapsed)
         self._note("lease_lapsed", lapsed)
-        for left in poison:
-            error = InternalError(
-                "the request was given up: its workers stopped while they ran it",
-                lapses=self._settings.max_lapses,
-            )
-            await self._end(left, error, QueueStatus.FAILED, Who.OWN)
+        why = "the request was given up: its workers stopped while they ran it"
+        given_up = [(left, InternalError(why, lapses=self._settings.max_lapses)) for left in poison]
+        await self._end_all(given_up, QueueStatus.FAILED, Who.OWN)
 
     async def _expire(self) -> None:
-        for left in await self._custody.expired():
-            error = RequestExpired(
-                "no verdict within the request's time to live", expired_at=iso(left.stored.expires_at)
-            )
-            await self._end(left, error, QueueStatus.EXPIRED, Who.IDLE)
+        why = "no verdict within the request's time to live"
+        expired = await self._timed(self._custody.expired)
+        late = [(left, RequestExpired(why, expired_at=iso(left.stored.expires_at))) for left in expired]
+        await self._end_all(late, QueueStatus.EXPIRED, Who.IDLE)
+
+    async def _end_all(self, ended: Sequence[tuple[Left, UmpireError]], state: QueueStatus, who: Who) -> None:
+        """So many share a round trip, and only that is timed: thousands may end at once, with Redis in good health."""
+        for start in range(0, len(ended), TOGETHER):
+            some = ended[start : start + TOGETHER]
+            await self._timed(partial(asyncio.gather, *(self._end(left, error, state, who) for left, error in some)))
 
     async def _end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who) -> None:
         if await self._end_it(left, error, state, who):

@@ -1,4 +1,6 @@
-"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One process does it."""
+"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One process at a time does it, of
+those that reach Kafka.
+"""
 
 import asyncio
 import time
@@ -25,38 +27,64 @@ WINDOW = 5_000
 #: Read at one time; and as many are in flight while the broker is away, to find out whether it is back.
 BATCH = 500
 
+#: Whoever has not reached Kafka for so many seconds leaves it to the others for so many.
+PATIENCE_SECONDS, REST_SECONDS = 5.0, 10.0
+
 
 class Resender:
     def __init__(
         self,
         *,
-        in_charge: Callable[[], bool],
         custody: Custody,
         outbox: Outbox,
         relay: Relay,
         settings: WorkerSettings,
         observer: Observer,
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._in_charge = in_charge
+        """`may`: whether this process is one of those that do it."""
+        self._may = may
         self._custody = custody
         self._outbox = outbox
         self._relay = relay
         self._age = settings.outbox_resend_seconds
         self._observer = observer
         self._next_sweep = 0.0
+        self._holds = False
+        self._away_since: float | None = None
+        self._rests_until = 0.0
 
     async def watch(self) -> None:
         """For ever."""
         while True:
-            if self._in_charge():
-                try:
+            try:
+                if await self._in_charge():
                     await self._send_due()
                     if time.monotonic() >= self._next_sweep:
                         await self._send_old()
                         self._next_sweep = time.monotonic() + SWEEP_SECONDS
-                except (RedisError, OSError) as error:
+            except (RedisError, OSError) as error:
+                if self._holds:  # once, not four times a second
                     self._observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
+                self._holds = False
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _in_charge(self) -> bool:
+        """Take the lock, or keep it. It lapses by itself while this waits for Kafka."""
+        now = time.monotonic()
+        if not self._relay.away:
+            self._away_since, self._rests_until = None, 0.0
+        elif self._away_since is None:
+            self._away_since = max(now, self._rests_until)
+        elif now - self._away_since >= PATIENCE_SECONDS:
+            self._away_since, self._rests_until = None, now + REST_SECONDS
+        wanted = self._may() and now >= self._rests_until
+        if wanted:
+            self._holds = await self._custody.hold_resending()
+        elif self._holds:
+            await self._custody.release_resending()
+            self._holds = False
+        return self._holds
 
     async def _send_due(self) -> None:
         taken = BATCH
@@ -77,7 +105,7 @@ class Resender:
     async def _room(self) -> bool:
         """Wait for it; false when another worker is in charge by then."""
         await self._relay.room(BATCH if self._relay.away else WINDOW)
-        return self._in_charge()
+        return await self._in_charge()
 
     def _resend(self, entries: list[Entry]) -> None:
         sent = self._relay.resend(entries)

@@ -1,6 +1,7 @@
 -- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
--- ARGV: worker, lease in ms, cap in ms (its worker never renews it past that), how many more to take, provider,
---       the task's own queue id (or ''), key of the day's spending, then the queue's lists in the order kombu empties them.
+-- ARGV: worker, number of this claim among its own, lease in ms, cap in ms (its worker never renews it past that), how
+--       many more to take, provider, the task's own queue id (or ''), key of the day's spending, then the queue's lists in
+--       the order kombu empties them.
 -- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
 -- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
 -- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
@@ -8,8 +9,8 @@
 local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local worker, lease, cap, provider = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
-local wanted, leader, spent = tonumber(ARGV[4]), ARGV[6], ARGV[7]
+local worker, number, lease, cap = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local wanted, provider, leader, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 local out = {}
 
 local function add_limits(row, owner)
@@ -24,7 +25,7 @@ local function take(id)
   local r = redis.call('HMGET', key, 's', 'p', 't', 'l', 'e', 'u', 'x', 'w')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
   if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[5]) <= now then return false end
-  redis.call('HSET', key, 's', 'processing', 'o', worker)
+  redis.call('HSET', key, 's', 'processing', 'o', worker, 'c', number)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
   local row = {id, redis.call('GET', 'umpire:body:' .. id), r[3], r[4], now - tonumber(r[6]), r[7] or ''}
@@ -35,7 +36,7 @@ end
 
 if leader ~= '' then take(leader) end
 local looked = 0
-for i = 8, #ARGV do
+for i = 9, #ARGV do
   while wanted > 0 and looked < MOST do
     local messages = redis.call('RPOP', ARGV[i], wanted)
     if not messages then break end

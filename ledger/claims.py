@@ -1,5 +1,6 @@
 """The worker's side of the ledger: claim, renew, finish, give back, defer. A claim is a lease of one owner."""
 
+import itertools
 import math
 import time
 from collections.abc import Collection, Sequence
@@ -18,6 +19,8 @@ from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from ledger.unreadable import Unreadable
+from telemetry.observer import Observer, silent
 
 #: Heartbeats that a lease outlives when they fail, and the process' presence likewise.
 HEARTBEATS_PER_LEASE = 3
@@ -27,7 +30,8 @@ class Lease(NamedTuple):
     """One claim of one request. A worker that stood still may hold another one of the same request by now."""
 
     queue_id: str
-    lapses: int
+    number: int
+    """Of the claim, among its worker's."""
     until: float
     """It is never renewed past this moment (time.monotonic)."""
 
@@ -45,10 +49,12 @@ class Claimed(NamedTuple):
     topics: str = ""
     """Callback-topic patterns of its owner, as its key has them; empty: any."""
     until: float = math.inf
+    number: int = 0
+    """Of the claim, among its worker's: tells it from an earlier one of the same request."""
 
     @property
     def lease(self) -> Lease:
-        return Lease(str(self.stored.queue_id), self.lapses, self.until)
+        return Lease(str(self.stored.queue_id), self.number, self.until)
 
 
 class Gone(NamedTuple):
@@ -81,8 +87,8 @@ class Ending:
     cost: float
     forbidden: bool = False
     """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
-    lapses: int | None = None
-    """Of the lease that it ends, where only its holder may; None: whichever lease of this worker."""
+    number: int | None = None
+    """Of the claim that it ends, where only its holder may; None: whichever claim of this worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +101,22 @@ class Return:
     front: bool = False
     spent: bytes = b""
     """Whatever the next claim has to know; empty: as before."""
-    lapses: int | None = None
-    """Of the lease that is given back; None: whichever lease of this worker."""
+    number: int | None = None
+    """Of the claim that is given back; None: whichever claim of this worker."""
 
 
 class Claims:
     """The leases of one owner (a worker process) on one provider's requests."""
 
     def __init__(
-        self, redis: Redis, provider: LLMProviderType, settings: LedgerSettings, *, owner: str, cap: float
+        self,
+        redis: Redis,
+        provider: LLMProviderType,
+        settings: LedgerSettings,
+        *,
+        owner: str,
+        cap: float,
+        observer: Observer = silent,
     ) -> None:
         """`cap`: seconds from a claim past which its lease is never renewed: the call's deadline, and a rest."""
         self._redis = redis
@@ -114,6 +127,8 @@ class Claims:
         self._retention = settings.finished_retention_seconds
         self.owner = owner
         self._renewed = time.monotonic()
+        self._numbers = itertools.count(1)
+        self._unreadable = Unreadable(observer)
         self._claim = Script(redis, "claim")
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
@@ -135,20 +150,24 @@ class Claims:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
         spent_today = keys.spent(utcnow().date())
         until = time.monotonic() + self._cap / 1000
+        number, provider = next(self._numbers), self._provider.value
         rows = await self._claim(
-            self.owner, self._lease, self._cap, more, self._provider.value, queue_id or "", spent_today, *self._lists
+            self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today, *self._lists
         )
-        return [
-            Claimed(
-                StoredRequest.read(body), int(tries), int(lapses), int(waited) / 1000, spent, *_limits(*owned), until
-            )
-            for _, body, tries, lapses, waited, spent, *owned in rows
-        ]
+        found = []
+        for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
+            stored = self._unreadable.read(claimed_id, body)
+            if stored is not None:  # its lease lapses otherwise, and another worker may be able to read it
+                limits = _limits(*owned)
+                found.append(
+                    Claimed(stored, int(tries), int(lapses), int(waited) / 1000, spent, *limits, until, number)
+                )
+        return found
 
     async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> Gone:
         """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns what is not ours."""
         asked = time.monotonic()
-        rows = [part for one in leased for part in (one.queue_id, one.lapses, _ms_left(one, asked))]
+        rows = [part for one in leased for part in (one.queue_id, one.number, _ms_left(one, asked))]
         gone = await self._renew(self.owner, self._lease, self._provider.value, self._lease, len(leased), *rows, *held)
         self._renewed = asked
         return Gone(*([leased[place - 1] for place in places] for places in gone))
@@ -197,7 +216,7 @@ def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> l
     for e in endings:
         forbidden = "1" if e.forbidden else ""
         row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}", forbidden)
-        arguments.extend((*row, _fence(e.lapses)))
+        arguments.extend((*row, _fence(e.number)))
     return arguments
 
 
@@ -205,8 +224,8 @@ def _ms_left(lease: Lease, now: float) -> int:
     return max(0, int(min(lease.until - now, 1e9) * 1000))
 
 
-def _fence(lapses: int | None) -> str:
-    return "" if lapses is None else str(lapses)
+def _fence(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _limits(may_spend: int = 1, topics: bytes = b"") -> tuple[bool, str]:
@@ -224,5 +243,5 @@ def _row(r: Return) -> tuple[str | bytes | int, ...]:
         int(r.counts),
         int(r.delay * 1000),
         r.spent,
-        _fence(r.lapses),
+        _fence(r.number),
     )

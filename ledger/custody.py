@@ -15,6 +15,8 @@ from ledger import keys
 from ledger.message import pointer_at, priority_list
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from ledger.unreadable import Unreadable
+from telemetry.observer import Observer, silent
 
 #: The lock lapses by itself, so that another custodian takes over when its holder dies.
 LOCK_MS = 5_000
@@ -22,6 +24,11 @@ LOCK_MS = 5_000
 #: Records per sweep: bounds one script's time; the next sweep takes the rest.
 SWEEP = 500
 
+#: Bytes of bodies that one sweep reads: they are in memory several times.
+SWEEP_BYTES = 16_000_000
+
+#: Of those that are past their time one look goes through so many: the first ones may all be running.
+LOOK_EXPIRED = 20 * SWEEP
 
 #: Queued records that one look for lost messages goes through, from the oldest on, and as many from where the last look
 #: ended: what a worker had fetched is the oldest of its priority, but an old backlog of low priority may stand before
@@ -36,6 +43,9 @@ HEADS = 64
 SUSPECT_SECONDS = 6.0
 
 
+_IDLE = {b"queued", b"deferred"}
+
+
 class Left(NamedTuple):
     """A request that the custodian has to end; `spent` as its last claim gave it back."""
 
@@ -44,8 +54,9 @@ class Left(NamedTuple):
 
 
 class Custody:
-    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str) -> None:
+    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str, observer: Observer = silent) -> None:
         self._redis = redis
+        self._unreadable = Unreadable(observer)
         self._settings = settings
         self._owner = owner
         self._lapse = Script(redis, "lapse")
@@ -63,6 +74,13 @@ class Custody:
 
     async def release_lock(self) -> None:
         await self._lock(keys.CUSTODIAN, self._owner, 0)
+
+    async def hold_resending(self) -> bool:
+        """Take, or keep, the lock of the one that sends again what stands in the outbox: whoever reaches Kafka may."""
+        return bool(await self._lock(keys.RESENDER, self._owner, LOCK_MS))
+
+    async def release_resending(self) -> None:
+        await self._lock(keys.RESENDER, self._owner, 0)
 
     async def now_ms(self) -> int:
         seconds, micros = await self._redis.time()
@@ -110,9 +128,22 @@ class Custody:
         return await self._push("queued", provider, rows, place="front")
 
     async def expired(self) -> list[Left]:
-        """Requests past their time to live; those that a worker runs now end by their call's own deadline."""
-        ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", await self.now_ms(), start=0, num=SWEEP)
-        return await self._read(ids)
+        """Requests past their time to live that no worker runs; a running one ends by its call's own deadline."""
+        now = await self.now_ms()
+        idle: list[bytes] = []
+        size = 0
+        for start in range(0, LOOK_EXPIRED, SWEEP):
+            ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", now, start=start, num=SWEEP)
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue_id in ids:
+                pipeline.hmget(keys.record(queue_id.decode()), "s", "n")
+            for queue_id, (state, length) in zip(ids, await pipeline.execute() if ids else [], strict=True):
+                if state in _IDLE and len(idle) < SWEEP and size < SWEEP_BYTES:
+                    idle.append(queue_id)
+                    size += int(length)
+            if len(ids) < SWEEP or len(idle) == SWEEP or size >= SWEEP_BYTES:
+                break
+        return await self._read(idle)
 
     async def _push(
         self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
@@ -140,7 +171,12 @@ class Custody:
             pipeline.hget(keys.record(queue_id.decode()), "x")
         answers = await pipeline.execute() if ids else []
         rows = zip(answers[::2], answers[1::2], strict=True)
-        return [Left(StoredRequest.read(body), spent or b"") for body, spent in rows if body]
+        found = []
+        for queue_id, (body, spent) in zip(ids, rows, strict=True):
+            stored = self._unreadable.read(queue_id, body) if body else None
+            if stored is not None:
+                found.append(Left(stored, spent or b""))
+        return found
 
 
 def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:

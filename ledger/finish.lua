@@ -2,8 +2,8 @@
 -- Runs when Redis is out of memory too: it frees more than it takes, and what it ends is paid.
 -- End requests: terminal state and result event, in one step.
 -- ARGV: worker, retention of the state in s, keys of the day's tally and of its spending by owner, then for each: queue
---       id, terminal state, who may end it, topic, key, event, cost in USD, 1 where its topic is forbidden (or ''), lapses of
---       the lease ('': any).
+--       id, terminal state, who may end it, topic, key, event, cost in USD, 1 where its topic is forbidden (or ''), number of
+--       the claim ('': any).
 -- Who may end it: 'any' - a paid verdict ends whatever is unfinished, even if the lease was lost meanwhile, for otherwise
 --       it would be paid again; 'own' - only the holder of the lease; 'idle' - only where no worker holds it.
 -- Returns for each: the id of its outbox entry, or false where it had ended, or was not the caller's to end.
@@ -12,7 +12,7 @@ local out, held = {}, {}
 for i = 5, #ARGV, 9 do
   local id, state, who = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'o', 'p', 'n', 'r', 'w', 'l')
+  local r = redis.call('HMGET', key, 's', 'o', 'p', 'n', 'r', 'w', 'c')
   local s, event, cost, owner = r[1], ARGV[i + 5], ARGV[i + 6], r[6]
   local idle = s == 'queued' or s == 'deferred'
   if (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)

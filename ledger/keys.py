@@ -44,6 +44,7 @@ WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
 OWNED = "umpire:owned"
 CUSTODIAN = "umpire:custodian"
+RESENDER = "umpire:resender"
 NOTHING = "umpire:nothing"
 
 #: Fields of a record, short because there are 200,000 of them.

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Runs when Redis is out of memory too: without it, what is paid would be lost.
 -- Heartbeat of one worker process.
--- ARGV: owner, lease in ms, provider, presence in ms, number of leases, for each lease: queue id, its lapses when it was
---       claimed, ms for which it may be renewed at most; then ids of pointers that it holds and has not claimed yet (they
+-- ARGV: owner, lease in ms, provider, presence in ms, number of leases, for each lease: queue id, number of its claim,
+--       ms for which it may be renewed at most; then ids of pointers that it holds and has not claimed yet (they
 --       wait for a slot: not lost).
 -- Returns the places (from 1) of the leases that another claim holds, or waits to, by now; and of those whose requests
 -- have ended.
@@ -14,7 +14,7 @@ local taken, ended = {}, {}
 redis.call('ZREMRANGEBYSCORE', 'umpire:workers', '-inf', now)
 redis.call('ZADD', 'umpire:workers', now + tonumber(ARGV[4]), provider .. '|' .. owner)
 for i = 6, last, 3 do
-  local r, place = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'l'), (i - 3) / 3
+  local r, place = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'c'), (i - 3) / 3
   if r[1] == 'processing' and r[2] == owner and r[3] == ARGV[i + 1] then
     redis.call('ZADD', 'umpire:leases', now + math.min(lease, tonumber(ARGV[i + 2])), ARGV[i])
   elseif r[1] == 'processing' or r[1] == 'queued' or r[1] == 'deferred' then

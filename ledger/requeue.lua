@@ -3,8 +3,9 @@
 -- Give requests back, or push their message again.
 -- ARGV: owner, then for each: queue id, state it must be in ('processing': and leased by owner), list, message,
 --       'front' (it keeps its turn) or 'back', tries to add, ms before which it must not run (0: at once), what it has
---       spent so far ('': as before), lapses of the lease ('': any).
--- The lapses tell one claim from another of the same worker: it may have stood still, and claimed the request again.
+--       spent so far ('': as before), number of the claim ('': any).
+-- The number tells one claim from another of the same worker: it may have stood still, or repeat this for want of an
+-- answer, and have claimed the request again.
 -- Returns how many were changed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -13,7 +14,7 @@ for i = 2, #ARGV, 9 do
   local id, state, list, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local tries, delay = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'o', 'p', 'u', 'l')
+  local r = redis.call('HMGET', key, 's', 'o', 'p', 'u', 'c')
   local fence = ARGV[i + 8]
   if r[1] == state and (state ~= 'processing' or (r[2] == owner and (fence == '' or r[5] == fence))) then
     changed = changed + 1

@@ -23,8 +23,9 @@ from ledger.watermarks import Watermarks
 
 T = TypeVar("T")
 
-#: Seconds that a writer waits for another process to finish its transaction.
-BUSY_SECONDS = 1.0
+#: Seconds that a writer waits for another process to finish its transaction. Redis may have been given one before that,
+#: and who asks is answered within two.
+BUSY_SECONDS = 0.8
 
 #: After this a client may ask again, in seconds: the spool empties only when Redis is back.
 FULL_RETRY_SECONDS = 30.0

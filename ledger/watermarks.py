@@ -14,7 +14,8 @@ class Watermarks(NamedTuple):
     @classmethod
     def of(cls, count: int, megabytes: float, *, low: float, high: float) -> Self:
         size = megabytes * 1e6
-        return cls(high * count, high * size, low * count, low * size)
+        # One is taken in any case: of a store for one, a share would take none.
+        return cls(max(1, high * count), high * size, low * count, low * size)
 
     def refuse(self, refusing: bool, count: int, size: int, incoming: int) -> bool:
         """Whether the next one, of `incoming` bytes, is refused; `refusing`: the last one was. As in admit.lua."""

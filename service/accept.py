@@ -77,8 +77,8 @@ class Acceptance:
             By the ledger, of a request with the same Idempotency-Key.
         """
         if self._may_try():
-            # What has an Idempotency-Key is not spooled: refused, it must not be accepted behind its client's back.
-            by = None if once is None else time.monotonic() + seconds
+            # What the spool refuses afterwards, or is not asked to take, must not be accepted behind its client's back.
+            by = time.monotonic() + seconds
             try:
                 ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
             except Unavailable as error:
@@ -106,7 +106,7 @@ class Acceptance:
         *,
         reply_to: str | None,
         once: Once | None,
-        by: float | None,
+        by: float,
         seconds: float | None = None,
     ) -> int:
         """Into the ledger, or not at all: see Ledger.admit."""

@@ -41,6 +41,8 @@ class Drainer:
     async def _round(self) -> None:
         if self._acceptance.redis_away:
             self._acceptance.told(await self._ledger.redis_state())
+            if self._acceptance.redis_away:
+                return  # requests may wait for the file's one thread
         if not (await self._spool.size()).requests:
             await self._spool.scrub()
             return

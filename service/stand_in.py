@@ -38,7 +38,7 @@ class StandIn:
     ) -> None:
         """`unanswered` is called whenever Redis does not answer; it is asked several times a second."""
         self._ledger = ledger
-        self._custody = Custody(redis, settings.ledger, owner=owner)
+        self._custody = Custody(redis, settings.ledger, owner=owner, observer=observer)
         self.custodian = Custodian(
             self._custody,
             settings.ledger,
@@ -48,7 +48,7 @@ class StandIn:
             unanswered=unanswered,
         )
         self.resender = Resender(
-            in_charge=lambda: self.custodian.holds,
+            may=lambda: self.custodian.holds,
             custody=self._custody,
             outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max),
             relay=relay,
@@ -67,3 +67,4 @@ class StandIn:
         """A worker's custodian need not wait for the lock to lapse."""
         if self.custodian.holds:
             await self._custody.release_lock()
+            await self._custody.release_resending()

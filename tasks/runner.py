@@ -223,7 +223,7 @@ class Runner:
 
     async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
         ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
-        ending = replace(ending, lapses=claimed.lapses, forbidden=not self._permission.publishes(claimed))
+        ending = replace(ending, number=claimed.number, forbidden=not self._permission.publishes(claimed))
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
             # Someone else ended it: that verdict stands, and this one is not told.
@@ -237,7 +237,7 @@ class Runner:
         spent = judgement.spent.model_dump_json().encode()
         await self._persist(
             lambda: self._claims.give_back(
-                [Return(claimed.stored, delay=delay, counts=True, spent=spent, lapses=claimed.lapses)]
+                [Return(claimed.stored, delay=delay, counts=True, spent=spent, number=claimed.number)]
             )
         )
         labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
@@ -248,7 +248,7 @@ class Runner:
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
         kept = spent.model_dump_json().encode() if spent else b""
         await self._persist(
-            lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, lapses=claimed.lapses)])
+            lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, number=claimed.number)])
         )
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
         self._observer(Note("comparison.returned", "info", labels))

@@ -80,8 +80,8 @@ class Runtime:
         self._observer = observer
         self._provider_name = provider
         self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
-        self._claims = Claims(redis, provider, settings.ledger, owner=owner, cap=cap)
-        self._custody = Custody(redis, settings.ledger, owner=owner)
+        self._claims = Claims(redis, provider, settings.ledger, owner=owner, cap=cap, observer=observer)
+        self._custody = Custody(redis, settings.ledger, owner=owner, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
         self._alone = Publisher.alone(settings.kafka, observer)
@@ -142,7 +142,6 @@ class Runtime:
             self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
         )
         resender = Resender(
-            in_charge=lambda: custodian.holds,
             custody=self._custody,
             outbox=outbox,
             relay=self._relay,
@@ -182,6 +181,7 @@ class Runtime:
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
             await self._custody.release_lock()
+            await self._custody.release_resending()
             if self._adapting is not None:
                 await self._adapting.leave()
             await self._claims.leave()

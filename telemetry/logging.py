@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 
-import structlog
-
 from contracts.settings import TelemetrySettings
+from telemetry.lean_structlog import structlog
 from telemetry.observer import Note
 from telemetry.redaction import catch_the_uncaught, exception_told, without_texts
 

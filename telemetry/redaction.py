@@ -13,7 +13,7 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
-import structlog
+from telemetry.lean_structlog import structlog
 
 #: What a line says before it comes to values: a template's beginning, or that of a text that was put together.
 _WORDS = re.compile(r"[^\n('\"<\[{%:]*")

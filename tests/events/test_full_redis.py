@@ -76,7 +76,6 @@ async def test_a_full_redis_heals(redis_server: Callable[..., RedisServer]) -> N
     custody, kafka = house.custody(), Kafka(house.outbox)
     custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=end, observer=silent)
     resender = Resender(
-        in_charge=lambda: custodian.holds,
         custody=custody,
         outbox=house.outbox,
         relay=cast("Relay", kafka),

@@ -12,7 +12,7 @@ from umpire_servers import apoll
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import Return, Who
+from ledger.claims import Claims, Return, Who
 from ledger.connection import connect
 from ledger.message import pointer, pointer_list
 
@@ -38,11 +38,41 @@ async def test_a_worker_that_claimed_it_again_does_not_speak_for_it_by_its_first
     assert (stale.lapses, claimed.lapses) == (0, 1)
     gone = await claims.renew([stale.lease, claimed.lease], [])
     assert gone == ([stale.lease], [])
-    assert await claims.give_back([Return(request, lapses=stale.lapses)]) == 0
+    assert await claims.give_back([Return(request, number=stale.number)]) == 0
     failed = ending(request.queue_id, QueueStatus.FAILED, Who.OWN)
-    assert await claims.finish(replace(failed, lapses=stale.lapses)) is None
+    assert await claims.finish(replace(failed, number=stale.number)) is None
     assert (await house.record(request.queue_id))["s"] == b"processing"
-    assert await claims.finish(replace(failed, lapses=claimed.lapses))
+    assert await claims.finish(replace(failed, number=claimed.number))
+
+
+async def test_what_is_given_back_again_for_want_of_an_answer_leaves_the_next_claim_alone(house):
+    """The same worker may have claimed it again by then, and pays for a call."""
+    request, claims = stored(), house.claims()
+    await house.admit(request)
+    (first,) = await claims.claim(None, more=1)
+    again = [Return(first.stored, number=first.number, counts=True)]
+    assert await claims.give_back(again) == 1
+    (second,) = await claims.claim(None, more=1)
+    assert await claims.give_back(again) == 0
+    assert await claims.renew([first.lease, second.lease], []) == ([first.lease], [])
+    record = await house.record(request.queue_id)
+    assert (record["s"], record["t"]) == (b"processing", b"1")
+    assert await house.claims("other").claim(None, more=1) == []
+
+
+async def test_a_record_that_cannot_be_read_holds_up_no_other(house):
+    """A newer version wrote it, before a rollback."""
+    told = []
+    bad, good = stored(), stored()
+    await house.admit(bad, good)
+    await house.redis.set(f"umpire:body:{bad.queue_id}", b'{"request": {"user_prompt": "an essay"}}')
+    claims = Claims(house.redis, MOCK, house.settings, owner="one", cap=60, observer=told.append)
+    assert ids(await claims.claim(None, more=5)) == [str(good.queue_id)]
+    (note,) = told
+    assert (note.what, note.fields["queue_id"]) == ("record.unreadable", str(bad.queue_id))
+    assert "an essay" not in str(note)
+    # Nobody speaks for it, so that its lease lapses, and a worker that can read it may have it.
+    assert (await house.record(bad.queue_id))["s"] == b"processing"
 
 
 async def test_a_renewed_lease_is_no_shorter_after_redis_clock_was_set(house):
@@ -167,9 +197,9 @@ async def test_a_heartbeat_renews_what_is_ours_and_tells_what_another_holds(hous
     await one.finish(ending(done.queue_id))
     before = await lease(house, ours)
     await asyncio.sleep(0.01)
-    asked = [lease_of(r) for r in (ours, theirs, back, done)]
+    asked = [lease_of(ours, 1), lease_of(theirs, 1), lease_of(back, 1), lease_of(done, 2)]
     gone = await one.renew(asked, [])
-    assert gone == ([lease_of(theirs), lease_of(back)], [lease_of(done)])
+    assert gone == (asked[1:3], asked[3:])
     assert await lease(house, ours) > before
     assert await lease(house, done) is None
 

@@ -61,6 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.redis, self.house = self.run(make())
         self.workers = {owner: self.house.claims(owner) for owner in WORKERS}
+        self.numbers = {}
         self.custody = self.house.custody()
 
     def teardown(self):
@@ -85,10 +86,12 @@ class LedgerMachine(RuleBasedStateMachine):
         before = self.states()
         for claimed in self.run(self.workers[owner].claim(str(request.queue_id), more=more)):
             assert before[str(claimed.stored.queue_id)] == "queued"
+            self.numbers[owner, claimed.stored.queue_id] = claimed.number
 
     @rule(owner=owners, more=st.integers(1, 3))
     def take(self, owner, more):
-        self.run(self.workers[owner].claim(None, more=more))
+        for claimed in self.run(self.workers[owner].claim(None, more=more)):
+            self.numbers[owner, claimed.stored.queue_id] = claimed.number
 
     @rule(owner=owners, request=requests, who=st.sampled_from(Who), state=st.sampled_from(sorted(TERMINAL)))
     def finish(self, owner, request, who, state):
@@ -102,7 +105,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
-        self.run(self.workers[owner].renew([lease_of(request) for request in asked], []))
+        leases = [lease_of(request, self.numbers.get((owner, request.queue_id), 0)) for request in asked]
+        self.run(self.workers[owner].renew(leases, []))
 
     @rule(first=st.integers(0, 3))
     def kafka_confirms(self, first):

@@ -57,9 +57,9 @@ def ending(
     return Ending(str(queue_id), state, who, "answers", "key", event, cost)
 
 
-def lease_of(request: StoredRequest, lapses: int = 0) -> Lease:
-    """As its worker has it."""
-    return Lease(str(request.queue_id), lapses, math.inf)
+def lease_of(request: StoredRequest, number: int = 1) -> Lease:
+    """As its worker has it, by its claim of that number."""
+    return Lease(str(request.queue_id), number, math.inf)
 
 
 @dataclass
