@@ -15,10 +15,11 @@ COST_ALERT = "llm_provider.cost_alert.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
 CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 
-#: What the service tells of itself. Their consumers expect nothing else there.
+#: What the service tells of itself, and what the assessment takes and tells. Their consumers expect nothing else there.
 _OWN = (
     QUEUE_STATUS, REQUEST_STARTED, REQUEST_COMPLETED, FAILURE, PROVIDER_STATUS, QUEUE_FULL, COST_ALERT, COST_TRACKING,
-    CALLBACK_DEAD_LETTER,
+    CALLBACK_DEAD_LETTER, "llm_provider.usage_analytics.v1", "els.cj_assessment.requested.v1",
+    "cj_assessment.completed.v1", "cj_assessment.failed.v1", "assessment.result.published.v1",
 )  # fmt: skip
 
 #: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
@@ -38,17 +39,22 @@ def own_topics(prefix: str) -> frozenset[str]:
     return frozenset(prefix + name for name in _OWN)
 
 
+def _folded(topic: str) -> str:
+    return topic.replace(".", "_")
+
+
 class TopicPatterns:
     """Topics that may be published to: legal for Kafka, not internal to it, none of `never`, and of these patterns,
     which know `*` (any characters) and `?` (one).
     """
 
     def __init__(self, patterns: Iterable[str], *, never: Collection[str] = ()) -> None:
-        self._never = never
+        # Kafka itself lets no two topics be whose names differ by these two characters only.
+        self._never = frozenset(map(_folded, never))
         alternatives = (re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns)
         self._allowed = re.compile("|".join(f"(?:{one})" for one in alternatives) or r"(?!)")
 
     def allow(self, topic: str) -> bool:
         # "__" begins the names of Kafka's own topics.
-        legal = LEGAL_TOPIC.match(topic) and not topic.startswith("__") and topic not in self._never
+        legal = LEGAL_TOPIC.match(topic) and not topic.startswith("__") and _folded(topic) not in self._never
         return bool(legal and self._allowed.fullmatch(topic))

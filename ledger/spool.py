@@ -19,7 +19,9 @@ from contracts.errors import QueueFull, Unavailable
 from contracts.settings import SpoolSettings
 from ledger.group import GroupCommit
 from ledger.request import StoredRequest
+from ledger.unreadable import Unreadable
 from ledger.watermarks import Watermarks
+from telemetry.observer import Observer, silent
 
 T = TypeVar("T")
 
@@ -35,7 +37,16 @@ CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY, queue_id TEXT NO
 CREATE TABLE IF NOT EXISTS state (
     one INTEGER PRIMARY KEY CHECK (one = 1), refusing INTEGER NOT NULL, drainer TEXT NOT NULL, until REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS unreadable (queue_id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
 INSERT OR IGNORE INTO state VALUES (1, 0, '', 0);
+"""
+
+#: Set aside by another version.
+_BACK = """
+BEGIN IMMEDIATE;
+INSERT OR IGNORE INTO request (queue_id, body) SELECT queue_id, body FROM unreadable;
+DELETE FROM unreadable;
+COMMIT;
 """
 
 
@@ -49,8 +60,9 @@ class SpoolSize:
 class Spool:
     """Used from one event loop; SQLite runs in a thread of its own."""
 
-    def __init__(self, settings: SpoolSettings, owner: str) -> None:
+    def __init__(self, settings: SpoolSettings, owner: str, observer: Observer = silent) -> None:
         self._settings = settings
+        self._unreadable = Unreadable(observer)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._file: sqlite3.Connection | None = None
@@ -81,10 +93,15 @@ class Spool:
             raise refused
 
     async def oldest(self, most: int) -> list[StoredRequest]:
+        """What this version cannot read is set aside, and comes again when the file is next opened, by a newer one."""
         rows = await self._do(
-            lambda file: file.execute("SELECT body FROM request ORDER BY number LIMIT ?", (most,)).fetchall()
+            lambda file: file.execute("SELECT queue_id, body FROM request ORDER BY number LIMIT ?", (most,)).fetchall()
         )
-        return [StoredRequest.read(body) for (body,) in rows]
+        read = {queue_id: self._unreadable.read(queue_id.encode(), body) for queue_id, body in rows}
+        aside = [(queue_id,) for queue_id, stored in read.items() if stored is None]
+        if aside:
+            await self._do(lambda file: _set_aside(file, aside))
+        return [stored for stored in read.values() if stored is not None]
 
     async def remove(self, queue_ids: Sequence[str]) -> None:
         """The ledger has them."""
@@ -117,7 +134,10 @@ class Spool:
         """`owner`: only if it is this one's."""
         found = "SELECT body FROM request WHERE queue_id = ?"
         row = await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone())
-        return row is not None and owner in {None, StoredRequest.read(row[0]).owner}
+        if row is None or owner is None:
+            return row is not None
+        stored = self._unreadable.read(str(queue_id).encode(), row[0])
+        return stored is not None and stored.owner == owner
 
     async def lease(self, seconds: float) -> bool:
         """Be the one process that drains, for so many seconds; it lapses by itself."""
@@ -197,7 +217,18 @@ def _open(path: Path) -> sqlite3.Connection:
     # What was drained leaves no essay behind in the file's free pages.
     file.execute("PRAGMA secure_delete = ON")
     file.executescript(_SCHEMA)
+    if file.execute("SELECT 1 FROM unreadable LIMIT 1").fetchone():
+        file.executescript(_BACK)
     return file
+
+
+def _set_aside(file: sqlite3.Connection, queue_ids: Sequence[tuple[str]]) -> None:
+    file.execute("BEGIN IMMEDIATE")
+    file.executemany(
+        "INSERT OR IGNORE INTO unreadable SELECT queue_id, body FROM request WHERE queue_id = ?", queue_ids
+    )
+    file.executemany("DELETE FROM request WHERE queue_id = ?", queue_ids)
+    file.execute("COMMIT")
 
 
 def _size(file: sqlite3.Connection) -> tuple[int, int, bool]:

@@ -30,7 +30,7 @@ def check_window(texts: list[str], max_tokens: int, info: ModelInfo) -> None:
     """Raises ContentTooLong when prompt and answer certainly do not fit, InvalidConfig for too long an answer."""
     if max_tokens > info.max_output:
         raise InvalidConfig(
-            f"{info.model_id} gives at most {info.max_output} tokens, {max_tokens} were asked for",
+            f"{info.model_id} gives at most {info.max_output} tokens, and more were asked for",
             model=info.model_id,
             max_tokens=info.max_output,
         )

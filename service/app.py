@@ -119,7 +119,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
     waits = Waits(seconds)
-    spool = Spool(settings.spool, owner=replies.name)
+    spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
     stand_in = StandIn(

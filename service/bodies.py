@@ -1,4 +1,6 @@
-"""Room for large bodies: how many bytes of them a process holds at once, from their arrival until they are accepted."""
+"""Room for large bodies: how many bytes of them a process holds at once, from their arrival until they are accepted. What
+arrives slowly holds it for as long, so that one caller gets half of it at most.
+"""
 
 import asyncio
 from collections import deque
@@ -13,47 +15,66 @@ WAIT_SECONDS = 5.0
 
 
 class Bodies:
-    """First come, first served. A body of any size fits when it is the only one."""
+    """First come, first served, but for who has its half. A body of any size fits when it is the only one."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._taken = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        #: By owner; who is nobody in particular is not held to a half.
+        self._of: dict[str, int] = {}
+        self._waiting: deque[tuple[int, str | None, asyncio.Future[None]]] = deque()
 
-    def room(self) -> "Room":
-        return Room(self)
+    def room(self, owner: str | None) -> "Room":
+        return Room(self, owner)
 
-    async def take(self, size: int) -> None:
+    async def take(self, size: int, owner: str | None = None) -> None:
         """Raises QueueFull."""
-        if not self._waiting and self._fits(size):
-            self._taken += size
+        if not self._waiting and self._fits(size) and self._is_share(size, owner):
+            self._add(size, owner)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
+        self._waiting.append((size, owner, turn))
+        self._let_in()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self.give(size)
+                self.give(size, owner)
             else:
-                self._waiting = deque(one for one in self._waiting if one[1] is not turn)
+                self._waiting = deque(one for one in self._waiting if one[2] is not turn)
                 self._let_in()
             if isinstance(error, TimeoutError):
                 message = "too many large bodies arrive at once"
                 raise QueueFull(message, retry_after=WAIT_SECONDS, limit="inflight_body") from None
             raise
 
-    def give(self, size: int) -> None:
-        self._taken -= size
+    def give(self, size: int, owner: str | None = None) -> None:
+        self._add(-size, owner)
         self._let_in()
 
+    def _add(self, size: int, owner: str | None) -> None:
+        self._taken += size
+        if owner is not None:
+            self._of[owner] = self._of.get(owner, 0) + size
+            if not self._of[owner]:
+                del self._of[owner]
+
     def _let_in(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
+        for one in list(self._waiting):
+            size, owner, turn = one
+            if not self._is_share(size, owner):
+                continue  # those behind it are others'
+            if not self._fits(size):
+                return
+            self._waiting.remove(one)
             if not turn.done():
-                self._taken += size
+                self._add(size, owner)
                 turn.set_result(None)
+
+    def _is_share(self, size: int, owner: str | None) -> bool:
+        held = self._of.get(owner, 0) if owner is not None else 0
+        return not held or held + size <= self._most // 2
 
     def _fits(self, size: int) -> bool:
         return not self._taken or self._taken + size <= self._most
@@ -62,18 +83,19 @@ class Bodies:
 class Room:
     """What one request holds."""
 
-    __slots__ = ("_bodies", "taken")
+    __slots__ = ("_bodies", "_owner", "taken")
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: Bodies, owner: str | None) -> None:
         self._bodies = bodies
+        self._owner = owner
         self.taken = 0
 
     async def take(self, size: int) -> None:
         """Once for a request. Raises QueueFull."""
-        await self._bodies.take(size)
+        await self._bodies.take(size, self._owner)
         self.taken = size
 
     def leave(self) -> None:
         if self.taken:
-            self._bodies.give(self.taken)
+            self._bodies.give(self.taken, self._owner)
             self.taken = 0

@@ -23,7 +23,9 @@ def check_media_type(heads: Heads) -> None:
     media_type = heads.content_type.partition(";")[0].strip().lower()
     if media_type not in {"", "application/json"}:
         raise HTTPException(415, "the body must be application/json", {"Accept": "application/json"})
-    if heads.content_encoding.strip().lower() not in {"", "identity"}:
+    encodings = {one.strip().lower() for one in heads.content_encoding} - {"", "identity"}
+    transfers = {one.strip().lower() for one in heads.transfer_encoding} - {"chunked"}
+    if encodings or transfers:
         raise HTTPException(415, "the body must not be compressed", {"Accept-Encoding": "identity"})
 
 

@@ -19,7 +19,7 @@ from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
 from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
-from service.caller import key_of, redis_seconds
+from service.caller import key_of, owner_of, redis_seconds
 from service.heads import Heads, read_heads
 from service.idempotency import once_of, repeated
 from service.openapi import COMPARISON
@@ -62,7 +62,7 @@ def way(asked: ProcessingMode | None, prefer: Prefer, default: ProcessingMode, l
 @router.post("/api/v1/comparison", **COMPARISON)
 async def submit_comparison(request: Request) -> Response:
     parts = parts_of(request)
-    room = parts.bodies.room()
+    room = parts.bodies.room(owner_of(request.scope))
     try:
         return await _submit(parts, read_heads(request.scope), request, room)
     finally:

@@ -8,7 +8,8 @@ from starlette.types import Scope
 @dataclass(slots=True)
 class Heads:
     content_type: str = ""
-    content_encoding: str = ""
+    content_encoding: list[str] = field(default_factory=list)
+    transfer_encoding: list[str] = field(default_factory=list)
     content_length: int | None = None
     prefer: list[str] = field(default_factory=list)
     traceparent: list[str] = field(default_factory=list)
@@ -30,5 +31,7 @@ def read_heads(scope: Scope) -> Heads:
         elif name == b"idempotency-key":
             heads.idempotency_key.append(value.decode("latin-1"))
         elif name == b"content-encoding":
-            heads.content_encoding = value.decode("latin-1")
+            heads.content_encoding.append(value.decode("latin-1"))
+        elif name == b"transfer-encoding":
+            heads.transfer_encoding.append(value.decode("latin-1"))
     return heads

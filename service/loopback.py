@@ -40,13 +40,19 @@ def _is_from_elsewhere(scope: Scope) -> bool:
     server = scope.get("server")
     if server and _is_address(server[0], loopback=False):
         return True
-    return any(name == b"origin" and not _is_page_of_here(value) for name, value in scope["headers"])
+    on_network = bool(server and server[1] is not None)
+    return any(
+        (name == b"origin" and not _names_here(value))
+        # A page whose own name was made to lead here calls its own origin, and a GET does not even say which.
+        or (name == b"host" and on_network and value != b"" and not _names_here(b"//" + value))
+        for name, value in scope["headers"]
+    )
 
 
-def _is_page_of_here(origin: bytes) -> bool:
-    """A browser says `null` for what it trusts least."""
+def _names_here(url: bytes) -> bool:
+    """A browser says `null` for the origin that it trusts least."""
     try:
-        return _is_here(urlsplit(origin.decode("latin-1")).hostname or "")
+        return _is_here(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:
         return False
 

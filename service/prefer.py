@@ -20,12 +20,17 @@ class Prefer:
 
 NO_PREFERENCE = Prefer()
 
+#: All of it together is a dozen characters long. Longer ones say nothing: to take them apart can take seconds.
+_LONGEST = 500
+
 
 #: A client says the same each time.
 @lru_cache(maxsize=64)
 def parse_prefer(values: tuple[str, ...]) -> Prefer:
     """All `Prefer` headers of a request together. Of a preference named twice the first one counts."""
     respond_async, wait, seen = False, None, False
+    if sum(map(len, values)) > _LONGEST:
+        return NO_PREFERENCE
     for value in values:
         for part in _PART.findall(value):
             preference = part.strip()

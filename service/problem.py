@@ -18,7 +18,7 @@ from contracts.enums import LLMErrorCode
 from contracts.errors import UmpireError
 from contracts.events import SERVICE_NAME
 from contracts.http import Problem
-from service.rate_headers import used_up
+from service.rate_headers import POLICIES, used_up
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -88,7 +88,7 @@ def problem(
     )
     wait = retry_after(error)
     sent = {**(headers or {}), **({"Retry-After": str(wait)} if wait is not None else {})}
-    if wait is not None and body.status == HTTPStatus.TOO_MANY_REQUESTS and "limit" in error.details:
+    if wait is not None and body.status == HTTPStatus.TOO_MANY_REQUESTS and error.details.get("limit") in POLICIES:
         sent["RateLimit"] = used_up(error.details["limit"], wait)
     content = dumps({**body.model_dump(mode="json", exclude_none=True), **(members or {})})
     return Response(content, body.status, sent, MEDIA_TYPE)

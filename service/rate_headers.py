@@ -9,6 +9,9 @@ from guard.request_rate import WINDOW, Rate
 
 POLICY = "RateLimit-Policy"
 
+#: The limits that are told by it.
+POLICIES = frozenset({"request_rate", "max_queued"})
+
 
 def policy(key: ApiKey) -> str:
     parts = [f'"request_rate";q={key.rate};w={WINDOW:.0f}'] if key.rate else []

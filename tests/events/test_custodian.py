@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
-from umpire_ledger import LEASE, House, stored
+from umpire_ledger import LEASE, House, ending, stored
 from umpire_servers import apoll
 
 from contracts.enums import QueueStatus
@@ -59,5 +59,39 @@ async def test_after_a_jump_of_the_clock_those_who_hold_leases_have_a_whole_one_
 
         await apoll(taken_back, what="it is taken back at last")
         assert loop.time() - jumped >= LEASE
+    finally:
+        await cancel(watching)
+
+
+async def test_thousands_may_expire_at_once_and_lapsed_leases_are_taken_back_all_the_same(redis: Redis) -> None:
+    """To end them all takes its time, but Redis answers each round trip."""
+    house = House(redis)
+    claims = house.claims("custodian")
+    ended = 0
+
+    async def end(left: Left, error: UmpireError, state: QueueStatus, who: Who) -> bool:
+        nonlocal ended
+        await asyncio.sleep(0.01)  # the way to a Redis that is further away
+        done = await claims.finish(ending(left.stored.queue_id, state, who)) is not None
+        ended += done
+        return True
+
+    custody = house.custody()
+    custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=end, observer=silent)
+    lapsed = stored()
+    await house.admit(lapsed)
+    assert await house.claims("dead").claim(None, more=1)
+    for _ in range(15):
+        await house.admit(*[stored(ttl=0.5) for _ in range(100)])
+    await asyncio.sleep(0.5)
+    await house.lapse_now(lapsed)
+    watching = asyncio.create_task(custodian.watch())
+    try:
+
+        async def taken_back() -> bool:
+            return (await house.record(lapsed.queue_id))["s"] == b"queued"
+
+        await apoll(taken_back, LEASE + 2, what="it is taken back")
+        await apoll(lambda: ended == 1500, 20, what="all have ended")
     finally:
         await cancel(watching)

@@ -62,3 +62,20 @@ async def test_a_client_that_leaves_makes_way(monkeypatch: pytest.MonkeyPatch) -
     late.cancel()
     await asyncio.wait([late])
     await asyncio.wait_for(bodies.take(10), 1)
+
+
+async def test_one_caller_gets_half_and_does_not_stand_in_the_way_of_others() -> None:
+    """It may send as slowly as it is let."""
+    bodies = Bodies(100)
+    for _ in range(2):
+        await bodies.take(25, "one")
+    third = asyncio.create_task(bodies.take(25, "one"))
+    await asyncio.sleep(0)
+    assert not third.done()
+    await asyncio.wait_for(bodies.take(25, "other"), 1)
+    assert not third.done()
+    bodies.give(25, "one")
+    await asyncio.wait_for(third, 1)
+    # Alone it may have more than half, else it could never send one so large.
+    bodies.give(50, "one")
+    await asyncio.wait_for(bodies.take(70, "one"), 1)

@@ -71,3 +71,7 @@ async def test_a_web_page_from_elsewhere_cannot_use_a_browser_on_this_machine(re
         assert await admitted(api) == 0
         for origin in ("http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"):
             assert (await api.post(headers={"origin": origin})).status_code == 202
+        for host in (f"evil.example:{api.port}", "evil.example", "10.1.2.3", "[::1"):
+            problem_of(await api.client.get("/readyz", headers={"host": host}), 403, "LLM_AUTHENTICATION_FAILED")
+        for host in ("localhost", f"LOCALHOST:{api.port}", "127.0.0.1", f"[::1]:{api.port}"):
+            assert (await api.client.get("/healthz", headers={"host": host})).status_code == 200

@@ -80,6 +80,13 @@ async def test_a_malformed_preference_is_ignored(api, worker, header):
     assert "preference-applied" not in answer.headers
 
 
+async def test_a_preference_that_is_slow_to_take_apart_holds_up_nobody(api, worker):
+    with Stopwatch() as watch:
+        answer = await api.post(headers={"Prefer": '"' + '\\"' * 20_000})
+    assert answer.status_code == 200
+    assert watch.seconds < 2
+
+
 async def test_an_unavailable_provider_queues_by_default_and_refuses_immediate(api):
     await open_breaker(api)
     with Stopwatch() as watch:

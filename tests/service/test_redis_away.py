@@ -147,6 +147,75 @@ async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
         assert (await api.post()).status_code == 202
 
 
+async def test_what_a_full_spool_refused_is_not_accepted_when_redis_thaws(redis_server):
+    """It froze with requests in its socket."""
+    server = redis_server(aof=True)
+    settings = settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10, "spool_drain_rate": 40})
+    async with door(settings) as api:
+        answers = []
+
+        async def client():
+            while not answers or answers[-1].status_code == 202:
+                answers.append(await api.post(processing_mode="queue"))
+
+        clients = [asyncio.create_task(client()) for _ in range(40)]
+        await apoll(lambda: len(answers) > 100, 20, what="a busy door")
+        server.pause()
+        await asyncio.gather(*clients)
+        server.resume()
+        told = {answer.json()["queue_id"] for answer in answers if answer.status_code == 202}
+        assert sum(answer.status_code == 503 for answer in answers) >= 10
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        redis = api.parts.ledger._redis
+        assert {one.decode() for one in await redis.zrange("umpire:expiry", 0, -1)} == told
+
+
+async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
+    """A Redis that has just come back is not flooded."""
+    server = redis_server(aof=True)
+    server.kill()
+    settings = settings_of(server.url, immediate_wait_seconds=0, spool={"spool_drain_rate": 40})
+    async with door(settings) as api:
+        answers = await asyncio.gather(*(api.post() for _ in range(60)))
+        assert {answer.status_code for answer in answers} == {202}
+        server.start()
+        loop = asyncio.get_running_loop()
+        await apoll(lambda: _spooled_fewer_than(api, 60), 20, what="it begins")
+        began = loop.time()
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        assert loop.time() - began > 50 / 40 * 0.7
+        assert await _backlog(api, 60)
+
+
+async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(redis_server):
+    """A newer one took it, before a rollback; it is kept for that."""
+    server = redis_server(aof=True)
+    server.kill()
+    settings = settings_of(server.url, immediate_wait_seconds=0)
+    async with door(settings) as api:
+        first, *others = [(await api.post()).json()["queue_id"] for _ in range(4)]
+
+        def spoil(file):
+            file.execute(
+                "UPDATE request SET body = replace(CAST(body AS TEXT), '\"mock\"', '\"newer\"') WHERE queue_id = ?",
+                (first,),
+            )
+
+        await api.parts.spool._do(spoil)
+        server.start()
+        await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
+        assert await _backlog(api, len(others))
+        (note,) = api.notes.named("record.unreadable")
+        assert note.fields["queue_id"] == first
+
+        def restore(file):
+            file.execute("UPDATE unreadable SET body = replace(CAST(body AS TEXT), '\"newer\"', '\"mock\"')")
+
+        await api.parts.spool._do(restore)
+    async with door(settings) as api:
+        await apoll(lambda: _backlog(api, 4), 20, what="the next start reads it")
+
+
 async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(redis_server):
     """The first process dies after the ledger had the requests and before they left its spool."""
     server = redis_server(aof=True)
@@ -175,6 +244,10 @@ def _redis(answer):
 
 async def _is_empty(api):
     return (await api.parts.spool.size()).requests == 0
+
+
+async def _spooled_fewer_than(api, count):
+    return (await api.parts.spool.size()).requests < count
 
 
 async def _backlog(api, count):

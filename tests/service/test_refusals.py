@@ -126,6 +126,9 @@ async def test_limits_of_size_are_413(redis_url):
             {"prompt_blocks": [{"target": "user_content", "content": "z" * 2_600}] * 2},
         ):
             problem_of(await api.post(**fields), 413, "LLM_CONTENT_TOO_LONG")
+        grows = json.dumps(BODY | {"metadata": {"x": 0}}).encode().replace(b'"x": 0', b'"x": [' + b"1e15," * 80 + b"1]")
+        assert len(grows) < 1_000
+        problem_of(await api.post(grows), 413, "LLM_CONTENT_TOO_LONG")
         # 20,000 bytes of escapes are 3,334 characters.
         fits = json.dumps(BODY | {"user_prompt": "x"})[:-1].encode()
         escaped = fits.replace(b'"x"', b'"' + b"\\u00e9" * 3_000 + b'"') + b"}"

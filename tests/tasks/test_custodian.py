@@ -2,7 +2,7 @@
 
 import pytest
 from umpire_servers import apoll
-from umpire_upstream import upstream
+from umpire_upstream import hang, upstream
 from umpire_worker import CANARY, attempts_at, desk, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
@@ -51,3 +51,19 @@ async def test_what_is_past_its_time_ends_as_a_timeout(redis_url: str, kafka_boo
             assert CANARY not in results[queue_id].model_dump_json()
             assert await at.state(queue_id) == "expired"
         assert not provider.calls
+
+
+async def test_a_request_that_kills_its_worker_each_time_ends_as_an_error(redis_url: str, kafka_bootstrap: str) -> None:
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(hang) as provider:
+        settings = {**LEASE, "UMPIRE_MAX_LAPSES": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        queue_id = await at.submit(ANTHROPIC)
+        for killed in (1, 2):
+            async with worker(ANTHROPIC, **settings) as victim:
+                await apoll(lambda calls=killed: len(provider.calls) == calls, 30, what=f"call {killed}")
+                victim.process.kill()
+        async with worker(ANTHROPIC, **settings):
+            results = await at.inbox.until([queue_id], 30)
+        error = results[queue_id].data.error_detail
+        assert error is not None
+        assert (error.error_code, error.details["lapses"]) == ("LLM_INTERNAL_ERROR", 2)
+        assert attempts_at(provider) == {queue_id: 2}
