@@ -1,5 +1,5 @@
-"""Room for large bodies: how many bytes of them a process holds at once, from their arrival until they are accepted. What
-arrives slowly holds it for as long, so that one caller gets half of it at most.
+"""Room for large bodies: how many bytes of them a process holds at once, from their arrival until they are accepted.
+What arrives slowly holds it for as long, so that one caller gets half of it at most.
 """
 
 import asyncio

@@ -21,14 +21,14 @@ def _short_linger(monkeypatch):
 
 
 GOOD = json.dumps({**BODY, "processing_mode": "queue"}).encode()
-POST = b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /api/v1/comparison HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def sized(body: bytes, length: int | None = None, more: bytes = b"") -> bytes:
     return POST + more + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
 
 
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADES = {
     "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
     "websocket": b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -102,7 +102,7 @@ async def test_a_dripping_head_ends_in_408_and_an_idle_connection_ends(api, monk
 async def test_what_nobody_reads_may_not_drip_for_ever(api, monkeypatch):
     monkeypatch.setattr(service.protocol, "HEAD_SECONDS", 1.0)
     async with connection(api) as (reader, writer):
-        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
         is_problem(await answer_of(reader), 404)
         dripping = asyncio.create_task(drip(writer))
         await until_closed(reader)
@@ -129,11 +129,11 @@ async def test_a_head_in_one_packet_is_bounded_too(api):
     """The parser has it complete before anybody could count packets."""
     many = b"".join(b"h: %s\r\n" % (b"x" * 10_000) for _ in range(7))
     for head, status in [
-        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n", 431),
-        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + UPGRADES["h2c"] + many + b"\r\n", 431),
-        (b"GET /healthz?%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 9_000), 414),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n", 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + UPGRADES["h2c"] + many + b"\r\n", 431),
+        (b"GET /healthz?%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 9_000), 414),
         (b"GET /healthz?" + b"x" * 60_000, 414),
-        (b"GET /healthz?%s HTTP/1.1\r\nHost: x\r\nh: %s\r\n\r\n" % (b"x" * 8_000, b"x" * 50_000), 200),
+        (b"GET /healthz?%s HTTP/1.1\r\nHost: localhost\r\nh: %s\r\n\r\n" % (b"x" * 8_000, b"x" * 50_000), 200),
     ]:
         async with connection(api) as (reader, writer):
             writer.write(head)
@@ -162,7 +162,7 @@ async def test_trailers_are_bounded(api):
     [
         b"garbage\r\n\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         POST + b"Content-Length: -5\r\n\r\n",
         POST + b"Content-Length: 5, 7\r\n\r\n",
         POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -199,7 +199,7 @@ async def test_garbage_after_a_request_does_not_take_its_answer(api):
 
 async def test_pipelined_requests_are_answered_in_order(api):
     async with connection(api) as (reader, writer):
-        health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         writer.write((sized(GOOD) + health + sized(b"{}")) * 20)
         answers = [(await answer_of(reader))[0] for _ in range(60)]
         assert answers == [202, 200, 422] * 20
@@ -261,7 +261,7 @@ async def test_pipelined_requests_may_all_ask_for_upgrades(api):
 
 
 async def test_a_web_socket_is_answered_like_any_request(redis_url):
-    asked = b"GET %s HTTP/1.1\r\nHost: x\r\n" + UPGRADES["websocket"] + b"\r\n"
+    asked = b"GET %s HTTP/1.1\r\nHost: localhost\r\n" + UPGRADES["websocket"] + b"\r\n"
     async with door(settings_of(redis_url)) as api, connection(api) as (reader, writer):
         writer.write(asked % b"/nowhere")
         is_problem(await answer_of(reader), 404)
@@ -291,7 +291,7 @@ async def test_an_ignored_upgrade_that_is_no_good_is_a_typed_problem(api, upgrad
 @pytest.mark.parametrize("target", [b"example.org:443", b"/api/v1/comparison"])
 async def test_connect_is_405(api, target):
     async with connection(api) as (reader, writer):
-        writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n" + HEALTH)
+        writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n" + HEALTH)
         headers = is_problem(await answer_of(reader), 405)
         assert (headers["allow"], headers["connection"]) == ("", "close")
         assert not await asyncio.wait_for(reader.read(), 5)

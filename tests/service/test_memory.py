@@ -19,7 +19,7 @@ BEARABLE = 500
 BODY = json.dumps(
     {"user_prompt": "x", "callback_topic": "t", "processing_mode": "queue", "metadata": {"x": "word " * (SIZE // 5)}}
 ).encode()
-HEAD = b"POST /api/v1/comparison HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /api/v1/comparison HTTP/1.1\r\nHost: localhost\r\n"
 
 #: So that all of them are legitimate.
 LARGE = {"UMPIRE_MAX_BODY_BYTES": "12000000", "UMPIRE_MAX_METADATA_BYTES": "12000000"}
