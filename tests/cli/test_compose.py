@@ -72,10 +72,20 @@ def test_nothing_runs_as_root() -> None:
 def test_no_secret_is_written_down_and_no_setting_is_misspelt(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
         if variable != "UMPIRE_AUTH" and re.search("KEY|PASSWORD|AUTH", variable):
-            assert re.fullmatch(r"\$\{[A-Z_]+:[-?][^}]*\}", value), variable
+            assert re.fullmatch(r"\$\{[A-Z_]+:[-?+][^}]*\}", value), variable
             assert not re.search(r":-.+\}", value), f"{variable} has a default"
         if variable.startswith("UMPIRE_"):
             assert variable in KNOWN
+
+
+def test_a_providers_key_is_for_its_own_workers_only() -> None:
+    """`:+` gives a text in place of the key where there is one: enough to be told of the provider."""
+    for provider in LLMProviderType:
+        variable = f"UMPIRE_{provider.value.upper()}_API_KEY"
+        given = {name for name in OURS if OURS[name]["environment"].get(variable) == f"${{{variable}:-}}"}
+        assert given == ({f"worker-{provider.value}"} if provider is not LLMProviderType.MOCK else set())
+        told = {name for name in OURS if re.match(r"\$\{\w+:\+", OURS[name]["environment"].get(variable, ""))}
+        assert provider is LLMProviderType.MOCK or given | told == set(OURS)
 
 
 def test_passwords_are_required_where_there_is_one() -> None:
