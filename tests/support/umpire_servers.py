@@ -31,14 +31,24 @@ class ServerMissing(Exception):
         self.reason = reason
 
 
+#: Each process of pytest-xdist has ports of its own, and gives none twice: what is down for a moment keeps its port.
+_PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """A free port below the ephemeral range, so that no outgoing connection takes it while its server is down."""
-    for _ in range(200):
-        port = random.randint(20_000, 32_000)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    share = _PORTS[int(worker) % 4 :: 4]
+    for _ in range(1000):
+        port = random.choice(share)
+        if port in _given:
+            continue
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
+                _given.add(port)
                 return port
     raise RuntimeError("no free port")
 
