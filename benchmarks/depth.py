@@ -1,7 +1,9 @@
 """Does a comparison cost more when more of them wait? And what does each that waits take of Redis' memory?
 
-The backlog is held at its depth while it is measured: what is done is filled up again, by the ledger's own admit. Redis
-rewrites no append-only file meanwhile: that would fall on whichever depth comes when a file has grown enough.
+The depths are measured twice, the second time from the deepest on, and the two are averaged: what a machine's speed
+does meanwhile falls on all of them alike. The backlog is held at its depth while it is measured: what is done is filled
+up again, by the ledger's own admit. Redis rewrites no append-only file meanwhile: that would fall on whichever depth
+comes when a file has grown enough.
 """
 
 import time
@@ -54,6 +56,13 @@ def _memory(servers: Servers, redis: Redis, count: int) -> dict[str, float]:
 
 
 def _depths(servers: Servers, depths: dict[str, int], measured: int) -> dict[str, dict[str, float]]:
+    up = _held(servers, depths, measured)
+    down = {name: _held(servers, {name: depths[name]}, measured)[name] for name in reversed(depths)}
+    return {name: {key: (value + down[name][key]) / 2 for key, value in up[name].items()} for name in depths}
+
+
+def _held(servers: Servers, depths: dict[str, int], measured: int) -> dict[str, dict[str, float]]:
+    """At one depth after the other, which only grow, with one worker."""
     servers.reset(UPSTREAM_MS)
     calls = servers.upstream_stats()["calls"]
     found = {}

@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +31,7 @@ def machine(servers: Servers, tools: Tools, *, fsync: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         # At the start, when only servers idle: above 0.5, somebody else was at work.
         "load_average": [round(one, 1) for one in os.getloadavg()],
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({sys.base_prefix})",
         "kafka": "embedded" if isinstance(servers.broker, EmbeddedKafka) else "apache",
         "redis_appendfsync": fsync,
         "tools": tools.language,
