@@ -49,6 +49,7 @@ def _is_from_elsewhere(scope: Scope) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _names_here(url: bytes) -> bool:
     """A browser says `null` for the origin that it trusts least."""
     try:
