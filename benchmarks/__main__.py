@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import OUT, report
+from benchmarks import OUT, cpu, report
 from benchmarks.cases import CASES, Bench
 from benchmarks.events import Stuck
 from benchmarks.plot import plot
@@ -67,13 +67,17 @@ def main() -> int:
                 of = min(runs, case.most or runs)
                 if run >= of:
                     continue
-                began, said = time.monotonic(), ""
+                began, ticks, said = time.monotonic(), cpu.stolen(), ""
                 try:
-                    found.append(case.run(bench, run))
+                    result = case.run(bench, run)
+                    # Of the processors' time: a virtual machine may stand still for others.
+                    found.append({**result, "stolen": cpu.stolen_share(ticks, cpu.stolen())})
                 except FAILURES as error:
                     stuck, said = stuck + 1, f"  no result: {error}"
                 except Lacking as lacking:
                     said = f"  left out: {lacking}"
+                taken = cpu.stolen_share(ticks, cpu.stolen())
+                said = f"  {100 * taken:.1f} % stolen{said}" if taken else said
                 print(f"run {run + 1}/{of}  {name:14} {time.monotonic() - began:5.1f} s{said}", flush=True)
                 # What is measured so far is not lost when the next one is stopped.
                 medians = {name: report.medians(found) for name, found in results.items() if found}

@@ -23,3 +23,13 @@ def _seconds(process: psutil.Process) -> float:
 def per_comparison_ms(before: Marks, after: Marks, count: int) -> dict[str, float]:
     """Milliseconds of CPU for each of `count` comparisons between two readings."""
     return {name: 1000 * (after[name] - before[name]) / count for name in before}
+
+
+def stolen() -> tuple[float, float]:
+    """Seconds of all processors since the machine's start: what a hypervisor gave to others, and all."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times)
+
+
+def stolen_share(before: tuple[float, float], after: tuple[float, float]) -> float:
+    return (after[0] - before[0]) / (after[1] - before[1]) if after[1] > before[1] else 0.0
