@@ -58,6 +58,7 @@ def main() -> int:
     runs, scale = (1, 0.2) if arguments.quick else (arguments.runs, 1.0)
     stuck = 0
     results: dict[str, list[Mapping[str, Any]]] = {name: [] for name in arguments.only or USUAL}
+    stolen: dict[str, list[float]] = {name: [] for name in results}
     with Servers(tools, fsync=arguments.fsync, kafka=arguments.kafka) as servers:
         bench = Bench(servers, tools, scale=scale, rate=arguments.rate, workers=arguments.workers)
         machine = report.machine(servers, tools, fsync=arguments.fsync) | {"worker_processes": bench.workers}
@@ -69,20 +70,20 @@ def main() -> int:
                     continue
                 began, ticks, said = time.monotonic(), cpu.stolen(), ""
                 try:
-                    result = case.run(bench, run)
-                    # Of the processors' time: a virtual machine may stand still for others.
-                    found.append({**result, "stolen": cpu.stolen_share(ticks, cpu.stolen())})
+                    found.append(case.run(bench, run))
                 except FAILURES as error:
                     stuck, said = stuck + 1, f"  no result: {error}"
                 except Lacking as lacking:
                     said = f"  left out: {lacking}"
+                # Of the processors' time: a virtual machine may stand still for others.
                 taken = cpu.stolen_share(ticks, cpu.stolen())
+                stolen[name].append(taken)
                 said = f"  {100 * taken:.1f} % stolen{said}" if taken else said
                 print(f"run {run + 1}/{of}  {name:14} {time.monotonic() - began:5.1f} s{said}", flush=True)
                 # What is measured so far is not lost when the next one is stopped.
                 medians = {name: report.medians(found) for name, found in results.items() if found}
                 rows = score(medians, {name: len(found) for name, found in results.items()}, results)
-                report.write(OUT / "results.json", machine, results, medians, rows)
+                report.write(OUT / "results.json", machine | {"stolen": stolen}, results, medians, rows)
     plot(medians, rows, OUT / "results.png")
     show(machine, medians, rows)
     print(f"written to {OUT}/results.json and results.png")
