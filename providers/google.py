@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import aiohttp
     from google.genai import Client
 
+    from providers.google_types import Config
+
 _BASE_URL = "https://generativelanguage.googleapis.com/"
 _API_VERSION = "v1beta"
 
@@ -84,9 +86,11 @@ class GoogleProvider:
         from aiohttp import ClientError
         from google.genai.errors import APIError
 
+        from providers.google_types import text
+
         try:
             response = await client.aio.models.generate_content(
-                model=call.model, contents=call.user, config=parameters(call)
+                model=call.model, contents=text(call.user), config=parameters(call)
             )
         except (APIError, ClientError, OSError, ValueError) as error:
             raise _failed(error) from None
@@ -135,26 +139,23 @@ def _recording(recorder: Recorder) -> "aiohttp.ClientMiddlewareType":
     return record
 
 
-def parameters(call: Call) -> Any:
+def parameters(call: Call) -> "Config":
     """The call in the terms of generate_content's config."""
-    config: dict[str, Any] = {
-        "max_output_tokens": call.max_tokens,
-        "http_options": {"headers": {ATTEMPT_HEADER: call.attempt_id}},
-        # One call upstream: no function calls, no continuation. And the body as it came, which costs less to read.
-        "automatic_function_calling": {"disable": True},
-        "automatic_continuation": False,
-        "should_return_http_response": True,
-    }
+    from google.genai.types import ThinkingConfig, ThinkingLevel
+
+    from providers.google_types import config, text
+
+    chosen: dict[str, Any] = {"max_output_tokens": call.max_tokens}
     if call.system:
-        config["system_instruction"] = call.system
+        chosen["system_instruction"] = text(call.system)
     if call.model_info.structured_outputs:
-        config["response_mime_type"] = "application/json"
-        config["response_json_schema"] = schema.VERDICT_SCHEMA
+        chosen["response_mime_type"] = "application/json"
+        chosen["response_json_schema"] = schema.VERDICT_SCHEMA
     if call.temperature is not None:
-        config["temperature"] = call.temperature
+        chosen["temperature"] = call.temperature
     if call.effort is not None:
-        config["thinking_config"] = {"thinking_level": call.effort.value.upper()}
-    return config
+        chosen["thinking_config"] = ThinkingConfig(thinking_level=ThinkingLevel(call.effort.value.upper()))
+    return config({ATTEMPT_HEADER: call.attempt_id}, chosen)
 
 
 def _failed(error: Exception) -> UmpireError:
