@@ -36,7 +36,7 @@ class GoogleProvider:
         self._client = Lazy(self._open)
 
     async def _open(self) -> "Client":
-        await asyncio.to_thread(import_module, "google.genai")
+        await asyncio.to_thread(import_module, "providers.google_types")
         import aiohttp
 
         class Response(aiohttp.ClientResponse):
