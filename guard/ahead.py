@@ -1,5 +1,5 @@
-"""The next call's rate limit, asked for while its request is being claimed: on an idle worker that is one round trip
-less, one after the other, between a request and its call.
+"""The next call's rate limit, asked for in the same write as the claim of its request: on an idle worker that is one
+round trip less, and one sync of Redis' file, between a request and its call.
 """
 
 import asyncio
@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from guard.limits import Limiter, Reservation, Unlimited
+from guard.limits import Asked, AskingLimiter, Reservation
+from ledger.scripts import Beside
 
 #: The next call is asked for as the last one was, and with so much more of its tokens: the next essays may be longer.
 HEADROOM = 1.25
@@ -16,21 +17,26 @@ HEADROOM = 1.25
 class Ahead:
     """A Limiter around the process' own. Belongs to one event loop."""
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: AskingLimiter) -> None:
         self._limiter = limiter
         self.burst_tokens = limiter.burst_tokens
         self._last: tuple[str, int] | None = None
-        self._asked: tuple[int, asyncio.Task[Reservation]] | None = None
+        self._asked: tuple[int, Asked] | None = None
         self._giving_back: set[asyncio.Task[None]] = set()
 
-    def ask(self) -> None:
-        """For a call like the last one. `reserve` or `drop` must follow."""
-        if self._last is None or self._asked is not None or isinstance(self._limiter, Unlimited):
-            return
+    def ask(self) -> Beside | None:
+        """For a call like the last one: to be sent beside a claim. `reserve` or `drop` must follow."""
+        if self._last is None or self._asked is not None:
+            return None
         model, tokens = self._last[0], int(self._last[1] * HEADROOM)
         # A guess must not run the bucket into debt, for which everybody else would wait.
-        if tokens <= self.burst_tokens:
-            self._asked = tokens, asyncio.create_task(self._limiter.reserve(model, tokens))
+        if tokens > self.burst_tokens:
+            return None
+        asked = self._limiter.ask(model, tokens)
+        if asked is None:
+            return None
+        self._asked = tokens, asked
+        return asked.beside
 
     def drop(self) -> None:
         """There is no call. What was asked for is given back, if nobody took it."""
@@ -38,8 +44,8 @@ class Ahead:
         if asked is not None:
             self._soon(self._cancel(asked[1]))
 
-    async def _cancel(self, asked: asyncio.Task[Reservation]) -> None:
-        await self._limiter.cancel(await asked)
+    async def _cancel(self, asked: Asked) -> None:
+        await self._limiter.cancel(await self._limiter.answer(asked))
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         self._last = model, tokens
@@ -47,7 +53,7 @@ class Ahead:
             asked_tokens, asked = self._asked
             if tokens <= asked_tokens:
                 self._asked = None
-                reservation = await asked
+                reservation = await self._limiter.answer(asked)
                 if reservation.granted and reservation.model == model:
                     return self._as_needed(reservation, tokens)
                 await self._limiter.cancel(reservation)

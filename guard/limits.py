@@ -16,11 +16,15 @@ from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from guard import keys
 from ledger.group import GroupCommit
-from ledger.scripts import Script
+from ledger.scripts import Beside, Script
 from telemetry.observer import Note, Observer, silent
 
 #: What a bucket holds, in seconds of its limit.
 BURST_SECONDS = 1.0
+
+#: What is given back goes with the next reservation, or so many seconds later: nobody waits for it, and by itself it
+#: would be a round trip and a sync of Redis' file for each call, in front of the call's end.
+SETTLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,14 @@ class Reservation:
     granted: bool = True
     wait: float = 0.0
     pause: float = 0.0
+
+
+class Asked(NamedTuple):
+    """A reservation that is asked for beside something else; `RateLimiter.answer` tells what came of it."""
+
+    model: str
+    tokens: int
+    beside: Beside
 
 
 class Limiter(Protocol):
@@ -56,6 +68,15 @@ class Limiter(Protocol):
         """The call was not made: give everything back."""
 
 
+class AskingLimiter(Limiter, Protocol):
+    def ask(self, model: str, tokens: int) -> Asked | None:
+        """What `reserve` asks, to be sent beside another script; None: there is nothing to ask."""
+
+    async def answer(self, asked: Asked) -> Reservation:
+        """What came of it, once it was sent."""
+        ...
+
+
 class Unlimited:
     """The limiter of a provider without limits. No round trip."""
 
@@ -63,6 +84,12 @@ class Unlimited:
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         return Reservation(model, tokens)
+
+    def ask(self, model: str, tokens: int) -> None:  # noqa: ARG002 - the Protocol's
+        return None
+
+    async def answer(self, asked: Asked) -> Reservation:
+        return Reservation(asked.model, asked.tokens)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:  # noqa: ARG002 - the Protocol's
         return None
@@ -121,7 +148,22 @@ class RateLimiter:
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         tokens = min(tokens, self._most_tokens)
-        reply = await self._do(model, "take", 1, tokens)
+        return self._reservation(model, tokens, await self._do(model, "take", 1, tokens))
+
+    def ask(self, model: str, tokens: int) -> Asked:
+        tokens = min(tokens, self._most_tokens)
+        operation = _Operation(keys.limit(self._provider, model), "take", 1, tokens)
+        return Asked(model, tokens, Beside(self._script, (*self._rules, *operation)))
+
+    async def answer(self, asked: Asked) -> Reservation:
+        try:
+            [reply] = await asked.beside.answer()
+        except RedisError as error:
+            self._unreachable("take", error)
+            reply = None
+        return self._reservation(asked.model, asked.tokens, reply)
+
+    def _reservation(self, model: str, tokens: int, reply: tuple[int, int] | None) -> Reservation:
         if reply is None:
             return Reservation(model, 0)  # so that `settle` charges all that was used
         granted, micros = reply
@@ -131,26 +173,34 @@ class RateLimiter:
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
         surplus = reservation.tokens - min(used_tokens, self._most_tokens)
         if reservation.granted and surplus:
-            await self._do(reservation.model, "give", 0, surplus)
+            await self._do(reservation.model, "give", 0, surplus, within=SETTLE_SECONDS)
 
     async def cancel(self, reservation: Reservation) -> None:
         if reservation.granted:
-            await self._do(reservation.model, "give", 1, reservation.tokens)
+            await self._do(reservation.model, "give", 1, reservation.tokens, within=SETTLE_SECONDS)
 
-    async def _do(self, model: str, kind: str, requests: int, tokens: int) -> tuple[int, int] | None:
+    async def _do(
+        self, model: str, kind: str, requests: int, tokens: int, *, within: float | None = None
+    ) -> tuple[int, int] | None:
+        operation = _Operation(keys.limit(self._provider, model), kind, requests, tokens)
         try:
-            return await self._group.submit(_Operation(keys.limit(self._provider, model), kind, requests, tokens))
+            return await self._group.submit(operation, within=within)
         except RedisError as error:
-            labels = {"provider": self._provider.value, "operation": kind}
-            self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
+            self._unreachable(kind, error)
             return None
+
+    def _unreachable(self, kind: str, error: RedisError) -> None:
+        labels = {"provider": self._provider.value, "operation": kind}
+        self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
 
     async def _commit(self, operations: Sequence[_Operation]) -> list[tuple[int, int]]:
         replies = await self._script(*self._rules, *(part for operation in operations for part in operation))
         return [(granted, micros) for granted, micros in replies]
 
 
-def make_limiter(redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent) -> Limiter:
+def make_limiter(
+    redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
+) -> AskingLimiter:
     """The limiter that the provider's settings ask for."""
     limits = settings.providers[provider]
     if limits.rpm is None and limits.tpm is None:

@@ -18,7 +18,7 @@ from ledger import keys
 from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
 from ledger.request import StoredRequest
-from ledger.scripts import Script
+from ledger.scripts import Beside, Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
@@ -146,14 +146,16 @@ class Claims:
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
-    async def claim(self, queue_id: str | None, *, more: int) -> list[Claimed]:
-        """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out."""
+    async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
+        """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out.
+
+        `beside` travels with it.
+        """
         spent_today = keys.spent(utcnow().date())
         until = time.monotonic() + self._cap / 1000
         number, provider = next(self._numbers), self._provider.value
-        rows = await self._claim(
-            self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today, *self._lists
-        )
+        arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
+        rows = await self._claim(*arguments, *self._lists, beside=beside)
         found = []
         for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
             stored = self._unreadable.read(claimed_id, body)

@@ -45,7 +45,7 @@ for i = 5, #ARGV, 9 do
       'f', ARGV[i + 7])
     if r[5] ~= '' then
       redis.call('SET', 'umpire:answer:' .. id, event, 'PX', 30000)
-      redis.call('PUBLISH', 'umpire:replies:' .. r[5], id)
+      redis.call('PUBLISH', 'umpire:replies:' .. r[5], id .. event)
     end
   else
     out[#out + 1] = false

@@ -37,17 +37,29 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._shared = False
+        #: Somebody waits who has not said that it may take longer.
+        self._hurry = False
+        self._alarm: asyncio.TimerHandle | None = None
 
-    async def submit(self, item: ItemT) -> ResultT:
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+    async def submit(self, item: ItemT, *, within: float | None = None) -> ResultT:
+        """`within`: so many seconds later is soon enough. It goes with the next that are in more of a hurry."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResultT] = loop.create_future()
         self._waiting.append((item, future))
+        if within is None:
+            self._go()
+        elif self._alarm is None and not self._hurry:
+            self._alarm = loop.call_later(within, self._go)
+        return await future
+
+    def _go(self) -> None:
+        self._hurry = True
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
-        return await future
 
     async def _flush(self) -> None:
         try:
-            while self._waiting:
+            while self._hurry:
                 if self._shared and len(self._waiting) < self._limit // 2:
                     await asyncio.sleep(GATHER_SECONDS)
                 batch = self._take()
@@ -72,6 +84,10 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
         count = self._fitting()
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._hurry = bool(self._waiting)
+        if self._alarm is not None and not self._waiting:
+            self._alarm.cancel()
+            self._alarm = None
         self._shared = count > 1
         return batch
 

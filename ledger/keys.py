@@ -17,7 +17,7 @@ umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by 
 umpire:dead                  zset   dead letters, by queue id: when (ms) Kafka refused them for good
 umpire:dead:<queue id>       hash   one of them: t topic, k key, e event, r reason
 umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
-umpire:replies:<process>     channel queue ids of results that this API process waits for
+umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
 umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
 umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id

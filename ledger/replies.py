@@ -1,7 +1,7 @@
 """Waiting for an answer: one subscription per API process.
 
-Pub/sub alone loses what is sent during a reconnect, so the message only wakes the waiter: it reads the answer on that
-wake, after every reconnect, and at its deadline.
+The answer comes as a message. But pub/sub loses what is sent during a reconnect, so the waiter also reads it from where
+it is kept: after every reconnect, and at its deadline.
 """
 
 import asyncio
@@ -18,6 +18,9 @@ from ledger import keys
 from ledger.cancel import cancel
 from telemetry.observer import Level, Note, Observer, silent
 
+#: Of a queue id, in front of its answer.
+_ID = 36
+
 #: Wait between two tries to subscribe again, in seconds.
 RECONNECT_SECONDS = 0.25
 
@@ -27,6 +30,7 @@ class Waiter:
         self._redis = redis
         self._queue_id = str(queue_id)
         self.woken = asyncio.Event()
+        self.answer: bytes | None = None
 
     async def result(self, seconds: float) -> bytes | None:
         """The result event as JSON, or None when it is not there within `seconds`."""
@@ -36,6 +40,8 @@ class Waiter:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.woken.wait(), max(0.0, left))
             self.woken.clear()
+            if self.answer is not None:
+                return self.answer
             with suppress(RedisError, OSError):  # the next wake, or the deadline, looks again
                 answer: Any = await self._redis.get(keys.answer(self._queue_id))
                 if answer is not None:
@@ -100,12 +106,18 @@ class Replies:
                     waiter.woken.set()
                 while True:
                     message = await pubsub.get_message(timeout=None)
-                    waiter_ = self._waiting.get(message["data"].decode()) if message else None
-                    if waiter_ is not None:
-                        waiter_.woken.set()
+                    if message is not None:
+                        self._hear(message["data"])
             except (RedisError, OSError) as error:
                 level: Level = "debug" if lost else "warning"  # once, not at every try to subscribe again
                 lost = True
                 self._observer(Note("replies.lost", level, fields={"error": type(error).__name__}))
                 await self._drop()
                 await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _hear(self, message: bytes) -> None:
+        waiter = self._waiting.get(message[:_ID].decode())
+        if waiter is not None:
+            # A worker of an earlier version sends no answer: it is read then.
+            waiter.answer = message[_ID:] or None
+            waiter.woken.set()

@@ -113,12 +113,12 @@ class Runner:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
-        if not self._running:
-            self._ahead.ask()
+        beside = self._ahead.ask() if not self._running else None
         try:
             # A ledger that is full or read-only is waited for: the task must not end before.
             claimed = await self._persist(
-                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None)), unless_stopping=True
+                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
+                unless_stopping=True,
             )
         finally:
             self._slots.give(slots - len(claimed))

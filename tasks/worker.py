@@ -16,6 +16,7 @@ from contracts.settings import Settings
 from tasks.app import app
 from tasks.compare import host
 from tasks.loop import LoopThread
+from tasks.pool import LoopPool
 from tasks.rows import Rows, rows_step
 from tasks.runtime import Runtime
 from telemetry.observer import Observer
@@ -62,7 +63,7 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     gc.set_threshold(*GC_THRESHOLD)
     worker = app.Worker(
         hostname=f"{provider.value}@{owner}",
-        pool="threads",
+        pool=LoopPool,
         concurrency=settings.worker.worker_threads,
         queues=[queue],
         task_events=True,

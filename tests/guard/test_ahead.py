@@ -1,14 +1,17 @@
-"""The reservation that is asked for while a request is claimed: used where it fits, given back where it does not."""
+"""The reservation that is asked for beside a claim: used where it fits, given back where it does not."""
 
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_guard import MOCK, limit_settings
 from umpire_servers import apoll
 
 from guard.ahead import Ahead
-from guard.limits import Reservation, make_limiter
+from guard.limits import Asked, Reservation, make_limiter
+from ledger.scripts import Script
 
 pytestmark = pytest.mark.redis
 
@@ -29,6 +32,13 @@ class Counted:
         self.reserved.append((model, tokens))
         return await self._limiter.reserve(model, tokens)
 
+    def ask(self, model: str, tokens: int) -> Asked | None:
+        self.reserved.append((model, tokens))
+        return self._limiter.ask(model, tokens)
+
+    async def answer(self, asked: Asked) -> Reservation:
+        return await self._limiter.answer(asked)
+
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
         self.given.append(("settle", reservation.tokens - used_tokens))
         await self._limiter.settle(reservation, used_tokens)
@@ -38,12 +48,18 @@ class Counted:
         await self._limiter.cancel(reservation)
 
 
+async def ask(redis: Redis, ahead: Ahead) -> None:
+    """Beside a claim of nothing."""
+    claim = Script(redis, "claim")
+    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask())
+
+
 @pytest.fixture
 async def ready(redis: Redis) -> tuple[Counted, Ahead]:
     """After a first call of 100 tokens."""
     limiter = Counted(redis, rpm=RPM, tpm=TPM, longest=10.0)
     ahead = Ahead(limiter)
-    ahead.ask()
+    assert ahead.ask() is None
     assert (await ahead.reserve("m", 100)).tokens == 100
     assert limiter.reserved == [("m", 100)], "nothing is known before the first call"
     limiter.reserved.clear()
@@ -52,12 +68,12 @@ async def ready(redis: Redis) -> tuple[Counted, Ahead]:
 
 @pytest.mark.parametrize(("tokens", "surplus"), [(100, 25), (60, 65), (125, 0)])
 async def test_the_next_call_like_the_last_one_finds_its_reservation(
-    ready: tuple[Counted, Ahead], tokens: int, surplus: int
+    redis: Redis, ready: tuple[Counted, Ahead], tokens: int, surplus: int
 ) -> None:
     """For as much as it needs: the rest is given back at once."""
     limiter, ahead = ready
-    ahead.ask()
-    ahead.ask()
+    await ask(redis, ahead)
+    assert ahead.ask() is None, "one at a time"
     reservation = await ahead.reserve("m", tokens)
     assert (reservation.granted, reservation.tokens) == (True, tokens)
     assert limiter.reserved == [("m", 125)]
@@ -65,9 +81,9 @@ async def test_the_next_call_like_the_last_one_finds_its_reservation(
     assert limiter.given == ([("settle", surplus)] if surplus else [])
 
 
-async def test_what_is_not_used_is_given_back(ready: tuple[Counted, Ahead]) -> None:
+async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
     limiter, ahead = ready
-    ahead.ask()
+    await ask(redis, ahead)
     ahead.drop()
     ahead.drop()
     await apoll(lambda: not ahead._giving_back, what="given back")
@@ -75,9 +91,11 @@ async def test_what_is_not_used_is_given_back(ready: tuple[Counted, Ahead]) -> N
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("m", 126), ("other", 10)])
-async def test_what_does_not_fit_is_given_back(ready: tuple[Counted, Ahead], model: str, tokens: int) -> None:
+async def test_what_does_not_fit_is_given_back(
+    redis: Redis, ready: tuple[Counted, Ahead], model: str, tokens: int
+) -> None:
     limiter, ahead = ready
-    ahead.ask()
+    await ask(redis, ahead)
     reservation = await ahead.reserve(model, tokens)
     assert (reservation.model, reservation.tokens) == (model, tokens)
     await apoll(lambda: not ahead._giving_back, what="given back")
@@ -89,7 +107,7 @@ async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, Ahe
     limiter, ahead = ready
     await ahead.reserve("m", 900)
     limiter.reserved.clear()
-    ahead.ask()  # 1,125 is more than a bucket of 1,000
+    assert ahead.ask() is None, "1,125 is more than a bucket of 1,000"
     await ahead.reserve("m", 10)
     assert limiter.reserved == [("m", 10)]
 
@@ -101,6 +119,45 @@ async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis:
     while (await limiter.reserve("m", 0)).granted:
         pass
     limiter.reserved.clear()
-    ahead.ask()
+    await ask(redis, ahead)
     assert not (await ahead.reserve("m", 0)).granted
     assert limiter.reserved == [("m", 0), ("m", 0)]
+
+
+async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_reservation(redis: Redis) -> None:
+    limiter = Counted(redis, rpm=RPM)
+    ahead = Ahead(limiter)
+    await ahead.reserve("m", 100)
+    limiter.reserved.clear()
+    await ask(redis, ahead)
+    assert (await ahead.reserve("m", 110)).granted
+    assert limiter.reserved == [("m", 125)]
+
+
+async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_again_alone(
+    redis: Redis, ready: tuple[Counted, Ahead]
+) -> None:
+    """As when the limiter's own round trip fails: the provider's limit has the last word."""
+    _, ahead = ready
+    beside = ahead.ask()
+    claim = Script(redis, "claim")
+
+    async def unreachable(*_: object, **__: object) -> None:
+        raise RedisConnectionError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pipeline, "execute", unreachable)
+        with pytest.raises(RedisConnectionError):
+            await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=beside)
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=beside) == []
+    reservation = await ahead.reserve("m", 100)
+    assert (reservation.granted, reservation.tokens) == (True, 0)
+
+
+async def test_both_are_run_by_a_redis_that_forgot_them(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+    _, ahead = ready
+    claim = Script(redis, "claim")
+    assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent") == []
+    await redis.script_flush()
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask()) == []
+    assert (await ahead.reserve("m", 100)).tokens == 100

@@ -73,6 +73,26 @@ async def test_an_answer_that_came_before_the_wait_is_there_at_once(house, repli
         assert time.monotonic() - started < 1
 
 
+async def test_the_answer_comes_with_the_word_of_it(house, replies, monkeypatch):
+    async def unread(*_):
+        raise AssertionError("read once more")
+
+    monkeypatch.setattr(replies._redis, "get", unread)
+    result, _ = await answer(house, replies, after=0.1)
+    assert result
+
+
+async def test_a_word_without_an_answer_makes_the_waiter_read_it(house, replies):
+    """As workers of earlier versions sent it."""
+    request = stored()
+    with replies.expect(request.queue_id) as waiter:
+        await house.redis.set(f"umpire:answer:{request.queue_id}", b"an event")
+        await house.redis.publish(f"umpire:replies:{replies.name}", str(request.queue_id))
+        started = time.monotonic()
+        assert await waiter.result(10) == b"an event"
+        assert time.monotonic() - started < 2
+
+
 async def test_no_answer_within_the_time_is_none(replies):
     with replies.expect(uuid4()) as waiter:
         started = time.monotonic()
