@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from contracts.encoding import dumps
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT
@@ -53,6 +54,17 @@ def hush() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+#: Of each client: its endpoints' whole URLs. The SDK would put them together for each call, and parse them twice.
+_urls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+
+
+def _absolute(client: "AsyncOpenAI | AsyncAnthropic", path: str) -> str:
+    urls = _urls.setdefault(client, {})
+    if path not in urls:
+        urls[path] = str(client.base_url).rstrip("/") + path
+    return urls[path]
+
+
 async def post(
     client: "AsyncOpenAI | AsyncAnthropic", path: str, body: dict[str, Any], attempt_id: str
 ) -> "httpx2.Response":
@@ -63,7 +75,10 @@ async def post(
     import httpx2
 
     return await client.post(
-        path, cast_to=httpx2.Response, content=dumps(body), options={"headers": {ATTEMPT_HEADER: attempt_id}}
+        _absolute(client, path),
+        cast_to=httpx2.Response,
+        content=dumps(body),
+        options={"headers": {ATTEMPT_HEADER: attempt_id}},
     )
 
 
@@ -85,9 +100,13 @@ def http_options(concurrency: int) -> dict[str, Any]:
 def http_client(
     kind: "type[httpx2.AsyncClient]", options: dict[str, Any], recorder: Recorder | None
 ) -> "httpx2.AsyncClient":
-    """An SDK's DefaultAioHttpClient, whose exchanges are recorded where there is a recorder."""
+    """What an SDK is given to call by: see providers/direct.py. With a recorder its own DefaultAioHttpClient, `kind`,
+    whose exchanges are recorded.
+    """
     if recorder is None:
-        return kind(**options)
+        from providers.direct import DirectClient
+
+        return DirectClient(**options)
 
     async def send(
         self: "httpx2.AsyncClient", request: "httpx2.Request", *, stream: bool = False, **how: Any
