@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 
@@ -79,12 +80,11 @@ class Beside:
     async def answer(self) -> Any:
         """Wait for what came of it."""
         try:
-            return await self.reply
+            # Whoever gives up takes nothing from the one that is out.
+            return await asyncio.shield(self.reply)
         except NoScriptError:
             return await self.script.in_full(*self.arguments)
 
     def failed(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            self.reply.cancel()
-        else:
-            self.reply.set_exception(error)
+        # Who waits for this one was not cancelled with the other.
+        self.reply.set_exception(error if isinstance(error, Exception) else RedisConnectionError("not sent"))

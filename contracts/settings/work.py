@@ -53,7 +53,7 @@ class LedgerSettings(Concern):
 
 class WorkerSettings(Concern):
     worker_threads: int = Field(4, ge=1, le=1000)
-    """Celery threads of a worker process. They only claim and hand over; the slots are
+    """Celery tasks that a worker process runs at a time. They only claim and hand over; the slots are
     UMPIRE_<PROVIDER>_CONCURRENCY."""
     take_along: int = Field(16, ge=1, le=256)
     """Comparisons that one Celery task runs at most: its own, and others of its queue."""

@@ -1,5 +1,6 @@
 """The reservation that is asked for beside a claim: used where it fits, given back where it does not."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -161,3 +162,32 @@ async def test_both_are_run_by_a_redis_that_forgot_them(redis: Redis, ready: tup
     await redis.script_flush()
     assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask()) == []
     assert (await ahead.reserve("m", 100)).tokens == 100
+
+
+async def test_whoever_gives_up_waiting_leaves_the_claim_alone(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+    _, ahead = ready
+    beside = ahead.ask()
+    waiting = asyncio.create_task(ahead.reserve("m", 100))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    claim = Script(redis, "claim")
+    assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=beside) == []
+
+
+async def test_a_claim_that_is_cancelled_cancels_no_call(
+    redis: Redis, ready: tuple[Counted, Ahead], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ahead = ready
+    sent = asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> None:
+        sent.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Pipeline, "execute", hang)
+    claim = Script(redis, "claim")
+    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask()))
+    await sent.wait()
+    claiming.cancel()
+    reservation = await asyncio.wait_for(ahead.reserve("m", 100), 5)
+    assert (reservation.granted, reservation.tokens) == (True, 0)
