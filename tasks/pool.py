@@ -13,7 +13,6 @@ from celery.concurrency.thread import ApplyResult, TaskPool  # type: ignore[attr
 
 from contracts.queues import COMPARE_TASK
 from tasks.compare import host, priority_of
-from telemetry.fault import fault
 
 _log = logging.getLogger("celery.pool")
 
@@ -56,8 +55,8 @@ class LoopPool(TaskPool):
         try:
             taking.result()
         except BaseException as error:  # noqa: BLE001 - Celery is told, as by its own pools
-            # What it says may quote a request: fault() tells where it was.
-            _log.error("Task %s[%s] failed: %s", COMPARE_TASK, queue_id, fault(error))
+            # The log tells an exception's class and place (telemetry/logging.py): what it says may quote a request.
+            _log.error("Task %s[%s] failed", COMPARE_TASK, queue_id, exc_info=error)
             callback((1, ExceptionInfo(), seconds))
         else:
             callback((0, None, seconds))

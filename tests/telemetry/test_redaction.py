@@ -49,7 +49,7 @@ async def test_a_worker_s_faults_tell_their_class_and_place(
         told = lines(tmp_path / "log")
         faults = [line for line in told if "Unexpected" in (line.get("exception"), line.get("error"))]
         assert {line["event"].partition(":")[0] for line in faults} >= {
-            "umpire", "asyncio", "celery.app.trace", "error.unexpected", "kafka.report_failed",
+            "umpire", "asyncio", "celery.pool", "error.unexpected", "kafka.report_failed",
         }  # fmt: skip
         assert {line["event"] for line in faults if line["event"].startswith("umpire: ")} == {
             "umpire: uncaught in a thread", "umpire: ignored",
