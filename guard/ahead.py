@@ -15,7 +15,7 @@ HEADROOM = 1.25
 
 
 class Ahead:
-    """A Limiter around the process' own. Belongs to one event loop."""
+    """A Limiter around the process' own, whose `settle` and `cancel` keep nobody waiting. Belongs to one event loop."""
 
     def __init__(self, limiter: AskingLimiter) -> None:
         self._limiter = limiter
@@ -56,7 +56,7 @@ class Ahead:
                 reservation = await self._limiter.answer(asked)
                 if reservation.granted and reservation.model == model:
                     return self._as_needed(reservation, tokens)
-                await self._limiter.cancel(reservation)
+                await self.cancel(reservation)
             else:
                 self.drop()
         return await self._limiter.reserve(model, tokens)
@@ -74,7 +74,12 @@ class Ahead:
         task.add_done_callback(self._giving_back.discard)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
-        await self._limiter.settle(reservation, used_tokens)
+        self._soon(self._limiter.settle(reservation, used_tokens))
 
     async def cancel(self, reservation: Reservation) -> None:
-        await self._limiter.cancel(reservation)
+        self._soon(self._limiter.cancel(reservation))
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is still to be given back, but not longer."""
+        if self._giving_back:
+            await asyncio.wait(self._giving_back, timeout=seconds)

@@ -41,6 +41,8 @@ class Reservation:
     granted: bool = True
     wait: float = 0.0
     pause: float = 0.0
+    counted: bool = True
+    """Redis knows of it: not so where it did not answer."""
 
 
 class Asked(NamedTuple):
@@ -158,14 +160,14 @@ class RateLimiter:
     async def answer(self, asked: Asked) -> Reservation:
         try:
             [reply] = await asked.beside.answer()
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             self._unreachable("take", error)
             reply = None
         return self._reservation(asked.model, asked.tokens, reply)
 
     def _reservation(self, model: str, tokens: int, reply: tuple[int, int] | None) -> Reservation:
         if reply is None:
-            return Reservation(model, 0)  # so that `settle` charges all that was used
+            return Reservation(model, 0, counted=False)  # so that `settle` charges all that was used
         granted, micros = reply
         wait = micros / 1_000_000
         return Reservation(model, tokens, bool(granted), wait, 0.0 if granted else wait - self._longest / 2)
@@ -176,7 +178,7 @@ class RateLimiter:
             await self._do(reservation.model, "give", 0, surplus, within=SETTLE_SECONDS)
 
     async def cancel(self, reservation: Reservation) -> None:
-        if reservation.granted:
+        if reservation.granted and reservation.counted:
             await self._do(reservation.model, "give", 1, reservation.tokens, within=SETTLE_SECONDS)
 
     async def _do(
@@ -189,7 +191,7 @@ class RateLimiter:
             self._unreachable(kind, error)
             return None
 
-    def _unreachable(self, kind: str, error: RedisError) -> None:
+    def _unreachable(self, kind: str, error: Exception) -> None:
         labels = {"provider": self._provider.value, "operation": kind}
         self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
 

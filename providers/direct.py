@@ -24,6 +24,7 @@ class DirectClient(httpx2.AsyncClient):
         super().__init__(timeout=timeout, limits=limits, trust_env=trust_env, verify=verify, **options)
         self._verify = verify
         self._limits = limits
+        self._seconds = timeout.as_dict()
         self._session: aiohttp.ClientSession | None = None
         self._own = [(name.encode(), self.headers[name].encode()) for name in _OWN]
         self._urls: dict[str, httpx2.URL] = {}
@@ -39,7 +40,8 @@ class DirectClient(httpx2.AsyncClient):
         said = httpx2.Headers(headers).raw
         names = {name.lower() for name, _ in said}
         whole = [*(own for own in self._own if own[0] not in names), *said]
-        return httpx2.Request(method, self._parsed(url), headers=whole, content=content, extensions=extensions)
+        with_timeout = {"timeout": self._seconds, **(extensions or {})}
+        return httpx2.Request(method, self._parsed(url), headers=whole, content=content, extensions=with_timeout)
 
     def _parsed(self, url: httpx2.URL | str) -> httpx2.URL:
         """A client calls few."""
@@ -74,7 +76,9 @@ class DirectClient(httpx2.AsyncClient):
                     keepalive_timeout=self._limits.keepalive_expiry,
                     ssl=self._verify,
                 ),
-                timeout=aiohttp.ClientTimeout(sock_connect=self.timeout.connect, sock_read=self.timeout.read),
+                timeout=aiohttp.ClientTimeout(
+                    connect=self.timeout.pool, sock_connect=self.timeout.connect, sock_read=self.timeout.read
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

@@ -43,7 +43,7 @@ class LoopPool(TaskPool):
             return super().on_apply(target, args, kwargs, callback, accept_callback, **options)
         _, queue_id, request, *_ = args
         accept_callback(os.getpid(), time.monotonic())
-        taking = host.loop.start(host.runner.take(queue_id, priority_of(request.get("delivery_info"))))
+        taking = host.loop.start(_take(queue_id, request))
         self._taking.add(taking)
         taking.add_done_callback(partial(self._taken, queue_id, time.monotonic(), callback))
         return ApplyResult(taking)
@@ -65,3 +65,8 @@ class LoopPool(TaskPool):
         """Wait for the tasks that run."""
         wait(self._taking)
         super().on_stop()
+
+
+async def _take(queue_id: str, request: dict[str, Any]) -> None:
+    # What is wrong with a message fails its own task: in the consumer, it would end the worker.
+    await host.runner.take(queue_id, priority_of(request.get("delivery_info")))

@@ -56,7 +56,7 @@ REST_SECONDS = 15.0
 #: Kafka's last reports may take so long on shutdown, in seconds. What has none stays in the outbox.
 FLUSH_SECONDS = 5.0
 
-#: And the ledger may take so long to be told of what was not delivered.
+#: And the ledger may take so long to be told of what was not delivered; the limits, of what was not used.
 SETTLE_SECONDS = 1.0
 
 #: And the best-effort events' last ones.
@@ -92,7 +92,7 @@ class Runtime:
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
         limiter = make_limiter(redis, provider, settings, observer)
-        ahead = Ahead(limiter)
+        self._ahead = ahead = Ahead(limiter)
         pace = Pace(slots, settings.retry.call_deadline_seconds)
         self._gatekeeper = Gatekeeper(
             provider,
@@ -187,6 +187,7 @@ class Runtime:
             await self._claims.leave()
         except (RedisError, OSError) as error:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))
+        await self._ahead.close(SETTLE_SECONDS)
         await self._provider.close()
         await self._redis.aclose()
 

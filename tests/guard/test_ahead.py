@@ -11,6 +11,7 @@ from umpire_guard import MOCK, limit_settings
 from umpire_servers import apoll
 
 from guard.ahead import Ahead
+from guard.keys import limit
 from guard.limits import Asked, Reservation, make_limiter
 from ledger.scripts import Script
 
@@ -191,3 +192,36 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
     claiming.cancel()
     reservation = await asyncio.wait_for(ahead.reserve("m", 100), 5)
     assert (reservation.granted, reservation.tokens) == (True, 0)
+
+
+async def test_no_call_waits_for_what_is_given_back(
+    redis: Redis, ready: tuple[Counted, Ahead], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.limits.SETTLE_SECONDS", 60)
+    limiter, ahead = ready
+    await ask(redis, ahead)
+    async with asyncio.timeout(5):
+        other = await ahead.reserve("other", 10)
+        await ahead.settle(other, 5)
+        await ahead.cancel(other)
+    assert sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)]
+
+
+async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+    _, ahead = ready
+    reservation = await ahead.reserve("m", 900)
+    await ahead.cancel(reservation)
+    assert ahead._giving_back
+    await ahead.close(5)
+    assert not ahead._giving_back
+    assert float(await redis.hget(limit(MOCK, "m"), "t")) >= 900  # as it was before, and what flowed in
+
+
+async def test_what_redis_did_not_hear_of_is_not_given_back(redis: Redis) -> None:
+    limiter = make_limiter(redis, MOCK, limit_settings(rpm=RPM, longest=10.0))
+    while (await limiter.reserve("m", 0)).wait == 0:
+        pass
+    left = float(await redis.hget(limit(MOCK, "m"), "r"))
+    await limiter.cancel(Reservation("m", 0, counted=False))
+    await limiter.settle(Reservation("m", 0, counted=False), 0)
+    assert float(await redis.hget(limit(MOCK, "m"), "r")) == left

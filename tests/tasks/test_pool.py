@@ -99,6 +99,15 @@ def test_an_error_of_it_is_told(runner: Runner, pool: LoopPool, caplog: pytest.L
     assert "an essay" not in caplog.messages[0]
 
 
+def test_a_message_that_makes_no_sense_fails_its_own_task(runner: Runner, pool: LoopPool) -> None:
+    told = Told()
+    args = (COMPARE_TASK, "some-id", {"delivery_info": {"priority": "high"}}, b"[]", "application/json", "utf-8")
+    pool.apply_async(None, args, accept_callback=told.accept, callback=told.ended.append)
+    poll(lambda: told.ended, 5)
+    assert told.ended[0][0] == 1
+    assert runner.taken == []
+
+
 def test_stopping_waits_for_it(runner: Runner) -> None:
     pool, told = LoopPool(limit=2), Told()
     pool.start()
