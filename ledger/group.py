@@ -29,11 +29,13 @@ class GroupCommit(Generic[ItemT, ResultT]):
         *,
         limit: int = 64,
         weigh: Callable[[ItemT], int] | None = None,
+        gather: float = GATHER_SECONDS,
     ) -> None:
-        """`weigh`: bytes of an item, where these may be many."""
+        """`weigh`: bytes of an item, where these may be many. `gather`: see GATHER_SECONDS."""
         self._commit = commit
         self._limit = limit
         self._weigh = weigh
+        self._gather = gather
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._shared = False
@@ -61,7 +63,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         try:
             while self._hurry:
                 if self._shared and len(self._waiting) < self._limit // 2:
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await asyncio.sleep(self._gather)
                 batch = self._take()
                 if not batch:
                     return

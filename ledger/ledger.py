@@ -34,6 +34,10 @@ Row = tuple[str, bytes, bytes, int]
 #: In place of what is empty.
 _NONE = "-"
 
+#: A busy door gathers for so many seconds. At four fifths of its most it has little in reserve: in place of 1 ms, half
+#: of the 99th percentile of the time to accept, and 2 ms more of its median.
+GATHER_SECONDS = 0.003
+
 
 class Ledger(Figures):
     def __init__(
@@ -51,7 +55,7 @@ class Ledger(Figures):
         self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
-        self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight)
+        self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
         #: Redis answered the last admit.
         self._answered = True
         #: Requests in the ledger, by the last admit.

@@ -204,7 +204,7 @@ async def test_no_call_waits_for_what_is_given_back(
         other = await ahead.reserve("other", 10)
         await ahead.settle(other, 5)
         await ahead.cancel(other)
-    assert sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)]
+    await apoll(lambda: sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)], what="given back")
 
 
 async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
