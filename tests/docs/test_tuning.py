@@ -48,7 +48,7 @@ SAID = {
     "UMPIRE_QUEUE_TTL_SECONDS (4 h)": LedgerSettings().queue_ttl_seconds == 4 * 3600,
     "(`UMPIRE_WORKER_THREADS`, 4)": WorkerSettings().worker_threads == 4,
     "up to 15 others": WorkerSettings().take_along == 16,
-    "**Prefetch** is one message a thread": SETTINGS["worker_prefetch_multiplier"] == 1,
+    "**Prefetch** is one message a task": SETTINGS["worker_prefetch_multiplier"] == 1,
     "`UMPIRE_CALL_DEADLINE_SECONDS` | 120 |": RetrySettings().call_deadline_seconds == 120,
     "0.9 × D / attempts = 36": RetrySettings().attempt_timeout == 36,
     "The default does for a p99 up to 9 s": ATTEMPT_P99S * 9 * RetrySettings().retry_attempts / ATTEMPTS_SHARE == 120,
