@@ -45,10 +45,10 @@ class LoopPool(TaskPool):
         accept_callback(os.getpid(), time.monotonic())
         taking = host.loop.start(_take(queue_id, request))
         self._taking.add(taking)
-        taking.add_done_callback(partial(self._taken, queue_id, time.monotonic(), callback))
+        taking.add_done_callback(partial(self._taken, time.monotonic(), callback))
         return ApplyResult(taking)
 
-    def _taken(self, queue_id: str, began: float, callback: Callable[..., Any], taking: "Future[None]") -> None:
+    def _taken(self, began: float, callback: Callable[..., Any], taking: "Future[None]") -> None:
         """The task has ended: its message is acknowledged. Runs on the loop."""
         self._taking.discard(taking)
         seconds = time.monotonic() - began
@@ -56,7 +56,7 @@ class LoopPool(TaskPool):
             taking.result()
         except BaseException as error:  # noqa: BLE001 - Celery is told, as by its own pools
             # The log tells an exception's class and place (telemetry/logging.py): what it says may quote a request.
-            _log.error("Task %s[%s] failed", COMPARE_TASK, queue_id, exc_info=error)
+            _log.error("a task of ours failed", exc_info=error)
             callback((1, ExceptionInfo(), seconds))
         else:
             callback((0, None, seconds))
