@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from ledger.deadlines import Deadlines
+
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
@@ -42,12 +44,18 @@ class GroupCommit(Generic[ItemT, ResultT]):
         #: Somebody waits who has not said that it may take longer.
         self._hurry = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines()
 
-    async def submit(self, item: ItemT, *, within: float | None = None) -> ResultT:
-        """`within`: so many seconds later is soon enough. It goes with the next that are in more of a hurry."""
+    async def submit(self, item: ItemT, *, within: float | None = None, deadline: float | None = None) -> ResultT:
+        """`within`: so many seconds later is soon enough. It goes with the next that are in more of a hurry.
+
+        Raises TimeoutError at the `deadline` (time.monotonic): what is not out by then does not go.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ResultT] = loop.create_future()
         self._waiting.append((item, future))
+        if deadline is not None:
+            self._deadlines.add(deadline, future)
         if within is None:
             self._go()
         elif self._alarm is None and not self._hurry:

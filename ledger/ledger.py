@@ -103,8 +103,11 @@ class Ledger(Figures):
         body = stored.model_dump_json(exclude_none=True).encode()
         row: Row = (short, body, pointer(queue_id, stored.provider, priority), 0)
         try:
-            async with asyncio.timeout(self._timeout if seconds is None else min(seconds, self._timeout)):
-                ahead = await (self._group.submit(row) if by is None else self._submit_by(by, row))
+            deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
+            if by is None:
+                ahead = await self._group.submit(row, deadline=deadline)
+            else:
+                ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
             level: Level = "warning" if self._answered else "debug"  # once, not for every request
             self._answered = False
@@ -120,17 +123,18 @@ class Ledger(Figures):
             raise refused
         return ahead
 
-    async def _submit_by(self, by: float, row: Row) -> int | bytes:
+    async def _submit_by(self, by: float, row: Row, deadline: float) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
         by -= min(_WAY_BACK_SECONDS, (by - now) / 2)
         if not self._clock.is_fresh(now):
-            seconds, micros = await self._redis.time()
+            async with asyncio.timeout(deadline - now):
+                seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
-        answer = await self._group.submit((*row[:3], self._clock.at(by)))
+        answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. That answer has told how.
-            answer = await self._group.submit((*row[:3], self._clock.at(by)))
+            answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
         return answer

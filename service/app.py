@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from redis.exceptions import RedisError
+from starlette.types import ASGIApp
 
 from contracts.settings import Settings, load_settings
 from events.ender import Ender
@@ -29,11 +30,12 @@ from providers.prompt import prompt_sha256
 from service import cancellation, comparison, health, providers
 from service.accept import Acceptance
 from service.admission import Admission
+from service.application import Application
 from service.authentication import Authentication
 from service.bodies import Bodies
 from service.drainer import Drainer
 from service.estimate import Estimate
-from service.handlers import make_handlers
+from service.handlers import make_handlers, on_unexpected
 from service.kafka_state import KafkaState
 from service.loopback import LoopbackOnly, check_binding
 from service.openapi import describe
@@ -75,7 +77,13 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
             with parts.waits.ending_on_signals():
                 yield
 
-    app = FastAPI(
+    def around(framework: ASGIApp) -> ASGIApp:
+        inner = Shortcut(framework, comparison.ROUTE, handlers)
+        off = settings.service.auth == "off"
+        return Outermost(LoopbackOnly(inner) if off else Authentication(inner, routes), observer)
+
+    app = Application(
+        around=around,
         title="umpire",
         version=health.VERSION,
         description=DESCRIPTION,
@@ -90,13 +98,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     handlers = make_handlers(observer, routes)
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
-    # The one added last is the outer one.
-    app.add_middleware(Shortcut, route=comparison.ROUTE, handlers=handlers)
-    if settings.service.auth == "off":
-        app.add_middleware(LoopbackOnly)
-    else:
-        app.add_middleware(Authentication, routes=routes)
-    app.add_middleware(Outermost, observer=observer)
+    app.add_exception_handler(Exception, on_unexpected)
     for router in routers:
         app.include_router(router)
     describe(app, settings)

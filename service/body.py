@@ -1,6 +1,5 @@
 """Reading a request's body, never more of it than its limit, and making a request of it."""
 
-import asyncio
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +9,7 @@ from starlette.types import Receive
 
 from contracts.errors import ContentTooLong, InvalidRequest
 from contracts.http import LLMComparisonRequest
+from service.at_once import within
 from service.bodies import FREE_BYTES, Room
 from service.heads import Heads
 from service.invalid import refusal
@@ -34,8 +34,8 @@ async def read_body(heads: Heads, receive: Receive, room: Room, *, limit: int, s
     if heads.content_length is not None and heads.content_length > limit:
         raise _too_long(limit)
     try:
-        async with asyncio.timeout(seconds):
-            return await _read(receive, room, limit, limit if heads.content_length is None else heads.content_length)
+        announced = limit if heads.content_length is None else heads.content_length
+        return await within(seconds, _read(receive, room, limit, announced))
     except TimeoutError:
         raise HTTPException(408, "the body did not arrive in time", {"Connection": "close"}) from None
 

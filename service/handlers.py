@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import ContentTooLong, InvalidRequest, MethodNotAllowed, NotFound, UmpireError
 from service.invalid import refusal
-from service.problem import problem
+from service.problem import problem, unexpected
 from service.shortcut import ErrorHandler
 from telemetry.observer import Note, Observer
 
@@ -25,6 +25,11 @@ _BY_STATUS: dict[int, type[UmpireError]] = {
 async def on_invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     return problem(refusal(error.errors()), request.scope)
+
+
+async def on_unexpected(request: Request, _error: Exception) -> Response:
+    """The framework raises it again afterwards, to who counts it and tells of it."""
+    return problem(unexpected(), request.scope)
 
 
 def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:

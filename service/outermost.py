@@ -6,14 +6,13 @@ from traceback import extract_tb
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.errors import InternalError
-from service.problem import problem
+from service.problem import problem, unexpected
 from telemetry.observer import Note, Observer
 
 
 class Outermost:
-    """ASGI middleware. Unlike the framework's own it does not raise again: the server would log the exception's text,
-    which may quote what was being handled.
+    """ASGI middleware, around the framework's own. Unlike that it does not raise again: the server would log the
+    exception's text, which may quote what was being handled.
     """
 
     def __init__(self, app: ASGIApp, observer: Observer) -> None:
@@ -39,13 +38,12 @@ class Outermost:
         try:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
+            status = 0  # whatever the framework said to nobody
             self._observer(Note("door.client_left"))
         except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
             self._unexpected(error)
             if not status:
-                await problem(InternalError("the service failed; nothing is known of why here"), scope)(
-                    scope, receive, answer
-                )
+                await problem(unexpected(), scope)(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
             labels = {"route": route, "status": str(status)}

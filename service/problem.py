@@ -15,7 +15,7 @@ from starlette.types import Scope
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMErrorCode
-from contracts.errors import UmpireError
+from contracts.errors import InternalError, UmpireError
 from contracts.events import SERVICE_NAME
 from contracts.http import Problem
 from service.rate_headers import POLICIES, used_up
@@ -50,6 +50,11 @@ def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:
     for child in root.__subclasses__():
         yield child
         yield from _tree(child)
+
+
+def unexpected() -> InternalError:
+    """In place of a fault that nobody foresaw, of which nothing is told."""
+    return InternalError("the service failed; nothing is known of why here")
 
 
 def retry_after(error: UmpireError) -> int | None:

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
+from service.joined import Joined
 from service.problem import problem
 
 #: Of a request line and headers; also of what surrounds the chunks of a body, trailers included.
@@ -39,7 +40,7 @@ class Protocol(HttpToolsProtocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Joined(transport, self.loop))
         self._since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
 

@@ -1,0 +1,41 @@
+"""An answer's head and body in one write. uvicorn makes two: each is a call of the kernel, and the first wakes a client
+that has not got its answer yet.
+"""
+
+import asyncio
+from typing import Any
+
+
+class Joined(asyncio.Transport):
+    """Of two writes the first waits for the second one, until the loop's next pass at most."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._held: bytes | bytearray | memoryview | None = None
+        # What changes nothing of what is held.
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.abort = transport.abort  # type: ignore[method-assign]
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._held is None:
+            self._held = data
+            self._loop.call_soon(self._let_go)
+        else:
+            held, self._held = self._held, None
+            self._transport.write(b"".join((held, data)))
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None and not self._transport.is_closing():
+            self._transport.write(held)
+
+    def close(self) -> None:
+        self._let_go()
+        self._transport.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
