@@ -2,63 +2,109 @@
 at four fifths of that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
 from typing import Any
 
 from benchmarks import cpu
-from benchmarks.load import run_load
+from benchmarks.load import LoadResult, run_load
+from benchmarks.percentile import percentile
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 
 CONNECTIONS = 64
 #: Until the interpreter has specialised its hot paths, and the broker has compiled its own.
 WARM_UP = 4000
-NAMES = ("umpire", "echo")
-#: Of the most that was accepted a moment before, for so many seconds, of which the first do not count: the client opens
-#: its connections then, all at once.
-SHARE, SECONDS, SETTLE_SECONDS = 0.8, 7.0, 1.0
+#: A run is so many stretches, each with the most and then a share of it, of both: four fifths of what was the most ten
+#: seconds ago can be two thirds of what it is now, or all of it.
+STRETCHES = 5
+#: Seconds of the share, of which the first do not count: the client opens its connections then, all at once.
+SHARE, SECONDS, SETTLE_SECONDS = 0.8, 2.0, 0.3
+
+
+@dataclass
+class _Measured:
+    """Of each stretch."""
+
+    rates: list[float] = field(default_factory=list)
+    p50s: list[float] = field(default_factory=list)
+    p99s: list[float] = field(default_factory=list)
+    costs: dict[str, list[float]] = field(default_factory=lambda: {"api": [], "redis": [], "kafka": [], "client": []})
+    offered: list[float] = field(default_factory=list)
+    #: Milliseconds of each request at the share of the most.
+    steady: list[list[float]] = field(default_factory=list)
+
+    def medians(self) -> dict[str, float]:
+        found = {
+            "rate": median(self.rates),
+            "p50_ms": median(self.p50s),
+            "p99_ms": median(self.p99s),
+            "steady_offered": median(self.offered),
+            "steady_p50_ms": median(percentile(one, 50) for one in self.steady),
+            "steady_p99_ms": median(percentile(one, 99) for one in self.steady),
+        }
+        return found | {f"{name}_cpu_ms": median(costs) for name, costs in self.costs.items()}
+
+    def evenness(self) -> dict[str, float]:
+        """99th percentile ÷ median, at the share of the most: of a stretch, of the worst one, and of all together."""
+        ratios = [_p99_of_p50(one) for one in self.steady]
+        together = [took for one in self.steady for took in one]
+        return {
+            "steady_p99_of_p50": median(ratios),
+            "steady_worst_p99_of_p50": max(ratios),
+            "steady_together_p99_of_p50": _p99_of_p50(together),
+        }
 
 
 def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str, Any]:
-    """One run of both, the order alternating with `run`."""
-    names: Sequence[str] = NAMES if run % 2 == 0 else NAMES[::-1]
-    found = {name: _one(servers, tools, name, count) for name in names}
-    umpire, echo = found["umpire"], found["echo"]
-    # Ratios within the run, since a machine's mood changes between runs.
-    return found | {
-        "of_echo": umpire["rate"] / echo["rate"],
-        "cpu_of_echo": umpire["api_cpu_ms"] / echo["api_cpu_ms"],
-        "steady_p99_of_p50": umpire["steady_p99_ms"] / umpire["steady_p50_ms"],
-    }
-
-
-def _one(servers: Servers, tools: Tools, name: str, count: int) -> dict[str, float]:
+    """One run of both, in turns. `count`: requests of each at the most."""
+    found = {"umpire": _Measured(), "echo": _Measured()}
     servers.reset(upstream_ms=20)
-    with servers.api(module="benchmarks.echo" if name == "echo" else None) as (url, process):
-        topic = "benchmark.accept"
-        run_load(tools, url, topic, servers.folder, n=WARM_UP, connections=CONNECTIONS)
-        pids = servers.pids | {"api": process.pid}
-        before = cpu.read(pids)
-        result = run_load(tools, url, topic, servers.folder, n=count, connections=CONNECTIONS)
-        spent = cpu.per_comparison_ms(before, cpu.read(pids), count)
-        result.all_accepted(count)
-        offered = SHARE * result.rate
-        steady_count = int(min(SECONDS * offered, 3 * count))
-        steady = run_load(
-            tools, url, topic, servers.folder, n=steady_count, connections=CONNECTIONS, rate=offered, seconds=30
-        )
-        steady.all_accepted(steady_count)
-        p50, p99 = steady.percentiles_ms(50, 99, after=SETTLE_SECONDS)
-        servers.check_alive(process)
-    return {
-        "rate": result.rate,
-        "p50_ms": result.p50_ms,
-        "p99_ms": result.p99_ms,
-        "api_cpu_ms": spent["api"],
-        "redis_cpu_ms": spent["redis"],
-        "kafka_cpu_ms": spent["kafka"],
-        "client_cpu_ms": 1000 * result.cpu_seconds / count,
-        "steady_offered": offered,
-        "steady_p50_ms": p50,
-        "steady_p99_ms": p99,
+    with servers.api() as umpire, servers.api(module="benchmarks.echo") as echo:
+        doors = {"umpire": umpire, "echo": echo}
+
+        def ask(name: str, n: int, rate: float = 0.0) -> LoadResult:
+            result = run_load(
+                tools, doors[name][0], "benchmark.accept", servers.folder, n=n, connections=CONNECTIONS, rate=rate
+            )
+            result.all_accepted(n)
+            return result
+
+        for name in doors:
+            ask(name, WARM_UP)
+        for stretch in range(STRETCHES):
+            for name in list(doors)[:: 1 if (run + stretch) % 2 == 0 else -1]:
+                pids = servers.pids | {"api": doors[name][1].pid}
+                _measure(found[name], partial(ask, name), pids, count // STRETCHES)
+        for _, process in doors.values():
+            servers.check_alive(process)
+    ours, its = found["umpire"], found["echo"]
+    return {name: one.medians() for name, one in found.items()} | {
+        # Ratios within a stretch, since a machine's mood changes from one to the next.
+        "of_echo": median(rate / bare for rate, bare in zip(ours.rates, its.rates, strict=True)),
+        "cpu_of_echo": median(cost / bare for cost, bare in zip(ours.costs["api"], its.costs["api"], strict=True)),
+        **ours.evenness(),
+        "echo_steady_p99_of_p50": its.evenness()["steady_p99_of_p50"],
     }
+
+
+def _measure(into: _Measured, ask: Callable[[int, float], LoadResult], pids: dict[str, int], count: int) -> None:
+    before = cpu.read(pids)
+    most = ask(count, 0.0)
+    spent = cpu.per_comparison_ms(before, cpu.read(pids), count)
+    into.rates.append(most.rate)
+    into.p50s.append(most.p50_ms)
+    into.p99s.append(most.p99_ms)
+    for name in ("api", "redis", "kafka"):
+        into.costs[name].append(spent[name])
+    into.costs["client"].append(1000 * most.cpu_seconds / count)
+    offered = SHARE * most.rate
+    steady = ask(int(SECONDS * offered), offered)
+    into.offered.append(offered)
+    into.steady.append(steady.latencies_ms(after=SETTLE_SECONDS))
+
+
+def _p99_of_p50(milliseconds: list[float]) -> float:
+    return percentile(milliseconds, 99) / percentile(milliseconds, 50)

@@ -99,7 +99,11 @@ def _accept_table(found: Result) -> Table:
         table.add_row(
             name, f"{one['rate']:.0f}", *(f"{one[key]:.1f}" for key in keys), *(f"{one[key]:.3f}" for key in costs)
         )
-    table.caption = f"{found['of_echo']:.2f} of echo's rate, {found['cpu_of_echo']:.2f} × its CPU"
+    table.caption = (
+        f"{found['of_echo']:.2f} of echo's rate, {found['cpu_of_echo']:.2f} × its CPU. p99 ÷ p50 at 80 %: "
+        f"{found['steady_p99_of_p50']:.1f} of a stretch, {found['steady_worst_p99_of_p50']:.1f} of a run's worst, "
+        f"{found['steady_together_p99_of_p50']:.1f} of all together (echo {found['echo_steady_p99_of_p50']:.1f})"
+    )
     return table
 
 
