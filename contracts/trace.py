@@ -11,16 +11,20 @@ _LATER = re.compile(rf"(?!00|ff)[0-9a-f]{{2}}-{_PARENT}(?:-.*)?\Z")
 
 def continue_trace(traceparent: str | None) -> str:
     """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one."""
-    match = _match(traceparent or "")
-    trace, flags = (match[1], match[2]) if match else (secrets.token_hex(16), "01")
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    match = _match(traceparent)
+    if match is None:
+        new = secrets.token_hex(16 + 8)  # one call of the kernel for both
+        return f"00-{new[:32]}-{new[32:]}-01"
+    return f"00-{match[1]}-{secrets.token_hex(8)}-{match[2]}"
 
 
 def trace_id(traceparent: str | None) -> str | None:
     """The 32 hex digits of its trace, or None where it is absent or malformed."""
-    match = _match(traceparent or "")
+    match = _match(traceparent)
     return match[1] if match else None
 
 
-def _match(traceparent: str) -> re.Match[str] | None:
+def _match(traceparent: str | None) -> re.Match[str] | None:
+    if not traceparent:
+        return None
     return _VERSION_00.match(traceparent) or _LATER.match(traceparent)

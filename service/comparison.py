@@ -174,10 +174,11 @@ def _queued(parts: Parts, stored: StoredRequest, ahead: int | None, prefer: Pref
 def _accepted(parts: Parts, stored: StoredRequest, scope: Scope) -> None:
     """From here on every answer, an error too, carries the queue id."""
     scope[QUEUE_ID] = stored.queue_id
+    queue_id = str(stored.queue_id)
     parts.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))
     parts.lifecycle.tell(
         LLMQueueStatusV1(
-            queue_id=str(stored.queue_id),
+            queue_id=queue_id,
             correlation_id=stored.correlation_id,
             status=QueueStatus.QUEUED,
             event=QueueEvent.QUEUED,
@@ -186,6 +187,6 @@ def _accepted(parts: Parts, stored: StoredRequest, scope: Scope) -> None:
             attempt=0,
             occurred_at=stored.requested_at,
         ),
-        queue_id=stored.queue_id,
+        queue_id=queue_id,
         traceparent=stored.traceparent,
     )
