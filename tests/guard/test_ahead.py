@@ -136,8 +136,9 @@ async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_re
     assert limiter.reserved == [("m", 125)]
 
 
+@pytest.mark.parametrize("fault", [RedisConnectionError, ConnectionResetError, TimeoutError])
 async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_again_alone(
-    redis: Redis, ready: tuple[Counted, Ahead]
+    redis: Redis, ready: tuple[Counted, Ahead], fault: type[Exception]
 ) -> None:
     """As when the limiter's own round trip fails: the provider's limit has the last word."""
     _, ahead = ready
@@ -145,11 +146,11 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
     claim = Script(redis, "claim")
 
     async def unreachable(*_: object, **__: object) -> None:
-        raise RedisConnectionError
+        raise fault
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Pipeline, "execute", unreachable)
-        with pytest.raises(RedisConnectionError):
+        with pytest.raises(fault):
             await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=beside)
     assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=beside) == []
     reservation = await ahead.reserve("m", 100)
