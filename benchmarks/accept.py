@@ -2,6 +2,7 @@
 at four fifths of that.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +32,9 @@ class _Measured:
     rates: list[float] = field(default_factory=list)
     p50s: list[float] = field(default_factory=list)
     p99s: list[float] = field(default_factory=list)
-    costs: dict[str, list[float]] = field(default_factory=lambda: {"api": [], "redis": [], "kafka": [], "client": []})
+    #: CPU seconds of all of them at the most: one stretch is a few dozen of the kernel's ticks.
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    asked: int = 0
     offered: list[float] = field(default_factory=list)
     #: Milliseconds of each request at the share of the most.
     steady: list[list[float]] = field(default_factory=list)
@@ -45,7 +48,7 @@ class _Measured:
             "steady_p50_ms": median(percentile(one, 50) for one in self.steady),
             "steady_p99_ms": median(percentile(one, 99) for one in self.steady),
         }
-        return found | {f"{name}_cpu_ms": median(costs) for name, costs in self.costs.items()}
+        return found | {f"{name}_cpu_ms": 1000 * seconds / self.asked for name, seconds in self.spent.items()}
 
     def evenness(self) -> dict[str, float]:
         """99th percentile ÷ median, at the share of the most: of a stretch, of the worst one, and of all together."""
@@ -84,7 +87,7 @@ def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str,
     return {name: one.medians() for name, one in found.items()} | {
         # Ratios within a stretch, since a machine's mood changes from one to the next.
         "of_echo": median(rate / bare for rate, bare in zip(ours.rates, its.rates, strict=True)),
-        "cpu_of_echo": median(cost / bare for cost, bare in zip(ours.costs["api"], its.costs["api"], strict=True)),
+        "cpu_of_echo": ours.spent["api"] / its.spent["api"],
         **ours.evenness(),
         "echo_steady_p99_of_p50": its.evenness()["steady_p99_of_p50"],
     }
@@ -93,15 +96,16 @@ def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str,
 def _measure(into: _Measured, ask: Callable[[int, float], LoadResult], pids: dict[str, int], count: int) -> None:
     before = cpu.read(pids)
     most = ask(count, 0.0)
-    spent = cpu.per_comparison_ms(before, cpu.read(pids), count)
+    after = cpu.read(pids)
+    into.asked += count
+    for name in ("api", "redis", "kafka"):
+        into.spent[name] += after[name] - before[name]
+    into.spent["client"] += most.cpu_seconds
     into.rates.append(most.rate)
     into.p50s.append(most.p50_ms)
     into.p99s.append(most.p99_ms)
-    for name in ("api", "redis", "kafka"):
-        into.costs[name].append(spent[name])
-    into.costs["client"].append(1000 * most.cpu_seconds / count)
     offered = SHARE * most.rate
-    steady = ask(int(SECONDS * offered), offered)
+    steady = ask(min(int(SECONDS * offered), STRETCHES * count), offered)
     into.offered.append(offered)
     into.steady.append(steady.latencies_ms(after=SETTLE_SECONDS))
 

@@ -133,7 +133,7 @@ class Servers:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = ["-m", module, str(port)] if module else ["-m", "cli.main", "api", "--port", str(port)]
-        process = self.process("api", [sys.executable, *command], **{**self.environment(slots), **more})
+        process = self.process(module or "api", [sys.executable, *command], **{**self.environment(slots), **more})
         process.start(lambda: self.answers(f"{url}/healthz"), deadline=START_SECONDS)
         try:
             yield url, process

@@ -36,3 +36,5 @@ def _rest(work: Coroutine[Any, Any, ResultT], awaited: Any) -> Generator[Any, An
         except StopIteration as end:
             result: ResultT = end.value
             return result
+        finally:
+            fault = None  # its traceback leads here: a ring that would keep alive what `work` holds

@@ -5,9 +5,15 @@ that has not got its answer yet.
 import asyncio
 from typing import Any
 
+#: By itself: it waits for the client, and the head for nothing but its body.
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 class Joined(asyncio.Transport):
-    """Of two writes the first waits for the second one, until the loop's next pass at most."""
+    """Of two writes the first waits for the second one, until the loop's next pass at most.
+
+    The loop closes the transport beneath by itself when its client has said its last: `let_go` before that.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -21,20 +27,23 @@ class Joined(asyncio.Transport):
         self.abort = transport.abort  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._held is None:
-            self._held = data
-            self._loop.call_soon(self._let_go)
-        else:
+        if self._held is not None:
             held, self._held = self._held, None
             self._transport.write(b"".join((held, data)))
+        elif data == CONTINUE:
+            self._transport.write(data)
+        else:
+            self._held = data
+            self._loop.call_soon(self.let_go)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """What waits is written, unless nobody can read it any more."""
         held, self._held = self._held, None
         if held is not None and not self._transport.is_closing():
             self._transport.write(held)
 
     def close(self) -> None:
-        self._let_go()
+        self.let_go()
         self._transport.close()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

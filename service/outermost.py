@@ -1,6 +1,7 @@
 """The outermost loop of every request: what nobody expected becomes a 500 without a traceback, and all is counted."""
 
 import time
+from http import HTTPStatus
 from traceback import extract_tb
 
 from starlette.requests import ClientDisconnect
@@ -38,7 +39,8 @@ class Outermost:
         try:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
-            status = 0  # whatever the framework said to nobody
+            if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                status = 0  # which the framework said to nobody
             self._observer(Note("door.client_left"))
         except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
             self._unexpected(error)

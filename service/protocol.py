@@ -32,6 +32,7 @@ _NOWHERE: Scope = {"type": "http", "path": "/"}
 
 
 class Protocol(HttpToolsProtocol):
+    _joined: Joined
     _timer: asyncio.TimerHandle | None = None
     #: Since when a head is waited for; None while a request is being answered.
     _since: float | None = None
@@ -40,9 +41,14 @@ class Protocol(HttpToolsProtocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Joined(transport, self.loop))
+        self._joined = Joined(transport, self.loop)
+        super().connection_made(self._joined)
         self._since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def eof_received(self) -> None:
+        self._joined.let_go()
+        super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_looking()

@@ -1,11 +1,13 @@
 """A timeout that is begun only where there is something to wait for; and an answer in one write."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
 from service.at_once import within
-from service.joined import Joined
+from service.joined import CONTINUE, Joined
 
 
 async def test_what_need_not_wait_gets_no_timer(monkeypatch):
@@ -109,10 +111,10 @@ async def test_two_writes_are_one_and_one_alone_goes_with_the_loops_next_pass():
     joined.write(b"head")
     joined.write(b"body")
     assert wire.told == [b"headbody"]
-    joined.write(b"100 Continue")
+    joined.write(b"head")
     assert wire.told == [b"headbody"]
     await asyncio.sleep(0)
-    assert wire.told == [b"headbody", b"100 Continue"]
+    assert wire.told == [b"headbody", b"head"]
     # One after another, as of a long answer: each is sent, and in order.
     for part in (b"1", b"2", b"3", b""):
         joined.write(part)
@@ -130,3 +132,48 @@ async def test_what_is_held_goes_before_the_end_and_nothing_after_it():
     joined.write(b"too late")
     await asyncio.sleep(0)
     assert wire.told == [b"bye", "closed"]
+
+
+async def test_what_a_client_waits_for_is_not_held():
+    wire = Wire()
+    joined = Joined(wire, asyncio.get_running_loop())
+    joined.write(CONTINUE)
+    joined.write(b"head")
+    joined.write(b"body")
+    assert wire.told == [CONTINUE, b"headbody"]
+
+
+async def test_the_loop_may_close_what_is_beneath_once_all_is_let_go():
+    wire = Wire()
+    joined = Joined(wire, asyncio.get_running_loop())
+    joined.write(b"head")
+    joined.let_go()
+    wire.close()
+    await asyncio.sleep(0)
+    assert wire.told == [b"head", "closed"]
+
+
+async def test_who_was_cancelled_leaves_nothing_behind():
+    class Held:
+        pass
+
+    async def work(held):
+        await asyncio.Event().wait()
+
+    async def begin():
+        held = Held()
+        seen.append(weakref.ref(held))
+        await within(10, work(held))
+
+    seen: list[weakref.ref[Held]] = []
+    gc.disable()
+    try:
+        task = asyncio.create_task(begin())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        del task
+        await asyncio.sleep(0)
+        assert [one() for one in seen] == [None]
+    finally:
+        gc.enable()

@@ -317,6 +317,21 @@ async def test_expect_100_continue(redis_url):
             is_problem(await answer_of(reader), 413, "LLM_CONTENT_TOO_LONG")
 
 
+@pytest.mark.parametrize("busy", [0.0, 0.02], ids=["idle", "busy"])
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_a_client_that_has_said_its_last_is_still_answered_whole(api, method, busy):
+    """As `nc -N` does: it shuts its side down behind its request."""
+    for _ in range(5):
+        async with connection(api) as (reader, writer):
+            writer.write(HEALTH.replace(b"GET", method.encode()))
+            writer.write_eof()
+            await asyncio.sleep(0)
+            time.sleep(busy)  # both have arrived when the loop looks
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert len(body) == (0 if method == "HEAD" else length)
+
+
 async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(api):
     async with connection(api) as (_, writer):
         writer.write(sized(GOOD[:-1], len(GOOD)))
