@@ -51,13 +51,15 @@ class _Measured:
         return found | {f"{name}_cpu_ms": 1000 * seconds / self.asked for name, seconds in self.spent.items()}
 
     def evenness(self) -> dict[str, float]:
-        """99th percentile ÷ median, at the share of the most: of a stretch, of the worst one, and of all together."""
-        ratios = [_p99_of_p50(one) for one in self.steady]
-        together = [took for one in self.steady for took in one]
+        """99th percentile ÷ median, at the share of the most. No stretch is left out of the first one: of all requests of
+        the run, each in units of its stretch's median. Of the worst stretch; and of all requests as they are.
+        """
+        usual = [percentile(one, 50) for one in self.steady]
+        relative = [took / p50 for one, p50 in zip(self.steady, usual, strict=True) for took in one]
         return {
-            "steady_p99_of_p50": median(ratios),
-            "steady_worst_p99_of_p50": max(ratios),
-            "steady_together_p99_of_p50": _p99_of_p50(together),
+            "steady_p99_of_p50": percentile(relative, 99),
+            "steady_worst_p99_of_p50": max(_p99_of_p50(one) for one in self.steady),
+            "steady_together_p99_of_p50": _p99_of_p50([took for one in self.steady for took in one]),
         }
 
 

@@ -69,7 +69,7 @@ _SDKS = ("starting.api_sdks", "starting.worker_foreign_sdks")
 
 GOALS = (
     Goal(1, "accept, share of a bare echo's rate", 0.5, 0.65, "more", ("accept.of_echo",)),
-    Goal(1, "accept at 80 % of its most, p99 ÷ p50 of a stretch", 4, None, "less", ("accept.steady_p99_of_p50",)),
+    Goal(1, "accept at 80 % of its most, p99 ÷ p50 by stretch", 4, None, "less", ("accept.steady_p99_of_p50",)),
     Goal(2, "from a full backlog", 700, 1000, "more", ("backlog.rate",), unit="/s"),
     Goal(2, "paced, the better of two offers", 500, 900, "more", _PACED, best, "/s"),
     Goal(2, "the most ÷ LiteLLM's", 3, 5, "more", (*_MOST, "peers.litellm.rate"), times),
