@@ -102,7 +102,8 @@ def _accept_table(found: Result) -> Table:
     table.caption = (
         f"{found['of_echo']:.2f} of echo's rate, {found['cpu_of_echo']:.2f} × its CPU. p99 ÷ p50 at 80 %: "
         f"{found['steady_p99_of_p50']:.1f} by stretch, {found['steady_worst_p99_of_p50']:.1f} in the worst, "
-        f"{found['steady_together_p99_of_p50']:.1f} of all as they are (echo {found['echo_steady_p99_of_p50']:.1f} by stretch)"
+        f"{found['steady_together_p99_of_p50']:.1f} of all as they are "
+        f"(echo {found['echo_steady_p99_of_p50']:.1f} by stretch)"
     )
     return table
 
