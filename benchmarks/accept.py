@@ -51,8 +51,8 @@ class _Measured:
         return found | {f"{name}_cpu_ms": 1000 * seconds / self.asked for name, seconds in self.spent.items()}
 
     def evenness(self) -> dict[str, float]:
-        """99th percentile ÷ median, at the share of the most: of all requests of the run, each in units of its stretch's
-        median, so that none is left out; of the worst stretch; and of all requests as they are.
+        """99th percentile ÷ median, at the share of the most: of all requests of the run, each in units of its
+        stretch's median, so that none is left out; of the worst stretch; and of all requests as they are.
         """
         usual = [percentile(one, 50) for one in self.steady]
         relative = [took / p50 for one, p50 in zip(self.steady, usual, strict=True) for took in one]
