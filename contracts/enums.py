@@ -52,6 +52,14 @@ class CircuitState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+class HoldReason(StrEnum):
+    """Why a provider is on hold: its calls would be refused whatever the request says."""
+
+    MISCONFIGURED = "misconfigured"
+    SPEND_LIMIT = "spend_limit"
+    MANUAL = "manual"
+
+
 class PromptTarget(StrEnum):
     SYSTEM = "system"
     USER_CONTENT = "user_content"

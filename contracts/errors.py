@@ -26,20 +26,22 @@ UmpireError
     ├── ProviderTimeout       no whole answer within the deadline; 408, 504
     ├── ProviderRateLimited   429 that passes by waiting
     ├── ProviderRejected      another 4xx: the same call would be refused again
-    ├── ProviderMisconfigured bad key, no permission: the operator has to act
-    ├── SpendLimitReached     the account's budget is used up
+    ├── ProviderMisconfigured bad key: the operator has to act; holds the provider
+    │   └── ModelForbidden    403: the account may not use this model; holds the model only
+    ├── SpendLimitReached     the account's budget is used up; holds the provider
     └── AnswerError           an answer came, and was perhaps paid, but holds no verdict
         ├── ParsingError      not the JSON that was asked for
         └── InvalidResponse   JSON, but no verdict by our rules; or cut off
 
 Each class knows its code on the wire, its HTTP status, whether a client may try again (`retryable`), and, for provider
-errors, whether another call could help (`permanent`), and whether it speaks of the provider's health (`trips`).
+errors, whether another call could help (`permanent`), whether it speaks of the provider's health (`trips`), and
+whether it is the account's fault and puts the provider on hold (`hold`).
 `retry_after` (seconds) is carried by the instance. Messages hold no essay, no prompt and no key.
 """
 
 from typing import Any, ClassVar
 
-from contracts.enums import LLMErrorCode
+from contracts.enums import HoldReason, LLMErrorCode
 
 
 class UmpireError(Exception):
@@ -184,6 +186,8 @@ class ProviderError(UmpireError):
     permanent: ClassVar[bool] = False
     #: Speaks of the provider's health: the circuit breaker counts it.
     trips: ClassVar[bool] = False
+    #: A fault of the account, not of the request: the provider is put on hold for this reason.
+    hold: ClassVar[HoldReason | None] = None
     #: `failure_type` of LLMProviderFailureV1.
     failure_type: ClassVar[str] = "api_error"
 
@@ -232,7 +236,15 @@ class ProviderMisconfigured(ProviderError):
     status = 500
     title = "Provider misconfigured"
     permanent = True
+    hold = HoldReason.MISCONFIGURED
     failure_type = "authentication"
+
+
+class ModelForbidden(ProviderMisconfigured):
+    """The provider refuses the account this model (403). Holds the model; other models of the provider go on."""
+
+    title = "Model forbidden"
+    failure_type = "permission"
 
 
 class SpendLimitReached(ProviderError):
@@ -240,6 +252,7 @@ class SpendLimitReached(ProviderError):
     status = 503
     title = "Spend limit reached"
     permanent = True
+    hold = HoldReason.SPEND_LIMIT
     failure_type = "spend_limit"
 
 

@@ -30,7 +30,7 @@ _CODES = failure.Codes(
             "billing_error",
         }
     ),
-    credentials=frozenset({"authentication_error", "permission_error"}),
+    credentials=frozenset({"authentication_error"}),
     too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
     unavailable=frozenset({"overloaded_error"}),
 )

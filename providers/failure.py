@@ -76,8 +76,10 @@ def _kind(status: int, codes: frozenset[str], known: Codes) -> type[UmpireError]
 
 def _by_status(status: int) -> type[UmpireError]:  # noqa: PLR0911 - a table
     match status:
-        case 401 | 403:
+        case 401:
             return errors.ProviderMisconfigured
+        case 403:
+            return errors.ModelForbidden
         case 404:
             return errors.InvalidConfig
         case 413:

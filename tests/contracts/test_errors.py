@@ -37,13 +37,14 @@ WIRE = {
     "ProviderRateLimited": ("PROVIDER_RATE_LIMIT", 503, True),
     "ProviderRejected": ("PROVIDER_API_ERROR", 502, False),
     "ProviderMisconfigured": ("CONFIGURATION_ERROR", 500, False),
+    "ModelForbidden": ("CONFIGURATION_ERROR", 500, False),
     "SpendLimitReached": ("COST_LIMIT_EXCEEDED", 503, False),
     "AnswerError": ("PROVIDER_API_ERROR", 502, False),
     "ParsingError": ("PARSING_ERROR", 502, False),
     "InvalidResponse": ("INVALID_RESPONSE", 502, False),
 }
 TRIPS = {"ProviderUnavailable", "ProviderServerError", "ProviderTimeout"}
-PERMANENT = {"ProviderRejected", "ProviderMisconfigured", "SpendLimitReached"}
+PERMANENT = {"ProviderRejected", "ProviderMisconfigured", "ModelForbidden", "SpendLimitReached"}
 
 
 def tree(cls=UmpireError):

@@ -77,7 +77,7 @@ async def test_429_with_retry_after(aimock: Aimock, provider: LLMProviderType) -
         (504, "timeout_error", errors.ProviderTimeout),
         (408, "timeout_error", errors.ProviderTimeout),
         (401, "authentication_error", errors.ProviderMisconfigured),
-        (403, "permission_error", errors.ProviderMisconfigured),
+        (403, "permission_error", errors.ModelForbidden),
         (404, "not_found_error", errors.InvalidConfig),
         (413, "request_too_large", errors.ContentTooLong),
         (400, "invalid_request_error", errors.ProviderRejected),

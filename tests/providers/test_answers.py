@@ -129,7 +129,7 @@ async def test_why_an_answer_stopped(provider: LLMProviderType, changes: dict[st
         (GOOGLE, 503, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}, errors.ProviderUnavailable),
         (GOOGLE, 504, {"error": {"code": 504, "status": "DEADLINE_EXCEEDED", "message": "m"}}, errors.ProviderTimeout),
         (OPENROUTER, 402, {"error": {"code": 402, "message": "m"}}, errors.SpendLimitReached),
-        (OPENROUTER, 403, {"error": {"code": 403, "message": "m"}}, errors.ProviderMisconfigured),
+        (OPENROUTER, 403, {"error": {"code": 403, "message": "m"}}, errors.ModelForbidden),
         (OPENROUTER, 403, {"error": {"code": 403, "message": "m", "metadata": {
             "reasons": ["violence"], "flagged_input": "The sea"}}}, errors.InvalidPrompt),
         (OPENROUTER, 400, {"error": {"code": 400, "message": "m", "metadata": {
