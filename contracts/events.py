@@ -9,6 +9,7 @@ from contracts.base import Outgoing, UtcTime
 from contracts.enums import (
     CircuitState,
     EssayComparisonWinner,
+    HoldReason,
     LLMErrorCode,
     LLMProviderType,
     QueueEvent,
@@ -121,6 +122,9 @@ class LLMProviderStatusV1(Outgoing):
     circuit_state: CircuitState
     since: UtcTime
     retry_after_seconds: float | None = None
+    hold_reason: HoldReason | None = None
+    hold_since: UtcTime | None = None
+    last_error_code: LLMErrorCode | None = None
 
 
 class LLMQueueFullV1(Outgoing):
