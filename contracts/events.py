@@ -59,7 +59,7 @@ class LLMComparisonResultV1(Outgoing):
     model: str
     response_time_ms: Annotated[int, Field(ge=0)]
     token_usage: TokenUsage
-    cost_estimate: Annotated[float, Field(ge=0)]
+    cost_estimate: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     requested_at: UtcTime
     completed_at: UtcTime
     trace_id: str | None = None
@@ -157,7 +157,7 @@ class LLMCostAlertV1(Outgoing):
 
     alert_type: str
     provider: LLMProviderType | None = None
-    current_cost: Annotated[float, Field(ge=0)]
+    current_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(ge=0)]
     period: str
     metadata: dict[str, Any] = {}

@@ -1,9 +1,9 @@
 """From a judgement to the one result event. Pure."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from contracts.base import Outgoing
 from contracts.clock import utcnow
@@ -24,7 +24,7 @@ class Spent(Outgoing):
     answers: int = 0
     """Attempts that brought an answer without a verdict."""
     usage: TokenUsage = TokenUsage()
-    cost: float = 0.0
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     cost_known: bool = True
     hold_marks: dict[str, int] = {}
     """By model, or "" for the whole provider: what the request got when a call of its own raised the hold: see
@@ -76,6 +76,10 @@ class Judgement:
 
     def failed(self, error: UmpireError) -> "Judgement":
         return replace(self, error=error, winner=None, justification=None, confidence=None)
+
+    def without_sums(self, error: UmpireError) -> "Judgement":
+        """The same error with nothing in it that an event might refuse: tokens and cost are not known."""
+        return Judgement(model=self.model, spent=Spent(attempts=self.spent.attempts, cost_known=False), error=error)
 
 
 def code_on_kafka(error: UmpireError) -> LLMErrorCode:

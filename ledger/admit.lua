@@ -28,6 +28,12 @@ if refusing and size <= low and bytes <= low_bytes then
 end
 local out = {now, size}
 
+-- A sum that cannot be read, for its key is damaged, is none: it keeps nobody out.
+local function sum(key, field)
+  local value = redis.pcall('HGET', key, field)
+  return type(value) == 'string' and tonumber(value) or 0
+end
+
 -- Of the ledger: the same for everyone.
 local function refused(incoming)
   if refusing then return size > low and -1 or -2 end
@@ -43,8 +49,7 @@ end
 local held = {}
 local function of(provider)
   if not held[provider] then
-    local counts = redis.call('HMGET', 'umpire:held', provider, provider .. '.bytes')
-    held[provider] = {tonumber(counts[1] or '') or 0, tonumber(counts[2] or '') or 0, 0, 0}
+    held[provider] = {sum('umpire:held', provider), sum('umpire:held', provider .. '.bytes'), 0, 0}
   end
   return held[provider]
 end
@@ -65,8 +70,8 @@ end
 local function over(owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
   local queued, cost = tonumber(limits[1] or ''), tonumber(limits[2] or '')
-  if cost and (tonumber(redis.call('HGET', spent, owner) or '') or 0) >= cost then return -6 end
-  return queued and (tonumber(redis.call('HGET', 'umpire:owned', owner) or '') or 0) >= queued and -5
+  if cost and sum(spent, owner) >= cost then return -6 end
+  return queued and sum('umpire:owned', owner) >= queued and -5
 end
 
 local SHORT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'

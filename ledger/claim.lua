@@ -18,7 +18,8 @@ local out = {}
 local function add_limits(row, owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'cost', 'topics')
   local cost = tonumber(limits[1] or '')
-  row[7] = cost and tonumber(redis.call('HGET', spent, owner) or '0') >= cost and 0 or 1
+  local so_far = cost and redis.pcall('HGET', spent, owner)
+  row[7] = cost and type(so_far) == 'string' and (tonumber(so_far) or 0) >= cost and 0 or 1
   row[8] = limits[2] or ''
 end
 

@@ -192,8 +192,16 @@ class Runner:
             return await self._settle(claimed, judgement)
         except Exception as error:  # noqa: BLE001 - what was paid must not be paid again, whatever is wrong with it
             self._tell_fault(claimed, error)
-            fault_of_ours = InternalError("the comparison failed by a fault of the service")
+            return await self._fail_by_fault(claimed, judgement)
+
+    async def _fail_by_fault(self, claimed: Claimed, judgement: Judgement) -> str:
+        """End it with an error event that can be built, whatever is wrong with its verdict, its tokens or its cost."""
+        fault_of_ours = InternalError("the comparison failed by a fault of the service")
+        try:
             return await self._fail(claimed, judgement.failed(fault_of_ours), fault_of_ours)
+        except Exception as error:  # noqa: BLE001 - an event that cannot be built would be paid again and again
+            self._tell_fault(claimed, error)
+            return await self._fail(claimed, judgement.without_sums(fault_of_ours), fault_of_ours)
 
     async def _settle(self, claimed: Claimed, judgement: Judgement) -> str:
         error = judgement.error
@@ -262,7 +270,8 @@ class Runner:
         kept, model = spent.model_dump_json().encode(), claimed.stored.model
         parked = Return(claimed.stored, delay=PARKED_SECONDS, spent=kept, number=claimed.number, parked=model)
         await self._persist(lambda: self._claims.give_back([parked]))
-        self._observer(Note("comparison.parked", "info", {"provider": claimed.stored.provider.value}))
+        labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
+        self._observer(Note("comparison.returned", "info", labels))
         return "returned: model_hold"
 
     async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:

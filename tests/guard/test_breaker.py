@@ -292,9 +292,7 @@ async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(redis: Red
     ],
 )
 async def test_what_the_error_of_a_probe_says(redis: Redis, error: UmpireError, state: CircuitState) -> None:
-    """Any answer shows that the provider is back. An error of our own shows nothing, and what raises a hold is the hold's
-    to find out.
-    """
+    """Any answer shows that the provider is back, but one that raises a hold; an error of our own shows nothing."""
     one = breaker(redis)
     await opened(one)
     await lease(one, "a")

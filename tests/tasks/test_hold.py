@@ -177,80 +177,89 @@ async def submit(client: httpx2.AsyncClient, at: Desk, mode: str, **overrides: A
 
 
 async def test_what_clients_and_operators_see(redis_url: str, kafka_bootstrap: str) -> None:
-    async with scene(redis_url, kafka_bootstrap, KEY_REJECTED, UMPIRE_HOLD_PROBE_SECONDS="30") as here:
-        async with worker(ANTHROPIC, **here.settings), api(**here.settings) as (client, _):
-            first = await submit(client, here.at, "queue")
-            await here.held(HoldReason.MISCONFIGURED)
+    async with (
+        scene(redis_url, kafka_bootstrap, KEY_REJECTED, UMPIRE_HOLD_PROBE_SECONDS="30") as here,
+        worker(ANTHROPIC, **here.settings),
+        api(**here.settings) as (client, _),
+    ):
+        first = await submit(client, here.at, "queue")
+        await here.held(HoldReason.MISCONFIGURED)
 
-            async def shown() -> dict[str, Any] | None:
-                one = (await client.get("/api/v1/providers")).json()["providers"][0]
-                return one if one["hold_reason"] else None
+        async def shown() -> dict[str, Any] | None:
+            one = (await client.get("/api/v1/providers")).json()["providers"][0]
+            return one if one["hold_reason"] else None
 
-            seen = await apoll(shown, 10)
-            assert seen is not None
-            assert (seen["hold_reason"], seen["last_error_code"]) == ("misconfigured", "LLM_CONFIGURATION_ERROR")
-            assert (seen["available"], seen["circuit_breaker_state"], seen["last_success"]) == (False, "closed", None)
-            refused = await submit(client, here.at, "immediate")
-            problem = refused.json()
-            assert (refused.status_code, problem["error_code"]) == (503, "LLM_CONFIGURATION_ERROR")
-            assert (problem["details"]["hold"], problem["is_retryable"]) == ("misconfigured", True)
-            assert int(refused.headers["retry-after"]) >= 1
-            assert "queue_id" not in problem
-            for mode in ("queue_if_unavailable", "queue"):
+        seen = await apoll(shown, 10)
+        assert seen is not None
+        assert (seen["hold_reason"], seen["last_error_code"]) == ("misconfigured", "LLM_CONFIGURATION_ERROR")
+        assert (seen["available"], seen["circuit_breaker_state"], seen["last_success"]) == (False, "closed", None)
+        refused = await submit(client, here.at, "immediate")
+        problem = refused.json()
+        assert (refused.status_code, problem["error_code"]) == (503, "LLM_CONFIGURATION_ERROR")
+        assert (problem["details"]["hold"], problem["is_retryable"]) == ("misconfigured", True)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "queue_id" not in problem
+        for mode in ("queue_if_unavailable", "queue"):
 
-                async def named(mode: str = mode) -> bool:
-                    accepted = await submit(client, here.at, mode)
-                    assert accepted.status_code == 202
-                    # Mode `queue` does not wait to be told: it says what was known a moment ago.
-                    return "on hold (misconfigured)" in accepted.json()["message"]
+            async def named(mode: str = mode) -> bool:
+                accepted = await submit(client, here.at, mode)
+                assert accepted.status_code == 202
+                # Mode `queue` does not wait to be told: it says what was known a moment ago.
+                return "on hold (misconfigured)" in accepted.json()["message"]
 
-                await apoll(named, 10)
-            status = here.at.lifecycle("llm_provider.provider_status.v1")
-            await apoll(lambda: [e["data"]["hold_reason"] for e in status.events] == ["misconfigured"], 10)
-            assert first.status_code == 202
+            await apoll(named, 10)
+        status = here.at.lifecycle("llm_provider.provider_status.v1")
+        await apoll(lambda: [e["data"]["hold_reason"] for e in status.events] == ["misconfigured"], 10)
+        assert first.status_code == 202
 
 
 async def test_an_empty_queue_recovers_with_the_next_immediate_request(redis_url: str, kafka_bootstrap: str) -> None:
     """The one whose call revealed the hold has a time to live of its own, which holds do not stop."""
-    async with scene(redis_url, kafka_bootstrap, KEY_REJECTED) as here:
-        async with worker(ANTHROPIC, **here.settings), api(**here.settings) as (client, _):
-            body = {"user_prompt": "x", "callback_topic": here.at.topic, "processing_mode": "queue", "ttl_seconds": 2}
-            short = (await client.post("/api/v1/comparison", json=body)).json()["queue_id"]
-            await here.held(HoldReason.MISCONFIGURED)
-            late = (await here.at.inbox.until([short], 30))[short].data.error_detail
-            assert late is not None
-            assert late.error_code is LLMErrorCode.CONFIGURATION_ERROR
-            assert (late.details["reason"], late.details["hold"]) == ("LLM_REQUEST_EXPIRED", "misconfigured")
-            here.account.fault = None
+    async with (
+        scene(redis_url, kafka_bootstrap, KEY_REJECTED) as here,
+        worker(ANTHROPIC, **here.settings),
+        api(**here.settings) as (client, _),
+    ):
+        body = {"user_prompt": "x", "callback_topic": here.at.topic, "processing_mode": "queue", "ttl_seconds": 2}
+        short = (await client.post("/api/v1/comparison", json=body)).json()["queue_id"]
+        await here.held(HoldReason.MISCONFIGURED)
+        late = (await here.at.inbox.until([short], 30))[short].data.error_detail
+        assert late is not None
+        assert late.error_code is LLMErrorCode.CONFIGURATION_ERROR
+        assert (late.details["reason"], late.details["hold"]) == ("LLM_REQUEST_EXPIRED", "misconfigured")
+        here.account.fault = None
 
-            async def served() -> bool:
-                return (await submit(client, here.at, "immediate")).status_code == 200
+        async def served() -> bool:
+            return (await submit(client, here.at, "immediate")).status_code == 200
 
-            await apoll(served, 20, every=0.2, what="an immediate request is let in as the probe")
-            await here.held(None)
+        await apoll(served, 20, every=0.2, what="an immediate request is let in as the probe")
+        await here.held(None)
 
 
 async def test_a_pause_is_never_probed_and_ends_by_resume_or_its_time(redis_url: str, kafka_bootstrap: str) -> None:
-    async with scene(redis_url, kafka_bootstrap) as here:
-        async with worker(ANTHROPIC, **here.settings), api(**here.settings) as (client, _):
-            first = await here.at.submit(ANTHROPIC)
-            await here.at.inbox.until([first], 20)
-            await holds.pause(here.at.redis, ANTHROPIC, None, "the invoice is late")
-            await asyncio.sleep(0.5)  # the gate is looked at four times a second
-            calls = len(here.account.times)
-            ids = [await here.at.submit(ANTHROPIC) for _ in range(5)]
-            await asyncio.sleep(2.5)  # probes of an automatic hold would have come
-            assert len(here.account.times) == calls
-            refused = await submit(client, here.at, "immediate")
-            assert (refused.status_code, refused.json()["details"]["hold"]) == (503, "manual")
-            assert (await holds.resume(here.at.redis, ANTHROPIC)).was_paused
-            await here.at.inbox.until(ids, 20)
-            await holds.pause(here.at.redis, ANTHROPIC, 1.5, "")
-            await asyncio.sleep(0.5)  # as above
-            more = [await here.at.submit(ANTHROPIC) for _ in range(5)]
-            began = time.monotonic()
-            await here.at.inbox.until(more, 20)
-            assert time.monotonic() - began > 0.5
+    async with (
+        scene(redis_url, kafka_bootstrap) as here,
+        worker(ANTHROPIC, **here.settings),
+        api(**here.settings) as (client, _),
+    ):
+        first = await here.at.submit(ANTHROPIC)
+        await here.at.inbox.until([first], 20)
+        await holds.pause(here.at.redis, ANTHROPIC, None, "the invoice is late")
+        await asyncio.sleep(0.5)  # the gate is looked at four times a second
+        calls = len(here.account.times)
+        ids = [await here.at.submit(ANTHROPIC) for _ in range(5)]
+        await asyncio.sleep(2.5)  # probes of an automatic hold would have come
+        assert len(here.account.times) == calls
+        refused = await submit(client, here.at, "immediate")
+        assert (refused.status_code, refused.json()["details"]["hold"]) == (503, "manual")
+        assert (await holds.resume(here.at.redis, ANTHROPIC)).was_paused
+        await here.at.inbox.until(ids, 20)
+        await holds.pause(here.at.redis, ANTHROPIC, 1.5, "")
+        await asyncio.sleep(0.5)  # as above
+        more = [await here.at.submit(ANTHROPIC) for _ in range(5)]
+        began = time.monotonic()
+        await here.at.inbox.until(more, 20)
+        assert time.monotonic() - began > 0.5
 
 
 async def test_switched_off_a_rejected_key_fails_its_request_at_once(redis_url: str, kafka_bootstrap: str) -> None:
