@@ -1,6 +1,7 @@
 """How much there is in the ledger."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType
+from contracts.enums import LLMProviderType, known_provider
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.watermarks import Watermarks
@@ -85,13 +86,13 @@ class Figures:
         pipeline.mget(keys.BYTES, keys.REFUSING)
         pipeline.zcard(keys.DEAD)
         unfinished, processing, outbox, (kept, refusing), dead = await pipeline.execute()
-        size = int(kept or 0)
+        size = int(_number(kept))
         full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
         return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
 
     async def today(self) -> Today:
         requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")
-        return Today(requests=int(requests or 0), cost=float(cost or 0.0))
+        return Today(requests=int(_number(requests)), cost=_number(cost))
 
     async def workers(self) -> dict[LLMProviderType, int]:
         """Worker processes whose heartbeat is fresh, by provider."""
@@ -99,8 +100,9 @@ class Figures:
         members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
         alive: dict[LLMProviderType, int] = {}
         for member in members:
-            provider = LLMProviderType(member.decode().split("|", 1)[0])
-            alive[provider] = alive.get(provider, 0) + 1
+            provider = known_provider(member.decode(errors="replace").split("|", 1)[0])
+            if provider is not None:
+                alive[provider] = alive.get(provider, 0) + 1
         return alive
 
     async def redis_state(self) -> RedisState:
@@ -113,3 +115,12 @@ class Figures:
         except (RedisError, OSError, TimeoutError):
             return "down"
         return "up"
+
+
+def _number(value: bytes | str | None) -> float:
+    """A sum that is damaged counts as none."""
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
