@@ -25,6 +25,7 @@ UmpireError
     ├── ProviderServerError   500 and other 5xx
     ├── ProviderTimeout       no whole answer within the deadline; 408, 504
     ├── ProviderRateLimited   429 that passes by waiting
+    ├── ProviderConflict      409, 425, 499: another call may succeed
     ├── ProviderRejected      another 4xx: the same call would be refused again
     ├── ProviderMisconfigured bad key: the operator has to act; holds the provider
     │   └── ModelForbidden    403: the account may not use this model; holds the model only
@@ -52,6 +53,9 @@ class UmpireError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
+    #: Tokens (providers/base.py, Usage) of the answer that the error came in, where one did and they were told: it was
+    #: perhaps billed. Never on the wire.
+    usage: Any = None
 
     def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -226,6 +230,12 @@ class ProviderRateLimited(ProviderError):
     title = "Provider rate limit"
     retryable = True
     failure_type = "rate_limit"
+
+
+class ProviderConflict(ProviderError):
+    title = "Provider conflict"
+    retryable = True
+    failure_type = "conflict"
 
 
 class ProviderRejected(ProviderError):
