@@ -162,7 +162,7 @@ class ProviderTestResponse(Outgoing):
 
 
 class Problem(Outgoing):
-    """RFC 9457 problem details, with the fields of ErrorDetail and `error` (= detail) for existing clients."""
+    """RFC 9457 problem details and a whole ErrorDetail in one; `error` and `message` repeat `detail`."""
 
     type: str
     title: str
@@ -171,6 +171,7 @@ class Problem(Outgoing):
     instance: str
     error: str
     error_code: LLMErrorCode
+    message: str
     correlation_id: UUID
     timestamp: UtcTime
     service: str

@@ -153,7 +153,7 @@ async def test_blocks_become_cache_breakpoints_at_anthropic(aimock: Aimock) -> N
         {"type": "text", "text": "You are a judge. ", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     ]
     assert body["messages"][0]["content"] == [
-        {"type": "text", "text": "The criteria: depth.\n", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "text", "text": "The criteria: depth.\n\n\n", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
         {"type": "text", "text": PROMPT},
     ]
 
@@ -168,7 +168,7 @@ async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProvider
         OPENROUTER: lambda: (body["messages"][0]["content"], body["messages"][1]["content"]),
     }[provider]()
     assert system == "You are a judge. "
-    assert user == "The criteria: depth.\n" + PROMPT
+    assert user == "The criteria: depth.\n\n\n" + PROMPT
 
 
 @pytest.mark.aimock
