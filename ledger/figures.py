@@ -89,8 +89,16 @@ class Figures:
         full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
         return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
 
-    async def today(self) -> Today:
-        requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")
+    async def today(self, owner: str | None = None) -> Today:
+        """Of all requests, or of those that the API key `owner` (its id) submitted."""
+        day = utcnow().date()
+        if owner is None:
+            requests, cost = await self._redis.hmget(keys.day(day), "requests", "cost")
+        else:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hget(keys.day(day), f"requests.{owner}")
+            pipeline.hget(keys.spent(day), owner)
+            requests, cost = await pipeline.execute()
         return Today(requests=int(requests or 0), cost=float(cost or 0.0))
 
     async def workers(self) -> dict[LLMProviderType, int]:

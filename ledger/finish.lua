@@ -35,6 +35,7 @@ for i = 5, #ARGV, 9 do
     local paid = tonumber(cost) > 0
     if paid then redis.call('HINCRBYFLOAT', day, 'cost', cost) end
     if owner then
+      redis.call('HINCRBY', day, 'requests.' .. owner, 1)
       if redis.call('HINCRBY', 'umpire:owned', owner, -1) <= 0 then redis.call('HDEL', 'umpire:owned', owner) end
       if paid then
         redis.call('HINCRBYFLOAT', spent, owner, cost)

@@ -163,7 +163,11 @@ MODELS: dict[str, Any] = {
     "description": "Grouped by provider. The mock is left out unless `provider=mock` asks for it.",
     "responses": {422: _PROBLEMS[422], 500: _PROBLEMS[500]},
 }
-PROVIDERS: dict[str, Any] = {"summary": "The providers and how they are", "responses": {**_PROBLEMS}}
+PROVIDERS: dict[str, Any] = {
+    "summary": "The providers and how they are",
+    "description": "Where calls need an API key, today's totals are of the key's own comparisons.",
+    "responses": {**_PROBLEMS},
+}
 PROVIDER_TEST: dict[str, Any] = {
     "summary": "Try a provider with one real comparison",
     "description": (

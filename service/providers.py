@@ -13,7 +13,7 @@ from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelMani
 from guard.availability import ProviderAvailability
 from providers.manifest import Manifest
 from service.ask import ask_provider
-from service.caller import owner_of, redis_seconds
+from service.caller import key_of, owner_of, redis_seconds
 from service.openapi import MODELS, PROVIDER_TEST, PROVIDERS
 from service.parts import Parts, parts_of
 
@@ -49,7 +49,7 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
     parts = parts_of(request)
     try:
         async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
-            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today())
+            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today(owner_of(request.scope)))
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("the ledger does not answer") from error
     return LLMProviderListResponse(
@@ -84,4 +84,4 @@ async def test_provider(request: Request, provider: LLMProviderType) -> Provider
     """
     parts = parts_of(request)
     seconds = redis_seconds(request.scope, parts.settings.service)
-    return await ask_provider(parts, provider, owner=owner_of(request.scope), redis_seconds=seconds)
+    return await ask_provider(parts, provider, key=key_of(request.scope), redis_seconds=seconds)
