@@ -19,7 +19,7 @@ app = FastAPI()
 
 @app.post("/api/v1/comparison", status_code=202)
 async def echo(_comparison: LLMComparisonRequest) -> LLMQueuedResponse:
-    return LLMQueuedResponse(queue_id=uuid4(), message="echo")
+    return LLMQueuedResponse(queue_id=uuid4(), message="echo", correlation_id=uuid4())
 
 
 @app.get("/healthz")

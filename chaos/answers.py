@@ -8,7 +8,7 @@ from typing import Any
 #: Faults that go on all the time, as shares of all calls.
 USUAL = {
     "overloaded": 0.005, "error": 0.01, "drop": 0.004, "cut": 0.004, "malformed": 0.004, "wrong": 0.004,
-    "truncated": 0.004, "limited": 0.002, "late": 0.002,
+    "truncated": 0.004, "limited": 0.002, "late": 0.002, "odd": 0.05,
 }  # fmt: skip
 
 #: Answers with an error status: status, Retry-After in seconds.
@@ -16,6 +16,7 @@ REFUSALS: dict[str, tuple[int, float | None]] = {
     "overloaded": (529, None),
     "error": (500, None),
     "limited": (429, 1),
+    "rejected": (401, None),
 }
 
 #: Where aimock's answers take the model's words.
@@ -80,6 +81,30 @@ def openai_body(made: str, text: str, *, truncated: bool) -> dict[str, Any]:
     return body
 
 
+#: What providers have been seen to put in place of a count.
+_ODD_COUNTS = (None, -1, 12.5, "100", 10**30, [], True)
+
+
+def odd(body: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    """The same verdict, with something odd beside it: it is one all the same, and is paid once."""
+    usage = dict(body["usage"])
+    match rng.randrange(6):
+        case 0:
+            return {**body, "usage": None}
+        case 1:
+            return {name: value for name, value in body.items() if name != "usage"}
+        case 2:
+            return {**body, "model": None, "id": None}
+        case 3:
+            return {**body, "usage": {}, "new_in_this_version": {"deep": [None]}}
+        case 4:
+            details = {"cached_tokens": 9000}
+            cached = {"cache_read_input_tokens": 9000, "input_tokens_details": details}
+            return {**body, "usage": {**usage, **cached}}
+    usage[rng.choice(["input_tokens", "output_tokens"])] = rng.choice(_ODD_COUNTS)
+    return {**body, "usage": usage}
+
+
 def encoded(body: dict[str, Any], fault: str) -> bytes:
     whole = json.dumps(body).encode()
     # As long as it says it is, and no JSON.
@@ -87,6 +112,6 @@ def encoded(body: dict[str, Any], fault: str) -> bytes:
 
 
 def error_body(provider: str, status: int) -> bytes:
-    kind = {429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}[status]
+    kind = {401: "authentication_error", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}[status]
     error = {"type": kind, "message": "chaos", **({"code": None} if provider == "openai" else {})}
     return json.dumps({"type": "error", "error": error}).encode()

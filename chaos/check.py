@@ -42,6 +42,8 @@ def judge(evidence: Evidence) -> Report:
         "cancelled and not told so, or told so and not cancelled": access.cancellations(evidence),
         "let in without a key, or to what is another's": access.let_in(evidence),
         "a good key refused": access.shut_out(evidence),
+        "failed, though only the account was at fault": promises.failed_for_the_account(evidence),
+        "more calls than probes while a key was rejected": promises.too_many_probes(evidence),
         "called after its end": promises.called_after_end(evidence),
         "a part ended by itself, or badly": promises.badly_ended(evidence),
         "a good request rejected": access.rejected(evidence),

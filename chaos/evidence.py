@@ -26,6 +26,8 @@ class Evidence:
     """Of workers that were cut off, or frozen."""
     redis: list[Entry]
     """Times at which Redis was frozen, killed, full or read-only."""
+    rejections: list[Entry]
+    """Times at which a provider rejected its key."""
     exits: list[Entry]
     left: Entry | None
     events: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -55,6 +57,7 @@ class Evidence:
             signals=[one for one in told if one["kind"] == "signal"],
             absences=[one for one in told if one["kind"] == "absence"],
             redis=[one for one in told if one["kind"] == "redis"],
+            rejections=[one for one in told if one["kind"] == "rejected"],
             exits=[one for one in told if one["kind"] == "exit"],
             left=next((one for one in told if one["kind"] == "left"), None),
         )

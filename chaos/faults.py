@@ -131,6 +131,16 @@ async def overloaded_briefly(stack: Stack, rng: random.Random) -> str:
     return await means.misbehave(stack, stack.timing.spell, (rng.choice(PROVIDERS),), overloaded=1)
 
 
+async def key_rejected(stack: Stack, rng: random.Random) -> str:
+    """401 to every call of one provider, until its key is mended. No request may fail for it."""
+    seconds = stack.timing.key_rejected
+    provider = rng.choice(PROVIDERS)
+    began = time.time()
+    told = await means.misbehave(stack, seconds, (provider,), rejected=1)
+    stack.book.write(kind="rejected", provider=provider, began=began, ended=time.time())
+    return told
+
+
 async def disconnects(stack: Stack, rng: random.Random) -> str:
     return await means.misbehave(stack, means.spell(stack, rng), (rng.choice(PROVIDERS),), drop=0.15, cut=0.15)
 

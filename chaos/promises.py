@@ -155,6 +155,40 @@ def unlike(evidence: Evidence) -> list[str]:
     return found
 
 
+#: Codes of a fault of the account: nothing that a request can be blamed for.
+ACCOUNT_FAULTS = frozenset({"LLM_CONFIGURATION_ERROR", "LLM_COST_LIMIT_EXCEEDED"})
+
+#: What was in flight when the key was rejected has come back by then, and every worker has heard of it, in seconds.
+IN_FLIGHT_SECONDS = 3.0
+
+
+def failed_for_the_account(evidence: Evidence) -> list[str]:
+    """A rejected key holds requests up; it ends none."""
+    return [
+        f"{queue_id}: {reason(arrivals[0]['event'])}"
+        for queue_id, arrivals in evidence.events.items()
+        if reason(arrivals[0]["event"]) in ACCOUNT_FAULTS
+    ]
+
+
+def too_many_probes(evidence: Evidence) -> list[str]:
+    """While a key is rejected there are few calls: one each time that a probe is due, and the sooner first one."""
+    every: float = evidence.run["timing"].get("hold_probe", 60.0)
+    found = []
+    for one in evidence.rejections:
+        calls = [
+            call["received"]
+            for call in evidence.calls
+            if call["fault"] == "rejected" and call["provider"] == one["provider"]
+            and one["began"] <= call["received"] <= one["ended"] + CROSSING_SECONDS
+        ]  # fmt: skip
+        late = [at for at in calls if at > calls[0] + IN_FLIGHT_SECONDS]
+        most = 2 + (one["ended"] - one["began"]) / every
+        if len(late) > most:
+            found.append(f"{one['provider']}: {len(late)} calls, {most:.0f} at most")
+    return found
+
+
 def called_after_end(evidence: Evidence) -> list[str]:
     return [
         f"{queue_id}: call {call['call']}, {call['received'] - arrivals[0]['at']:.1f} s after its event"

@@ -25,6 +25,7 @@ FULL: list[Fault] = [
     *[faults.worker_killed_while_redis_is_frozen] * 2,
     faults.kafka_down,
     faults.overloaded,
+    faults.key_rejected,
     faults.disconnects,
     faults.malformed_bodies,
     faults.errors_and_limits,
@@ -41,6 +42,7 @@ SHORT: list[Fault] = [
     faults.partition,
     faults.kafka_down_briefly,
     faults.overloaded_briefly,
+    faults.key_rejected,
     faults.malformed_bodies,
 ]
 

@@ -16,6 +16,9 @@ class Timing:
     delivery: float = 10.0
     resend: float = 12.0
     lost_pointer: float = 5.0
+    hold_probe: float = 5.0
+    key_rejected: float = 20.0
+    """How long a provider's key is rejected."""
     spell: float = 10.0
     """How long the upstream misbehaves, about."""
     pauses: tuple[float, float] = (2.0, 9.0)
@@ -33,6 +36,7 @@ class Timing:
             "UMPIRE_OUTBOX_RESEND_SECONDS": str(self.resend),
             "UMPIRE_LOST_POINTER_SECONDS": str(self.lost_pointer),
             "UMPIRE_DEFER_SECONDS": "1,3,6",
+            "UMPIRE_HOLD_PROBE_SECONDS": str(self.hold_probe),
         }
 
 
@@ -45,6 +49,8 @@ QUICK = Timing(
     immediate_wait=5.0,
     delivery=4.0,
     resend=5.0,
+    hold_probe=2.0,
+    key_rejected=8.0,
     spell=5.0,
     pauses=(0.5, 3.0),
 )

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -26,6 +27,7 @@ from chaos.answers import (
     encoded,
     error_body,
     latency,
+    odd,
     openai_body,
     text_of,
 )
@@ -66,7 +68,8 @@ class Upstream:
         _, path, _ = head[0].split(" ", 2)
         if path == "/control":
             for provider, rates in json.loads(content or b"{}").items():
-                self._rates[provider] = {**USUAL, **rates}
+                # Those that were asked for come first: a share of 1 leaves nothing to the usual ones.
+                self._rates[provider] = {**rates, **{name: USUAL[name] for name in USUAL.keys() - rates.keys()}}
             _send(writer, 200, json.dumps({"in_progress": self._in_progress}).encode())
             return True
         self._in_progress += 1
@@ -108,10 +111,13 @@ class Upstream:
         """With status 200."""
         text, truncated = text_of(verdict, fault), fault == "truncated"
         if provider == "anthropic":
-            return encoded(anthropic_body(text, truncated=truncated), fault)
+            return self._written(anthropic_body(text, truncated=truncated), fault)
         headers = {"content-type": "application/json", "authorization": "Bearer chaos"}
         made = (await self._aimock.post("/v1/responses", content=asked, headers=headers)).raise_for_status().text
-        return encoded(openai_body(made, text, truncated=truncated), fault)
+        return self._written(openai_body(made, text, truncated=truncated), fault)
+
+    def _written(self, body: dict[str, Any], fault: str) -> bytes:
+        return encoded(odd(body, self._random) if fault == "odd" else body, fault)
 
     def _seconds(self, fault: str) -> float:
         if fault == "hang":

@@ -9,6 +9,7 @@ import typer
 
 from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
+from cli.holds import pause, resume
 from cli.keys import keys_app
 from cli.outbox import outbox_app
 from cli.provider import Provider
@@ -26,6 +27,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
 app.command()(tune)
+app.command()(pause)
+app.command()(resume)
 
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port (0: any free one).")]

@@ -101,12 +101,27 @@ class LLMErrorCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "LLM_IDEMPOTENCY_CONFLICT"
 
 
+def known_code(value: str | None) -> LLMErrorCode | None:
+    """The code of this name; None where there is none, or a newer version wrote it."""
+    try:
+        return LLMErrorCode(value) if value else None
+    except ValueError:
+        return None
+
+
 class CJAssessmentErrorCode(StrEnum):
     INSUFFICIENT_COMPARISONS = "CJ_INSUFFICIENT_COMPARISONS"
     SCORE_CONVERGENCE_FAILED = "CJ_SCORE_CONVERGENCE_FAILED"
     COMPARISON_IMBALANCE = "CJ_COMPARISON_IMBALANCE"
     CALLBACK_CORRELATION_FAILED = "CJ_CALLBACK_CORRELATION_FAILED"
 
+
+#: The code of a request that a hold refused, or whose time ran out in it.
+HOLD_CODES: dict[HoldReason, LLMErrorCode] = {
+    HoldReason.MISCONFIGURED: LLMErrorCode.CONFIGURATION_ERROR,
+    HoldReason.SPEND_LIMIT: LLMErrorCode.COST_LIMIT_EXCEEDED,
+    HoldReason.MANUAL: LLMErrorCode.PROVIDER_UNAVAILABLE,
+}
 
 #: What a consumer of result events meets in place of a code it does not know: consumers parse
 #: `error_code` as a closed enum of the first fifteen. The precise code goes to `details.reason`.

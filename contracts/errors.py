@@ -22,6 +22,9 @@ UmpireError
 ├── RequestExpired            its time to live ran out before a provider could answer
 └── ProviderError             what a call to a provider can end in
     ├── ProviderUnavailable   connection refused or lost, 502, 503, 529
+    │   └── ProviderOnHold    no call is made: an operator paused the provider
+    │       ├── MisconfiguredHold   … or its key was rejected
+    │       └── SpendLimitHold      … or its account's budget is used up
     ├── ProviderServerError   500 and other 5xx
     ├── ProviderTimeout       no whole answer within the deadline; 408, 504
     ├── ProviderRateLimited   429 that passes by waiting
@@ -199,6 +202,21 @@ class ProviderUnavailable(ProviderError):
     retryable = True
     trips = True
     failure_type = "service_unavailable"
+
+
+class ProviderOnHold(ProviderUnavailable):
+    """Refused at the door. `details.hold` says why the provider is on hold."""
+
+    title = "Provider on hold"
+    trips = False
+
+
+class MisconfiguredHold(ProviderOnHold):
+    code = LLMErrorCode.CONFIGURATION_ERROR
+
+
+class SpendLimitHold(ProviderOnHold):
+    code = LLMErrorCode.COST_LIMIT_EXCEEDED
 
 
 class ProviderServerError(ProviderError):

@@ -9,6 +9,7 @@ from contracts.base import Outgoing, UtcTime
 from contracts.enums import (
     CircuitState,
     EssayComparisonWinner,
+    HoldReason,
     LLMErrorCode,
     LLMProviderType,
     QueueEvent,
@@ -61,7 +62,7 @@ class LLMComparisonResultV1(Outgoing):
     model: str
     response_time_ms: Annotated[int, Field(ge=0)]
     token_usage: TokenUsage
-    cost_estimate: Annotated[float, Field(ge=0)]
+    cost_estimate: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     requested_at: UtcTime
     completed_at: UtcTime
     trace_id: str | None = None
@@ -124,6 +125,9 @@ class LLMProviderStatusV1(Outgoing):
     circuit_state: CircuitState
     since: UtcTime
     retry_after_seconds: float | None = None
+    hold_reason: HoldReason | None = None
+    hold_since: UtcTime | None = None
+    last_error_code: LLMErrorCode | None = None
 
 
 class LLMQueueFullV1(Outgoing):
@@ -156,7 +160,7 @@ class LLMCostAlertV1(Outgoing):
 
     alert_type: str
     provider: LLMProviderType | None = None
-    current_cost: Annotated[float, Field(ge=0)]
+    current_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(ge=0)]
     period: str
     metadata: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from contracts.base import Incoming, Outgoing, UtcTime
 from contracts.enums import (
     CircuitState,
     EssayComparisonWinner,
+    HoldReason,
     LLMBatchingMode,
     LLMErrorCode,
     LLMProviderType,
@@ -90,6 +91,10 @@ class LLMQueuedResponse(Outgoing):
     status: QueueStatus = QueueStatus.QUEUED
     message: str
     estimated_wait_minutes: int | None = None
+    correlation_id: UUID
+    trace_id: str | None = None
+    #: `available`, `on_hold`, `circuit_open`, `circuit_half_open` or `paused`; null: not known.
+    provider_state: str | None = None
 
 
 class LLMCancelledResponse(Outgoing):
@@ -110,6 +115,10 @@ class LLMProviderStatus(Outgoing):
     last_failure: UtcTime | None = None
     failure_count: int
     average_response_time_ms: float | None = None
+    hold_reason: HoldReason | None = None
+    hold_since: UtcTime | None = None
+    last_error_code: LLMErrorCode | None = None
+    held_models: list[str] = []
 
 
 class LLMProviderListResponse(Outgoing):

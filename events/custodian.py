@@ -144,9 +144,8 @@ class Custodian:
         await self._end_all(given_up, QueueStatus.FAILED, Who.OWN)
 
     async def _expire(self) -> None:
-        why = "no verdict within the request's time to live"
         expired = await self._timed(self._custody.expired)
-        late = [(left, RequestExpired(why, expired_at=iso(left.stored.expires_at))) for left in expired]
+        late = [(left, expiry_of(left)) for left in expired]
         await self._end_all(late, QueueStatus.EXPIRED, Who.IDLE)
 
     async def _end_all(self, ended: Sequence[tuple[Left, UmpireError]], state: QueueStatus, who: Who) -> None:
@@ -162,3 +161,15 @@ class Custodian:
     def _note(self, action: str, count: int) -> None:
         if count:
             self._observer(Note("custodian.action", "info", labels={"action": action}, value=count))
+
+
+def expiry_of(left: Left) -> RequestExpired:
+    """What a request ends with whose time ran out; where that was in a hold, `details.hold` says which."""
+    expired_at = iso(left.stored.expires_at)
+    if left.hold is None:
+        return RequestExpired("no verdict within the request's time to live", expired_at=expired_at)
+    return RequestExpired(
+        f"no verdict within the request's time to live: {left.stored.provider.value} is on hold ({left.hold.value})",
+        expired_at=expired_at,
+        hold=left.hold.value,
+    )

@@ -40,7 +40,7 @@ class Ender:
     async def end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who = Who.IDLE) -> bool:
         """False where it has started, or ended, meanwhile."""
         stored = left.stored
-        spent = Spent.model_validate_json(left.spent) if left.spent else Spent()
+        spent = Spent.read(left.spent)
         judgement = Judgement(model=stored.model, spent=spent, error=error)
         sha256 = self._sha256_of(stored.request)
         ending, headers = ending_of(stored, judgement, state, who, prompt_sha256=sha256, settings=self._settings)
@@ -48,6 +48,6 @@ class Ender:
         if entry_id is None:
             return False
         self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers)
-        told = status_of(stored, state, _EVENTS[state], spent.attempts, error.code)
+        told = status_of(stored, state, _EVENTS[state], spent.attempts, error)
         self._lifecycle.tell(told, queue_id=stored.queue_id, traceparent=stored.traceparent)
         return True

@@ -1,12 +1,13 @@
 """How a comparison ends, as it is told: the one result event for the outbox, and the status event. Pure."""
 
 from contracts.clock import utcnow
-from contracts.enums import ON_KAFKA, LLMErrorCode, QueueEvent, QueueStatus
+from contracts.enums import QueueEvent, QueueStatus
+from contracts.errors import UmpireError
 from contracts.events import LLMQueueStatusV1
 from contracts.settings import KafkaSettings
 from events.envelope import seal_result
 from events.headers import Headers, headers_of
-from events.result import Judgement, result_of
+from events.result import Judgement, code_on_kafka, result_of
 from ledger.claims import Ending, Who
 from ledger.request import StoredRequest
 
@@ -40,7 +41,7 @@ def status_of(
     status: QueueStatus,
     event: QueueEvent,
     attempt: int,
-    error_code: LLMErrorCode | None = None,
+    error: UmpireError | None = None,
 ) -> LLMQueueStatusV1:
     return LLMQueueStatusV1(
         queue_id=str(stored.queue_id),
@@ -51,5 +52,5 @@ def status_of(
         model=stored.model,
         attempt=attempt,
         occurred_at=utcnow(),
-        error_code=ON_KAFKA.get(error_code, error_code) if error_code else None,
+        error_code=code_on_kafka(error) if error else None,
     )

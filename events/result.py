@@ -1,10 +1,13 @@
 """From a judgement to the one result event. Pure."""
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError
 
 from contracts.base import Outgoing
 from contracts.clock import utcnow
-from contracts.enums import ON_KAFKA, EssayComparisonWinner
+from contracts.enums import HOLD_CODES, ON_KAFKA, EssayComparisonWinner, HoldReason, LLMErrorCode
 from contracts.errors import UmpireError
 from contracts.events import ErrorDetail, LLMComparisonResultV1, TokenUsage
 from contracts.trace import trace_id
@@ -21,8 +24,24 @@ class Spent(Outgoing):
     answers: int = 0
     """Attempts that brought an answer without a verdict."""
     usage: TokenUsage = TokenUsage()
-    cost: float = 0.0
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     cost_known: bool = True
+    hold_marks: dict[str, int] = {}
+    """By model, or "" for the whole provider: what the request got when a call of its own raised the hold: see
+    guard/hold.py."""
+
+    @classmethod
+    def read(cls, kept: bytes) -> Self:
+        """From the record. What cannot be read, of another version or damaged, is not known; it costs no verdict."""
+        if not kept:
+            return cls()
+        try:
+            return cls.model_validate_json(kept)
+        except ValidationError:
+            return cls(cost_known=False)
+
+    def marked(self, model: str, mark: int) -> "Spent":
+        return self.model_copy(update={"hold_marks": {**self.hold_marks, model: mark}})
 
     def attempted(self) -> "Spent":
         return self.model_copy(update={"attempts": self.attempts + 1})
@@ -58,10 +77,22 @@ class Judgement:
     def failed(self, error: UmpireError) -> "Judgement":
         return replace(self, error=error, winner=None, justification=None, confidence=None)
 
+    def without_sums(self, error: UmpireError) -> "Judgement":
+        """The same error with nothing in it that an event might refuse: tokens and cost are not known."""
+        return Judgement(model=self.model, spent=Spent(attempts=self.spent.attempts, cost_known=False), error=error)
+
+
+def code_on_kafka(error: UmpireError) -> LLMErrorCode:
+    """One of the first fifteen. A request whose time ran out in a hold has the code of that hold."""
+    hold = error.details.get("hold") if error.code is LLMErrorCode.REQUEST_EXPIRED else None
+    if hold in {HoldReason.MISCONFIGURED.value, HoldReason.SPEND_LIMIT.value}:
+        return HOLD_CODES[HoldReason(hold)]
+    return ON_KAFKA.get(error.code, error.code)
+
 
 def error_detail(stored: StoredRequest, error: UmpireError) -> ErrorDetail:
     """On the wire: only the first fifteen codes; a code of our own stands in `details.reason`."""
-    code = ON_KAFKA.get(error.code, error.code)
+    code = code_on_kafka(error)
     details = {**error.details, "is_retryable": error.retryable}
     if error.retry_after is not None:
         details["retry_after"] = error.retry_after

@@ -1,15 +1,16 @@
-"""Which providers would take a call now: the breakers and pauses of all of them, in one round trip."""
+"""Which providers would take a call now: the breakers, pauses and holds of all of them, in one round trip."""
 
 import asyncio
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from redis.asyncio import Redis
 
 from contracts.clock import from_ms
 from contracts.enums import CircuitState, LLMProviderType
+from guard.hold import Hold
 from guard.snapshot import Snapshot, snapshots
 
 #: A probe under way usually ends within this, however long its lease, in ms.
@@ -31,6 +32,18 @@ class ProviderAvailability:
     last_failure: datetime | None = None
     failure_count: int = 0
     average_response_time_ms: float | None = None
+    last_error_code: str | None = None
+    hold: Hold | None = None
+    held_models: Mapping[str, Hold] = field(default_factory=dict)
+
+    def hold_of(self, model: str) -> Hold | None:
+        """The hold that a request for this model meets."""
+        return self.hold or self.held_models.get(model)
+
+    def takes(self, model: str) -> bool:
+        """Whether a call for this model, or at least its probe, could start now."""
+        held = self.held_models.get(model)
+        return self.available and (held is None or held.probe_in == 0)
 
 
 class Availability:
@@ -62,6 +75,11 @@ class Availability:
         # A reader that goes away must not take the answer from the others.
         return await asyncio.shield(self._reading)
 
+    @property
+    def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
+        """The answer of the last `read` of anybody with a `ttl`; empty before the first one."""
+        return self._latest
+
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
         self._latest = await self._fetch()
         self._fresh_until = time.monotonic() + self._ttl
@@ -78,16 +96,37 @@ def assess(snapshot: Snapshot) -> ProviderAvailability:
         blocked = max(blocked, snapshot.opens - snapshot.now)
     elif snapshot.leased_until > snapshot.now:
         blocked = max(blocked, min(PROBE_MS, snapshot.leased_until - snapshot.now))
+    held = snapshot.hold is not None and not _may_probe(snapshot)
+    if held:
+        blocked = max(blocked, _hold_left(snapshot))
     return ProviderAvailability(
         state=snapshot.state,
-        available=not blocked,
+        available=not blocked and not held,
         retry_after=blocked / 1000 if blocked else None,
         since=_moment(snapshot.since),
         last_success=_moment(snapshot.last_success),
         last_failure=_moment(snapshot.last_failure),
         failure_count=snapshot.failures,
         average_response_time_ms=snapshot.average,
+        last_error_code=snapshot.last_error or None,
+        hold=snapshot.hold,
+        held_models=snapshot.held_models,
     )
+
+
+def _may_probe(snapshot: Snapshot) -> bool:
+    """The next request that is accepted will be the probe of the hold: nothing else waits to be."""
+    return snapshot.hold is not None and snapshot.hold.probe_in == 0 and not snapshot.queued
+
+
+def _hold_left(snapshot: Snapshot) -> int:
+    """Ms after which it is worth asking again; 0: nobody knows, a manual hold without an end."""
+    hold = snapshot.hold
+    if hold is None:
+        return 0
+    if hold.probe_in is None:
+        return max(0, hold.ends - snapshot.now)
+    return max(PROBE_MS, hold.probe_in)
 
 
 def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:

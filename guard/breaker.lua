@@ -1,10 +1,11 @@
 -- A provider's circuit breaker, one for all workers. Every time is Redis' own, so that no worker's clock matters.
 --
 -- ARGV: operation, provider, then the operation's own.
---   report  successes, their mean time (ms), volume, window (ms), recovery (ms), and for each failure how long its call
---           took (ms)
+--   report  successes, their mean time (ms), volume, window (ms), recovery (ms), error code of the last failure (or ''),
+--           and for each failure how long its call took (ms)
 --   lease   owner, lease (ms)
---   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed
+--   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed, error code
+--           (or '')
 -- Returns nil, or {state, since (ms), ms until a probe may start} when the operation changed the state.
 --
 -- What a report may do: while the breaker is closed, count. While it is open or half-open, only the statistics: those
@@ -76,14 +77,17 @@ if operation == 'report' then
   local successes, mean = tonumber(ARGV[3]), tonumber(ARGV[4])
   local volume, length, recovery = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
   local failures = 0
-  for i = 8, #ARGV do
+  for i = 9, #ARGV do
     if now - tonumber(ARGV[i]) >= since then failures = failures + 1 end
   end
   if successes > 0 then
     succeeded(successes, mean)
     if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
   end
-  if #ARGV >= 8 then failed(#ARGV - 7) end
+  if #ARGV >= 9 then
+    failed(#ARGV - 8)
+    redis.call('HSET', breaker, 'last_error', ARGV[8])
+  end
   if state ~= 'closed' then return nil end
   local row = 0
   if successes > 0 then
@@ -111,6 +115,7 @@ if operation == 'settle' then
   redis.call('HDEL', breaker, 'owner', 'lease')
   if ARGV[4] == 'failure' then
     failed(1)
+    redis.call('HSET', breaker, 'last_error', ARGV[8])
     return change('open', tonumber(ARGV[6]))
   end
   if ARGV[4] == 'success' then

@@ -50,7 +50,8 @@ class Breaker:
         self._successes_needed = settings.breaker.breaker_successes
         self._successes = 0
         self._seconds = 0.0
-        self._failures: GroupCommit[float, Transition | None] = GroupCommit(self._commit)
+        self._holds = settings.hold.hold == "on"
+        self._failures: GroupCommit[tuple[float, str], Transition | None] = GroupCommit(self._commit)
 
     def succeeded(self, seconds: float) -> None:
         """A call brought an answer. Costs no round trip: `flush` tells Redis."""
@@ -63,7 +64,7 @@ class Breaker:
             self.succeeded(seconds)
         if not _trips(error):
             return None
-        return await self._failures.submit(seconds)
+        return await self._failures.submit((seconds, error.code.value))
 
     async def flush(self) -> Transition | None:
         """Tell Redis of the successes since the last time. To be called a few times a second."""
@@ -92,35 +93,39 @@ class Breaker:
     async def probe_failed(self, owner: str, error: UmpireError) -> Transition | None:
         """The probe ended in this error. Not each means that the provider is still down.
 
-        One that trips keeps it closed off for another recovery period; any other answer of the provider, be it 429 or
-        401, shows that it is back; an error of our own shows nothing, and frees the lease.
+        One that trips keeps it closed off for another recovery period; any other answer of the provider, be it a 429,
+        shows that it is back. An error of our own shows nothing, and frees the lease; so does one that puts the
+        provider on hold, whose own probe will tell (guard/hold.py).
         """
         if _trips(error):
-            return await self._settle(owner, "failure")
-        return await self._settle(owner, "success" if isinstance(error, ProviderError) else "none")
+            return await self._settle(owner, "failure", code=error.code.value)
+        answered = isinstance(error, ProviderError) and not (self._holds and error.hold)
+        return await self._settle(owner, "success" if answered else "none")
 
     async def probe_released(self, owner: str) -> None:
         """Nothing was there to probe with."""
         await self._settle(owner, "none")
 
-    async def _commit(self, failures: Sequence[float]) -> list[Transition | None]:
+    async def _commit(self, failures: Sequence[tuple[float, str]]) -> list[Transition | None]:
         """A hundred calls that end together, when a provider dies, share a round trip."""
         return [await self._report(failures), *[None] * (len(failures) - 1)]
 
-    async def _report(self, failures: Sequence[float]) -> Transition | None:
+    async def _report(self, failures: Sequence[tuple[float, str]]) -> Transition | None:
         successes, seconds = self._successes, self._seconds
         self._successes, self._seconds = 0, 0.0
         mean_ms = 1000 * seconds / successes if successes else 0.0
         rules = (self._volume, self._window_ms, self._recovery_ms)
-        told = await self._tell("report", successes, mean_ms, *rules, *(_ms(age) for age in failures))
+        code = failures[-1][1] if failures else ""
+        told = await self._tell("report", successes, mean_ms, *rules, code, *(_ms(age) for age, _ in failures))
         if told is None:
             self._successes += successes
             self._seconds += seconds
             return None
         return told[0]
 
-    async def _settle(self, owner: str, outcome: str, seconds: float = 0.0) -> Transition | None:
-        told = await self._tell("settle", owner, outcome, _ms(seconds), self._recovery_ms, self._successes_needed)
+    async def _settle(self, owner: str, outcome: str, seconds: float = 0.0, code: str = "") -> Transition | None:
+        rules = (self._recovery_ms, self._successes_needed)
+        told = await self._tell("settle", owner, outcome, _ms(seconds), *rules, code)
         return told[0] if told is not None else None
 
     async def _tell(self, operation: str, *args: str | float) -> tuple[Transition | None] | None:

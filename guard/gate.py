@@ -1,16 +1,18 @@
-"""The gate of a provider: closed while its breaker is not, or while the provider asked for a pause.
+"""The gate of a provider: closed while its breaker is not, while it is on hold, or while it asked for a pause.
 
 Workers that find it closed stop consuming; the backlog waits in Redis. When a pause ends, each process opens its gate
 at a moment of its own, and slots and rate limits bound what follows.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.enums import CircuitState, LLMProviderType
+from guard.hold import Hold
 from guard.snapshot import Snapshot, snapshots
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
@@ -27,7 +29,8 @@ MAX_SPREAD_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """`open`: consume. `probe_due`: the breaker waits for one call, see Breaker.lease_probe.
+    """`open`: consume. `probe_due`: the breaker, or the hold, waits for one call: see Breaker.lease_probe and
+    Holds.lease_probe.
 
     `retry_after`: seconds until either may become true by itself.
     """
@@ -36,6 +39,9 @@ class GateState:
     probe_due: bool
     state: CircuitState
     retry_after: float | None
+    hold: Hold | None = None
+    held_models: Mapping[str, Hold] = field(default_factory=dict)
+    last_error: str = ""
 
 
 class Gate:
@@ -74,11 +80,17 @@ def gate_state(snapshot: Snapshot, lateness: float) -> GateState:
     """`lateness`, from 0 to 1, is this process' own place among those that wait for the end of a pause."""
     late = lateness * min(SPREAD * snapshot.pause_length, MAX_SPREAD_MS)
     paused = max(0.0, snapshot.pause_end + late - snapshot.now)
-    probe_in = snapshot.probe_in
+    probe_in, hold = snapshot.probe_in, snapshot.hold
+    # While both wait for a probe, one call is the probe of both. A manual hold is never probed.
+    if hold is not None:
+        probe_in = None if hold.probe_in is None else max(hold.probe_in, probe_in or 0)
     wait = max(paused, probe_in or 0)
     return GateState(
-        open=probe_in is None and not paused,
+        open=snapshot.probe_in is None and hold is None and not paused,
         probe_due=probe_in == 0 and not snapshot.paused_for,
         state=snapshot.state,
         retry_after=wait / 1000 if wait else None,
+        hold=hold,
+        held_models=snapshot.held_models,
+        last_error=snapshot.last_error,
     )

@@ -1,7 +1,7 @@
-"""What Redis holds of providers' breakers and pauses at one moment of its clock."""
+"""What Redis holds of providers' breakers, pauses and holds at one moment of its clock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -9,8 +9,16 @@ from redis.exceptions import RedisError
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import Unavailable
 from guard import keys
+from guard.hold import FIELDS as HOLD_FIELDS
+from guard.hold import Hold, read_hold
+from ledger.keys import queued
 
-_FIELDS = ("state", "since", "until", "owner", "lease", "last_success", "last_failure", "failures", "average")
+_FIELDS = (
+    "state", "since", "until", "owner", "lease", "last_success", "last_failure", "failures", "average", "last_error",
+)  # fmt: skip
+
+#: What is read of each provider.
+_REPLIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,13 @@ class Snapshot:
     average: float | None = None
     pause_end: int = 0
     pause_length: int = 0
+    #: Code of the last error that counted for the breaker or raised a hold; empty: none did.
+    last_error: str = ""
+    hold: Hold | None = None
+    #: By name.
+    held_models: Mapping[str, Hold] = field(default_factory=dict)
+    #: Requests that wait in its queue.
+    queued: int = 0
 
     @property
     def paused_for(self) -> int:
@@ -45,7 +60,7 @@ class Snapshot:
 
 
 async def snapshots(redis: Redis, providers: Sequence[LLMProviderType]) -> list[Snapshot]:
-    """One for each provider, in order, in one round trip.
+    """One for each provider, in order, in one round trip; in two where models are on hold.
 
     Raises
     ------
@@ -57,16 +72,44 @@ async def snapshots(redis: Redis, providers: Sequence[LLMProviderType]) -> list[
     for provider in providers:
         pipeline.hmget(keys.breaker(provider), _FIELDS)
         pipeline.get(keys.gate(provider))
+        pipeline.hmget(keys.hold(provider), HOLD_FIELDS)
+        pipeline.smembers(keys.held_models(provider))
+        pipeline.zcard(queued(provider.value))
     try:
         (seconds, micros), *replies = await pipeline.execute()
+        now = seconds * 1000 + micros // 1000
+        rows = [replies[i : i + _REPLIES] for i in range(0, len(replies), _REPLIES)]
+        models = [
+            await _held_models(redis, provider, row[3], now) for provider, row in zip(providers, rows, strict=True)
+        ]
     except RedisError as error:
         raise Unavailable("the circuit breakers cannot be read") from error
-    now = seconds * 1000 + micros // 1000
-    return [_snapshot(now, breaker, gate) for breaker, gate in zip(replies[::2], replies[1::2], strict=True)]
+    return [
+        _snapshot(now, breaker, gate, read_hold(hold, now), held, waiting)
+        for (breaker, gate, hold, _, waiting), held in zip(rows, models, strict=True)
+    ]
 
 
-def _snapshot(now: int, breaker: list[bytes | None], gate: bytes | None) -> Snapshot:
-    state, since, opens, owner, lease, last_success, last_failure, failures, average = breaker
+async def _held_models(redis: Redis, provider: LLMProviderType, names: Collection[bytes], now: int) -> dict[str, Hold]:
+    if not names:
+        return {}
+    models = sorted(name.decode() for name in names)
+    pipeline = redis.pipeline(transaction=False)
+    for model in models:
+        pipeline.hmget(keys.hold(provider, model), HOLD_FIELDS)
+    holds = zip(models, await pipeline.execute(), strict=True)
+    return {model: hold for model, values in holds if (hold := read_hold(values, now))}
+
+
+def _snapshot(
+    now: int,
+    breaker: list[bytes | None],
+    gate: bytes | None,
+    hold: Hold | None,
+    held_models: Mapping[str, Hold],
+    waiting: int,
+) -> Snapshot:
+    state, since, opens, owner, lease, last_success, last_failure, failures, average, last_error = breaker
     pause_end, pause_length = (int(part) for part in gate.split()) if gate else (0, 0)
     return Snapshot(
         now=now,
@@ -80,4 +123,8 @@ def _snapshot(now: int, breaker: list[bytes | None], gate: bytes | None) -> Snap
         average=float(average) if average else None,
         pause_end=pause_end,
         pause_length=pause_length,
+        last_error=(last_error or b"").decode(errors="replace"),
+        hold=hold,
+        held_models=held_models,
+        queued=waiting,
     )

@@ -6,12 +6,14 @@
 --       its own costs the door a microsecond or two), and - in place of what is empty: queue id, provider, broker
 --       priority, list, time to live in ms, process that waits for the answer (or -), its owner (or -), whether its
 --       owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed (or -), the fingerprint of what
---       was sent with it (64 characters, or -).
+--       was sent with it (64 characters, or -), whether time on hold counts towards its time to live (1: its caller set
+--       that; 0: it does not).
 -- Returns the time (ms) and how many requests the ledger holds, then for each: requests of its provider queued before it;
 -- -1 too many requests; -2 too many bytes; -3 its key came with something else before; -4 too late; -5 its owner has as
 -- many unfinished as it may; -6 its owner has spent what it may today; -7 its provider's share is used up; or, as a
 -- string, the queue id that its key was given before.
 -- A replay of an admit whose answer was lost finds its record and changes nothing.
+--@include held_time
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -19,12 +21,18 @@ local share, keep, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7]
 -- What Kafka has not taken counts as well: an hour without it must not fill Redis.
 local size = redis.call('ZCARD', 'umpire:expiry') + redis.call('XLEN', 'umpire:outbox')
 local kept = redis.call('MGET', 'umpire:bytes', 'umpire:refusing')
-local bytes, refusing = tonumber(kept[1] or '0'), kept[2] and true
+local bytes, refusing = tonumber(kept[1] or '') or 0, kept[2] and true
 if refusing and size <= low and bytes <= low_bytes then
   redis.call('DEL', 'umpire:refusing')
   refusing = false
 end
 local out = {now, size}
+
+-- A sum that cannot be read, for its key is damaged, is none: it keeps nobody out.
+local function sum(key, field)
+  local value = redis.pcall('HGET', key, field)
+  return type(value) == 'string' and tonumber(value) or 0
+end
 
 -- Of the ledger: the same for everyone.
 local function refused(incoming)
@@ -41,8 +49,7 @@ end
 local held = {}
 local function of(provider)
   if not held[provider] then
-    local counts = redis.call('HMGET', 'umpire:held', provider, provider .. '.bytes')
-    held[provider] = {tonumber(counts[1] or '0'), tonumber(counts[2] or '0'), 0, 0}
+    held[provider] = {sum('umpire:held', provider), sum('umpire:held', provider .. '.bytes'), 0, 0}
   end
   return held[provider]
 end
@@ -52,17 +59,24 @@ local function crowded(provider, incoming)
   return (now_held[1] + 1 > share * most or now_held[2] + incoming > share * most_bytes) and -7
 end
 
+-- How long its provider has been on hold so far: what a hold adds from now on does not count.
+local on_hold = {}
+local function held_before(provider)
+  if not on_hold[provider] then on_hold[provider] = held_time(provider, now) end
+  return on_hold[provider]
+end
+
 -- Of its owner.
 local function over(owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
   local queued, cost = tonumber(limits[1] or ''), tonumber(limits[2] or '')
-  if cost and tonumber(redis.call('HGET', spent, owner) or '0') >= cost then return -6 end
-  return queued and tonumber(redis.call('HGET', 'umpire:owned', owner) or '0') >= queued and -5
+  if cost and sum(spent, owner) >= cost then return -6 end
+  return queued and sum('umpire:owned', owner) >= queued and -5
 end
 
-local SHORT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
+local SHORT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 for i = 8, #ARGV, 4 do
-  local id, provider, priority, list, left, waits, owner, first, hash, fingerprint = string.match(ARGV[i], SHORT)
+  local id, provider, priority, list, left, waits, owner, first, hash, fingerprint, strict = string.match(ARGV[i], SHORT)
   local body, message, latest = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local key, queued = 'umpire:req:' .. id, 'umpire:queued:' .. provider
   local once = hash ~= '-' and 'umpire:once:' .. hash
@@ -89,13 +103,15 @@ for i = 8, #ARGV, 4 do
       redis.call('SET', 'umpire:body:' .. id, body)
       if owner ~= '-' then
         redis.call('HSET', key, 'w', owner)
-        redis.call('HINCRBY', 'umpire:owned', owner, 1)
+        redis.pcall('HINCRBY', 'umpire:owned', owner, 1)
       end
+      if strict == '0' then redis.call('HSET', key, 'h', held_before(provider)) end
       redis.call('ZADD', 'umpire:expiry', expires, id)
       out[#out + 1] = redis.call('ZCARD', queued)
       redis.call('ZADD', queued, now, id)
       redis.call('LPUSH', list, message)
-      redis.call('INCRBY', 'umpire:bytes', #body)
+      -- Sums: one that cannot be written keeps nobody out.
+      redis.pcall('INCRBY', 'umpire:bytes', #body)
       if once then redis.call('SET', once, fingerprint .. id, 'PX', keep) end
       size, bytes = size + 1, bytes + #body
       local its = of(provider)
@@ -105,8 +121,8 @@ for i = 8, #ARGV, 4 do
 end
 for provider, its in pairs(held) do
   if its[3] > 0 then
-    redis.call('HINCRBY', 'umpire:held', provider, its[3])
-    redis.call('HINCRBY', 'umpire:held', provider .. '.bytes', its[4])
+    redis.pcall('HINCRBY', 'umpire:held', provider, its[3])
+    redis.pcall('HINCRBY', 'umpire:held', provider .. '.bytes', its[4])
   end
 end
 return out

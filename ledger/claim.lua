@@ -6,17 +6,20 @@
 -- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
 -- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
 -- looks at so many messages at most.
+--@include held_time
 local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local worker, number, lease, cap = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local wanted, provider, leader, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
+local most_added = tonumber(ARGV[9])
 local out = {}
 
 local function add_limits(row, owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'cost', 'topics')
   local cost = tonumber(limits[1] or '')
-  row[7] = cost and tonumber(redis.call('HGET', spent, owner) or '0') >= cost and 0 or 1
+  local so_far = cost and redis.pcall('HGET', spent, owner)
+  row[7] = cost and type(so_far) == 'string' and (tonumber(so_far) or 0) >= cost and 0 or 1
   row[8] = limits[2] or ''
 end
 
@@ -24,11 +27,15 @@ local function take(id)
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'p', 't', 'l', 'e', 'u', 'x', 'w')
   -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
-  if r[1] ~= 'queued' or r[2] ~= provider or tonumber(r[5]) <= now then return false end
+  if r[1] ~= 'queued' or r[2] ~= provider then return false end
+  -- Whatever a damaged record lacks must show before the first write: what was leased then would be leased to nobody.
+  local ends, pushed, body = tonumber(r[5] or ''), tonumber(r[6] or ''), redis.call('GET', 'umpire:body:' .. id)
+  if not (ends and pushed and body) then return false end
+  if ends <= now and ends + extension(key, provider, now, most_added) <= now then return false end
   redis.call('HSET', key, 's', 'processing', 'o', worker, 'c', number)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
-  local row = {id, redis.call('GET', 'umpire:body:' .. id), r[3], r[4], now - tonumber(r[6]), r[7] or ''}
+  local row = {id, body, r[3] or '0', r[4] or '0', now - pushed, r[7] or ''}
   if r[8] then add_limits(row, r[8]) end
   out[#out + 1] = row
   return true
@@ -36,7 +43,7 @@ end
 
 if leader ~= '' then take(leader) end
 local looked = 0
-for i = 9, #ARGV do
+for i = 10, #ARGV do
   while wanted > 0 and looked < MOST do
     local messages = redis.call('RPOP', ARGV[i], wanted)
     if not messages then break end

@@ -13,14 +13,14 @@ from redis.asyncio import Redis
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.queues import list_names, queue_name
-from contracts.settings import LedgerSettings
+from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
 from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
 from ledger.request import StoredRequest
 from ledger.scripts import Beside, Script
 from ledger.unreadable import Unreadable
-from telemetry.observer import Observer, silent
+from telemetry.observer import Note, Observer, silent
 
 #: Heartbeats that a lease outlives when they fail, and the process' presence likewise.
 HEARTBEATS_PER_LEASE = 3
@@ -103,6 +103,9 @@ class Return:
     """Whatever the next claim has to know; empty: as before."""
     number: int | None = None
     """Of the claim that is given back; None: whichever claim of this worker."""
+    parked: str = ""
+    """The model whose hold it waits for, for `delay` seconds at most: that time does not count towards its time to
+    live."""
 
 
 class Claims:
@@ -116,6 +119,7 @@ class Claims:
         *,
         owner: str,
         cap: float,
+        holds: HoldSettings | None = None,
         observer: Observer = silent,
     ) -> None:
         """`cap`: seconds from a claim past which its lease is never renewed: the call's deadline, and a rest."""
@@ -128,7 +132,9 @@ class Claims:
         self.owner = owner
         self._renewed = time.monotonic()
         self._numbers = itertools.count(1)
+        self._observer = observer
         self._unreadable = Unreadable(observer)
+        self._most_added = hold_ms(holds)
         self._claim = Script(redis, "claim")
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
@@ -155,7 +161,7 @@ class Claims:
         until = time.monotonic() + self._cap / 1000
         number, provider = next(self._numbers), self._provider.value
         arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
-        rows = await self._claim(*arguments, *self._lists, beside=beside)
+        rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
         found = []
         for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
             stored = self._unreadable.read(claimed_id, body)
@@ -182,7 +188,9 @@ class Claims:
         return await self._endings.submit(ending)
 
     async def _finish_all(self, endings: Sequence[Ending]) -> list[bytes | None]:
-        return list(await self._finish(*finish_arguments(self.owner, self._retention, endings)))
+        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, endings))
+        sums_unwritten(self._observer, unwritten)
+        return list(entry_ids)
 
     async def give_back(self, returns: Sequence[Return]) -> int:
         """Give leased requests back. Returns how many were still ours."""
@@ -208,6 +216,7 @@ class Claims:
             0,
             b"",
             "",
+            "",
         )
 
 
@@ -217,9 +226,25 @@ def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> l
     arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
     for e in endings:
         forbidden = "1" if e.forbidden else ""
-        row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, f"{e.cost:.9f}", forbidden)
+        row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, _usd(e.cost), forbidden)
         arguments.extend((*row, _fence(e.number)))
     return arguments
+
+
+def _usd(cost: float) -> str:
+    """A cost that is no finite number above zero is none: see finish.lua."""
+    return f"{cost:.9f}" if math.isfinite(cost) and cost > 0 else "0"
+
+
+def hold_ms(holds: HoldSettings | None) -> int:
+    """How much time holds may add to a request's time to live, in ms."""
+    return int((holds or HoldSettings()).hold_max_seconds * 1000)
+
+
+def sums_unwritten(observer: Observer, count: int) -> None:
+    """finish.lua ended its requests, and could not add up what they cost or how many there are: a key is damaged."""
+    if count:
+        observer(Note("ledger.sums_unwritten", "error", value=count))
 
 
 def _ms_left(lease: Lease, now: float) -> int:
@@ -246,4 +271,5 @@ def _row(r: Return) -> tuple[str | bytes | int, ...]:
         int(r.delay * 1000),
         r.spent,
         _fence(r.number),
+        r.parked,
     )

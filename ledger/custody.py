@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from contracts.enums import LLMProviderType
+from contracts.enums import HoldReason, LLMProviderType
 from contracts.queues import PRIORITY_STEPS, list_name, queue_name
-from contracts.settings import LedgerSettings
+from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
+from ledger.claims import hold_ms
 from ledger.message import pointer_at, priority_list
 from ledger.request import StoredRequest
 from ledger.scripts import Script
@@ -43,18 +44,25 @@ HEADS = 64
 SUSPECT_SECONDS = 6.0
 
 
-_IDLE = {b"queued", b"deferred"}
-
-
 class Left(NamedTuple):
     """A request that the custodian has to end; `spent` as its last claim gave it back."""
 
     stored: StoredRequest
     spent: bytes
+    hold: HoldReason | None = None
+    """What its provider, or its model, was on hold for when its time ran out."""
 
 
 class Custody:
-    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str, observer: Observer = silent) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        settings: LedgerSettings,
+        *,
+        owner: str,
+        holds: HoldSettings | None = None,
+        observer: Observer = silent,
+    ) -> None:
         self._redis = redis
         self._unreadable = Unreadable(observer)
         self._settings = settings
@@ -62,6 +70,8 @@ class Custody:
         self._lapse = Script(redis, "lapse")
         self._requeue = Script(redis, "requeue")
         self._lost = Script(redis, "lost")
+        self._expired = Script(redis, "expired")
+        self._most_added = hold_ms(holds)
         self._lock = Script(redis, "lock")
         #: Queue id → when its message was first missed, by time.monotonic.
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
@@ -128,22 +138,13 @@ class Custody:
         return await self._push("queued", provider, rows, place="front")
 
     async def expired(self) -> list[Left]:
-        """Requests past their time to live that no worker runs; a running one ends by its call's own deadline."""
-        now = await self.now_ms()
-        idle: list[bytes] = []
-        size = 0
-        for start in range(0, LOOK_EXPIRED, SWEEP):
-            ids: Any = await self._redis.zrangebyscore(keys.EXPIRY, "-inf", now, start=start, num=SWEEP)
-            pipeline = self._redis.pipeline(transaction=False)
-            for queue_id in ids:
-                pipeline.hmget(keys.record(queue_id.decode()), "s", "n")
-            for queue_id, (state, length) in zip(ids, await pipeline.execute() if ids else [], strict=True):
-                if state in _IDLE and len(idle) < SWEEP and size < SWEEP_BYTES:
-                    idle.append(queue_id)
-                    size += int(length)
-            if len(ids) < SWEEP or len(idle) == SWEEP or size >= SWEEP_BYTES:
-                break
-        return await self._read(idle)
+        """Requests past their time to live that no worker runs; a running one ends by its call's own deadline. Time on
+        hold does not count towards it: see expired.lua.
+        """
+        rows = await self._expired(self._most_added, LOOK_EXPIRED, SWEEP, SWEEP_BYTES)
+        holds = {queue_id: _hold(why) for queue_id, why in rows}
+        left = await self._read(list(holds))
+        return [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in left]
 
     async def _push(
         self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
@@ -153,7 +154,7 @@ class Custody:
         arguments: list[str | bytes | int] = [self._owner]
         for queue_id, priority in rows:
             message = _message(queue_id.decode(), provider.value, priority)
-            arguments.extend((queue_id, state, *message, place, 0, 0, b"", ""))
+            arguments.extend((queue_id, state, *message, place, 0, 0, b"", "", ""))
         return int(await self._requeue(*arguments))
 
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:
@@ -177,6 +178,13 @@ class Custody:
             if stored is not None:
                 found.append(Left(stored, spent or b""))
         return found
+
+
+def _hold(why: bytes) -> HoldReason | None:
+    try:
+        return HoldReason(why.decode()) if why else None
+    except ValueError:  # of a newer version
+        return HoldReason.MISCONFIGURED
 
 
 def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:

@@ -5,6 +5,7 @@ umpire:body:<queue id>       string StoredRequest as JSON; removed when the requ
 umpire:queued:<provider>     zset   queued records by the time (ms) their message was last pushed
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
 umpire:fetched:<provider>    zset   pointers that workers hold and have not claimed yet, by their last heartbeat (ms)
+umpire:parked:<provider>:<model> zset deferred records that wait for the hold of their model to end, by since when (ms)
 umpire:leases                zset   processing records by the end (ms) of their lease
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox
@@ -61,6 +62,10 @@ FIELDS = {
     "o": "owner of the lease",
     "x": "what it has spent so far, while it is deferred or given back",
     "w": "whose it is: the id of an API key; not there where it came without one",
+    "c": "number of the claim among its worker's",
+    "h": "how long its provider had been on hold, ms, when it was admitted; not there where its caller set its ttl",
+    "k": "since when (ms) it waits for the hold of a model, and which",
+    "d": "how long it has waited for such holds that are over, ms",
 }
 
 #: Fields of an API key. A limit that is not set is an empty string.

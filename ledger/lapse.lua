@@ -23,7 +23,7 @@ for i = 4, #ARGV, 3 do
       redis.call('HSET', key, 's', 'queued')
       redis.call('HDEL', key, 'o')
       redis.call('ZREM', 'umpire:leases', id)
-      redis.call('ZADD', 'umpire:queued:' .. r[2], r[3], id)
+      redis.call('ZADD', 'umpire:queued:' .. r[2], tonumber(r[3] or '') or now, id)
       -- In front, with the time of its first push: it was first in line before.
       redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
     end

@@ -98,7 +98,8 @@ class Ledger(Figures):
         key, fingerprint = once or (_NONE, _NONE)
         short = (
             f"{queue_id} {stored.provider.value} {broker_priority(priority)} {pointer_list(stored.provider, priority)} "
-            f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint}"
+            f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint} "
+            f"{int(stored.request.ttl_seconds is not None)}"
         )
         body = stored.model_dump_json(exclude_none=True).encode()
         row: Row = (short, body, pointer(queue_id, stored.provider, priority), 0)

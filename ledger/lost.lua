@@ -23,7 +23,7 @@ for i = 8, last, 2 do
   local head = math.huge
   for _, message in ipairs(messages) do
     local id = string.match(message, '"id": ?"([%x%-]+)"')
-    head = math.min(head, tonumber(id and redis.call('HGET', 'umpire:req:' .. id, 'u') or math.huge))
+    head = math.min(head, tonumber(id and redis.call('HGET', 'umpire:req:' .. id, 'u') or '') or math.huge)
   end
   -- Messages whose records are all gone say nothing; 0 makes no record look lost.
   if #messages > 0 and head == math.huge then head = 0 end
@@ -37,13 +37,13 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', queued, id)
   elseif not seen[id] then
     seen[id] = true
-    local priority, head = tonumber(r[2]), nil
+    local priority, head = tonumber(r[2] or '') or 9, nil
     for _, step in ipairs(heads) do
       if step[1] <= priority then head = step[2] end
     end
     -- What a living worker holds is told by its heartbeat.
-    if head > tonumber(r[3]) and tonumber(redis.call('ZSCORE', fetched, id) or 0) <= before then
-      out[#out + 1] = {id, r[2]}
+    if head > (tonumber(r[3] or '') or 0) and tonumber(redis.call('ZSCORE', fetched, id) or 0) <= before then
+      out[#out + 1] = {id, priority}
     end
   end
 end

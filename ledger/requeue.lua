@@ -3,21 +3,32 @@
 -- Give requests back, or push their message again.
 -- ARGV: owner, then for each: queue id, state it must be in ('processing': and leased by owner), list, message,
 --       'front' (it keeps its turn) or 'back', tries to add, ms before which it must not run (0: at once), what it has
---       spent so far ('': as before), number of the claim ('': any).
+--       spent so far ('': as before), number of the claim ('': any), model whose hold it waits for ('': none; else it is
+--       deferred, and the time that it waits does not count towards its time to live).
 -- The number tells one claim from another of the same worker: it may have stood still, or repeat this for want of an
 -- answer, and have claimed the request again.
 -- Returns how many were changed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, changed = ARGV[1], 0
-for i = 2, #ARGV, 9 do
+for i = 2, #ARGV, 10 do
   local id, state, list, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local tries, delay = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
   local key = 'umpire:req:' .. id
-  local r = redis.call('HMGET', key, 's', 'o', 'p', 'u', 'c')
-  local fence = ARGV[i + 8]
+  local r = redis.call('HMGET', key, 's', 'o', 'p', 'u', 'c', 'k')
+  local fence, model = ARGV[i + 8], ARGV[i + 9]
   if r[1] == state and (state ~= 'processing' or (r[2] == owner and (fence == '' or r[5] == fence))) then
     changed = changed + 1
+    -- The hold that it would wait for has ended meanwhile.
+    if model ~= '' and redis.call('SISMEMBER', 'umpire:holds:' .. r[3], model) == 0 then model, delay = '', 0 end
+    if r[6] then
+      local since, of = string.match(r[6], '^(%d+) (.*)$')
+      if since then
+        redis.call('HINCRBY', key, 'd', math.max(0, now - tonumber(since)))
+        redis.call('ZREM', 'umpire:parked:' .. r[3] .. ':' .. of, id)
+      end
+      redis.call('HDEL', key, 'k')
+    end
     redis.call('ZREM', 'umpire:leases', id)
     redis.call('HDEL', key, 'o')
     if ARGV[i + 7] ~= '' then redis.call('HSET', key, 'x', ARGV[i + 7]) end
@@ -25,9 +36,13 @@ for i = 2, #ARGV, 9 do
     if delay > 0 then
       redis.call('HSET', key, 's', 'deferred')
       redis.call('ZADD', 'umpire:deferred:' .. r[3], now + delay, id)
+      if model ~= '' then
+        redis.call('HSET', key, 'k', string.format('%d %s', now, model))
+        redis.call('ZADD', 'umpire:parked:' .. r[3] .. ':' .. model, now, id)
+      end
     else
       -- In front it keeps the time of its first push, so that the list stays ordered by it.
-      local pushed = ARGV[i + 4] == 'front' and tonumber(r[4]) or now
+      local pushed = ARGV[i + 4] == 'front' and tonumber(r[4] or '') or now
       redis.call('HSET', key, 's', 'queued', 'u', pushed)
       redis.call('ZREM', 'umpire:deferred:' .. r[3], id)
       redis.call('ZADD', 'umpire:queued:' .. r[3], pushed, id)

@@ -1,6 +1,7 @@
 """Lua scripts, read once from the files beside this one."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -10,10 +11,14 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
+#: A line that stands for another file of the ledger's: Redis' Lua has no modules.
+_INCLUDE = re.compile(r"^--@include (\w+)\n", re.MULTILINE)
+
 
 @cache
 def source(name: str, package: str = "ledger") -> str:
-    return files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    text = files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda match: source(match[1]), text)
 
 
 Argument = str | bytes | float

@@ -7,9 +7,10 @@ from redis.asyncio import Redis
 
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.claims import Ending, finish_arguments
+from ledger.claims import Ending, finish_arguments, sums_unwritten
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from telemetry.observer import Observer, silent
 
 #: States in which no worker holds it: finish.lua ends these for anybody.
 IDLE = frozenset({"queued", "deferred"})
@@ -26,8 +27,9 @@ class Found(NamedTuple):
 
 
 class Unstarted:
-    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str) -> None:
+    def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str, observer: Observer = silent) -> None:
         self._redis = redis
+        self._observer = observer
         self._owner = owner
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
@@ -44,5 +46,6 @@ class Unstarted:
 
     async def end(self, ending: Ending) -> bytes | None:
         """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""
-        (entry_id,) = await self._finish(*finish_arguments(self._owner, self._retention, [ending]))
+        unwritten, entry_id = await self._finish(*finish_arguments(self._owner, self._retention, [ending]))
+        sums_unwritten(self._observer, unwritten)
         return entry_id if entry_id is None else bytes(entry_id)

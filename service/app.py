@@ -118,7 +118,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     replies = Replies(redis, observer)
     results = Results(redis, publisher, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
-    unstarted = Unstarted(redis, settings.ledger, owner=replies.name)
+    unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
     waits = Waits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)

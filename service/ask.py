@@ -4,12 +4,13 @@ import asyncio
 import time
 
 from contracts.enums import LLMProviderType
-from contracts.errors import ProviderTimeout, ProviderUnavailable, UmpireError, Unavailable
+from contracts.errors import ProviderTimeout, UmpireError, Unavailable
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, ProviderTestResponse
 from contracts.topics import COMPARISON_RESULT
 from guard.api_key import ApiKey
 from service.answers import error_of, result_of
 from service.parts import Parts
+from service.waiting import refusal
 
 #: Short, and with a plain answer.
 PROMPT = """\
@@ -43,8 +44,8 @@ async def ask_provider(
             state = (await parts.availability.read())[provider]
     except TimeoutError as error:
         raise Unavailable("the ledger does not answer") from error
-    if not state.available:
-        raise ProviderUnavailable(f"{provider.value} is unavailable", retry_after=state.retry_after)
+    if not state.takes(stored.model):
+        raise refusal(stored, state)
     clock = asyncio.get_running_loop().time
     started = clock()
     with parts.replies.expect(stored.queue_id) as waiter:

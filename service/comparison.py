@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -14,6 +15,8 @@ from contracts.enums import ProcessingMode, QueueEvent, QueueStatus
 from contracts.errors import InvalidRequest, ProviderUnavailable, Unavailable
 from contracts.events import LLMQueueStatusV1
 from contracts.http import LLMQueuedResponse
+from contracts.trace import trace_id
+from guard.availability import ProviderAvailability
 from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
@@ -21,12 +24,13 @@ from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
 from service.caller import default_mode, key_of, owner_of, redis_seconds
 from service.heads import Heads, read_heads
-from service.idempotency import once_of, repeated
+from service.idempotency import once_of, repeated, same_every_time
 from service.openapi import COMPARISON
 from service.parts import Parts, parts_of
 from service.plain_route import PlainRoute
 from service.prefer import NO_PREFERENCE, Prefer, parse_prefer
 from service.problem import CORRELATION_ID, QUEUE_ID
+from service.waiting import accepted_message, provider_state, refusal
 from telemetry.observer import Note
 
 router = APIRouter(route_class=PlainRoute)
@@ -72,19 +76,21 @@ async def submit_comparison(request: Request) -> Response:
 async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> Response:
     scope, settings = request.scope, parts.settings.service
     stored = await _receive(parts, heads, request, room)
-    scope[CORRELATION_ID] = stored.correlation_id
     once = once_of(heads, stored.request, scope=stored.owner or "") if heads.idempotency_key else None
+    if once is not None:
+        stored = same_every_time(stored, once)
+    scope[CORRELATION_ID] = stored.correlation_id
     seconds = redis_seconds(scope, settings)
     prefer = parse_prefer(tuple(heads.prefer)) if heads.prefer else NO_PREFERENCE
     default = default_mode(scope, settings)
     chosen = way(stored.request.processing_mode, prefer, default, settings.immediate_wait_seconds)
     try:
         if chosen.mode is ProcessingMode.QUEUE:
-            ahead, _ = await _admit(parts, stored, chosen, once, seconds)
+            ahead, _, state = await _admit(parts, stored, chosen, once, seconds)
             _accepted(parts, stored, scope)
-            return _queued(parts, stored, ahead, prefer, chosen)
+            return _queued(parts, stored, ahead, prefer, chosen, state)
         with parts.replies.expect(stored.queue_id) as waiter:
-            ahead, available = await _admit(parts, stored, chosen, once, seconds)
+            ahead, available, state = await _admit(parts, stored, chosen, once, seconds)
             _accepted(parts, stored, scope)
             if room.taken:
                 # The ledger has it: a long prompt is not held while its client waits.
@@ -94,7 +100,7 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
     except AcceptedBefore as before:
         return repeated(before.queue_id, stored)
     if event is None:
-        return _queued(parts, stored, ahead, prefer, chosen)
+        return _queued(parts, stored, ahead, prefer, chosen, state)
     headers = {"Preference-Applied": chosen.applied_wait} if chosen.applied_wait else {}
     return answer(result_of(event), stored, scope, headers)
 
@@ -118,53 +124,64 @@ async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> 
 
 async def _admit(
     parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None, seconds: float
-) -> tuple[int | None, bool]:
-    """Requests queued before it, if known, and whether its provider would take it. Redis is given `seconds` for both.
+) -> tuple[int | None, bool, ProviderAvailability | None]:
+    """Requests queued before it, if known, whether its provider would take it, and the provider's state, if known.
+    Redis is given `seconds` for all.
 
     Mode `immediate` promises an answer or a refusal: it has no use for the spool.
     """
     if chosen.mode is not ProcessingMode.IMMEDIATE:
-        available, left = await _available(parts, stored, seconds) if chosen.patience else (False, seconds)
+        # Whoever does not wait for a verdict does not wait for the state either: the last one known is told.
+        state, left = parts.availability.latest.get(stored.provider), seconds
+        available = False
+        if chosen.patience:
+            state, left = await _state(parts, stored, seconds)
+            available = state is not None and state.takes(stored.model)
         reply_to = parts.replies.name if available else None
         accepted = await parts.acceptance.accept(stored, reply_to=reply_to, once=once, seconds=left)
-        return accepted.ahead, available and accepted.ahead is not None
+        return accepted.ahead, available and accepted.ahead is not None, state
     by = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
             state = (await parts.availability.read())[stored.provider]
-            if not state.available:
+            if not state.takes(stored.model):
                 if once is not None and (before := await parts.ledger.recall(once)):
                     raise AcceptedBefore(before)
-                raise ProviderUnavailable(
-                    f"{stored.provider.value} is unavailable; nothing was accepted",
-                    retry_after=state.retry_after,
-                    circuit_state=state.state.value,
-                )
+                raise refusal(stored, state)
             reply_to = parts.replies.name if chosen.patience else None
-            return await parts.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True
+            return await parts.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True, state
     except (TimeoutError, Unavailable) as error:
         parts.acceptance.failed(error)
         raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
 
 
-async def _available(parts: Parts, stored: StoredRequest, seconds: float) -> tuple[bool, float]:
-    """Whether the provider would take a call now, and what is left of `seconds`. Redis away: it would not."""
+async def _state(parts: Parts, stored: StoredRequest, seconds: float) -> tuple[ProviderAvailability | None, float]:
+    """The provider's state now, and what is left of `seconds`. None: Redis does not answer."""
     if parts.acceptance.redis_away:
-        return False, seconds
+        return None, seconds
     started = time.monotonic()
-    try:
+    state: ProviderAvailability | None = None
+    with suppress(TimeoutError, Unavailable):
         async with asyncio.timeout(seconds):
-            available = (await parts.availability.read())[stored.provider].available
-    except (TimeoutError, Unavailable):
-        available = False
-    return available, max(0.0, seconds - (time.monotonic() - started))
+            state = (await parts.availability.read())[stored.provider]
+    return state, max(0.0, seconds - (time.monotonic() - started))
 
 
-def _queued(parts: Parts, stored: StoredRequest, ahead: int | None, prefer: Prefer, chosen: Way) -> Response:
+def _queued(
+    parts: Parts,
+    stored: StoredRequest,
+    ahead: int | None,
+    prefer: Prefer,
+    chosen: Way,
+    state: ProviderAvailability | None,
+) -> Response:
     body = LLMQueuedResponse(
         queue_id=stored.queue_id,
-        message=f"Accepted; the verdict comes on {stored.request.callback_topic}",
+        message=accepted_message(stored, state),
         estimated_wait_minutes=None if ahead is None else parts.estimate.minutes(stored.provider, ahead),
+        correlation_id=stored.correlation_id,
+        trace_id=trace_id(stored.traceparent),
+        provider_state=provider_state(stored, state) if state else None,
     )
     applied = ", ".join(filter(None, ("respond-async" if prefer.respond_async else None, chosen.applied_wait)))
     return Response(dumps(body), 202, {"Preference-Applied": applied} if applied else None, JSON)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.encoding import dumps
-from contracts.enums import CircuitState
+from contracts.enums import CircuitState, HoldReason
 from contracts.errors import Unavailable
 from contracts.events import SERVICE_NAME
 from contracts.http import HealthCheckResponse
@@ -73,7 +73,7 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
                 parts.ledger.redis_state(), parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
-        unknown = {one.value: {"workers": None, "state": None} for one in parts.settings.enabled}
+        unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in parts.settings.enabled}
         return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
     redis = {
         "state": "full" if state == "up" and sizes.full else state,
@@ -82,7 +82,12 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
         "bytes": sizes.bytes,
     }
     providers = {
-        one.value: {"workers": workers.get(one, 0), "state": states[one].state.value} for one in parts.settings.enabled
+        one.value: {
+            "workers": workers.get(one, 0),
+            "state": states[one].state.value,
+            "hold": held.reason.value if (held := states[one].hold) else None,
+        }
+        for one in parts.settings.enabled
     }
     refuses = f"Redis is {state}" if state != "up" else "Queue at capacity" if sizes.full else None
     return {"redis": redis, "kafka": kafka, "providers": providers}, refuses
@@ -119,6 +124,10 @@ async def _read_shared(parts: Parts) -> None:
         gauge("queue_depth", backlogs[one].deferred, provider=name, state="deferred")
         gauge("workers_alive", workers.get(one, 0), provider=name)
         gauge("available", float(states[one].available), provider=name)
+        for reason in HoldReason:
+            held = states[one].hold
+            gauge("on_hold", float(held is not None and held.reason is reason), provider=name, reason=reason.value)
+        gauge("models_on_hold", len(states[one].held_models), provider=name)
         for state in CircuitState:
             gauge("circuit_state", float(states[one].state is state), provider=name, state=state.value)
     gauge("unfinished", sizes.unfinished)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
-from contracts.enums import LLMProviderType
+from contracts.enums import LLMProviderType, known_code
 from contracts.errors import Unavailable
 from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelManifestResponse, ProviderTestResponse
 from guard.availability import ProviderAvailability
@@ -74,6 +74,10 @@ def _status(parts: Parts, provider: LLMProviderType, seen: ProviderAvailability 
         last_failure=state.last_failure,
         failure_count=state.failure_count,
         average_response_time_ms=state.average_response_time_ms,
+        hold_reason=state.hold.reason if state.hold else None,
+        hold_since=state.hold.began if state.hold else None,
+        last_error_code=known_code(state.last_error_code),
+        held_models=sorted(state.held_models),
     )
 
 

@@ -38,7 +38,7 @@ class StandIn:
     ) -> None:
         """`unanswered` is called whenever Redis does not answer; it is asked several times a second."""
         self._ledger = ledger
-        self._custody = Custody(redis, settings.ledger, owner=owner, observer=observer)
+        self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self.custodian = Custodian(
             self._custody,
             settings.ledger,

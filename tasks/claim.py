@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from contracts.errors import UmpireError
 from events.result import Judgement, Spent
@@ -12,7 +13,11 @@ from tasks.turns import Passed
 
 
 class NotNow(Exception):
-    """No call may start now; nothing is the request's fault. `seconds`: how long the provider's gate should pause."""
+    """No call may start now, or the one that did was refused for a fault of the account: not the request's fault.
+
+    `reason`: "stopping", "lease", "breaker", "hold", "model_hold" (of its model only), "patience" or "rate_limit".
+    `seconds`: how long the provider's gate should pause.
+    """
 
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -22,12 +27,24 @@ class NotNow(Exception):
         """All that the request has used so far: attempts of this claim may have come before."""
 
 
+class Probe(NamedTuple):
+    """The one call that may start while the breaker is not closed, or the provider is on hold, or both."""
+
+    name: str
+    breaker: bool
+    hold: bool
+
+
 class Claim:
-    def __init__(self, stored: StoredRequest, spent: Spent, probe: str | None, holds: Callable[[], bool]) -> None:
+    def __init__(self, stored: StoredRequest, spent: Spent, probe: Probe | None, holds: Callable[[], bool]) -> None:
         self.holds = holds
         self.stored = stored
         self.spent = spent
         self.probe = probe
+        self.model_probe: str | None = None
+        """The right to probe the hold of its model, by this name."""
+        self.came = False
+        """The last attempt brought an answer, whatever is in it."""
         self.model = stored.model
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()

@@ -41,6 +41,8 @@ class Entrance:
         Raises NotNow.
         """
         self.rest(claim, resting=False)
+        if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
+            claim.model_probe = await self._gatekeeper.lease_model_probe(claim.stored.model)
         self._check_may_start(claim)
         if claim.probe is None:
             await self._take_turn(claim)
@@ -54,6 +56,8 @@ class Entrance:
         claim.passed = self._turns.anyhow() if claim.probe is not None else self._turns.at_once()
         if claim.passed is None:
             await self._pass(claim)
+        # Each step above may have waited: a hold that another call raised meanwhile stops this one.
+        self._check_may_start(claim)
 
     async def _pass(self, claim: Claim) -> None:
         began = time.monotonic()
@@ -62,7 +66,6 @@ class Entrance:
         except TimeoutError as error:
             raise NotNow("patience") from error
         claim.waited += time.monotonic() - began
-        self._check_may_start(claim)
 
     def rest(self, claim: Claim, *, resting: bool) -> None:
         """Between two attempts a request is in its slot, and asks for nothing."""
@@ -87,8 +90,10 @@ class Entrance:
             raise NotNow("stopping")
         if not claim.holds():
             raise NotNow("lease")
-        if claim.probe is None and self._gatekeeper.broken:
-            raise NotNow("breaker")
+        if claim.probe is None and (why := self._gatekeeper.shut):
+            raise NotNow(why)
+        if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
+            raise NotNow("model_hold")
 
     async def leave(self, claim: Claim) -> None:
         """The claim is over: what it still holds is given back."""
@@ -97,6 +102,8 @@ class Entrance:
             self._turns.over(claim.passed)
         if claim.reservation is not None:
             await self._limiter.cancel(claim.reservation)
+        if claim.model_probe is not None:
+            await self._gatekeeper.probe_released(claim.model_probe, model=claim.stored.model)
 
 
 async def _unless(event: asyncio.Event, seconds: float) -> None:

@@ -1,30 +1,48 @@
-"""The gate of this worker process: it stops consuming while its provider is unavailable, and lets one probe through.
+"""The gate of this worker process: it stops consuming while its provider is unavailable or on hold, and lets one probe
+through.
 
 The backlog waits in Redis, where it is durable and visible, and costs no try.
 """
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
-from contracts.enums import CircuitState, LLMProviderType
-from contracts.errors import Unavailable
+from contracts.clock import to_ms, utcnow
+from contracts.enums import CircuitState, HoldReason, LLMProviderType, known_code
+from contracts.errors import ProviderError, Unavailable
 from contracts.events import LLMProviderStatusV1
 from contracts.queues import queue_name
 from events.lifecycle import Lifecycle
 from guard.breaker import Breaker, Transition
-from guard.gate import Gate
+from guard.gate import Gate, GateState
+from guard.hold import Hold, Holds, Raised
+from ledger.parked import Parked
+from tasks.claim import Probe
 from tasks.rows import Consumer, Rows
 from telemetry.observer import Note, Observer
 
 #: How often the shared state is read. A breaker that this process itself opened closes its gate at once.
 WATCH_SECONDS = 0.25
 
-#: Runs one request of the backlog, if there is one, as the probe of this name.
-Probe = Callable[[str], Awaitable[None]]
+#: When the probe of a hold may start that this process has just raised: not before Redis was asked, in ms.
+PROBE_UNKNOWN_MS = 1_000
+
+#: Runs one request of the backlog, if there is one, as this probe.
+RunProbe = Callable[[Probe], Awaitable[None]]
+
+
+class _Unreported(NamedTuple):
+    """A hold that this process raised and Redis does not know of yet; `began`: the call, by time.monotonic."""
+
+    error: ProviderError
+    began: float
+    model: str
 
 
 class Gatekeeper:
@@ -34,18 +52,23 @@ class Gatekeeper:
         *,
         gate: Gate,
         breaker: Breaker,
+        holds: Holds,
+        parked: Parked,
         rows: Rows,
         lifecycle: Lifecycle,
         observer: Observer,
         probe_seconds: float,
+        automatic: bool = True,
         reopened: Callable[[], None] = lambda: None,
     ) -> None:
-        """`probe_seconds`: how long a probe may take: a call's deadline, and a rest. `reopened` is called when the gate
-        was closed and is open again.
+        """`probe_seconds`: how long a probe may take: a call's deadline, and a rest. `automatic`: a fault of the
+        account puts the provider on hold. `reopened` is called when the gate was closed and is open again.
         """
         self._provider = provider
         self._gate = gate
         self._breaker = breaker
+        self._holds = holds
+        self._parked = parked
         self._rows = rows
         self._lifecycle = lifecycle
         self._observer = observer
@@ -56,8 +79,67 @@ class Gatekeeper:
         """What the consumer was told last; None: a new one does whatever the last one did."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.open = True
+        self.automatic = automatic
         self.broken = False
         """The breaker is not closed: no call but a probe may start."""
+        self.hold: Hold | None = None
+        """The provider is on hold: no call but a probe may start."""
+        self.held_models: dict[str, Hold] = {}
+        """Models on hold: no call for them but a probe may start."""
+        self._unreported: list[_Unreported] = []
+        self._raised = 0
+        """Counts the holds that this process raised: a look at Redis that began before the last one is too old."""
+        self._announced: str | None = None
+
+    @property
+    def shut(self) -> str | None:
+        """Why no call but a probe may start; None: calls may."""
+        if self.broken:
+            return "breaker"
+        return "hold" if self.hold is not None else None
+
+    async def raise_hold(
+        self, error: ProviderError, seconds: float, *, model: str, mark: int | None, probe: str
+    ) -> Raised | None:
+        """A call that took so many seconds was refused for a fault of the account: see Holds.raise_. For this process
+        the hold begins at once, whether Redis answers or not.
+        """
+        self._raised += 1
+        hold = Hold(error.hold or HoldReason.MISCONFIGURED, to_ms(utcnow()), probe_in=PROBE_UNKNOWN_MS)
+        if model:
+            self.held_models.setdefault(model, hold)
+        elif self.hold is None:
+            self.hold = hold
+            self._set_open(is_open=False, reason=hold.reason.value)
+        raised = await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe)
+        if raised is None:
+            self._unreported.append(_Unreported(error, time.monotonic() - seconds, model))
+        self._wake.set()
+        return raised
+
+    async def lift(self, probe: str, *, model: str = "") -> None:
+        """The probe of a hold brought an answer."""
+        if await self._holds.probe_succeeded(probe, model=model):
+            self._wake.set()
+            if model:
+                self.held_models.pop(model, None)
+                await self._wake_all(model)
+
+    async def probe_failed(self, probe: str, *, model: str = "") -> None:
+        """The probe of a hold failed, and not for what the provider is on hold for."""
+        await self._holds.probe_failed(probe, model=model)
+
+    async def probe_released(self, probe: str, *, model: str = "") -> None:
+        """The probe of a hold made no call."""
+        await self._holds.probe_released(probe, model=model)
+
+    async def lease_model_probe(self, model: str) -> str | None:
+        """The name of the right to probe this model's hold; None: it is not on hold, or not to be probed now."""
+        hold = self.held_models.get(model)
+        if hold is None or hold.probe_in != 0:
+            return None
+        name = uuid4().hex
+        return name if await self._holds.lease_probe(name, self._probe_seconds, model=model) else None
 
     async def pause(self, seconds: float) -> None:
         """Close the gate of all workers of the provider for a while."""
@@ -78,41 +160,120 @@ class Gatekeeper:
                 circuit_state=transition.state,
                 since=transition.since,
                 retry_after_seconds=transition.retry_after,
+                hold_reason=self.hold.reason if self.hold else None,
+                hold_since=self.hold.began if self.hold else None,
             )
         )
 
-    async def watch(self, waiting: Callable[[], Awaitable[bool]], probe: Probe) -> None:
+    async def watch(self, waiting: Callable[[], Awaitable[bool]], probe: RunProbe) -> None:
         """For ever: follow the shared state; lease the probe when one is due and something is `waiting` for it."""
         while True:
             with contextlib.suppress(
                 Unavailable, RedisError, OSError, TimeoutError
             ):  # the gate stays as it is meanwhile
+                await self._report_holds()
                 self.tell(await self._breaker.flush())
+                raised = self._raised
                 state = await self._gate.read()
-                self.broken = state.state is not CircuitState.CLOSED
-                self._set_open(is_open=state.open, reason=state.state.value if self.broken else "paused")
-                if state.probe_due and await waiting():
-                    await self._lease(probe)
+                if raised == self._raised and not self._unreported:
+                    await self._follow_state(state)
+                    if state.probe_due and await waiting():
+                        await self._lease(probe)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _lease(self, probe: Probe) -> None:
-        name = uuid4().hex
-        transition = await self._breaker.lease_probe(name, self._probe_seconds)
-        if transition is None:
+    async def _report_holds(self) -> None:
+        """Tell Redis of the holds that it was not told of yet."""
+        while self._unreported:
+            error, began, model = self._unreported[0]
+            if await self._holds.raise_(error, time.monotonic() - began, model=model) is None:
+                return
+            self._unreported.pop(0)
+
+    async def _follow_state(self, state: GateState) -> None:
+        self.broken = state.state is not CircuitState.CLOSED
+        self.hold = state.hold
+        self._set_open(is_open=state.open, reason=_why_closed(state))
+        ended = self.held_models.keys() - state.held_models.keys()
+        self.held_models = dict(state.held_models)
+        if not self.automatic:
+            await self._lift_all(state)
+        await self._announce(state)
+        for model in ended:
+            await self._wake_all(model)
+        for model, hold in state.held_models.items():
+            if hold.probe_in == 0:
+                await self._parked.wake_oldest(model)
+
+    async def _wake_all(self, model: str) -> None:
+        """A process that dies before this leaves them to another, or to their time."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._parked.wake_all(model)
+
+    async def _lift_all(self, state: GateState) -> None:
+        """Automatic holds were switched off: those of before end."""
+        if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
+            await self._holds.probe_succeeded("")
+        for model in state.held_models:
+            await self._holds.probe_succeeded("", model=model)
+
+    async def _announce(self, state: GateState) -> None:
+        """The first process that sees a hold begin or end tells the world."""
+        hold = state.hold
+        seen = f"{hold.reason.value} {hold.since}" if hold else ""
+        if seen == self._announced:
             return
-        self.tell(transition)
-        task = asyncio.create_task(self._run(probe, name))
+        first = await self._holds.announce(seen)
+        if first is None:
+            return
+        self._announced = seen
+        if not first:
+            return
+        labels = {"provider": self._provider.value, "hold": hold.reason.value if hold else "none"}
+        self._observer(
+            Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
+        )
+        self._lifecycle.tell(
+            LLMProviderStatusV1(
+                provider=self._provider,
+                circuit_state=state.state,
+                since=hold.began if hold else utcnow(),
+                retry_after_seconds=state.retry_after,
+                hold_reason=hold.reason if hold else None,
+                hold_since=hold.began if hold else None,
+                last_error_code=known_code(state.last_error),
+            )
+        )
+
+    async def _lease(self, run: RunProbe) -> None:
+        probe = Probe(uuid4().hex, breaker=self.broken, hold=self.hold is not None)
+        if probe.hold and not await self._holds.lease_probe(probe.name, self._probe_seconds):
+            return
+        if probe.breaker:
+            transition = None
+            try:
+                transition = await self._breaker.lease_probe(probe.name, self._probe_seconds)
+            finally:
+                if transition is None and probe.hold:
+                    await self._holds.probe_released(probe.name)
+            if transition is None:
+                return
+            self.tell(transition)
+        task = asyncio.create_task(self._run(run, probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, probe: Probe, name: str) -> None:
+    async def _run(self, run: RunProbe, probe: Probe) -> None:
         try:
-            await probe(name)
+            await run(probe)
         finally:
-            await self._breaker.probe_released(name)  # does nothing where the probe was answered for
+            # These do nothing where the probe was answered for.
+            if probe.breaker:
+                await self._breaker.probe_released(probe.name)
+            if probe.hold:
+                await self._holds.probe_released(probe.name)
 
     def _set_open(self, *, is_open: bool, reason: str) -> None:
         if is_open and not self.open:
@@ -142,3 +303,9 @@ class Gatekeeper:
         """A consumer has (re)connected: it consumes, unless the last one had been told not to."""
         self._consuming = None
         self._wake.set()
+
+
+def _why_closed(state: GateState) -> str:
+    if state.hold is not None:
+        return state.hold.reason.value
+    return "paused" if state.state is CircuitState.CLOSED else state.state.value

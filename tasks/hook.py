@@ -1,6 +1,7 @@
 """The result hook: the one event of an ended comparison, to the outbox and on to Kafka; and its status events."""
 
-from contracts.enums import LLMErrorCode, QueueEvent, QueueStatus
+from contracts.enums import QueueEvent, QueueStatus
+from contracts.errors import UmpireError
 from contracts.settings import KafkaSettings
 from contracts.trace import trace_id
 from events.ending import ending_of, status_of
@@ -45,8 +46,7 @@ class ResultHook:
         self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers, forbidden=ending.forbidden)
 
     def ended(self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, tries: int) -> None:
-        code = judgement.error.code if judgement.error else None
-        self.status(stored, state, _EVENTS[state], tries, code)
+        self.status(stored, state, _EVENTS[state], tries, judgement.error)
 
     def status(
         self,
@@ -54,7 +54,7 @@ class ResultHook:
         status: QueueStatus,
         event: QueueEvent,
         attempt: int,
-        error_code: LLMErrorCode | None = None,
+        error: UmpireError | None = None,
     ) -> None:
-        told = status_of(stored, status, event, attempt, error_code)
+        told = status_of(stored, status, event, attempt, error)
         self._lifecycle.tell(told, queue_id=stored.queue_id, traceparent=stored.traceparent)

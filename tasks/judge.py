@@ -28,9 +28,10 @@ from providers.manifest import cost
 from providers.model import ModelInfo
 from providers.prompt import build_call
 from providers.verdict import parse_verdict
-from tasks.claim import Claim, NotNow
+from tasks.claim import Claim, NotNow, Probe
 from tasks.entrance import Entrance
 from tasks.gatekeeper import Gatekeeper
+from tasks.health import Health
 from tasks.turns import Turns
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
@@ -55,7 +56,7 @@ class Judge:
     ) -> None:
         self._provider = provider
         self._limiter = limiter
-        self._breaker = breaker
+        self._health = Health(breaker, gatekeeper)
         self._gatekeeper = gatekeeper
         self._pace = pace
         self._turns = turns
@@ -75,7 +76,7 @@ class Judge:
         self._turns.end()
 
     async def judge(
-        self, stored: StoredRequest, spent: Spent, *, probe: str | None = None, holds: Callable[[], bool]
+        self, stored: StoredRequest, spent: Spent, *, probe: Probe | None = None, holds: Callable[[], bool]
     ) -> Judgement:
         """A verdict, or the error that the claim ended in. Raises NotNow, and nothing else of the provider's.
 
@@ -118,7 +119,7 @@ class Judge:
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
         else:
             # Not before: Redis may take its time, which must not count as the call's.
-            await self._answered(claim)
+            await self._health.answered(claim)
             return judgement
         finally:
             await self._entrance.leave(claim)
@@ -137,6 +138,7 @@ class Judge:
         number = claim.spent.attempts + 1
         call, ignored = build_call(stored.request, info, attempt_id=f"{stored.queue_id}.{number}")
         claim.spent = claim.spent.attempted()
+        claim.came = False
         claim.ignored = ignored
         reservation, claim.reservation = claim.reservation, None
         started = time.monotonic()
@@ -144,6 +146,7 @@ class Judge:
         refused = False
         try:
             completion = await self._provider.complete(call)
+            claim.came = True
             used = completion.usage.input_tokens + completion.usage.output_tokens
         except UmpireError as error:
             refused = _sent_away(error)
@@ -209,15 +212,7 @@ class Judge:
     def _succeeded(self, claim: Claim, seconds: float) -> None:
         provider = claim.stored.provider.value
         self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
-        claim.seconds = seconds
-        if claim.probe is None:
-            self._breaker.succeeded(seconds)
-
-    async def _answered(self, claim: Claim) -> None:
-        """Tell that the probe succeeded, where it was one."""
-        if claim.probe is not None:
-            probe, claim.probe = claim.probe, None
-            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe, claim.seconds))
+        self._health.succeeded(claim, seconds)
 
     async def _failed(self, claim: Claim, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
@@ -229,12 +224,7 @@ class Judge:
         self._observer(
             Note("call.finished", "warning", labels, seconds, fields={"error": type(error).__name__, **error.details})
         )
-        if claim.probe is not None:
-            # It has answered for the probe: from here on it is a request like any other.
-            probe, claim.probe = claim.probe, None
-            transition = await self._breaker.probe_failed(probe, error)
-        else:
-            transition = await self._breaker.failed(error, seconds)
+        transition, release = await self._health.failed(claim, error, seconds)
         self._gatekeeper.tell(transition)
         self._entrance.rest(claim, resting=True)
         if _sent_away(error) and not claim.probing:
@@ -253,6 +243,8 @@ class Judge:
                 queue_id=stored.queue_id,
                 traceparent=stored.traceparent,
             )
+        if release is not None:
+            raise release
 
     def completed(self, stored: StoredRequest, judgement: Judgement) -> None:
         """Tell of a request that has ended."""

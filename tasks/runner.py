@@ -17,7 +17,8 @@ from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Lease, Return, Who
-from tasks.claim import NotNow
+from ledger.parked import PARKED_SECONDS
+from tasks.claim import NotNow, Probe
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
 from tasks.judge import Judge
@@ -104,14 +105,14 @@ class Runner:
         finally:
             self._held.discard(queue_id)
 
-    async def probe(self, name: str) -> None:
+    async def probe(self, probe: Probe) -> None:
         """Run one request of the backlog past the closed gate."""
         free = await self._slots.take(1)
         if not free:
             return
-        await asyncio.gather(*await self._claim(None, free, probe=name))
+        await asyncio.gather(*await self._claim(None, free, probe=probe))
 
-    async def _claim(self, queue_id: str | None, slots: int, *, probe: str | None = None) -> list[asyncio.Task[None]]:
+    async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
         beside = self._ahead.ask() if not self._running else None
         try:
@@ -127,7 +128,7 @@ class Runner:
         self._rows.received([str(c.stored.queue_id) for c in claimed])
         return [self._start(c, probe) for c in claimed]
 
-    def _start(self, claimed: Claimed, probe: str | None) -> asyncio.Task[None]:
+    def _start(self, claimed: Claimed, probe: Probe | None) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(claimed, probe))
         # By the task: a request whose lease lapsed may be claimed again here while its first claim still runs.
         self._running[task] = claimed.lease
@@ -141,7 +142,7 @@ class Runner:
         if not self._running:
             self._ahead.drop()  # where its call never came to that
 
-    async def _run(self, claimed: Claimed, probe: str | None) -> None:
+    async def _run(self, claimed: Claimed, probe: Probe | None) -> None:
         """A process' outermost loop for one comparison: nothing that happens to it may touch another."""
         stored = claimed.stored
         labels = {"provider": stored.provider.value}
@@ -171,10 +172,10 @@ class Runner:
         else:
             self._rows.retried(queue_id, result)
 
-    async def _judge_and_settle(self, claimed: Claimed, probe: str | None) -> str:
+    async def _judge_and_settle(self, claimed: Claimed, probe: Probe | None) -> str:
         """Returns what became of it, for Flower: completed, failed: CODE, deferred, returned."""
         stored = claimed.stored
-        spent = Spent.model_validate_json(claimed.spent) if claimed.spent else Spent()
+        spent = Spent.read(claimed.spent)
         refused = self._permission.refusal(claimed)
         if refused is not None:
             return await self._fail(claimed, Judgement(model=stored.model, spent=spent, error=refused), refused)
@@ -184,13 +185,23 @@ class Runner:
         except NotNow as reason:
             if reason.seconds:
                 await self._gatekeeper.pause(reason.seconds)
+            if reason.reason == "model_hold":
+                return await self._park(claimed, reason.spent)
             return await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
         try:
             return await self._settle(claimed, judgement)
         except Exception as error:  # noqa: BLE001 - what was paid must not be paid again, whatever is wrong with it
             self._tell_fault(claimed, error)
-            fault_of_ours = InternalError("the comparison failed by a fault of the service")
+            return await self._fail_by_fault(claimed, judgement)
+
+    async def _fail_by_fault(self, claimed: Claimed, judgement: Judgement) -> str:
+        """End it with an error event that can be built, whatever is wrong with its verdict, its tokens or its cost."""
+        fault_of_ours = InternalError("the comparison failed by a fault of the service")
+        try:
             return await self._fail(claimed, judgement.failed(fault_of_ours), fault_of_ours)
+        except Exception as error:  # noqa: BLE001 - an event that cannot be built would be paid again and again
+            self._tell_fault(claimed, error)
+            return await self._fail(claimed, judgement.without_sums(fault_of_ours), fault_of_ours)
 
     async def _settle(self, claimed: Claimed, judgement: Judgement) -> str:
         error = judgement.error
@@ -213,9 +224,9 @@ class Runner:
             return await self._give_back(claimed, "stopping", front=True, spent=judgement.spent)
         if answered:
             return None
-        if self._gatekeeper.broken:
+        if shut := self._gatekeeper.shut:
             # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
-            return await self._give_back(claimed, "breaker", front=False, spent=judgement.spent)
+            return await self._give_back(claimed, shut, front=False, spent=judgement.spent)
         if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
             await self._gatekeeper.pause(error.retry_after)
         delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
@@ -242,7 +253,7 @@ class Runner:
         )
         labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
         self._observer(Note("comparison.deferred", "info", labels, delay))
-        self._hook.status(claimed.stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error.code)
+        self._hook.status(claimed.stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
         return f"deferred: {error.code.value}"
 
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
@@ -253,6 +264,15 @@ class Runner:
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
         self._observer(Note("comparison.returned", "info", labels))
         return f"returned: {reason}"
+
+    async def _park(self, claimed: Claimed, spent: Spent) -> str:
+        """Its model is on hold: it waits beside the queue, in which other models' requests go on, and costs no try."""
+        kept, model = spent.model_dump_json().encode(), claimed.stored.model
+        parked = Return(claimed.stored, delay=PARKED_SECONDS, spent=kept, number=claimed.number, parked=model)
+        await self._persist(lambda: self._claims.give_back([parked]))
+        labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
+        self._observer(Note("comparison.returned", "info", labels))
+        return "returned: model_hold"
 
     async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:
         """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it.

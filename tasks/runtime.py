@@ -22,6 +22,7 @@ from guard.board import Board
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
+from guard.hold import Holds
 from guard.limits import Unlimited, make_limiter
 from guard.pace import Pace
 from guard.retry import RetryPolicy
@@ -31,6 +32,7 @@ from ledger.connection import connect
 from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
+from ledger.parked import Parked
 from ledger.spending import Spending
 from providers.factory import make_provider
 from providers.prompt import prompt_sha256
@@ -80,8 +82,10 @@ class Runtime:
         self._observer = observer
         self._provider_name = provider
         self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
-        self._claims = Claims(redis, provider, settings.ledger, owner=owner, cap=cap, observer=observer)
-        self._custody = Custody(redis, settings.ledger, owner=owner, observer=observer)
+        self._claims = Claims(
+            redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
+        )
+        self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
         self._alone = Publisher.alone(settings.kafka, observer)
@@ -98,10 +102,13 @@ class Runtime:
             provider,
             gate=Gate(redis, provider, observer),
             breaker=breaker,
+            holds=Holds(redis, provider, settings.hold, observer),
+            parked=Parked(redis, provider),
             rows=rows,
             lifecycle=lifecycle,
             observer=observer,
             probe_seconds=cap,
+            automatic=settings.hold.hold == "on",
             # A limit of ours has a pace of its own, and closes the gate now and then to keep it.
             reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )

@@ -79,6 +79,10 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "lease.lost": (Metric("leases_lost_total", "Leases that ended under a running call", ("provider",)),),
     "custodian.action": (Metric("custodian_actions_total", "Records the custodian moved", ("action",), amount=True),),
     "gate.changed": (Metric("gate_changes_total", "Times a worker's gate opened or closed", ("provider", "state")),),
+    "hold.changed": (Metric("hold_changes_total", "Times a provider went on hold, or off it", ("provider", "hold")),),
+    "ledger.sums_unwritten": (
+        Metric("sums_unwritten_total", "Tallies of ended requests that Redis could not add up", amount=True),
+    ),
     "adaptive.concurrency": (
         Metric("concurrency_limit", "Calls in flight that all workers may have", ("provider",), level=True),
     ),

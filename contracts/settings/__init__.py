@@ -1,7 +1,7 @@
 """Settings from the environment, prefix `UMPIRE_`, one class a concern. docs/settings.md is generated from them."""
 
 from contracts.settings.development import DevelopmentSettings
-from contracts.settings.guard import BreakerSettings, RetrySettings
+from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSettings, TelemetrySettings
 from contracts.settings.load import Settings, SettingsError, load_settings
 from contracts.settings.provider import MockSettings, ProviderSettings
@@ -13,6 +13,7 @@ __all__ = [
     "ClientSettings",
     "DevelopmentSettings",
     "FlowerSettings",
+    "HoldSettings",
     "KafkaSettings",
     "LedgerSettings",
     "MockSettings",

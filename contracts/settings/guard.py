@@ -1,6 +1,6 @@
-"""Circuit breaker and retries."""
+"""Circuit breaker, holds and retries."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,18 @@ class BreakerSettings(Concern):
     """How long the breaker stays open before one call may probe the provider, in seconds."""
     breaker_successes: int = Field(1, ge=1)
     """Successful probes that close the breaker."""
+
+
+class HoldSettings(Concern):
+    hold: Literal["on", "off"] = "on"
+    """Whether a fault of the account (a rejected key, an empty account) puts a provider on hold: its requests wait, and
+    one probe a minute finds out when it is mended. `off`: each such request fails at once. A manual hold
+    (`umpire pause`) works either way."""
+    hold_probe_seconds: float = Field(60.0, gt=0)
+    """While a provider is on hold: seconds between two probes."""
+    hold_max_seconds: float = Field(259_200.0, ge=0)
+    """Time on hold, in seconds, that does not count towards a request's time to live, unless its caller set
+    `ttl_seconds`."""
 
 
 class RetrySettings(Concern):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from contracts.enums import LLMProviderType
 from contracts.settings.base import PREFIX, Concern
 from contracts.settings.development import DevelopmentSettings
-from contracts.settings.guard import BreakerSettings, RetrySettings
+from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSettings, TelemetrySettings
 from contracts.settings.provider import (
     AnthropicSettings,
@@ -39,6 +39,7 @@ CONCERNS: tuple[type[Concern], ...] = (
     WorkerSettings,
     RetrySettings,
     BreakerSettings,
+    HoldSettings,
     FlowerSettings,
     TelemetrySettings,
     DevelopmentSettings,
@@ -67,6 +68,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    hold: HoldSettings = field(default_factory=HoldSettings)
     flower: FlowerSettings = field(default_factory=FlowerSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     client: ClientSettings = field(default_factory=ClientSettings)

@@ -96,7 +96,9 @@ class Ledgers:
         self.faults.append({"kind": "redis", "how": how, "began": began, "ended": ended})
 
     def write(self, folder: Path) -> Path:
-        (folder / "run.json").write_text(json.dumps({"started": 0, "timing": {"lease": LEASE, "attempt": ATTEMPT}}))
+        (folder / "run.json").write_text(
+            json.dumps({"started": 0, "timing": {"lease": LEASE, "attempt": ATTEMPT, "hold_probe": 5.0}})
+        )
         for name in ("client", "kafka", "upstream", "faults"):
             entries: list[Entry] = getattr(self, name)
             (folder / f"{name}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
@@ -197,6 +199,25 @@ def _refused_and_told(ledgers: Ledgers) -> None:
     refused["queue_id"] = None
 
 
+def _failed_for_the_account(ledgers: Ledgers) -> None:
+    failed = ledgers.post(20.0, str(uuid4()))
+    ledgers.event(20.3, failed["queue_id"], None, "LLM_CONFIGURATION_ERROR")
+
+
+def _probes(ledgers: Ledgers, moments: list[float]) -> None:
+    held = ledgers.post(20.0, str(uuid4()))
+    ledgers.faults.append({"kind": "rejected", "provider": "anthropic", "began": 20.0, "ended": 40.0})
+    refused = {"provider": "anthropic", "fault": "rejected", "status": 401, "full": False, "valid": False}
+    for number, moment in enumerate(moments, 50):
+        ledgers.call(number, held["queue_id"], moment, moment + 0.1, **refused)
+    ledgers.call(99, held["queue_id"], 41.5, 41.6, provider="anthropic")
+    ledgers.event(41.7, held["queue_id"], 99)
+
+
+def _a_call_each_second_of_a_hold(ledgers: Ledgers) -> None:
+    _probes(ledgers, [20.0 + second for second in range(20)])
+
+
 def _never_asked(ledgers: Ledgers) -> None:
     ledgers.kafka.append(deepcopy(ledgers.kafka[0]))
     event = ledgers.kafka[-1]["event"]
@@ -285,6 +306,8 @@ def _left_behind(ledgers: Ledgers) -> None:
         (_answer_unlike_its_event, "the HTTP answer is unlike the event"),
         (_cancelled_and_judged, "cancelled and not told so, or told so and not cancelled"),
         (_told_as_cancelled_by_nobody, "cancelled and not told so, or told so and not cancelled"),
+        (_failed_for_the_account, "failed, though only the account was at fault"),
+        (_a_call_each_second_of_a_hold, "more calls than probes while a key was rejected"),
         (_called_after_its_end, "called after its end"),
         (_crashed, "a part ended by itself, or badly"),
         (_did_not_drain, "a part ended by itself, or badly"),
@@ -300,6 +323,12 @@ def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledge
     report = ledgers.judge(tmp_path)
     assert not report.ok
     assert report.broken[promise]
+
+
+def test_what_was_in_flight_and_a_probe_now_and_then_are_allowed(ledgers: Ledgers, tmp_path: Path) -> None:
+    _probes(ledgers, [20.0 + number / 100 for number in range(60)] + [25.0, 30.1, 35.2])
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
 
 
 def test_a_verdict_that_was_paid_and_told_as_an_error_is_found(ledgers: Ledgers, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_the_envelope_carries_any_event_and_its_defaults():
 
 
 def test_the_202_says_queued():
-    response = LLMQueuedResponse(queue_id=UUID(int=1), message="m")
+    response = LLMQueuedResponse(queue_id=UUID(int=1), message="m", correlation_id=UUID(int=2))
     assert json.loads(response.model_dump_json())["status"] == "queued"
 
 

@@ -285,13 +285,14 @@ async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(redis: Red
     [
         (ProviderTimeout("slow"), CircuitState.OPEN),
         (ProviderRateLimited("429"), CircuitState.CLOSED),
-        (ProviderMisconfigured("401"), CircuitState.CLOSED),
+        (ProviderRejected("400"), CircuitState.CLOSED),
+        (ProviderMisconfigured("401"), CircuitState.HALF_OPEN),
         (ParsingError("not JSON"), CircuitState.CLOSED),
         (InternalError("ours"), CircuitState.HALF_OPEN),
     ],
 )
 async def test_what_the_error_of_a_probe_says(redis: Redis, error: UmpireError, state: CircuitState) -> None:
-    """Any answer shows that the provider is back; an error of our own shows nothing."""
+    """Any answer shows that the provider is back, but one that raises a hold; an error of our own shows nothing."""
     one = breaker(redis)
     await opened(one)
     await lease(one, "a")

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -53,13 +54,24 @@ class QuietHook:
 
 
 class OpenGate:
-    open, broken = True, False
+    open, broken, shut = True, False, None
 
 
+class Absurd(PaidJudge):
+    """Its cost fits no event either, be it of an error."""
+
+    async def judge(self, claimed: StoredRequest, spent: Spent, **_: object) -> Judgement:
+        good = await super().judge(claimed, spent)
+        return replace(good, spent=good.spent.model_copy(update={"cost": float("inf")}))
+
+
+@pytest.mark.parametrize("kind", [PaidJudge, Absurd])
 @pytest.mark.parametrize("faulty_ending", [False, True], ids=["event cannot be made", "hook raises"])
-async def test_a_verdict_that_cannot_be_told_ends_as_an_error(redis_url: str, *, faulty_ending: bool) -> None:
+async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
+    redis_url: str, kind: type[PaidJudge], *, faulty_ending: bool
+) -> None:
     redis: Redis = connect(redis_url, timeout=2.0)
-    house, judge, hook, notes = House(redis), PaidJudge(), QuietHook(), list[Note]()
+    house, judge, hook, notes = House(redis), kind(), QuietHook(), list[Note]()
     if faulty_ending:
         make, faults = hook.ending, iter([RuntimeError("a fault")])
 
@@ -85,6 +97,7 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(redis_url: str, *,
     assert result.error_detail is not None
     assert result.error_detail.error_code == "LLM_INTERNAL_ERROR"
     assert result.request_metadata["attempts"] == 1
+    assert result.request_metadata["cost_known"] is (kind is PaidJudge)
     assert (await house.record(request.queue_id))["s"] == b"failed"
     assert judge.calls == 1
     assert any(note.what == "error.unexpected" for note in notes)

@@ -1,0 +1,112 @@
+#!lua flags=allow-oom
+-- Holds of one provider, or of one of its models. A hold is raised by a call that was refused for a fault of the account,
+-- and lifted by a probe that succeeds; a manual hold is set and ended by an operator, or ends by its time.
+--
+-- ARGV: operation, provider, model ('' for the whole provider), then the operation's own:
+--   raise     reason, error code, age of the call (ms), mark, owner of the probe that the call was (or ''), ms until the
+--             first probe, ms between probes. The mark is what this returned when the same request raised the hold before
+--             ('': it did not). Returns {outcome, mark}. Outcomes: 'held'; 'stale' - the call began before the last hold
+--             was lifted, and says nothing; 'own' - another request succeeded since this one raised the hold, so the
+--             fault is this request's own, and there is no hold for it.
+--   lease     owner, ms. The right to probe. Returns 1 or 0.
+--   settle    owner, outcome (success, failure, none), ms between probes. Returns 1 where it lifted the hold.
+--   pause     ms (0: until `resume`), the operator's text. A manual hold.
+--   resume    Ends the manual hold, and makes the probe of an automatic one due. Returns {was manual, reason or ''}.
+--   announce  state. Returns 1 to the first caller that announces this state, 0 to others.
+local operation, provider, model = ARGV[1], ARGV[2], ARGV[3]
+local key = 'umpire:hold:' .. provider .. (model ~= '' and ':' .. model or '')
+local models = 'umpire:holds:' .. provider
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local h = redis.call('HMGET', key, 'reason', 'paused', 'until', 'began', 'total', 'lifts', 'lifted', 'probe', 'owner', 'lease')
+local reason, paused, ends = h[1], h[2], tonumber(h[3] or '') or 0
+local began, total = tonumber(h[4] or ''), tonumber(h[5] or '') or 0
+local lifts, lifted = tonumber(h[6] or '') or 0, tonumber(h[7] or '') or 0
+local probe, owner, lease = tonumber(h[8] or '') or 0, h[9], tonumber(h[10] or '') or 0
+
+-- Once nothing holds any more, the time on hold is added up.
+local function ended(moment)
+  if began and not reason and not paused then
+    redis.call('HSET', key, 'total', total + math.max(0, moment - began))
+    redis.call('HDEL', key, 'began')
+    began = nil
+  end
+end
+
+local function begins()
+  if not began then
+    began = now
+    redis.call('HSET', key, 'began', now)
+  end
+end
+
+if paused and ends > 0 and ends <= now then
+  paused = false
+  redis.call('HDEL', key, 'paused', 'until', 'text')
+  ended(ends)
+end
+
+if operation == 'raise' then
+  local why, code, age, mark, prober = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+  if now - age < lifted then return {'stale', lifts} end
+  redis.call('HSET', 'umpire:breaker:' .. provider, 'last_error', code)
+  if mark and lifts > mark then return {'own', lifts} end
+  if not reason then
+    redis.call('HSET', key, 'since', now, 'probe', now + tonumber(ARGV[9]))
+    if model ~= '' then redis.call('SADD', models, model) end
+  elseif owner and owner == prober then
+    redis.call('HDEL', key, 'owner', 'lease')
+    redis.call('HSET', key, 'probe', now + tonumber(ARGV[10]))
+  end
+  redis.call('HSET', key, 'reason', why)
+  begins()
+  return {'held', lifts}
+end
+
+if operation == 'lease' then
+  if not reason or paused or now < probe or (owner and now < lease) then return 0 end
+  redis.call('HSET', key, 'owner', ARGV[4], 'lease', now + tonumber(ARGV[5]))
+  return 1
+end
+
+if operation == 'settle' then
+  -- A success counts whoever holds the lease by now: the account works.
+  if ARGV[5] == 'success' and reason then
+    reason = false
+    redis.call('HSET', key, 'lifts', lifts + 1, 'lifted', now)
+    redis.call('HDEL', key, 'reason', 'since', 'probe', 'owner', 'lease')
+    if model ~= '' then redis.call('SREM', models, model) end
+    ended(now)
+    return 1
+  end
+  if owner and owner == ARGV[4] then
+    redis.call('HDEL', key, 'owner', 'lease')
+    if ARGV[5] == 'failure' then redis.call('HSET', key, 'probe', now + tonumber(ARGV[6])) end
+  end
+  return 0
+end
+
+if operation == 'pause' then
+  local length = tonumber(ARGV[4])
+  redis.call('HSET', key, 'paused', now, 'until', length > 0 and now + length or 0, 'text', ARGV[5])
+  begins()
+  return 1
+end
+
+if operation == 'resume' then
+  local was = paused and 1 or 0
+  paused = false
+  redis.call('HDEL', key, 'paused', 'until', 'text')
+  if reason then redis.call('HSET', key, 'probe', now) end
+  ended(now)
+  return {was, reason or ''}
+end
+
+if operation == 'announce' then
+  if (redis.call('HGET', key, 'told') or '') == ARGV[4] then return 0 end
+  redis.call('HSET', key, 'told', ARGV[4])
+  return 1
+end
+
+return redis.error_reply('unknown operation ' .. operation)

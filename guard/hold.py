@@ -1,0 +1,163 @@
+"""Holds: a provider whose account is at fault, or one of its models, gets no calls but a probe now and then.
+
+guard/hold.lua holds the rules; docs/decisions/0016-holds.md says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.clock import from_ms
+from contracts.enums import HoldReason, LLMProviderType
+from contracts.errors import ProviderError
+from contracts.settings import HoldSettings
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+#: The first probe of a hold comes sooner than the others, in seconds: where the fault was one request's own, the others
+#: wait no longer than this. With one probe a minute it makes no minute have more than two.
+FIRST_PROBE_SECONDS = 5.0
+
+#: Fields of a hold's hash that others read, in the order that `read_hold` takes them.
+FIELDS = ("reason", "since", "probe", "owner", "lease", "paused", "until", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """`since`, `ends` in ms of Redis' clock; `ends` is 0 where nobody knows. `probe_in`: ms until a probe may start, 0:
+    now; None: it is never probed. `text`: the operator's own.
+    """
+
+    reason: HoldReason
+    since: int
+    ends: int = 0
+    probe_in: int | None = None
+    text: str = ""
+
+    @property
+    def began(self) -> datetime:
+        return from_ms(self.since)
+
+
+def read_hold(values: Sequence[bytes | None], now: int) -> Hold | None:
+    """The hold by its hash's `FIELDS` at this moment of Redis' clock. A manual one goes before an automatic one."""
+    reason, since, probe, owner, lease, paused, until, text = values
+    ends = _number(until)
+    if paused and not 0 < ends <= now:
+        words = (text or b"").decode(errors="replace")
+        return Hold(HoldReason.MANUAL, _number(paused), ends, None, words)
+    if not reason:
+        return None
+    due = max(_number(probe), _number(lease) if owner else 0)
+    return Hold(_reason(reason), _number(since), 0, max(0, due - now))
+
+
+def _reason(value: bytes) -> HoldReason:
+    try:
+        return HoldReason(value.decode())
+    except ValueError:  # of a newer version: on hold all the same
+        return HoldReason.MISCONFIGURED
+
+
+def _number(value: bytes | None) -> int:
+    return int(float(value)) if value else 0
+
+
+class Outcome(StrEnum):
+    """What became of a call that was refused for a fault of the account: see hold.lua."""
+
+    HELD = "held"
+    STALE = "stale"
+    OWN = "own"
+
+
+class Raised(NamedTuple):
+    outcome: Outcome
+    #: To be kept with the request, and given when its next call is refused like this.
+    mark: int
+
+
+class Holds:
+    """The holds of one provider and its models, as one worker process sees them.
+
+    Nothing here raises: where Redis does not answer, "hold.unreported" is noted.
+    """
+
+    def __init__(
+        self, redis: Redis, provider: LLMProviderType, settings: HoldSettings, observer: Observer = silent
+    ) -> None:
+        self._script = Script(redis, "hold", package="guard")
+        self._provider = provider.value
+        self._probe_ms = _ms(settings.hold_probe_seconds)
+        self._first_ms = min(self._probe_ms, _ms(FIRST_PROBE_SECONDS))
+        self._observer = observer
+
+    async def raise_(
+        self, error: ProviderError, seconds: float, *, model: str = "", mark: int | None = None, probe: str = ""
+    ) -> Raised | None:
+        """A call that took so many seconds ended in this error; None: Redis does not know of it yet.
+
+        `mark`: what the same request got when it raised the hold before. `probe`: the probe that the call was.
+        """
+        reason = error.hold or HoldReason.MISCONFIGURED
+        call = (reason.value, error.code.value, _ms(seconds), "" if mark is None else mark, probe)
+        reply = await self._ask("raise", model, *call, self._first_ms, self._probe_ms)
+        return None if reply is None else Raised(Outcome(reply[0].decode()), int(reply[1]))
+
+    async def lease_probe(self, owner: str, seconds: float, *, model: str = "") -> bool:
+        """The right to probe, for so many seconds. False: not now, or another has it."""
+        return bool(await self._ask("lease", model, owner, _ms(seconds)))
+
+    async def probe_succeeded(self, owner: str, *, model: str = "") -> bool:
+        """An answer came: the hold is lifted. False: it was not on hold any more."""
+        return bool(await self._ask("settle", model, owner, "success", self._probe_ms))
+
+    async def probe_failed(self, owner: str, *, model: str = "") -> None:
+        """No answer came, for another reason than the hold's: the next probe has its time."""
+        await self._ask("settle", model, owner, "failure", self._probe_ms)
+
+    async def probe_released(self, owner: str, *, model: str = "") -> None:
+        """No call was made. Does nothing where the probe was answered for."""
+        await self._ask("settle", model, owner, "none", self._probe_ms)
+
+    async def announce(self, state: str) -> bool | None:
+        """Whether this process is the first to see this state of the provider's hold, and has to announce it; None:
+        Redis does not answer.
+        """
+        reply = await self._ask("announce", "", state)
+        return None if reply is None else bool(reply)
+
+    async def _ask(self, operation: str, model: str, *arguments: str | float) -> Any:
+        try:
+            return await self._script(operation, self._provider, model, *arguments)
+        except (RedisError, OSError) as error:
+            labels = {"provider": self._provider, "operation": operation}
+            self._observer(Note("hold.unreported", "warning", labels, fields={"error": type(error).__name__}))
+            return None
+
+
+class Resumed(NamedTuple):
+    was_paused: bool
+    #: Why the provider is still on hold.
+    reason: HoldReason | None
+
+
+async def pause(redis: Redis, provider: LLMProviderType, seconds: float | None, text: str) -> None:
+    """A manual hold, for so many seconds or until `resume`. Raises RedisError or OSError."""
+    length = 0 if seconds is None else max(1, _ms(seconds))
+    await Script(redis, "hold", package="guard")("pause", provider.value, "", length, text)
+
+
+async def resume(redis: Redis, provider: LLMProviderType) -> Resumed:
+    """End the manual hold. A probe of an automatic one is due at once. Raises RedisError or OSError."""
+    was, reason = await Script(redis, "hold", package="guard")("resume", provider.value, "")
+    return Resumed(bool(was), _reason(reason) if reason else None)
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)

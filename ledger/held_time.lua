@@ -1,0 +1,31 @@
+-- Time on hold does not count towards a request's time to live. Included by the scripts that look at it.
+
+-- How long a provider has been on hold in all, in ms, and why it is on hold now (nil: it is not).
+-- guard/hold.lua writes the hash. Nothing is written when a manual hold ends by its time, so that is worked out here.
+local function held_time(provider, now)
+  local h = redis.call('HMGET', 'umpire:hold:' .. provider, 'total', 'began', 'reason', 'paused', 'until')
+  local total, began = tonumber(h[1] or '') or 0, tonumber(h[2] or '')
+  if not began then return total, nil end
+  local ends, why = now, h[4] and 'manual' or h[3] or nil
+  local until_ms = tonumber(h[5] or '') or 0
+  if h[4] and until_ms > 0 and until_ms <= now then
+    why = h[3] or nil
+    if not why then ends = until_ms end
+  end
+  return total + math.max(0, ends - began), why
+end
+
+-- By how many ms a record outlives its time to live, `most` at most, and the hold that it is in now (or nil): its
+-- provider's, or that of its model. A record without 'h' has a time to live that its caller set: holds do not stop it.
+local function extension(key, provider, now, most)
+  local r = redis.call('HMGET', key, 'h', 'k', 'd')
+  local held, why = held_time(provider, now)
+  local parked = tonumber(r[3] or '') or 0
+  if r[2] then
+    parked = parked + math.max(0, now - (tonumber(string.match(r[2], '^%d+') or '') or now))
+    why = why or 'misconfigured'
+  end
+  local before = tonumber(r[1] or '')
+  if not before then return 0, why end
+  return math.min(most, math.max(0, held - before) + parked), why
+end

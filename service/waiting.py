@@ -1,0 +1,65 @@
+"""What a client hears of its provider's state: why a 202 waits, and why an immediate request is refused. Pure."""
+
+from contracts.enums import CircuitState, HoldReason
+from contracts.errors import MisconfiguredHold, ProviderOnHold, ProviderUnavailable, SpendLimitHold
+from guard.availability import ProviderAvailability
+from guard.hold import Hold
+from ledger.request import StoredRequest
+
+_WHY = {
+    HoldReason.MISCONFIGURED: "its key or configuration is refused",
+    HoldReason.SPEND_LIMIT: "its account's budget is used up",
+    HoldReason.MANUAL: "an operator paused it",
+}
+
+_KINDS: dict[HoldReason, type[ProviderOnHold]] = {
+    HoldReason.MISCONFIGURED: MisconfiguredHold,
+    HoldReason.SPEND_LIMIT: SpendLimitHold,
+    HoldReason.MANUAL: ProviderOnHold,
+}
+
+
+def provider_state(stored: StoredRequest, state: ProviderAvailability) -> str:
+    """`available`, `on_hold`, `circuit_open`, `circuit_half_open`, or `paused` (the provider asked for patience)."""
+    if state.hold_of(stored.model) is not None:
+        return "on_hold"
+    if state.state is not CircuitState.CLOSED:
+        return f"circuit_{state.state.value}"
+    return "available" if state.available else "paused"
+
+
+def accepted_message(stored: StoredRequest, state: ProviderAvailability | None) -> str:
+    """What a 202 says. `state` None: not known."""
+    message = f"Accepted; the verdict comes on {stored.request.callback_topic}"
+    if state is None:
+        return message
+    provider, hold = stored.provider.value, state.hold_of(stored.model)
+    if hold is not None:
+        held = _held(stored, hold, state)
+        return f"{message} once {held} is no longer on hold ({hold.reason.value}): {_WHY[hold.reason]}"
+    if state.state is not CircuitState.CLOSED:
+        return f"{message} once {provider} answers again: its calls fail at present"
+    return message if state.available else f"{message} once {provider} takes calls again: it asked for a pause"
+
+
+def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderUnavailable:
+    """Why an immediate request is not accepted now."""
+    provider, hold = stored.provider.value, state.hold_of(stored.model)
+    if hold is None:
+        return ProviderUnavailable(
+            f"{provider} is unavailable; nothing was accepted",
+            retry_after=state.retry_after,
+            circuit_state=state.state.value,
+        )
+    wait = state.retry_after if state.hold else (hold.probe_in or 0) / 1000
+    return _KINDS[hold.reason](
+        f"{_held(stored, hold, state)} is on hold ({hold.reason.value}): {_WHY[hold.reason]}; nothing was accepted",
+        retry_after=wait,
+        hold=hold.reason.value,
+        hold_since=hold.began.isoformat(timespec="milliseconds"),
+        circuit_state=state.state.value,
+    )
+
+
+def _held(stored: StoredRequest, hold: Hold, state: ProviderAvailability) -> str:
+    return stored.provider.value if hold is state.hold else f"{stored.model} of {stored.provider.value}"

@@ -1,0 +1,79 @@
+"""What the outcome of a call means for its provider: told to the circuit breaker and to the holds."""
+
+from typing import NamedTuple
+
+from contracts.errors import ModelForbidden, ProviderError, UmpireError
+from guard.breaker import Breaker, Transition
+from guard.hold import Outcome
+from tasks.claim import Claim, NotNow
+from tasks.gatekeeper import Gatekeeper
+
+
+class Reported(NamedTuple):
+    """`transition`: the breaker changed its state. `release`: the request is to be given back, and costs no try."""
+
+    transition: Transition | None
+    release: NotNow | None = None
+
+
+class Health:
+    def __init__(self, breaker: Breaker, gatekeeper: Gatekeeper) -> None:
+        self._breaker = breaker
+        self._gatekeeper = gatekeeper
+
+    def succeeded(self, claim: Claim, seconds: float) -> None:
+        """A call brought an answer. No round trip; `answered` must follow."""
+        claim.seconds = seconds
+        if claim.probe is None or not claim.probe.breaker:
+            self._breaker.succeeded(seconds)
+
+    async def answered(self, claim: Claim) -> None:
+        """Where the call was a probe, it succeeded."""
+        probe, claim.probe = claim.probe, None
+        model_probe, claim.model_probe = claim.model_probe, None
+        if probe is not None and probe.breaker:
+            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe.name, claim.seconds))
+        if probe is not None and probe.hold:
+            await self._gatekeeper.lift(probe.name)
+        if model_probe is not None:
+            await self._gatekeeper.lift(model_probe, model=claim.stored.model)
+
+    async def failed(self, claim: Claim, error: UmpireError, seconds: float) -> Reported:
+        """An attempt that took so many seconds ended in this error. Where it was a probe, it has answered for it: from
+        here on the request is one like any other.
+        """
+        probe, claim.probe = claim.probe, None
+        release = None
+        if isinstance(error, ProviderError) and error.hold and self._gatekeeper.automatic:
+            # Before anything that waits: no other call of this process may start.
+            release = await self._hold(claim, error, seconds, probe.name if probe is not None and probe.hold else "")
+        elif probe is not None and probe.hold:
+            await self._settle(probe.name, "", came=claim.came)
+        model_probe, claim.model_probe = claim.model_probe, None
+        if model_probe is not None and not isinstance(error, ModelForbidden):
+            await self._settle(model_probe, claim.stored.model, came=claim.came)
+        if probe is not None and probe.breaker:
+            return Reported(await self._breaker.probe_failed(probe.name, error), release)
+        return Reported(await self._breaker.failed(error, seconds), release)
+
+    async def _settle(self, name: str, model: str, *, came: bool) -> None:
+        """The hold's probe failed for another reason. An answer without a verdict lifts the hold, too."""
+        if came:
+            await self._gatekeeper.lift(name, model=model)
+        else:
+            await self._gatekeeper.probe_failed(name, model=model)
+
+    async def _hold(self, claim: Claim, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
+        """Put the provider, or the model, on hold. None: the fault is the request's own, and ends it."""
+        model = claim.stored.model if isinstance(error, ModelForbidden) else ""
+        name = claim.model_probe or "" if model else probe
+        mark = claim.spent.hold_marks.get(model)
+        raised = await self._gatekeeper.raise_hold(error, seconds, model=model, mark=mark, probe=name)
+        if raised is None:
+            return NotNow("model_hold" if model else "hold")
+        if raised.outcome is Outcome.OWN:
+            return None
+        if raised.outcome is Outcome.STALE:
+            return NotNow("hold")
+        claim.spent = claim.spent.marked(model, raised.mark)
+        return NotNow("model_hold" if model else "hold")
