@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
@@ -26,8 +26,12 @@ STRATEGY = "override_else_default"
 @router.get("/models", **MODELS)
 async def list_models(
     request: Request,
-    provider: Annotated[LLMProviderType | None, Query(description="Only this provider's models.")] = None,
-    include_deprecated: Annotated[bool, Query(description="Also those that their provider has deprecated.")] = False,
+    provider: Annotated[
+        LLMProviderType | None, Query(description="Only this provider's models.", examples=["anthropic"])
+    ] = None,
+    include_deprecated: Annotated[
+        bool, Query(description="Also those that their provider has deprecated.", examples=[True])
+    ] = False,
 ) -> ModelManifestResponse:
     return _listed(parts_of(request).manifest, provider, include_deprecated)
 
@@ -82,7 +86,9 @@ def _status(parts: Parts, provider: LLMProviderType, seen: ProviderAvailability 
 
 
 @router.post("/providers/{provider}/test", **PROVIDER_TEST)
-async def test_provider(request: Request, provider: LLMProviderType) -> ProviderTestResponse:
+async def test_provider(
+    request: Request, provider: Annotated[LLMProviderType, Path(description="The provider to try.")]
+) -> ProviderTestResponse:
     """Send one small comparison through the whole way. It costs what such a call costs, and its verdict is published
     on the conventional result topic.
     """
