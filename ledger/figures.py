@@ -13,6 +13,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.settings import LedgerSettings
 from ledger import keys
+from ledger.preflight import durability
 from ledger.watermarks import Watermarks
 
 #: Out of memory, or read-only, Redis still answers what is read.
@@ -110,6 +111,10 @@ class Figures:
             provider = LLMProviderType(member.decode().split("|", 1)[0])
             alive[provider] = alive.get(provider, 0) + 1
         return alive
+
+    async def durability(self) -> list[str]:
+        """What is wrong with how Redis keeps what it is given; a line for each."""
+        return await durability(self._redis)
 
     async def redis_state(self) -> RedisState:
         """Asked by a write of what is not there, which changes nothing and is refused like any other."""
