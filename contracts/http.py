@@ -30,6 +30,17 @@ def _whole(value: Any) -> Any:
 WHOLE = BeforeValidator(_whole)
 
 
+_URN = "urn:uuid:"
+
+
+def _without_urn(value: Any) -> Any:
+    return value[len(_URN) :] if isinstance(value, str) and value[: len(_URN)].lower() == _URN else value
+
+
+#: RFC 8141, 3.1: the case of `urn:uuid:` before a UUID makes no difference; pydantic knows it in small letters only.
+AnyUrnUUID = Annotated[UUID, BeforeValidator(_without_urn)]
+
+
 class PromptBlock(Incoming):
     """One part of a prompt. A cacheable block ends at a provider's cache breakpoint, where the provider has them."""
 
@@ -58,7 +69,7 @@ class LLMComparisonRequest(Incoming):
     prompt_blocks: Annotated[list[PromptBlock], Field(fail_fast=True)] | None = None
     callback_topic: str
     llm_config_overrides: LLMConfigOverridesHTTP | None = None
-    correlation_id: UUID | None = None
+    correlation_id: AnyUrnUUID | None = None
     user_id: Annotated[str, Field(max_length=200)] | None = None
     metadata: dict[str, JsonValue] = {}
     processing_mode: ProcessingMode | None = None
