@@ -28,9 +28,10 @@ demo: $(VENV)/.runtime  ## a whole batch on the embedded stack: progress, verdic
 up: $(VENV)/.runtime  ## the embedded stack, staying up
 	@$(BIN)/umpire up $(ARGS)
 
-test: $(VENV)/.dev  ## all tests; aimock and Apache Kafka are installed where npm and mvn are
+test: $(VENV)/.dev  ## all tests; aimock, openapi-typescript and Apache Kafka are installed where npm and mvn are
 	@$(BIN)/python tests/support/umpire_servers.py install-aimock || true
 	@$(BIN)/python tests/support/umpire_servers.py install-kafka || true
+	@$(BIN)/python tests/support/umpire_servers.py install-openapi-typescript || true
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.dev  ## break a real stack by a seeded schedule, and check that nothing is lost or paid twice: some 10 minutes

@@ -17,6 +17,7 @@ from cli.environment import USAGE
 from cli.failure import Failure
 from contracts.clock import from_ms, iso
 from contracts.encoding import dumps
+from contracts.enums import ProcessingMode
 from contracts.settings import Settings
 from guard.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
 from guard.api_keys import ApiKeys, KeyUse
@@ -24,10 +25,10 @@ from guard.api_keys import ApiKeys, KeyUse
 _MAX_NAME = 100
 
 #: Columns of a terminal that a table of keys needs; on a narrower one each key's facts stand below each other.
-TABLE_WIDTH = 120
+TABLE_WIDTH = 132
 
 #: Of a table of keys, after the id and the state.
-_COLUMNS = ("name", "may do", "topics", "a minute", "queued", "$ today", "created")
+_COLUMNS = ("name", "may do", "topics", "mode", "a minute", "queued", "$ today", "created")
 
 #: A Kafka topic's characters, and the two that stand for others.
 _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
@@ -41,6 +42,7 @@ class Wanted:
     rate: int | None
     max_queued: int | None
     daily_cost: float | None
+    processing_mode: ProcessingMode | None = None
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class Wanted:
         rate: int | None,
         max_queued: int | None,
         daily_cost: float | None,
+        processing_mode: ProcessingMode | None = None,
     ) -> Self:
         """None is what was not given; what was given and is empty may be a shell variable that is not set.
 
@@ -72,7 +75,7 @@ class Wanted:
             raise Failure(f"--topics: {internal!r} allows nothing: such topics are Kafka's own", code=USAGE)
         if daily_cost is not None and not (math.isfinite(daily_cost) and daily_cost > 0):
             raise Failure("--daily-cost: a number above 0", code=USAGE)
-        return cls(name, frozenset(chosen) or DEFAULT_SCOPES, patterns, rate, max_queued, daily_cost)
+        return cls(name, frozenset(chosen) or DEFAULT_SCOPES, patterns, rate, max_queued, daily_cost, processing_mode)
 
 
 def create(settings: Settings, data_dir: Path, wanted: Wanted, *, as_json: bool) -> None:
@@ -84,6 +87,7 @@ def create(settings: Settings, data_dir: Path, wanted: Wanted, *, as_json: bool)
             rate=wanted.rate,
             max_queued=wanted.max_queued,
             daily_cost=wanted.daily_cost,
+            processing_mode=wanted.processing_mode,
         )
 
     key, text = ask_redis(settings, data_dir, make)
@@ -133,6 +137,7 @@ def _cells(use: KeyUse, between: str) -> tuple[str, ...]:
         escape(key.name),
         between.join(sorted(key.scopes)),
         escape(between.join(key.topics)) or "any",
+        key.processing_mode or "default",
         _limit(key.rate),
         f"{use.unfinished} of {_limit(key.max_queued)}",
         f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
@@ -166,6 +171,7 @@ def _facts(key: ApiKey) -> dict[str, Any]:
         "rate_per_minute": key.rate,
         "max_queued": key.max_queued,
         "daily_cost_usd": key.daily_cost,
+        "processing_mode": key.processing_mode,
         "created": iso(from_ms(key.created)),
         "revoked": None if key.revoked is None else iso(from_ms(key.revoked)),
     }

@@ -11,6 +11,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
 from cli.datadir import read_stack
 from cli.failure import Failure
+from cli.redis_check import check_redis
 from contracts.settings import Settings
 from ledger.connection import connect
 
@@ -26,8 +27,10 @@ def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Aw
     if "UMPIRE_REDIS_URL" not in os.environ:
         url = (read_stack(data_dir) or {}).get("redis") or url
 
+    address = settings.redis.address(url)
+
     async def ask() -> T:
-        redis = connect(url, timeout=_SECONDS)
+        redis = connect(address.url, timeout=_SECONDS, tls=address.tls)
         try:
             return await question(redis)
         finally:
@@ -39,4 +42,5 @@ def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Aw
         why = "is out of memory" if isinstance(error, OutOfMemoryError) else "is read-only (a replica?)"
         raise Failure(f"Redis {why}; nothing was changed") from error
     except (RedisError, OSError) as error:
+        check_redis(address)  # raises Failure where Redis did answer, and refused
         raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error

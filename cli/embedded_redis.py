@@ -12,6 +12,7 @@ from cli.failure import Failure
 from cli.part import Launch
 from cli.ports import free_port
 from cli.probe import redis_answers
+from contracts.settings import RedisAddress
 
 #: Older servers lack commands that the ledger's scripts use.
 _OLDEST = (6, 2)
@@ -28,7 +29,8 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        """With the user's name: without one, redis-cli 7 logs in as a user without a name, and is refused."""
+        return f"redis://default:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def address(self) -> str:
@@ -46,7 +48,7 @@ class EmbeddedRedis:
         return Launch([self.program, str(configuration)], bare_environment())
 
     async def ready(self) -> bool:
-        return await redis_answers(self.url)
+        return await redis_answers(RedisAddress(self.url, {}))
 
     def _configuration(self) -> str:
         directory = str(self._directory.resolve()).replace("\\", "\\\\").replace('"', '\\"')

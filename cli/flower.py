@@ -45,8 +45,9 @@ def flower(settings: Settings, server: socket.socket) -> None:
     from cli.flower_door import Door
     from cli.flower_views import HANDLERS
     from tasks.app import app as celery
+    from tasks.app import broker
 
-    celery.conf.update(broker_url=settings.redis.redis_url.get_secret_value())
+    celery.conf.update(broker(settings.redis))
     password = check(settings)
     queues = [queue_name(provider) for provider in settings.enabled]
     default_options.basic_auth = [password]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.environment import DEFAULT_DATA, read_settings
+from contracts.enums import ProcessingMode
 
 keys_app = typer.Typer(help="API keys: who may call, and how much.", no_args_is_help=True)
 
@@ -29,6 +30,13 @@ def create(
         int | None, typer.Option(min=1, max=10_000_000, help="Comparisons that may be unfinished at a time.")
     ] = None,
     daily_cost: Annotated[float | None, typer.Option(help="US dollars a day, from midnight UTC.")] = None,
+    processing_mode: Annotated[
+        ProcessingMode | None,
+        typer.Option(
+            help="How its requests that name no mode are answered; `queue`: 202 at once, for clients that take "
+            "nothing else. Without it, UMPIRE_DEFAULT_PROCESSING_MODE."
+        ),
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
@@ -36,7 +44,7 @@ def create(
     settings = read_settings()
     from cli import api_keys
 
-    wanted = api_keys.Wanted.of(name, scope, topics, rate, max_queued, daily_cost)
+    wanted = api_keys.Wanted.of(name, scope, topics, rate, max_queued, daily_cost, processing_mode)
     api_keys.create(settings, data_dir, wanted, as_json=as_json)
 
 

@@ -13,6 +13,7 @@ from cli.holds import pause, resume
 from cli.keys import keys_app
 from cli.outbox import outbox_app
 from cli.provider import Provider
+from cli.redis_check import check_redis
 from cli.tune import tune
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ def api(
 ) -> None:
     """Run the HTTP API."""
     settings = read_serving_settings()
+    check_redis(settings.redis.address())
     from cli import api as front
 
     if descriptor is not None:
@@ -88,6 +90,7 @@ def worker(
         for value, name in ((concurrency, "--concurrency"), (processes, "--processes")):
             if value is not None:
                 raise typer.BadParameter(f"{name} needs --provider")
+    check_redis(settings.redis.address())
     from cli import worker as workers
 
     raise typer.Exit(workers.serve(settings, provider and provider.value, concurrency, processes, ready_file))
@@ -105,6 +108,7 @@ def flower(
     from cli.ports import inherited, listen
 
     page.check(settings)
+    check_redis(settings.redis.address())
     if descriptor is not None:
         server = inherited(descriptor)
     else:

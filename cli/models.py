@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date
 
+from rich.measure import Measurement
 from rich.table import Table
 
 from cli.console import err, out
@@ -14,6 +15,9 @@ from contracts.http import ModelInfoResponse, ModelManifestResponse
 from contracts.settings import Settings
 from providers.factory import make_provider
 from providers.manifest import Difference, Manifest, compare
+
+#: Wider than any line of these tables.
+_WIDE = out.options.update(width=500)
 
 _KINDS = {
     "not_listed": "[yellow]not listed by the provider[/yellow]",
@@ -32,11 +36,25 @@ def show(provider: str | None, *, as_json: bool) -> None:
         answer = ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values())))
         print(dumps(answer).decode())  # noqa: T201 - for a program to read
         return
-    table = Table("provider", "model", "context", "in / out, $ per 1M tokens", "notes", header_style="bold")
+    table = _table("provider", "model", "context", "$/1M in / out", "notes")
     for each in chosen:
         default = manifest.default(each).model_id
         for info in listed[each.value]:
             table.add_row(each.value, info.model_id, f"{info.context_window:,}", _prices(info), _notes(info, default))
+    _print(table)
+
+
+def _table(*columns: str) -> Table:
+    """No frame, and nothing wrapped: 80 characters wide with the longest id that there is."""
+    made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, no_wrap=True)
+    return made
+
+
+def _print(table: Table) -> None:
+    """At its own width: ids are copied from here into requests, and must not be cut off on a narrow terminal."""
+    out.width = max(out.width, Measurement.get(out, _WIDE, table).maximum)
     out.print(table, soft_wrap=False)
 
 
@@ -87,7 +105,7 @@ def _report(found: list[Difference]) -> None:
     if not found:
         out.print("the manifest and the providers agree")
         return
-    table = Table("provider", "model", "difference", header_style="bold")
+    table = _table("provider", "model", "difference")
     for difference in found:
         table.add_row(difference.provider.value, difference.model, _KINDS[difference.kind])
-    out.print(table, soft_wrap=False)
+    _print(table)

@@ -3,6 +3,8 @@
 import asyncio
 from urllib.parse import urlsplit
 
+from contracts.settings import RedisAddress
+
 _SECONDS = 2.0
 
 
@@ -23,12 +25,12 @@ async def http_status(url: str) -> int | None:
     return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
 
 
-async def redis_answers(url: str) -> bool:
+async def redis_answers(address: RedisAddress) -> bool:
     from redis.exceptions import RedisError
 
     from ledger.connection import connect
 
-    client = connect(url, timeout=_SECONDS)
+    client = connect(address.url, timeout=_SECONDS, tls=address.tls)
     try:
         return bool(await client.ping())
     except (RedisError, OSError):  # refused, or still loading

@@ -13,11 +13,11 @@ from cli.children import environment, umpire
 from cli.datadir import DataDirectory
 from cli.embedded_kafka import EmbeddedKafka
 from cli.embedded_redis import EmbeddedRedis
-from cli.failure import Failure
 from cli.logfile import LogFile
 from cli.part import Launch, Part
 from cli.ports import url_of
-from cli.probe import http_status, redis_answers
+from cli.probe import http_status
+from cli.redis_check import check_own_redis
 from cli.supervisor import Supervisor
 from cli.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
@@ -76,8 +76,8 @@ class Stack:
     async def start(self) -> None:
         """Raises Failure, with the reason, when a part does not come up; `stop` is due in either case."""
         await self._supervisor.start(self._servers)
-        if not self._embedded_redis and not await redis_answers(self.redis_url):
-            raise Failure("no answer from the Redis that UMPIRE_REDIS_URL names")
+        if not self._embedded_redis:
+            await check_own_redis(self._settings.redis.address(), self._say)
         await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
         self._told = True

@@ -23,7 +23,8 @@ class Supervisor:
         """Start parts side by side and wait until each is ready. Raises Failure when one does not come up."""
         for part in parts:
             self._kept[part.name] = part, asyncio.create_task(part.keep(), name=part.name)
-        ready = asyncio.gather(*(part.started.wait() for part in parts))
+        # A task, and no gather: that one tells of its own cancellation when nobody asks any more.
+        ready = asyncio.create_task(_all_started(parts))
         tasks = [task for _, task in self._kept.values()]
         waited: list[asyncio.Future[Any]] = [ready, *tasks]
         try:
@@ -32,7 +33,7 @@ class Supervisor:
                 if task.done():
                     task.result()  # raises what it ended with
         finally:
-            ready.cancel()
+            await cancel(ready)
 
     async def stop(self, stages: Sequence[Sequence[Part]]) -> None:
         """Stop the parts, one stage after the other."""
@@ -54,6 +55,11 @@ class Supervisor:
             for part, _ in self._kept.values():
                 if part.log:
                     part.log.cut()
+
+
+async def _all_started(parts: Sequence[Part]) -> None:
+    for part in parts:
+        await part.started.wait()
 
 
 Job = Callable[[], Coroutine[Any, Any, None]]

@@ -1,6 +1,7 @@
 """`umpire up`: the embedded stack, until it is told to stop."""
 
 import asyncio
+import shlex
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.markup import escape
 from cli.api import listen_for_callers
 from cli.console import say, show
 from cli.datadir import STACK_FILE, DataDirectory
+from cli.environment import DEFAULT_DATA
 from cli.ports import listen
 from cli.stack import Stack
 from cli.supervisor import for_ever, run
@@ -36,11 +38,17 @@ def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
     say("stopped")
 
 
+def _hint(path: Path) -> str:
+    """A command that works as it is printed: from another directory, and for a stack elsewhere than where it looks."""
+    data = "" if path.resolve() == DEFAULT_DATA.resolve() else f" --data-dir {shlex.quote(str(path))}"
+    return f"umpire compare A.txt B.txt{data}"
+
+
 def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> None:
     providers = ", ".join(provider.value for provider in settings.enabled)
     show(f"[green]ready[/green]   after {seconds:.1f} s; Ctrl-C stops everything")
     for name, what in (
-        ("api", f"{stack.api_url}/api/v1   (try: umpire compare A.txt B.txt)"),
+        ("api", f"{stack.api_url}/api/v1   (try: {_hint(path)})"),
         ("flower", f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})"),
         ("redis", stack.redis_address),
         ("kafka", stack.kafka_bootstrap),

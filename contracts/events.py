@@ -19,6 +19,9 @@ from contracts.enums import (
 #: `source_service` of every envelope and `service` of every error. Consumers know it by this name.
 SERVICE_NAME = "llm_provider_service"
 
+#: `service_name` of a paid call whose caller has neither a key with a name nor a `cj_source` in its metadata.
+UNKNOWN_CALLER = "unknown"
+
 
 class TokenUsage(Outgoing):
     prompt_tokens: Annotated[int, Field(ge=0)] = 0
@@ -136,7 +139,7 @@ class LLMQueueFullV1(Outgoing):
 
 
 class LLMCostTrackingV1(Outgoing):
-    """One per paid call."""
+    """One per paid call. `service_name` is the caller: whose cost it is."""
 
     correlation_id: UUID
     provider: LLMProviderType
@@ -146,7 +149,7 @@ class LLMCostTrackingV1(Outgoing):
     token_usage: dict[str, int]
     user_id: str | None = None
     organization_id: str | None = None
-    service_name: str = SERVICE_NAME
+    service_name: str = UNKNOWN_CALLER
     request_timestamp: UtcTime
     response_time_ms: int
     metadata: dict[str, Any] = {}

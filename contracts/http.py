@@ -30,6 +30,17 @@ def _whole(value: Any) -> Any:
 WHOLE = BeforeValidator(_whole)
 
 
+_URN = "urn:uuid:"
+
+
+def _without_urn(value: Any) -> Any:
+    return value[len(_URN) :] if isinstance(value, str) and value[: len(_URN)].lower() == _URN else value
+
+
+#: RFC 8141, 3.1: the case of `urn:uuid:` before a UUID makes no difference; pydantic knows it in small letters only.
+AnyUrnUUID = Annotated[UUID, BeforeValidator(_without_urn)]
+
+
 class PromptBlock(Incoming):
     """One part of a prompt. A cacheable block ends at a provider's cache breakpoint, where the provider has them."""
 
@@ -58,7 +69,7 @@ class LLMComparisonRequest(Incoming):
     prompt_blocks: Annotated[list[PromptBlock], Field(fail_fast=True)] | None = None
     callback_topic: str
     llm_config_overrides: LLMConfigOverridesHTTP | None = None
-    correlation_id: UUID | None = None
+    correlation_id: AnyUrnUUID | None = None
     user_id: Annotated[str, Field(max_length=200)] | None = None
     metadata: dict[str, JsonValue] = {}
     processing_mode: ProcessingMode | None = None
@@ -171,7 +182,7 @@ class ProviderTestResponse(Outgoing):
 
 
 class Problem(Outgoing):
-    """RFC 9457 problem details, with the fields of ErrorDetail and `error` (= detail) for existing clients."""
+    """RFC 9457 problem details and a whole ErrorDetail in one; `error` and `message` repeat `detail`."""
 
     type: str
     title: str
@@ -180,6 +191,7 @@ class Problem(Outgoing):
     instance: str
     error: str
     error_code: LLMErrorCode
+    message: str
     correlation_id: UUID
     timestamp: UtcTime
     service: str

@@ -10,11 +10,14 @@ _LATER = re.compile(rf"(?!00|ff)[0-9a-f]{{2}}-{_PARENT}(?:-.*)?\Z")
 
 
 def continue_trace(traceparent: str | None) -> str:
-    """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one."""
+    """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one.
+
+    A new trace is flagged `00`, not sampled: nothing here records spans, and `01` would claim that somebody does.
+    """
     match = _match(traceparent)
     if match is None:
         new = secrets.token_hex(16 + 8)  # one call of the kernel for both
-        return f"00-{new[:32]}-{new[32:]}-01"
+        return f"00-{new[:32]}-{new[32:]}-00"
     return f"00-{match[1]}-{secrets.token_hex(8)}-{match[2]}"
 
 

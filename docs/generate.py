@@ -191,8 +191,18 @@ def asyncapi() -> str:
     text = {"type": "string"}
     header_schema = {
         "type": "object",
-        "description": "CloudEvents 1.0 in binary mode, and the W3C trace context.",
-        "required": ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type"],
+        "description": "CloudEvents 1.0 in binary mode, the W3C trace context, and four plain names of the same.",
+        "required": [
+            "ce_specversion",
+            "ce_id",
+            "ce_type",
+            "ce_source",
+            "ce_time",
+            "content-type",
+            "event_id",
+            "event_type",
+            "source_service",
+        ],
         "properties": {
             "ce_specversion": {"const": "1.0"},
             "ce_id": {**text, "description": "The event_id."},
@@ -202,6 +212,10 @@ def asyncapi() -> str:
             "ce_time": {**text, "format": "date-time"},
             "content-type": {"const": "application/json"},
             "traceparent": text,
+            "event_id": {**text, "description": "As ce_id."},
+            "event_type": {**text, "description": "As ce_type."},
+            "trace_id": {**text, "description": "Of traceparent: 32 hex digits."},
+            "source_service": {"const": events.SERVICE_NAME, "description": "As ce_source."},
             "dead_letter_topic": {**text, "description": "On the dead-letter topic: where it was to go."},
             "dead_letter_reason": {**text, "description": "On the dead-letter topic: Kafka's name for why it did not."},
         },

@@ -1,7 +1,12 @@
-"""Kafka headers: CloudEvents 1.0 in binary mode, and the trace context."""
+"""Kafka headers: CloudEvents 1.0 in binary mode, the trace context, and four plain ones.
+
+The plain ones repeat what CloudEvents has: consumers in use deduplicate and route by `event_id`, `event_type`,
+`trace_id` and `source_service`.
+"""
 
 from contracts.encoding import loads
 from contracts.events import SERVICE_NAME
+from contracts.trace import trace_id
 from events.envelope import Sealed
 
 #: confluent-kafka's own type; the values here are always bytes.
@@ -11,6 +16,7 @@ Headers = list[tuple[str, str | bytes | None]]
 _FIXED: Headers = [
     ("ce_specversion", b"1.0"),
     ("ce_source", SERVICE_NAME.encode()),
+    ("source_service", SERVICE_NAME.encode()),
     ("content-type", b"application/json"),
 ]
 
@@ -20,13 +26,17 @@ def headers(*, event_id: str, event_type: str, time: str, subject: str | None, t
     made: Headers = [
         *_FIXED,
         ("ce_id", event_id.encode()),
+        ("event_id", event_id.encode()),
         ("ce_type", event_type.encode()),
+        ("event_type", event_type.encode()),
         ("ce_time", time.encode()),
     ]
     if subject:
         made.append(("ce_subject", subject.encode()))
     if traceparent:
         made.append(("traceparent", traceparent.encode()))
+        if trace := trace_id(traceparent):
+            made.append(("trace_id", trace.encode()))
     return made
 
 

@@ -30,6 +30,7 @@ from contracts.topics import (
     REQUEST_COMPLETED,
     REQUEST_STARTED,
 )
+from contracts.trace import continue_trace
 from events.delivery import DeliveryError
 from events.envelope import seal
 from events.headers import headers_of
@@ -129,6 +130,7 @@ class Lifecycle:
             self._drop(name, "no_room", dropped)
             return
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
+        traceparent = traceparent or continue_trace(None)
         told = _Told(name, event, correlation_id, event_id, traceparent, iso_now(), queue_id, dropped)
         self._gathered.append(told)
         if len(self._gathered) == 1:

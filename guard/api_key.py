@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from contracts.enums import ProcessingMode
 from contracts.topics import TopicPatterns
 
 PREFIX = "umpire_"
@@ -54,6 +55,8 @@ class ApiKey:
     #: Times in ms.
     created: int
     revoked: int | None
+    #: Of its requests that name none; None: the operator's default.
+    processing_mode: ProcessingMode | None = None
 
     @cached_property
     def patterns(self) -> TopicPatterns:

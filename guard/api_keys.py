@@ -6,11 +6,14 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts.clock import to_ms, utcnow
+from contracts.enums import ProcessingMode
 from guard.api_key import ApiKey, hash_of, id_of, new_text
 from ledger import keys
 from ledger.scripts import Script
 
 Fields = dict[str, str]
+
+_MODES = frozenset(mode.value for mode in ProcessingMode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,16 @@ class ApiKeys:
         rate: int | None = None,
         max_queued: int | None = None,
         daily_cost: float | None = None,
+        processing_mode: ProcessingMode | None = None,
     ) -> tuple[ApiKey, str]:
         """The key and its text, which is nowhere else."""
         text = new_text()
         key_id = id_of(text)
         assert key_id is not None  # noqa: S101 - of our own making
         created = to_ms(utcnow())
-        key = ApiKey(key_id, hash_of(text), name, scopes, topics, rate, max_queued, daily_cost, created, None)
+        key = ApiKey(
+            key_id, hash_of(text), name, scopes, topics, rate, max_queued, daily_cost, created, None, processing_mode
+        )
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hset(keys.api_key(key_id), items=[part for field in fields_of(key).items() for part in field])
         pipeline.sadd(keys.API_KEYS, key_id)
@@ -89,6 +95,7 @@ def fields_of(key: ApiKey) -> Fields:
         "cost": _text(key.daily_cost),
         "created": str(key.created),
         "revoked": _text(key.revoked),
+        "mode": key.processing_mode or "",
     }
 
 
@@ -107,7 +114,13 @@ def key_of(key_id: str, fields: Fields) -> ApiKey:
         daily_cost=float(field("cost")) if field("cost") else None,
         created=int(field("created") or 0),
         revoked=int(field("revoked")) if field("revoked") else None,
+        processing_mode=_mode(field("mode")),
     )
+
+
+def _mode(text: str) -> ProcessingMode | None:
+    """A mode that only a newer version knows is the operator's default here: its caller must not be locked out."""
+    return ProcessingMode(text) if text in _MODES else None
 
 
 def _decoded(record: dict[bytes, bytes]) -> Fields:

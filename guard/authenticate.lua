@@ -8,7 +8,7 @@
 -- The rate is a leaky bucket that holds a minute's worth (GCRA): `tat` is when it would be full again. So a minute's
 -- worth may come at once, and over any longer time no more than the rate. What is refused is not charged. Nor is anything
 -- charged to a key that only its id is known of: else anybody who has seen an id could use up its rate.
-local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked'}
+local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked', 'mode'}
 local WINDOW = 60000000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

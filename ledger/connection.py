@@ -1,5 +1,9 @@
 """The one Redis client factory."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -8,11 +12,14 @@ from redis.backoff import NoBackoff
 MAX_CONNECTIONS = 1_000
 
 
-def connect(url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS) -> Redis:
+def connect(
+    url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS, tls: Mapping[str, Any] = MappingProxyType({})
+) -> Redis:
     """A client that answers or fails within `timeout` seconds; it retries nothing, since the caller knows what is safe.
 
     More commands at a time than `max_connections` wait their turn, rather than fail: hundreds of waiters may wake at
     once.
+    `tls`: RedisSettings.address has it.
     Raises nothing: connections are made on first use, so that a process can start while Redis is away.
     """
     pool = BlockingConnectionPool.from_url(
@@ -25,5 +32,6 @@ def connect(url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS)
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        **tls,
     )
     return Redis(connection_pool=pool)

@@ -14,6 +14,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, known_provider
 from contracts.settings import LedgerSettings
 from ledger import keys
+from ledger.preflight import durability
 from ledger.watermarks import Watermarks
 
 #: Out of memory, or read-only, Redis still answers what is read.
@@ -90,8 +91,16 @@ class Figures:
         full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
         return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
 
-    async def today(self) -> Today:
-        requests, cost = await self._redis.hmget(keys.day(utcnow().date()), "requests", "cost")
+    async def today(self, owner: str | None = None) -> Today:
+        """Of all requests, or of those that the API key `owner` (its id) submitted."""
+        day = utcnow().date()
+        if owner is None:
+            requests, cost = await self._redis.hmget(keys.day(day), "requests", "cost")
+        else:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hget(keys.day(day), f"requests.{owner}")
+            pipeline.hget(keys.spent(day), owner)
+            requests, cost = await pipeline.execute()
         return Today(requests=int(_number(requests)), cost=_number(cost))
 
     async def workers(self) -> dict[LLMProviderType, int]:
@@ -104,6 +113,10 @@ class Figures:
             if provider is not None:
                 alive[provider] = alive.get(provider, 0) + 1
         return alive
+
+    async def durability(self) -> list[str]:
+        """What is wrong with how Redis keeps what it is given; a line for each."""
+        return await durability(self._redis)
 
     async def redis_state(self) -> RedisState:
         """Asked by a write of what is not there, which changes nothing and is refused like any other."""

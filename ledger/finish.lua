@@ -67,6 +67,7 @@ for i = 5, #ARGV, 10 do
     local paid = priced(cost)
     if paid then add('HINCRBYFLOAT', day, 'cost', cost) end
     if owner then
+      add('HINCRBY', day, 'requests.' .. owner, 1)
       if add('HINCRBY', 'umpire:owned', owner, -1) <= 0 then redis.call('HDEL', 'umpire:owned', owner) end
       if paid then
         add('HINCRBYFLOAT', spent, owner, cost)

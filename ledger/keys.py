@@ -21,7 +21,7 @@ umpire:dead:<queue id>       hash   one of them: t topic, k key, e event, r reas
 umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
-umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, and <provider>.<status>
+umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, <provider>.<status>, and requests.<key id>
 umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
 umpire:nothing               never there: whether Redis takes writes is seen by a write that needs it to be
 umpire:custodian             string the owner of the custodian's lock
@@ -80,6 +80,7 @@ API_KEY_FIELDS = {
     "cost": "USD a day, UTC",
     "created": "ms",
     "revoked": "ms, or empty",
+    "mode": "processing mode of its requests that name none, or empty",
 }
 
 

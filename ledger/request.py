@@ -22,6 +22,14 @@ class StoredRequest(Outgoing):
     traceparent: str | None = None
     #: Id of the API key that submitted it; None where calls need no key.
     owner: str | None = None
+    #: That key's name, for events of cost; None where it has none.
+    caller: str | None = None
+
+    @property
+    def caller_name(self) -> str | None:
+        """Who pays: the API key's name, else the `cj_source` that the caller's metadata state."""
+        source = self.request.metadata.get("cj_source")
+        return self.caller or (source if isinstance(source, str) and source else None)
 
     @classmethod
     def read(cls, body: bytes) -> Self:

@@ -1,6 +1,7 @@
 """From a request to the call: which texts are sent, and which of the caller's choices the model takes."""
 
 import hashlib
+from collections.abc import Sequence
 
 from contracts.enums import PromptTarget, ReasoningEffort
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, PromptBlock
@@ -28,6 +29,9 @@ _THINKING_TOKENS = {
     ReasoningEffort.HIGH: 24576,
 }
 
+#: Between two prompt blocks of one target. Clients cut their prompt at paragraphs, and send no newline at the ends.
+BETWEEN_BLOCKS = "\n\n"
+
 _NO_OVERRIDES = LLMConfigOverridesHTTP()
 
 
@@ -40,7 +44,7 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
         Prompt or answer do not fit the model.
     """
     wanted = request.llm_config_overrides or _NO_OVERRIDES
-    blocks = tuple(request.prompt_blocks or ())
+    blocks = tuple(_spaced(request.prompt_blocks or ()))
     ignored = []
     temperature, effort, verbosity = wanted.temperature_override, wanted.reasoning_effort, wanted.output_verbosity
     if temperature is not None and not info.temperature:
@@ -58,7 +62,7 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
     if not info.structured_outputs and not info.forced_tool:
         system = f"{system}\n\n{IN_WORDS}"
         if _texts(blocks, PromptTarget.SYSTEM):
-            blocks = (*blocks, PromptBlock(target=PromptTarget.SYSTEM, content=f"\n\n{IN_WORDS}"))
+            blocks = (*blocks, PromptBlock(target=PromptTarget.SYSTEM, content=f"{BETWEEN_BLOCKS}{IN_WORDS}"))
     call = Call(
         attempt_id=attempt_id,
         model=info.model_id,
@@ -76,19 +80,21 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
 
 
 def user_prompt(request: LLMComparisonRequest) -> str:
-    """The user prompt as sent: the blocks' contents, joined as they are, or else the prompt."""
-    return "".join(_texts(request.prompt_blocks or (), PromptTarget.USER_CONTENT)) or request.user_prompt
+    """The user prompt as it goes to the provider: the blocks, a blank line between them, or else `user_prompt`."""
+    blocks = _texts(request.prompt_blocks or (), PromptTarget.USER_CONTENT)
+    return BETWEEN_BLOCKS.join(blocks) or request.user_prompt
 
 
 def system_prompt(request: LLMComparisonRequest) -> str:
     """The system blocks, or else the caller's own system prompt, or else ours."""
-    blocks = "".join(_texts(request.prompt_blocks or (), PromptTarget.SYSTEM))
+    blocks = BETWEEN_BLOCKS.join(_texts(request.prompt_blocks or (), PromptTarget.SYSTEM))
     override = (request.llm_config_overrides or _NO_OVERRIDES).system_prompt_override
     return blocks or (DEFAULT_SYSTEM_PROMPT if override is None else override)
 
 
 def prompt_sha256(request: LLMComparisonRequest) -> str:
-    return hashlib.sha256(user_prompt(request).encode()).hexdigest()
+    """Of `user_prompt` as the client sent it, which the client can compute too, whatever its blocks hold."""
+    return hashlib.sha256(request.user_prompt.encode()).hexdigest()
 
 
 def max_tokens(request: LLMComparisonRequest, info: ModelInfo) -> int:
@@ -111,6 +117,20 @@ def estimate_tokens(request: LLMComparisonRequest, info: ModelInfo) -> int:
 def check_fit(request: LLMComparisonRequest, info: ModelInfo) -> None:
     """Raises ContentTooLong or InvalidConfig when the request cannot fit the model."""
     check_window([system_prompt(request), user_prompt(request)], max_tokens(request, info), info)
+
+
+def _spaced(blocks: Sequence[PromptBlock]) -> list[PromptBlock]:
+    """The blocks with BETWEEN_BLOCKS at the end of each but the last of its target.
+
+    Adapters that send blocks one by one (Anthropic, for its cache breakpoints) then send the same text as the others.
+    At the end and not at the start of a block: a block's text, and so the cached prefix, does not depend on what
+    stands before it.
+    """
+    last = {block.target: number for number, block in enumerate(blocks)}
+    return [
+        block if number == last[block.target] else block.model_copy(update={"content": block.content + BETWEEN_BLOCKS})
+        for number, block in enumerate(blocks)
+    ]
 
 
 def _texts(blocks: tuple[PromptBlock, ...] | list[PromptBlock], target: PromptTarget) -> list[str]:

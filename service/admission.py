@@ -37,10 +37,10 @@ class Admission:
         self._topics.check(received.callback_topic)
         if key is not None and not key.patterns.allow(received.callback_topic):
             raise InvalidCallbackTopic("callback_topic is not among the topics that this API key may name")
-        return self.admit(received, body_bytes, traceparent, owner=key.id if key else None)
+        return self.admit(received, body_bytes, traceparent, key)
 
     def admit(
-        self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, *, owner: str | None
+        self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None
     ) -> StoredRequest:
         """The same without the topic's check, for a request of the service's own."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
@@ -63,7 +63,8 @@ class Admission:
             requested_at=now,
             expires_at=now + timedelta(seconds=ttl),
             traceparent=continue_trace(traceparent),
-            owner=owner,
+            owner=key.id if key else None,
+            caller=(key.name or None) if key else None,
         )
 
     def enabled(self, provider: LLMProviderType) -> LLMProviderType:

@@ -22,6 +22,7 @@ from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.preflight import durability_of
 from ledger.replies import Replies
 from ledger.spool import Spool
 from ledger.unstarted import Unstarted
@@ -74,6 +75,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
             gc.set_threshold(20_000, 20, 50)
             if settings.service.auth == "off":
                 observer(Note("auth.off", "warning", fields={"detail": "anybody on this machine may call"}))
+            for line in await durability_of(settings.redis.address()):
+                observer(Note("redis.not_durable", "warning", fields={"detail": line}))
             with parts.waits.ending_on_signals():
                 yield
 
@@ -108,7 +111,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
 @asynccontextmanager
 async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
     seconds = settings.service.door_redis_seconds
-    redis = connect(settings.redis.redis_url.get_secret_value(), timeout=seconds)
+    address = settings.redis.address()
+    redis = connect(address.url, timeout=seconds, tls=address.tls)
     publisher = Publisher.best_effort(settings.kafka, observer)
     manifest = Manifest.load()
     share = settings.ledger.effective_provider_share if len(settings.enabled) > 1 else 1.0

@@ -7,6 +7,7 @@ from contracts.enums import LLMProviderType
 from contracts.errors import ProviderTimeout, UmpireError, Unavailable
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, ProviderTestResponse
 from contracts.topics import COMPARISON_RESULT
+from guard.api_key import ApiKey
 from service.answers import error_of, result_of
 from service.parts import Parts
 from service.waiting import refusal
@@ -24,7 +25,7 @@ It is blue because it is blue.
 
 
 async def ask_provider(
-    parts: Parts, provider: LLMProviderType, *, owner: str | None, redis_seconds: float
+    parts: Parts, provider: LLMProviderType, *, key: ApiKey | None, redis_seconds: float
 ) -> ProviderTestResponse:
     """Raises InvalidConfig, ProviderUnavailable, Unavailable, QueueFull: nothing was sent then."""
     settings = parts.settings
@@ -36,7 +37,7 @@ async def ask_provider(
         metadata={"provider_test": True},
         priority=10,
     )
-    stored = parts.admission.admit(request, len(PROMPT), None, owner=owner)
+    stored = parts.admission.admit(request, len(PROMPT), None, key)
     by = time.monotonic() + redis_seconds
     try:
         async with asyncio.timeout(redis_seconds):

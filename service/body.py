@@ -1,5 +1,6 @@
 """Reading a request's body, never more of it than its limit, and making a request of it."""
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -8,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from contracts.errors import ContentTooLong, InvalidRequest
-from contracts.http import LLMComparisonRequest
+from contracts.http import AnyUrnUUID, LLMComparisonRequest
 from service.at_once import within
 from service.bodies import FREE_BYTES, Room
 from service.heads import Heads
@@ -64,8 +65,11 @@ def _too_long(limit: int) -> ContentTooLong:
 
 def parse(body: bytes) -> LLMComparisonRequest:
     """Strict: a number in quotes is no number. Of a key given twice the last one counts. Raises InvalidRequest."""
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise InvalidRequest("the body must be UTF-8, and begins with the byte order mark of UTF-16")
     try:
-        return LLMComparisonRequest.model_validate_json(body, strict=True)
+        # RFC 8259, 8.1: a parser may ignore a byte order mark, which some editors and clients write.
+        return LLMComparisonRequest.model_validate_json(body.removeprefix(BOM_UTF8), strict=True)
     except ValidationError as error:
         if error.error_count() > MAX_FAULTS:
             raise InvalidRequest(f"the body is wrong in {error.error_count()} places") from None
@@ -76,12 +80,12 @@ def parse(body: bytes) -> LLMComparisonRequest:
 class _Salvaged(BaseModel):
     """Whatever else there is in a body is not even kept."""
 
-    correlation_id: UUID
+    correlation_id: AnyUrnUUID
 
 
 def salvage_correlation_id(body: bytes) -> UUID | None:
     """Of a body that was refused, where it can be read at all."""
     try:
-        return _Salvaged.model_validate_json(body).correlation_id
+        return _Salvaged.model_validate_json(body.removeprefix(BOM_UTF8)).correlation_id
     except ValidationError:
         return None

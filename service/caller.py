@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from contracts.enums import ProcessingMode
 from contracts.settings import ServiceSettings
 from guard.api_key import ApiKey
 
@@ -30,6 +31,12 @@ def key_of(scope: Scope) -> ApiKey | None:
 def owner_of(scope: Scope) -> str | None:
     key = key_of(scope)
     return key.id if key else None
+
+
+def default_mode(scope: Scope, settings: ServiceSettings) -> ProcessingMode:
+    """Of a request that names no mode: its key's, else the operator's."""
+    key = key_of(scope)
+    return (key.processing_mode if key else None) or settings.default_processing_mode
 
 
 def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:

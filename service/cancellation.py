@@ -1,9 +1,10 @@
 """DELETE /api/v1/comparison/{queue_id}: what has not started is not going to."""
 
 import asyncio
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
@@ -21,9 +22,14 @@ from telemetry.observer import Note
 
 router = APIRouter(prefix="/api/v1")
 
+QueueId = Annotated[
+    UUID,
+    Path(description="As the 202 (or 200) had it.", examples=["5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11"]),
+]
+
 
 @router.delete("/comparison/{queue_id}", **CANCELLATION)
-async def cancel_comparison(request: Request, queue_id: UUID) -> LLMCancelledResponse:
+async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelledResponse:
     parts = parts_of(request)
     try:
         async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):

@@ -22,7 +22,7 @@ from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
 from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
-from service.caller import key_of, owner_of, redis_seconds
+from service.caller import default_mode, key_of, owner_of, redis_seconds
 from service.heads import Heads, read_heads
 from service.idempotency import once_of, repeated, same_every_time
 from service.openapi import COMPARISON
@@ -82,9 +82,8 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
     scope[CORRELATION_ID] = stored.correlation_id
     seconds = redis_seconds(scope, settings)
     prefer = parse_prefer(tuple(heads.prefer)) if heads.prefer else NO_PREFERENCE
-    chosen = way(
-        stored.request.processing_mode, prefer, settings.default_processing_mode, settings.immediate_wait_seconds
-    )
+    default = default_mode(scope, settings)
+    chosen = way(stored.request.processing_mode, prefer, default, settings.immediate_wait_seconds)
     try:
         if chosen.mode is ProcessingMode.QUEUE:
             ahead, _, state = await _admit(parts, stored, chosen, once, seconds)

@@ -69,8 +69,12 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     kafka = {"state": "up" if await parts.kafka.is_up() else "down"}
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
-            state, sizes, workers, states = await asyncio.gather(
-                parts.ledger.redis_state(), parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
+            state, sizes, workers, states, warnings = await asyncio.gather(
+                parts.ledger.redis_state(),
+                parts.ledger.sizes(),
+                parts.ledger.workers(),
+                parts.availability.read(),
+                parts.ledger.durability(),
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in parts.settings.enabled}
@@ -80,6 +84,7 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
         "unfinished": sizes.unfinished,
         "outbox": sizes.outbox,
         "bytes": sizes.bytes,
+        "warnings": warnings,
     }
     providers = {
         one.value: {

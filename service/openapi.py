@@ -1,5 +1,6 @@
 """What /openapi.json says beyond what the routes' signatures do: the raw body, the problems, examples, the limits."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from contracts.http import LLMComparisonRequest, LLMComparisonResponse, LLMQueue
 from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC
 from service.idempotency import KEY_PATTERN
+from service.openapi_fields import explain
 from service.problem import MEDIA_TYPE
 from service.scopes import SCOPE_OF
 
@@ -163,7 +165,11 @@ MODELS: dict[str, Any] = {
     "description": "Grouped by provider. The mock is left out unless `provider=mock` asks for it.",
     "responses": {422: _PROBLEMS[422], 500: _PROBLEMS[500]},
 }
-PROVIDERS: dict[str, Any] = {"summary": "The providers and how they are", "responses": {**_PROBLEMS}}
+PROVIDERS: dict[str, Any] = {
+    "summary": "The providers and how they are",
+    "description": "Where calls need an API key, today's totals are of the key's own comparisons.",
+    "responses": {**_PROBLEMS},
+}
 PROVIDER_TEST: dict[str, Any] = {
     "summary": "Try a provider with one real comparison",
     "description": (
@@ -210,12 +216,15 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
     _limits(schemas["LLMComparisonRequest"]["properties"], settings)
-    enabled = {"enum": [one.value for one in settings.enabled], "type": "string"}
+    enabled: dict[str, Any] = {"enum": [one.value for one in settings.enabled], "type": "string"}
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
+    explain(schemas)
+    schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"]["examples"] = enabled["enum"][:1]
     if settings.service.auth == "keys":
         _keys(document)
     test = document["paths"]["/api/v1/providers/{provider}/test"]["post"]
-    next(one for one in test["parameters"] if one["name"] == "provider")["schema"] = enabled
+    provider = next(one for one in test["parameters"] if one["name"] == "provider")
+    provider |= {"schema": enabled, "example": enabled["enum"][0]}
     return document
 
 
@@ -231,6 +240,11 @@ def _keys(document: dict[str, Any]) -> None:
                 operation["responses"] = {**_KEY_PROBLEMS, **operation["responses"]}
 
 
+def _ecma(pattern: re.Pattern[str]) -> str:
+    r"""As ECMA-262 has it, the dialect of JSON Schema: `$` is there what Python calls `\Z`."""
+    return "^" + pattern.pattern.replace(r"\Z", "$")
+
+
 def _integer(field: dict[str, Any]) -> dict[str, Any]:
     whole: dict[str, Any] = next(one for one in field["anyOf"] if one.get("type") == "integer")
     return whole
@@ -238,7 +252,7 @@ def _integer(field: dict[str, Any]) -> dict[str, Any]:
 
 def _limits(fields: dict[str, Any], settings: Settings) -> None:
     """What this operator allows."""
-    fields["callback_topic"]["pattern"] = "^" + LEGAL_TOPIC.pattern.removesuffix(r"\Z") + "$"
+    fields["callback_topic"]["pattern"] = _ecma(LEGAL_TOPIC)
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
     _integer(fields["ttl_seconds"])["maximum"] = settings.ledger.queue_ttl_seconds
     fields["batching_mode"] = {"anyOf": [{"const": "per_request", "type": "string"}, {"type": "null"}]}

@@ -83,6 +83,7 @@ def problem(
         instance=_instance(scope),
         error=error.message,
         error_code=kind.code,
+        message=error.message,
         correlation_id=correlation_id,
         timestamp=utcnow(),
         service=SERVICE_NAME,

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
@@ -13,7 +13,7 @@ from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelMani
 from guard.availability import ProviderAvailability
 from providers.manifest import Manifest
 from service.ask import ask_provider
-from service.caller import owner_of, redis_seconds
+from service.caller import key_of, owner_of, redis_seconds
 from service.openapi import MODELS, PROVIDER_TEST, PROVIDERS
 from service.parts import Parts, parts_of
 
@@ -26,8 +26,12 @@ STRATEGY = "override_else_default"
 @router.get("/models", **MODELS)
 async def list_models(
     request: Request,
-    provider: Annotated[LLMProviderType | None, Query(description="Only this provider's models.")] = None,
-    include_deprecated: Annotated[bool, Query(description="Also those that their provider has deprecated.")] = False,
+    provider: Annotated[
+        LLMProviderType | None, Query(description="Only this provider's models.", examples=["anthropic"])
+    ] = None,
+    include_deprecated: Annotated[
+        bool, Query(description="Also those that their provider has deprecated.", examples=[True])
+    ] = False,
 ) -> ModelManifestResponse:
     return _listed(parts_of(request).manifest, provider, include_deprecated)
 
@@ -49,7 +53,7 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
     parts = parts_of(request)
     try:
         async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
-            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today())
+            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today(owner_of(request.scope)))
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("the ledger does not answer") from error
     return LLMProviderListResponse(
@@ -82,10 +86,12 @@ def _status(parts: Parts, provider: LLMProviderType, seen: ProviderAvailability 
 
 
 @router.post("/providers/{provider}/test", **PROVIDER_TEST)
-async def test_provider(request: Request, provider: LLMProviderType) -> ProviderTestResponse:
+async def test_provider(
+    request: Request, provider: Annotated[LLMProviderType, Path(description="The provider to try.")]
+) -> ProviderTestResponse:
     """Send one small comparison through the whole way. It costs what such a call costs, and its verdict is published
     on the conventional result topic.
     """
     parts = parts_of(request)
     seconds = redis_seconds(request.scope, parts.settings.service)
-    return await ask_provider(parts, provider, owner=owner_of(request.scope), redis_seconds=seconds)
+    return await ask_provider(parts, provider, key=key_of(request.scope), redis_seconds=seconds)

@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from contracts.queues import PRIORITY_SEPARATOR, PRIORITY_STEPS
+from contracts.settings import RedisSettings
 
 if OutOfMemoryError not in Transport.connection_errors:
     # A Redis that is full, or read-only after a failover, refuses kombu's own writes. That passes as an outage does:
@@ -68,3 +69,9 @@ SETTINGS: dict[str, Any] = {
     },
 }
 app.conf.update(SETTINGS)
+
+
+def broker(settings: RedisSettings) -> dict[str, Any]:
+    """Celery's settings of its broker, which Flower reads as well."""
+    url, tls = settings.address()
+    return {"broker_url": url, "broker_use_ssl": tls or None}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from contracts.clock import utcnow
 from contracts.errors import AnswerError, InternalError, ProviderError, ProviderRateLimited, UmpireError
 from contracts.events import (
+    UNKNOWN_CALLER,
     LLMCostTrackingV1,
     LLMProviderFailureV1,
     LLMRequestCompletedV1,
@@ -197,6 +198,7 @@ class Judge:
                 cost_estimate_usd=price or 0.0,
                 token_usage=_tokens(usage),
                 user_id=stored.request.user_id,
+                service_name=stored.caller_name or UNKNOWN_CALLER,
                 request_timestamp=utcnow(),
                 response_time_ms=round(seconds * 1000),
                 metadata={"cost_known": price is not None, **stored.request.metadata},

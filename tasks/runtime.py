@@ -76,7 +76,8 @@ class Runtime:
         rows: Rows,
         observer: Observer,
     ) -> None:
-        redis = connect(settings.redis.redis_url.get_secret_value(), timeout=REDIS_SECONDS)
+        address = settings.redis.address()
+        redis = connect(address.url, timeout=REDIS_SECONDS, tls=address.tls)
         cap = settings.retry.call_deadline_seconds + REST_SECONDS
         self._redis = redis
         self._observer = observer

@@ -13,13 +13,14 @@ from kombu import Queue
 from contracts.enums import LLMProviderType
 from contracts.queues import queue_name
 from contracts.settings import Settings
-from tasks.app import app
+from ledger.preflight import durability_of
+from tasks.app import app, broker
 from tasks.compare import host
 from tasks.loop import LoopThread
 from tasks.pool import LoopPool
 from tasks.rows import Rows, rows_step
 from tasks.runtime import Runtime
-from telemetry.observer import Observer
+from telemetry.observer import Note, Observer
 from telemetry.process import start_telemetry
 
 #: Collections of short-lived request objects are wasted work; measured +24 % throughput.
@@ -36,7 +37,7 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     rows = Rows()
     queue = queue_name(provider)
     app.conf.update(
-        broker_url=settings.redis.redis_url.get_secret_value(),
+        **broker(settings.redis),
         task_default_queue=queue,
         task_queues=[Queue(queue, routing_key=queue)],
     )
@@ -91,4 +92,6 @@ def _interrupt_as_terminate(**_: object) -> None:
 async def _make(
     settings: Settings, provider: LLMProviderType, slots: int, owner: str, rows: Rows, observer: Observer
 ) -> Runtime:
+    for line in await durability_of(settings.redis.address()):
+        observer(Note("redis.not_durable", "warning", fields={"detail": line}))
     return Runtime(asyncio.get_running_loop(), settings, provider, slots, owner, rows, observer)

@@ -38,6 +38,12 @@ def need(make: Callable[[], T]) -> T:
         pytest.skip(str(missing))
 
 
+@pytest.fixture
+def need_tool() -> Callable[[Callable[[], T]], T]:
+    """As `need`, for a tool that a test runs."""
+    return need
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A process of xdist hands what it missed to the one that prints."""
     output = getattr(session.config, "workeroutput", None)

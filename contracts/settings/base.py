@@ -21,6 +21,8 @@ class Concern(BaseSettings):
         extra="ignore",
         env_ignore_empty=True,
         hide_input_in_errors=True,
+        # A file or a shell may leave a line's end on a value.
+        str_strip_whitespace=True,
     )
 
 

@@ -1,9 +1,8 @@
-"""Redis, Kafka, Flower and telemetry."""
+"""Kafka, Flower and telemetry."""
 
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from contracts.settings.base import Concern, split
@@ -20,27 +19,6 @@ LifecycleKind = Literal[
     "cost_alert",
 ]
 CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    """What redis-py and Celery both take. The message has nothing of the value: a password may be in it."""
-    try:
-        url = urlsplit(value.get_secret_value())
-        good = url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # its text repeats what is no port: a piece of the password, where that has a slash
-        good = False
-    if not good:
-        raise ValueError(
-            "must be redis://[user:password@]host[:port][/number], or rediss:// for TLS, with a password's special "
-            "characters percent-encoded"
-        )
-    return value
-
-
-class RedisSettings(Concern):
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
-    """Redis (or Valkey) that holds the ledger and the Celery queues. `umpire up` starts one of its own when this is
-    not set."""
 
 
 class KafkaSettings(Concern):
@@ -79,6 +57,9 @@ class FlowerSettings(Concern):
     """Port of Flower."""
     flower_host: str = "127.0.0.1"
     """Address that Flower binds."""
+    flower_url_prefix: str = Field("", pattern=r"^(/?[A-Za-z0-9._~-]+)*/?$")
+    """Path below which a proxy shows Flower, e.g. `flower` for https://example.org/flower/. The proxy must pass on the
+    path as it came."""
     flower_basic_auth: SecretStr | None = None
     """`user:password` for Flower. `umpire up` makes a random one when this is not set; `umpire flower` refuses to
     start without it."""

@@ -10,7 +10,7 @@ from contracts.enums import LLMProviderType
 from contracts.settings.base import PREFIX, Concern
 from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
-from contracts.settings.infra import FlowerSettings, KafkaSettings, RedisSettings, TelemetrySettings
+from contracts.settings.infra import FlowerSettings, KafkaSettings, TelemetrySettings
 from contracts.settings.provider import (
     AnthropicSettings,
     GoogleSettings,
@@ -19,6 +19,7 @@ from contracts.settings.provider import (
     OpenRouterSettings,
     ProviderSettings,
 )
+from contracts.settings.redis import RedisSettings
 from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
@@ -126,7 +127,7 @@ def load_settings() -> Settings:
         except ValidationError as error:
             for problem in error.errors(include_url=False, include_input=False):
                 at = problem["loc"][0] if problem["loc"] else ""
-                problems.append(f"{names.get(str(at), PREFIX + '…')}: {problem['msg']}")
+                problems.append(f"{names.get(str(at), PREFIX + '…')}: {problem['msg'].removeprefix('Value error, ')}")
     if not problems:
         settings = Settings()
         problems = _misfits(settings)

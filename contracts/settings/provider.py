@@ -1,20 +1,39 @@
 """One provider's settings, the same for each of them, and the mock's own."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from contracts.enums import LLMErrorCode, LLMProviderType
 from contracts.settings.base import PREFIX, CommaCodes, Concern
+from contracts.settings.text import BaseUrl, HeaderSecret
+
+#: What is told at the door, or by the ledger, and so by no call to a provider.
+_NO_CALL_ENDS_IN = frozenset({
+    LLMErrorCode.REQUEST_CANCELLED,
+    LLMErrorCode.AUTHENTICATION_FAILED,
+    LLMErrorCode.QUOTA_EXCEEDED,
+    LLMErrorCode.IDEMPOTENCY_CONFLICT,
+})  # fmt: skip
+
+#: What the mock can be made to fail with.
+MOCK_FAILURES = frozenset(LLMErrorCode) - _NO_CALL_ENDS_IN
+
+
+def _mock_failures(codes: list[LLMErrorCode]) -> list[LLMErrorCode]:
+    if not MOCK_FAILURES.issuperset(codes):
+        known = ", ".join(code.value for code in LLMErrorCode if code in MOCK_FAILURES)
+        raise ValueError(f"no call to a provider ends in one of these codes; it can end in {known}")
+    return codes
 
 
 class ProviderSettings(Concern):
     """A provider with a key is enabled."""
 
-    api_key: SecretStr | None = None
+    api_key: HeaderSecret | None = None
     """API key of {provider}; setting it enables the provider."""
-    base_url: str | None = Field(None, pattern=r"^https?://")
+    base_url: BaseUrl | None = None
     """Base URL of {provider}, when not its own."""
     default_model: str | None = None
     """Model used when a request names none; the manifest's default when not set."""
@@ -73,7 +92,7 @@ class MockSettings(ProviderSettings):
     """Standard deviation of that time, in milliseconds."""
     error_rate: float = Field(0.0, ge=0, le=1)
     """Share of mock calls that fail."""
-    error_codes: CommaCodes = [LLMErrorCode.PROVIDER_UNAVAILABLE]
+    error_codes: Annotated[CommaCodes, AfterValidator(_mock_failures)] = [LLMErrorCode.PROVIDER_UNAVAILABLE]
     """Codes of those failures, one chosen at random each time."""
     position_bias: float = 0.0
     """Log-odds added in favour of the essay shown first, in modes `latent` and `random`."""

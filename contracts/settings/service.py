@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from contracts.enums import LLMProviderType, ProcessingMode
 from contracts.settings.base import CommaList, Concern
+from contracts.settings.text import HeaderSecret
 
 
 class ServiceSettings(Concern):
@@ -45,5 +46,5 @@ class ServiceSettings(Concern):
 
 
 class ClientSettings(Concern):
-    api_key: SecretStr | None = None
+    api_key: HeaderSecret | None = None
     """API key that `umpire compare` presents."""

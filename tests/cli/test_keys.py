@@ -37,10 +37,12 @@ async def test_a_key_lives(run: Run, redis_url: str) -> None:
     assert key_id
     assert text not in made.stderr
     limits = ("--rate", "60", "--max-queued", "5", "--daily-cost", "2.5", "--topics", "mine.*", "--topics", "ours.?")
+    limits = (*limits, "--processing-mode", "queue")
     created = run("create", "--scope", "models:read", "--scope", "comparisons:submit", *limits, "--json")
     second = json.loads(created.stdout)
     assert second["scopes"] == ["comparisons:submit", "models:read"]
     assert second["topics"] == ["mine.*", "ours.?"]
+    assert second["processing_mode"] == "queue"
     assert (second["rate_per_minute"], second["max_queued"], second["daily_cost_usd"]) == (60, 5, 2.5)
     redis = connect(redis_url, timeout=10)
     authenticator = Authenticator(redis, 60)

@@ -20,6 +20,15 @@ def test_the_table_shows_defaults_and_says_unknown_not_0() -> None:
     assert "unknown" in done.stdout
 
 
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_no_id_is_cut_off_on_a_narrow_terminal(columns: str) -> None:
+    words = set(umpire("models", COLUMNS=columns).stdout.split())
+    ids = {info.model_id for one in LLMProviderType for info in Manifest.load().models(one)} - {"mock-judge"}
+    assert ids <= words
+    lines = umpire("models", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+
+
 def test_json_has_the_shape_of_the_api() -> None:
     answer = ModelManifestResponse.model_validate_json(umpire("models", "--json").stdout)
     assert set(answer.providers) == {"anthropic", "openai", "google", "openrouter"}

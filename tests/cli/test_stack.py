@@ -2,6 +2,9 @@
 
 import os
 import pty
+import re
+import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -15,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 import redis
-from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive
+from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive, umpire
 from umpire_servers import ROOT, poll
 
 from cli.client import ApiClient
@@ -84,6 +87,36 @@ def test_no_secret_stands_on_a_command_line(shared: Up) -> None:
     secrets = [running.stack["flower_auth"].split(":")[1], running.stack["redis"].split("@")[0].split(":")[-1]]
     lines = [" ".join(child.cmdline()) for child in running.descendants()]
     assert not [line for line in lines for secret in secrets if secret in line]
+
+
+def test_the_command_that_it_suggests_works_as_it_is_printed(shared: Up, tmp_path: Path) -> None:
+    for name in ("A.txt", "B.txt"):
+        (tmp_path / name).write_text("An essay.")
+    suggested = re.search(r"\(try: umpire (.+)\)", shared.text)
+    assert suggested
+    done = umpire(*shlex.split(suggested[1]), cwd=tmp_path, UMPIRE_MOCK_MODE="fixed")
+    assert done.returncode == 0, done.stderr
+    assert "Essay" in done.stdout or "A.txt" in done.stdout
+
+
+def test_redis_cli_takes_the_url(shared: Up) -> None:
+    program = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if program is None:
+        pytest.skip("no redis-cli on PATH")
+    command = [program, "--no-auth-warning", "-u", shared.stack["redis"], "ping"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "PONG\n"
+
+
+@pytest.mark.parametrize("after", ["is ready", "redis is ready", "flower is ready"])
+def test_a_stop_while_it_starts_leaves_no_traceback(after: str, tmp_path: Path) -> None:
+    up = Up(tmp_path / "data").start(wait=False)
+    try:
+        poll(lambda: after in up.text, 40, every=0.01, what=after)
+        assert up.stop() == 0
+        assert "Traceback" not in up.text
+        assert "_GatheringFuture" not in up.text
+    finally:
+        up.discard()
 
 
 def test_redis_lets_nobody_in_without_the_password(shared: Up) -> None:
@@ -318,6 +351,8 @@ def test_a_part_that_does_not_start_is_told_with_the_end_of_its_log(up: MakeUp, 
     assert refused.process.wait(40) == 1
     assert "redis does not start: it ended with exit code 1, 3 times" in refused.text
     assert "appendonlydir" in refused.text
+    assert "Traceback" not in refused.text
+    assert "_GatheringFuture" not in refused.text
     assert refused.left() == []
 
 

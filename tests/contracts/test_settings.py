@@ -210,3 +210,58 @@ def test_a_low_watermark_is_below_its_high_one(load):
     assert "must be below UMPIRE_LEDGER_HIGH_WATERMARK" in refused(
         load, LEDGER_LOW_WATERMARK="0.8", LEDGER_HIGH_WATERMARK="0.8"
     )
+
+
+KEYS = [f"{provider.value.upper()}_API_KEY" for provider in LLMProviderType if provider is not MOCK] + ["API_KEY"]
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("around", ["\n", "\r\n", " ", "\t", "\u00a0", "\u2028"])
+def test_white_space_around_a_key_is_dropped(load, name, around):
+    """Files end in a line's end, and web pages put no-break spaces around what is copied."""
+    settings = load(**{name: around + KEY + around})
+    keys = [settings.client.api_key, *(one.api_key for one in settings.providers.values())]
+    assert [key.get_secret_value() for key in keys if key] == [KEY]
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("odd", ["\u200b", "\ufeff", "\u00ad", "\x01", "a\nb", "a\u00a0b", "é"])
+def test_what_no_header_may_hold_stops_the_start_by_the_variables_name(load, name, odd):
+    for value in (odd + KEY, KEY + odd, KEY + odd + KEY):
+        message = refused(load, **{name: value})
+        assert message.startswith(f"UMPIRE_{name}: holds a character that no HTTP header may hold")
+        assert KEY not in message
+    assert refused(load, **{name: " \n"}) == f"UMPIRE_{name}: is empty but for white space"
+
+
+@pytest.mark.parametrize("provider", [one.value.upper() for one in LLMProviderType if one is not MOCK])
+def test_a_base_url_has_no_query(load, provider):
+    name = f"{provider}_BASE_URL"
+    for wrong in (
+        "https://h/oai/?api-version=1",
+        "https://h/oai?",
+        "https://h/#x",
+        "http://",
+        "https://h:x/",
+        "https://h/a b",
+    ):
+        assert refused(load, **{name: wrong}).startswith(f"UMPIRE_{name}: must ")
+    settings = load(**{name: "https://[::1]:8443/oai/v1/\n"})
+    assert settings.providers[LLMProviderType(provider.lower())].base_url == "https://[::1]:8443/oai/v1/"
+
+
+def test_codes_that_no_call_ends_in_are_refused_when_the_environment_is_read(load):
+    message = refused(load, MOCK_ERROR_CODES="LLM_PROVIDER_TIMEOUT,LLM_QUOTA_EXCEEDED")
+    assert message.startswith("UMPIRE_MOCK_ERROR_CODES: no call to a provider ends in one of these codes")
+    assert "UMPIRE_MOCK_ERROR_CODES: " in refused(load, MOCK_ERROR_CODES="timeout")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h/x", "redis://h/1/2", "redis://h/-1", "http://h/0", "redis://", "redis://h?ssl_cert_reqs=no"]
+)
+def test_a_redis_url_names_a_database_by_its_number(load, url):
+    assert refused(load, REDIS_URL=url).startswith("UMPIRE_REDIS_URL: must be redis://")
+
+
+def test_a_redis_url_may_end_its_line(load):
+    assert load(REDIS_URL="redis://h:1/2\n").redis.address() == ("redis://h:1/2", {})

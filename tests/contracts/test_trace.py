@@ -18,6 +18,12 @@ def test_a_later_version_is_continued_as_version_00():
     assert trace_id(continue_trace("cc" + GOOD[2:] + "-what-comes-next")) == trace_id(GOOD)
 
 
+def test_a_trace_of_our_own_claims_no_sampling_and_a_callers_flags_stay():
+    assert continue_trace(None)[-3:] == "-00"
+    assert continue_trace(GOOD[:-2] + "00")[-3:] == "-00"
+    assert continue_trace(GOOD)[-3:] == "-01"
+
+
 @pytest.mark.parametrize(
     "header",
     [None, "", "garbage", GOOD.upper(), "ff" + GOOD[2:], "00-" + "0" * 32 + GOOD[35:], GOOD[:-1], GOOD + "\n"],

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from umpire_events import Remembered, read
+from umpire_events import TRACE, Remembered, read, result
 from umpire_servers import apoll, free_port
 
 from contracts.encoding import dumps, loads
@@ -14,6 +14,8 @@ from contracts.errors import Unavailable
 from contracts.settings import KafkaSettings, ServiceSettings, Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from events.dead_letter import DeadLetterTopic
+from events.envelope import seal_result
+from events.headers import headers_of
 from events.producer import Publisher
 from events.relay import Relay
 from ledger.outbox import Entry, Fate, Undelivered
@@ -93,6 +95,24 @@ async def test_each_delivered_entry_is_confirmed_once_and_many_together(any_kafk
     assert len(outbox.calls) < 50
     assert len(observer.named("callback.delivered")) == 500
     assert len(read(any_kafka, topic, 500)) == 500
+
+
+async def test_a_hundred_redeliveries_have_the_bytes_of_the_first_time(any_kafka, topic, make):
+    """Key, value and headers: consumers hash them."""
+    relay = make(any_kafka, Outbox())
+    data = result()
+    made = seal_result(data, KafkaSettings(), traceparent=TRACE)
+    first = Entry(b"0", data.request_id, topic, made.correlation_id, made.value)
+    relay.send(first.entry_id, topic, first.key, made.value, headers_of(made, data.request_id))
+    again = [first._replace(entry_id=str(number).encode()) for number in range(1, 101)]
+    assert relay.resend(again) == 100
+    assert await relay.drain(30) == 0
+    sent = {(m.key(), m.value(), tuple(m.headers())) for m in read(any_kafka, topic, 101)}
+    assert len(sent) == 1
+    named = dict(sent.pop()[2])
+    assert named["event_id"] == named["ce_id"] == made.event_id.encode()
+    assert named["source_service"] == b"llm_provider_service"
+    assert named["trace_id"] == TRACE.split("-")[1].encode()
 
 
 async def test_what_is_in_flight_is_not_sent_again(kafka_bootstrap, topic, make):

@@ -121,7 +121,7 @@ async def test_every_code_that_a_comparison_can_end_in(code: LLMErrorCode) -> No
 def test_a_code_that_it_cannot_fail_with_stops_the_start(codes: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UMPIRE_MOCK_ERROR_CODES", codes)
     with pytest.raises(SettingsError, match="UMPIRE_MOCK_ERROR_CODES"):
-        MockProvider(load_settings().mock)
+        load_settings()
 
 
 async def test_latency_and_jitter() -> None:

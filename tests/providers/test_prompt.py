@@ -77,8 +77,8 @@ def test_an_effort_that_the_model_does_not_have_is_left_out() -> None:
 
 
 def test_blocks_are_the_prompt_when_there_are_any() -> None:
-    blocks = [user("B1 "), system("S1 "), user("B2"), system("S2")]
-    assert build(request_for(prompt_blocks=blocks))[:2] == ("S1 S2", "B1 B2")
+    blocks = [user("B1"), system("S1"), user("B2"), system("S2")]
+    assert build(request_for(prompt_blocks=blocks))[:2] == ("S1\n\nS2", "B1\n\nB2")
     assert build(request_for(prompt_blocks=[system("S1")]))[:2] == ("S1", PROMPT)
     assert build(request_for(prompt_blocks=[user("B1")]))[:2] == (DEFAULT_SYSTEM_PROMPT, "B1")
     assert build(request_for(prompt_blocks=[]))[:2] == (DEFAULT_SYSTEM_PROMPT, PROMPT)
@@ -89,14 +89,28 @@ def test_system_blocks_outrank_an_override_which_is_then_named() -> None:
     assert build(request_for(llm_config_overrides=own)) == ("Mine", PROMPT, ())
     both = request_for(prompt_blocks=[system("Theirs")], llm_config_overrides=own)
     assert build(both) == ("Theirs", PROMPT, ("system_prompt_override",))
-    same = request_for(prompt_blocks=[system("Mi"), system("ne")], llm_config_overrides=own)
+    same = request_for(prompt_blocks=[system("Mine")], llm_config_overrides=own)
     assert build(same) == ("Mine", PROMPT, ())
 
 
-def test_the_prompts_hash_is_of_the_user_prompt_as_sent() -> None:
-    assert prompt_sha256(request_for()) == hashlib.sha256(PROMPT.encode()).hexdigest()
-    blocks = [user("Grüße "), system("S"), user("B2")]
-    assert prompt_sha256(request_for(prompt_blocks=blocks)) == hashlib.sha256("Grüße B2".encode()).hexdigest()
+def test_the_prompts_hash_is_of_the_user_prompt_as_the_client_sent_it() -> None:
+    """The client computes it, too, and knows nothing of how its blocks are joined."""
+    for prompt in (PROMPT, "Grüße\r\n\t"):
+        digest = hashlib.sha256(prompt.encode()).hexdigest()
+        assert prompt_sha256(request_for(prompt)) == digest
+        assert prompt_sha256(request_for(prompt, prompt_blocks=[user("A"), system("S"), user("B")])) == digest
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-5-5", "mock-judge"])
+def test_blocks_are_joined_with_a_blank_line_however_they_are_sent(model: str) -> None:
+    """Clients cut their prompt at paragraphs and send no newline at the ends: "…evidence.**Essay A…" otherwise."""
+    request = request_for(prompt_blocks=[user("By evidence."), system("S1"), user("**Essay A**"), system("S2")])
+    info = manifest.default(MOCK if model == "mock-judge" else ANTHROPIC)
+    call, _ = build_call(request, info, attempt_id="a")
+    assert call.user == "By evidence.\n\n**Essay A**"
+    assert call.system == "S1\n\nS2"
+    for target, whole in (("user_content", call.user), ("system", call.system)):
+        assert "".join(block.content for block in call.blocks if block.target == target) == whole
 
 
 def test_a_prompt_too_long_for_the_model_is_refused_here_too() -> None:

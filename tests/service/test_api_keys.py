@@ -12,7 +12,9 @@ from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
 from contracts.clock import utcnow
+from contracts.enums import ProcessingMode
 from guard.api_key import Scope, new_text
+from ledger.keys import api_key
 from service.authentication import Authentication
 from service.scopes import SCOPE_OF
 
@@ -304,3 +306,39 @@ async def delete(api, queue_id, key: Key):
 def like(problem):
     """What is in it but for the path and the time."""
     return {name: value for name, value in problem.items() if name not in {"instance", "timestamp", "correlation_id"}}
+
+
+async def test_a_client_that_takes_only_202_works_with_a_key_of_its_own(redis_url):
+    """An existing consumer fails every comparison that is answered 200. What a request says of itself goes first."""
+    waiting = settings_of(redis_url, immediate_wait_seconds=5, auth="keys")
+    queueing, plain = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE), await make_key(redis_url)
+    async with door(waiting) as api, Worker(waiting).working():
+        assert (await api.post(headers=queueing.headers)).status_code == 202
+        assert (await api.post(headers=plain.headers)).status_code == 200
+        assert (await api.post(headers=queueing.headers, processing_mode="immediate")).status_code == 200
+        assert (await api.post(headers=plain.headers, processing_mode="queue")).status_code == 202
+
+
+async def test_a_mode_of_a_newer_version_is_the_operators_default_here(redis_url, api):
+    key = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE)
+    await api.parts.ledger._redis.hset(api_key(key.id), "mode", "some_day")
+    assert (await api.post(headers=key.headers)).status_code == 202
+
+
+async def test_a_key_sees_its_own_totals_only(settings, api, redis_url):
+    ann, ben = await make_key(redis_url), await make_key(redis_url)
+    async with Worker(settings).working():
+        for _ in range(3):
+            await api.post(headers=ann.headers)
+
+        async def totals(key):
+            body = (await api.client.get("/api/v1/providers", headers=key.headers)).json()
+            return body["total_requests_today"], body["total_cost_today"]
+
+        await apoll(lambda: told(api, 3), what="three are judged")
+    assert await totals(ann) == (3, 0.75)
+    assert await totals(ben) == (0, 0.0)
+
+
+async def told(api, requests):
+    return (await api.parts.ledger.today()).requests == requests

@@ -168,6 +168,7 @@ async def test_the_callers_trace_is_carried_and_answered(settings, api, worker):
     assert carried[3:35] == trace
     assert made[3:35] != trace
     assert len(made) == 55
+    assert (carried[-3:], made[-3:]) == ("-01", "-00")
 
 
 async def test_the_wait_is_estimated_from_the_queue_before_it(api):

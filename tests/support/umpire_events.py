@@ -1,9 +1,36 @@
 """What the tests of events share: reading a topic back, and an observer that remembers."""
 
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from umpire_servers import poll
 
+from contracts.enums import EssayComparisonWinner, LLMProviderType
+from contracts.events import LLMComparisonResultV1, TokenUsage
 from telemetry.observer import Note
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def result(**changes: Any) -> LLMComparisonResultV1:
+    fields: dict[str, Any] = {
+        "request_id": str(uuid4()),
+        "correlation_id": uuid4(),
+        "winner": EssayComparisonWinner.ESSAY_A,
+        "justification": "Clearer – å",
+        "confidence": 4.0,
+        "provider": LLMProviderType.MOCK,
+        "model": "mock-judge",
+        "response_time_ms": 12,
+        "token_usage": TokenUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3),
+        "cost_estimate": 0.25,
+        "requested_at": datetime.now(UTC),
+        "completed_at": datetime.now(UTC),
+        "request_metadata": {"essay_a_id": "1", "deep": {"list": [1, None, "å"]}},
+    }
+    return LLMComparisonResultV1(**fields | changes)
 
 
 class Remembered(list[Note]):

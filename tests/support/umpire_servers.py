@@ -1,6 +1,7 @@
 """What all real servers of the tests share: finding them, starting them, and saying plainly which are missing.
 
-As a command it installs what pip cannot: `python tests/support/umpire_servers.py install-aimock | install-kafka`.
+As a command it installs what pip cannot: `python tests/support/umpire_servers.py install-aimock | install-kafka |
+install-openapi-typescript`.
 """
 
 import asyncio
@@ -167,8 +168,13 @@ def port_open(port: int, host: str = "127.0.0.1") -> bool:
 if __name__ == "__main__":
     from umpire_aimock import install_aimock
     from umpire_kafka import install_kafka
+    from umpire_openapi_typescript import install_openapi_typescript
 
-    commands = {"install-aimock": install_aimock, "install-kafka": install_kafka}
+    commands = {
+        "install-aimock": install_aimock,
+        "install-kafka": install_kafka,
+        "install-openapi-typescript": install_openapi_typescript,
+    }
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         raise SystemExit(f"usage: {sys.argv[0]} {' | '.join(commands)}")
     try:

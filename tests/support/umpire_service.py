@@ -230,6 +230,7 @@ PROBLEM_FIELDS = {
     "instance",
     "error",
     "error_code",
+    "message",
     "correlation_id",
     "timestamp",
     "service",
@@ -246,7 +247,8 @@ def problem_of(answer, status, code):
     assert body.keys() == PROBLEM_FIELDS
     assert body["status"] == status
     assert body["error_code"] == code
-    assert body["detail"] == body["error"]
+    assert body["detail"] == body["error"] == body["message"]
+    assert ErrorDetail.model_validate_json(answer.content).error_code == code
     assert body["service"] == "llm_provider_service"
     assert body["type"].startswith("/problems/")
     uuid.UUID(body["correlation_id"])
