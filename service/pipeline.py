@@ -33,6 +33,7 @@ class BoundedPipeline(HttpToolsProtocol):
     24 MB, which stayed in reference cycles after the connection was lost.
     """
 
+    flow: _Flow
     _joined: Joined
     #: Bytes that were read and not parsed yet.
     _unparsed = b""
@@ -85,20 +86,16 @@ class BoundedPipeline(HttpToolsProtocol):
             if len(self.pipeline) >= MAX_PIPELINED:
                 self._unparsed = data[start:]
                 self.flow.pause_reading()
-                self._hold(held=True)
+                self.flow.held = True
                 return
             self.feed(data[start : start + SLICE_BYTES])
             start += SLICE_BYTES
-
-    def _hold(self, *, held: bool) -> None:
-        assert isinstance(self.flow, _Flow)
-        self.flow.held = held
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._unparsed and len(self.pipeline) <= MAX_PIPELINED // 2 and not self.transport.is_closing():
             data, self._unparsed = self._unparsed, b""
-            self._hold(held=False)
+            self.flow.held = False
             self.flow.resume_reading()
             self._take_in(data)
 
@@ -116,5 +113,3 @@ class BoundedPipeline(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
-
-

@@ -29,7 +29,7 @@ BEARABLE = 150
 @contextlib.asynccontextmanager
 async def deaf(port, data):
     """A client that sends what the server takes of `data`, and reads nothing."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
     writer.transport.pause_reading()
     writer.write(data)
     try:
@@ -76,7 +76,7 @@ async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_u
             (protocol,) = connections(api)
             protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_024)
             client.sendall(b"GET /openapi.json HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            await apoll(lambda: protocol.transport.is_closing(), what="it is closed")
+            await apoll(protocol.transport.is_closing, what="it is closed")
             assert connections(api)
             await apoll(lambda: not connections(api), 10, what="it is gone")
 
