@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from cli.client import Answer, ApiClient
-from cli.console import err, out
+from cli.console import err, out, show_json
 from cli.datadir import read_stack
 from cli.failure import Failure
 from cli.follow import Follower, Verdict
@@ -46,7 +48,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
             return shown.answer(answer)
         queue_id = str(answer.body["queue_id"])
         if not as_json:
-            err.print(f"accepted as {queue_id}; its verdict comes on {topic}")
+            err.print(f"accepted as {queue_id}; its verdict comes on {topic}", markup=False)
         event = _await_event(follower, queue_id, asked.timeout)
         if event is None:
             raise Failure(f"no verdict for {queue_id} within {asked.timeout:g} s; it still comes on {topic}")
@@ -108,11 +110,11 @@ class _Shown:
     def answer(self, answer: Answer) -> int:
         verdict, accepted = "winner" in answer.body, answer.status == _ACCEPTED
         if self._as_json:
-            print(dumps(answer.body).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
+            show_json(dumps(answer.body))
         elif verdict:
             out.print(panel(answer.body, self._names), soft_wrap=False)
         elif accepted:
-            out.print(f"accepted as {answer.body['queue_id']}")
+            out.print(f"accepted as {answer.body['queue_id']}", markup=False)
         else:
             self._error(answer.body)
         return OK if verdict or accepted else ERROR
@@ -120,7 +122,7 @@ class _Shown:
     def event(self, event: Verdict) -> int:
         failed = event.data.error_detail
         if self._as_json:
-            print(event.model_dump_json())  # noqa: T201 - the same
+            show_json(event.model_dump_json())
         elif failed is None:
             out.print(panel(event.data.model_dump(mode="json"), self._names), soft_wrap=False)
         else:
@@ -129,5 +131,5 @@ class _Shown:
 
     def _error(self, problem: dict[str, Any]) -> None:
         code, detail = problem.get("error_code", "error"), problem.get("detail", "no reason was given")
-        err.print(f"[bold red]{code}[/bold red]  ", end="")
+        err.print(f"[bold red]{escape(str(code))}[/bold red]  ", end="")
         err.print(str(detail), markup=False)

@@ -13,6 +13,7 @@ from cli.keys import keys_app
 from cli.outbox import outbox_app
 from cli.provider import Provider
 from cli.tune import tune
+from cli.visible import visible
 
 app = typer.Typer(
     name="umpire",
@@ -187,7 +188,7 @@ def main() -> None:
         app()
     except Failure as failure:
         for line in failure.message.splitlines():
-            print(f"umpire: {line}", file=sys.stderr)  # noqa: T201 - rich costs 0.1 s, and wraps
+            print(f"umpire: {visible(line)}", file=sys.stderr)  # noqa: T201 - rich costs 0.1 s, and wraps
         sys.exit(failure.code)
 
 

@@ -3,9 +3,10 @@
 import asyncio
 from datetime import date
 
+from rich.markup import escape
 from rich.table import Table
 
-from cli.console import err, out
+from cli.console import err, out, show_json
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
@@ -30,7 +31,7 @@ def show(provider: str | None, *, as_json: bool) -> None:
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
     if as_json:
         answer = ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values())))
-        print(dumps(answer).decode())  # noqa: T201 - for a program to read
+        show_json(dumps(answer))
         return
     table = Table("provider", "model", "context", "in / out, $ per 1M tokens", "notes", header_style="bold")
     for each in chosen:
@@ -89,5 +90,5 @@ def _report(found: list[Difference]) -> None:
         return
     table = Table("provider", "model", "difference", header_style="bold")
     for difference in found:
-        table.add_row(difference.provider.value, difference.model, _KINDS[difference.kind])
+        table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
     out.print(table, soft_wrap=False)
