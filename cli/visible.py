@@ -18,7 +18,7 @@ _SHOWN = _JSON | {code: f"\\x{code:02x}" for code in _CONTROLS}
 
 
 def visible(text: str) -> str:
-    """With each control character as its escape, `\\x1b`. Line ends and tabs stay."""
+    r"""With each control character as its escape, `\\x1b`. Line ends and tabs stay."""
     return text if text.isascii() and text.isprintable() else text.translate(_SHOWN)
 
 
