@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from rich.markup import escape
 
 from cli.client import Answer, ApiClient
 from cli.console import err, out, show_json
-from cli.datadir import read_stack
+from cli.datadir import is_private_stack, read_stack
+from cli.environment import USAGE
 from cli.failure import Failure
 from cli.follow import Follower, Verdict
 from cli.prompt import comparison_prompt
@@ -38,7 +40,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
     url, kafka = locate(settings, api, data_dir)
     topic = asked.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(asked, topic)
-    client = ApiClient(url, settings.client.api_key)
+    client = ApiClient(url, key_for(settings, api, data_dir))
     # Its place on the topic is taken before the request exists, so that the verdict cannot slip by.
     follower = Follower(kafka, topic) if wait else None
     try:
@@ -65,11 +67,30 @@ def locate(settings: Settings, api: str | None, data_dir: Path) -> tuple[str, Ka
     service = settings.service
     configured = f"http://{service.host}:{service.port}"
     if not api:
-        api = configured if {"UMPIRE_HOST", "UMPIRE_PORT"} & os.environ.keys() else stack.get("api", configured)
+        api = configured if _is_named(api) else stack.get("api", configured)
     kafka = settings.kafka
     if "UMPIRE_KAFKA_BOOTSTRAP" not in os.environ and stack.get("kafka"):
         kafka = kafka.model_copy(update={"kafka_bootstrap": stack["kafka"]})
     return api, kafka
+
+
+def _is_named(api: str | None) -> bool:
+    return bool(api or {"UMPIRE_HOST", "UMPIRE_PORT"} & os.environ.keys())
+
+
+def key_for(settings: Settings, api: str | None, data_dir: Path) -> SecretStr | None:
+    """UMPIRE_API_KEY, for an address that the user named or that stands in the user's own stack.json.
+
+    Raises Failure for the default address: any user of this machine may listen there.
+    """
+    key = settings.client.api_key
+    if key is None or _is_named(api) or is_private_stack(data_dir):
+        return key
+    raise Failure(
+        "UMPIRE_API_KEY is set, and no address was named to send it to: name it with --api or UMPIRE_PORT, or the data "
+        "directory of your `umpire up` with --data-dir (its stack.json is readable by you only)",
+        code=USAGE,
+    )
 
 
 def _request(asked: Asked, topic: str) -> dict[str, Any]:

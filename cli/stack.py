@@ -69,6 +69,10 @@ class Stack:
         return self._embedded_kafka.bootstrap if self._embedded_kafka else self._settings.kafka.kafka_bootstrap
 
     @property
+    def kafka_is_embedded(self) -> bool:
+        return self._embedded_kafka is not None
+
+    @property
     def redis_address(self) -> str:
         """Host and port, without the password."""
         return self.redis_url.rpartition("@")[2].removeprefix("redis://")
