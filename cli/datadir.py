@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,11 +60,19 @@ class DataDirectory:
             )
 
     def tell(self, stack: Mapping[str, Any]) -> None:
-        """Write stack.json, readable by its owner only (it holds passwords); a reader sees all of it or nothing."""
+        """Write stack.json, readable by its owner only (it holds passwords); a reader sees all of it or nothing.
+
+        Raises OSError; the file is then as it was.
+        """
         partial = self.path / f".{STACK_FILE}.{os.getpid()}"
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(stack, indent=2) + "\n")
-        partial.replace(self.path / STACK_FILE)
+        try:
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(stack, indent=2) + "\n")
+            partial.replace(self.path / STACK_FILE)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
 
     def forget(self) -> None:
         (self.path / STACK_FILE).unlink(missing_ok=True)
