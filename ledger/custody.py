@@ -31,6 +31,9 @@ SWEEP_BYTES = 16_000_000
 #: Of those that are past their time one look goes through so many: the first ones may all be running.
 LOOK_EXPIRED = 20 * SWEEP
 
+#: … in scripts that look at so many each: some ms of Redis' time.
+LOOK_AT_ONCE = 2 * SWEEP
+
 #: Queued records that one look for lost messages goes through, from the oldest on, and as many from where the last look
 #: ended: what a worker had fetched is the oldest of its priority, but an old backlog of low priority may stand before
 #: an urgent one. Some milliseconds of Redis' time, every two seconds.
@@ -155,8 +158,13 @@ class Custody:
         """Requests past their time to live that no worker runs; a running one ends by its call's own deadline. Time on
         hold does not count towards it: see expired.lua.
         """
-        rows = await self._expired(self._most_added, LOOK_EXPIRED, SWEEP, SWEEP_BYTES)
-        holds = {queue_id: _hold(why) for queue_id, why in rows}
+        start, looked = 0, 0
+        holds: dict[bytes, HoldReason | None] = {}
+        # A few short scripts in place of one: Redis does nothing else meanwhile.
+        while start >= 0 and looked < LOOK_EXPIRED and not holds:
+            start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
+            looked += LOOK_AT_ONCE
+            holds = {queue_id: _hold(why) for queue_id, why in rows}
         left = await self._read(list(holds))
         return [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in left]
 

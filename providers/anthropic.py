@@ -14,8 +14,8 @@ from providers.client import http_client, http_options, in_thread, post
 from providers.headers import ANTHROPIC, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
-from providers.reading import mapping, text
 from providers.recorder import Recorder
+from providers.reported import error_of
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -124,14 +124,8 @@ def _failed(error: Exception) -> UmpireError:
 
     if not isinstance(error, APIStatusError):
         return failure.transport(LLMProviderType.ANTHROPIC, error)
-    return failure.answered(
-        failure.Answered(
-            provider=LLMProviderType.ANTHROPIC,
-            status=error.status_code,
-            codes=(error.error_code, error.type),
-            request_id=error.request_id,
-            retry_after=retry_after(error.response.headers, ANTHROPIC),
-            message=text(mapping(mapping(error.body).get("error")).get("message")),
-        ),
-        CODES,
+    headers = error.response.headers
+    asked = failure.Answered(
+        LLMProviderType.ANTHROPIC, error.status_code, (), error.request_id, retry_after(headers, ANTHROPIC)
     )
+    return error_of(error.body, CODES, asked)

@@ -1,13 +1,13 @@
-"""Where the provider's prompt cache may cut: Anthropic's cache breakpoints from the caller's cacheable blocks. Pure."""
+"""Where the provider's prompt cache may cut: cache breakpoints from the caller's cacheable blocks. Pure."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from contracts.enums import PromptTarget
 from contracts.http import PromptBlock
 
 Ttl = Literal["5m", "1h"]
 
-#: Anthropic takes no more in one request.
+#: Neither Anthropic nor OpenAI takes more in one request.
 MOST = 4
 
 
@@ -29,3 +29,20 @@ def breakpoints(blocks: list[PromptBlock]) -> list[Ttl | None]:
     asked.sort(key=lambda i: (blocks[i].ttl != "1h", i))
     chosen = set(asked[:MOST])
     return [("1h" if i <= last_1h else "5m") if i in chosen else None for i in range(len(blocks))]
+
+
+def explicit_content(
+    blocks: tuple[PromptBlock, ...], system: str, user: str, *, kind: str, times: dict[Ttl, dict[str, str]]
+) -> tuple[str | list[dict[str, Any]], str | list[dict[str, Any]]]:
+    """Contents of the system and the user message for OpenAI: texts, or parts of type `kind` where there are blocks.
+
+    `times`: what a breakpoint says of each of our times.
+    """
+    ordered = in_order(blocks)
+    parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}
+    for block, ttl in zip(ordered, breakpoints(ordered), strict=True):
+        part: dict[str, Any] = {"type": kind, "text": block.content}
+        if ttl is not None:
+            part["prompt_cache_breakpoint"] = {"mode": "explicit", **times[ttl]}
+        parts[block.target].append(part)
+    return parts[PromptTarget.SYSTEM] or system, parts[PromptTarget.USER_CONTENT] or user

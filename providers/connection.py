@@ -12,6 +12,7 @@ All uses of aiohttp's private parts are here, and tests/providers/test_connectio
 - `ResponseHandler._buffer`, `._tail` and `._parser` hold what was read and not yet taken.
 """
 
+import asyncio
 import functools
 import select
 from typing import Any
@@ -25,6 +26,11 @@ class Connection(ResponseHandler):
 
     _idle = False
     _reading = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._socket = select.poll()
+        self._socket.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def set_response_params(self, **params: Any) -> None:
         self._idle = False
@@ -42,7 +48,8 @@ class Connection(ResponseHandler):
             self.abort()
 
     def is_connected(self) -> bool:
-        return super().is_connected() and not (self._idle and self._readable())
+        # Bytes, or the end, may be in the socket, and the event loop has not read them yet.
+        return super().is_connected() and not (self._idle and self._socket.poll(0))
 
     def ends(self) -> bool:
         """Its request is over. False: it must not be used again."""
@@ -58,21 +65,11 @@ class Connection(ResponseHandler):
         except Exception:  # noqa: BLE001 - it had begun one, and what is there of it is none
             return True
 
-    def _readable(self) -> bool:
-        """Bytes, or the end, have come that the event loop has not read yet."""
-        socket = self.transport and self.transport.get_extra_info("socket")
-        if not socket:
-            return False
-        asked = select.poll()
-        asked.register(socket.fileno(), select.POLLIN)
-        return bool(asked.poll(0))
-
 
 class Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        factory: Any = functools.partial(Connection, loop=self._loop)
-        self._factory = factory
+        self._factory = functools.partial(Connection, loop=self._loop)  # type: ignore[assignment]
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         reusable = isinstance(protocol, Connection) and protocol.ends()

@@ -87,7 +87,10 @@ class DirectClient(httpx2.AsyncClient):
         headers: Any = answer.raw_headers
         if "Content-Encoding" in answer.headers:
             headers = [header for header in headers if header[0].lower() not in _OF_THE_WIRE]
-        return httpx2.Response(answer.status, headers=headers, content=body, request=request)
+        response = httpx2.Response(answer.status, headers=headers, content=body, request=request)
+        # JSON is UTF-8, whatever the response says of its charset: "bz2" would be unpacked, without a limit.
+        response.encoding = "utf-8"
+        return response
 
     def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -22,19 +22,88 @@ _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 #: And a request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
 
-#: An empty account, in every provider's spelling and in lower case.
-SPEND_CODES = frozenset(
+#: Codes for an account without money, as the providers and the gateways before them spell them.
+_SPEND = frozenset(
     {
-        "billing_disabled", "billing_error", "billing_hard_limit_reached", "billing_not_active",
-        "contract_spend_limit_reached", "credit_balance_too_low", "enforced_spend_limit_reached",
-        "insufficient_balance", "insufficient_credit", "insufficient_credits", "insufficient_funds",
-        "insufficient_quota", "linked_organization_spend_limit_reached", "payment_required", "spend_limit_exceeded",
+        "billing_disabled",
+        "billing_error",
+        "billing_hard_limit_reached",
+        "billing_limit_user_error",
+        "billing_not_active",
+        "contract_spend_limit_reached",
+        "credit_balance_exhausted",
+        "credit_balance_too_low",
+        "enforced_spend_limit_reached",
+        "insufficient_balance",
+        "insufficient_credit",
+        "insufficient_credits",
+        "insufficient_funds",
+        "insufficient_quota",
+        "linked_organization_spend_limit_reached",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "payment_required",
+        "project_spend_limit_exceeded",
+        "spend_limit_exceeded",
         "spend_limit_reached",
     }
-)  # fmt: skip
+)
 
-_UNAVAILABLE = frozenset({502, 503, 529})
-_TIMED_OUT = frozenset({408, 504})
+#: HTTP statuses of codes, for an error within an answer of status 200 that names no status itself. By Anthropic's
+#: error types, OpenAI's, Google's canonical codes and OpenRouter's error types, in lower case.
+#: Status of an error that names none.
+UNNAMED = 500
+
+_STATUS = {
+    "aborted": 409,
+    "api_error": 500,
+    "authentication": 401,
+    "authentication_error": 401,
+    "cancelled": 499,
+    "conflict_error": 409,
+    "deadline_exceeded": 504,
+    "failed_precondition": 400,
+    "internal": 500,
+    "invalid_argument": 400,
+    "invalid_request": 400,
+    "invalid_request_error": 400,
+    "not_found": 404,
+    "not_found_error": 404,
+    "overloaded": 529,
+    "overloaded_error": 529,
+    "payload_too_large": 413,
+    "permission_denied": 403,
+    "permission_error": 403,
+    "provider_overloaded": 529,
+    "provider_unavailable": 503,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "request_too_large": 413,
+    "resource_exhausted": 429,
+    "server_error": 500,
+    "slow_down": 429,
+    "timeout": 504,
+    "timeout_error": 504,
+    "unauthenticated": 401,
+    "unavailable": 503,
+}
+#: Statuses of a class of their own; of the others, the hundred decides.
+_CLASSES: dict[int, type[UmpireError]] = {
+    401: errors.ProviderMisconfigured,
+    403: errors.ModelForbidden,
+    404: errors.InvalidConfig,
+    408: errors.ProviderTimeout,
+    # The call was not taken up: a conflict with another one, too early, or given up by something in between.
+    409: errors.ProviderConflict,
+    413: errors.ContentTooLong,
+    425: errors.ProviderConflict,
+    429: errors.ProviderRateLimited,
+    499: errors.ProviderConflict,
+    502: errors.ProviderUnavailable,
+    503: errors.ProviderUnavailable,
+    504: errors.ProviderTimeout,
+    529: errors.ProviderUnavailable,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +145,17 @@ def answered(error: Answered, known: Codes) -> UmpireError:
     return kind(message, retry_after=error.retry_after if kind.retryable else None, **details)
 
 
+def status_of(codes: tuple[object, ...]) -> int:
+    """The HTTP status that these codes have elsewhere; 500 where none of them has one."""
+    found = (_STATUS.get(code.lower()) for code in codes if isinstance(code, str))
+    return next((status for status in found if status), UNNAMED)
+
+
 def _kind(  # noqa: PLR0911 - a table
     status: int, codes: frozenset[str], known: Codes, message: str
 ) -> type[UmpireError]:
-    if codes & known.spend or {code.lower() for code in codes} & SPEND_CODES or status == 402:  # noqa: PLR2004 - Payment Required
-        return errors.SpendLimitReached
-    if status in {400, 403} and phrases.names_spending(message):
+    lower = frozenset(code.lower() for code in codes)
+    if codes & known.spend or lower & _SPEND or status == 402:  # noqa: PLR2004 - Payment Required
         return errors.SpendLimitReached
     if codes & known.credentials:
         return errors.ProviderMisconfigured
@@ -89,38 +163,21 @@ def _kind(  # noqa: PLR0911 - a table
         return errors.ContentTooLong
     if codes & known.refused:
         return errors.InvalidPrompt
+    if named := phrases.named(status, lower, message):
+        return named
     if codes & known.rate:
         return errors.ProviderRateLimited
     if codes & known.unavailable:
         return errors.ProviderUnavailable
-    if status == 400 and phrases.names_length(message):  # noqa: PLR2004 - Bad Request
-        return errors.ContentTooLong
     return _by_status(status)
 
 
-def _by_status(status: int) -> type[UmpireError]:  # noqa: C901, PLR0911 - a table
-    match status:
-        case 401:
-            return errors.ProviderMisconfigured
-        case 403:
-            return errors.ModelForbidden
-        case 404:
-            return errors.InvalidConfig
-        case 413:
-            return errors.ContentTooLong
-        case 409 | 425 | 499:
-            return errors.ProviderConflict
-        case 429:
-            return errors.ProviderRateLimited
-        case _ if status in _TIMED_OUT:
-            return errors.ProviderTimeout
-        case _ if status in _UNAVAILABLE:
-            return errors.ProviderUnavailable
-        case _ if 300 <= status < 400:  # noqa: PLR2004 - a redirect is not followed: the base URL is wrong
-            return errors.ProviderMisconfigured
-        case _ if 400 <= status < 500:  # noqa: PLR2004 - client errors
-            return errors.ProviderRejected
-    return errors.ProviderServerError
+def _by_status(status: int) -> type[UmpireError]:
+    if status in _CLASSES:
+        return _CLASSES[status]
+    if 300 <= status < 400:  # noqa: PLR2004 - a redirect is not followed: the base URL is wrong
+        return errors.ProviderMisconfigured
+    return errors.ProviderRejected if 400 <= status < 500 else errors.ProviderServerError  # noqa: PLR2004
 
 
 def timed_out(provider: LLMProviderType) -> UmpireError:

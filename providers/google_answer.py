@@ -7,13 +7,24 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
 from providers.base import Completion, StopReason, Usage, answering, stop_word
-from providers.headers import retry_after, seconds_of
+from providers.headers import retry_after
 from providers.reading import Counts, document, items, mapping, text
 from providers.reported import error_of, is_error, settled
 
 _CODES = failure.Codes(
     # Reasons of ErrorInfo: a bad key is a 400 here.
-    credentials=frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "CONSUMER_SUSPENDED"}),
+    credentials=frozenset(
+        {
+            "API_KEY_INVALID",
+            "API_KEY_EXPIRED",
+            "API_KEY_SERVICE_BLOCKED",
+            "API_KEY_HTTP_REFERRER_BLOCKED",
+            "API_KEY_IP_ADDRESS_BLOCKED",
+            "CONSUMER_INVALID",
+            "CONSUMER_SUSPENDED",
+            "SERVICE_DISABLED",
+        }
+    ),
     spend=frozenset({"BILLING_DISABLED"}),
 )
 
@@ -27,7 +38,9 @@ _STOPS = {
     "PROHIBITED_CONTENT": StopReason.REFUSAL,
     "SPII": StopReason.REFUSAL,
     "MODEL_ARMOR": StopReason.REFUSAL,
-    # The same prompt would be refused again.
+    # The same prompt would be refused again. After OTHER, and after a malformed answer, another call may succeed.
+    "ESCALATION": StopReason.REFUSAL,
+    "PUP_LIMITED_DISABLED": StopReason.REFUSAL,
     "RECITATION": StopReason.REFUSAL,
     "LANGUAGE": StopReason.REFUSAL,
 }
@@ -83,9 +96,4 @@ def reported(status: int, body: Any, headers: Mapping[str, str]) -> UmpireError:
 
 
 def _reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
-    # RetryInfo has the delay, ErrorInfo the reason.
-    details = items(mapping(error).get("details"))
-    delays = (seconds_of(text(detail.get("retryDelay"))) for detail in details if detail.get("retryDelay"))
-    wait = next((delay for delay in delays if delay is not None), None)
-    asked = failure.Answered(LLMProviderType.GOOGLE, status, (), None, retry_after(headers) if wait is None else wait)
-    return error_of(error, _CODES, asked, more_codes=tuple(detail.get("reason") for detail in details))
+    return error_of(error, _CODES, failure.Answered(LLMProviderType.GOOGLE, status, (), None, retry_after(headers)))

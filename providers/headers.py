@@ -82,18 +82,22 @@ def retry_after(headers: Mapping[str, str], names: RateNames | None = None) -> f
 
 
 def seconds_of(text: str) -> float | None:
-    """A duration (`12ms`, `6m0s`, `1.5s`, `30`), an RFC 3339 moment, or an epoch: seconds from now, not negative."""
+    """A duration (`12ms`, `6m0s`, `1.5s`, `30`), an RFC 3339 moment, or an epoch: seconds from now, between 0 and a
+    day.
+    """
     number = _number(text)
     if number is not None:
-        return max(0.0, _from_epoch(number))
+        return _wait(_from_epoch(number))
     match = _DURATION.fullmatch(text.strip())
     if match and any(match.groups()):
-        return sum(float(part) * unit for part, unit in zip(match.groups(), _DURATION_SECONDS, strict=True) if part)
+        return _wait(
+            sum(float(part) * unit for part, unit in zip(match.groups(), _DURATION_SECONDS, strict=True) if part)
+        )
     try:
         moment = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
         return None
-    return _until(moment)
+    return _wait(_until(moment))
 
 
 def _read(headers: Mapping[str, str], names: _Names) -> tuple[int | None, int | None, float | None]:

@@ -44,9 +44,9 @@ class ModelInfo:
     verbosity: bool = False
     batch: bool = False
     prompt_cache: bool = False
-    #: Writes each long prompt into its cache, at a higher price, unless it is told which parts to keep (OpenAI from
+    #: Writes each long prompt to its cache, at a higher price, unless it is told which parts to keep (OpenAI from
     #: GPT-5.6 on).
-    implicit_cache_writes: bool = False
+    explicit_cache: bool = False
     streaming: bool = True
     #: At most so many characters make a token, on average over a prompt (see providers/window.py).
     chars_per_token: float = 8.0

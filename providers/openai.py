@@ -3,24 +3,28 @@
 from typing import TYPE_CHECKING, Any
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType, PromptTarget
+from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import OpenAISettings, ProviderSettings
+from contracts.settings import ProviderSettings
+from contracts.settings.provider import caches_explicitly
 from providers import failure, schema
 from providers.base import Call, Completion
-from providers.breakpoints import breakpoints, in_order
+from providers.breakpoints import Ttl, explicit_content
 from providers.client import http_client, http_options, in_thread, post
 from providers.headers import OPENAI, RateNames, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 from providers.openai_answer import CODES, completion
-from providers.reading import mapping, text
 from providers.recorder import Recorder
+from providers.reported import error_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _BASE_URL = "https://api.openai.com/v1"
+
+#: OpenAI keeps a prefix for 30 minutes or for 12 hours: the least that is as long as the caller wants.
+_TIMES: dict[Ttl, dict[str, str]] = {"5m": {"ttl": "30m"}, "1h": {"ttl": "12h"}}
 
 
 class OpenAIProvider:
@@ -28,7 +32,7 @@ class OpenAIProvider:
 
     def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, recorder=recorder))
-        self._explicit_cache = not isinstance(settings, OpenAISettings) or settings.explicit_cache
+        self._explicit_cache = caches_explicitly(settings)
 
     async def warm_up(self) -> None:
         await self._client.get()
@@ -38,17 +42,12 @@ class OpenAIProvider:
         from openai import OpenAIError
 
         try:
-            http = await post(client, "/responses", self._parameters(call), call.attempt_id)
+            http = await post(
+                client, "/responses", parameters(call, explicit_cache=self._explicit_cache), call.attempt_id
+            )
         except (OpenAIError, OSError, ValueError) as error:
             raise failed(self.name, error, CODES, OPENAI) from None
         return completion(http.content, plain(http.headers.raw), call.model)
-
-    def _parameters(self, call: Call) -> dict[str, Any]:
-        body = parameters(call)
-        if self._explicit_cache and call.model_info.implicit_cache_writes:
-            body["prompt_cache_options"] = {"mode": "explicit"}
-            body["input"] = _with_breakpoints(call) or body["input"]
-        return body
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -92,8 +91,8 @@ def make_client(
     return client
 
 
-def parameters(call: Call) -> dict[str, Any]:
-    """The call in the terms of the Responses API."""
+def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
+    """The call in the terms of the Responses API. `explicit_cache`: write to the cache only what is cacheable."""
     text: dict[str, Any] = {}
     if call.model_info.structured_outputs:
         text["format"] = {
@@ -112,7 +111,16 @@ def parameters(call: Call) -> dict[str, Any]:
         # Nothing of a prompt stays with the provider for later retrieval.
         "store": False,
     }
-    if call.system:
+    explicit = explicit_cache and call.model_info.explicit_cache
+    if explicit:
+        # The default writes each prompt of 1,024 tokens and more at 1.25 times its price; essays are not read again.
+        body["prompt_cache_options"] = {"mode": "explicit"}
+    if explicit and any(block.cacheable for block in call.blocks):
+        system, user = explicit_content(call.blocks, call.system, call.user, kind="input_text", times=_TIMES)
+        # A breakpoint stands on a part of a message; `instructions` is a text.
+        messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+        body["input"] = [*messages, {"role": "user", "content": user}]
+    elif call.system:
         body["instructions"] = call.system
     if text:
         body["text"] = text
@@ -123,36 +131,13 @@ def parameters(call: Call) -> dict[str, Any]:
     return body
 
 
-def _with_breakpoints(call: Call) -> list[dict[str, Any]]:
-    """The user's prompt in parts, where the caller marked some of them to be cached; else nothing. The system prompt is
-    one text here (`instructions`), and takes no breakpoint.
-    """
-    blocks = [block for block in in_order(call.blocks) if block.target is PromptTarget.USER_CONTENT]
-    if not any(block.cacheable for block in blocks):
-        return []
-    parts: list[dict[str, Any]] = []
-    for block, ttl in zip(blocks, breakpoints(blocks), strict=True):
-        part: dict[str, Any] = {"type": "input_text", "text": block.content}
-        if ttl is not None:
-            part["prompt_cache_breakpoint"] = {"mode": "explicit"}
-        parts.append(part)
-    return [{"type": "message", "role": "user", "content": parts}]
-
-
 def failed(provider: LLMProviderType, error: Exception, codes: failure.Codes, names: RateNames) -> UmpireError:
     """What an exception of the OpenAI SDK means."""
     from openai import APIStatusError
 
     if not isinstance(error, APIStatusError):
         return failure.transport(provider, error)
-    return failure.answered(
-        failure.Answered(
-            provider=provider,
-            status=error.status_code,
-            codes=(error.code, error.type),
-            request_id=error.request_id,
-            retry_after=retry_after(error.response.headers, names),
-            message=text(mapping(error.body).get("message")),
-        ),
-        codes,
+    asked = failure.Answered(
+        provider, error.status_code, (), error.request_id, retry_after(error.response.headers, names)
     )
+    return error_of(error.body, codes, asked)

@@ -5,8 +5,10 @@ from typing import Any
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
+from contracts.settings.provider import caches_explicitly
 from providers import schema
 from providers.base import Call, Completion
+from providers.breakpoints import Ttl, explicit_content
 from providers.client import in_thread, post
 from providers.headers import OPENROUTER, plain
 from providers.model import ModelInfo
@@ -22,6 +24,9 @@ _BASE_URL = "https://openrouter.ai/api/v1"
 #: How OpenRouter lists the applications that call it.
 _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
 
+#: OpenRouter's breakpoints have no time of their own.
+_TIMES: dict[Ttl, dict[str, str]] = {"5m": {}, "1h": {}}
+
 
 class OpenRouterProvider:
     name = LLMProviderType.OPENROUTER
@@ -30,6 +35,7 @@ class OpenRouterProvider:
         self, settings: ProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
     ) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS, recorder))
+        self._explicit_cache = caches_explicitly(settings)
         self._directory = Directory(self._page, observer)
 
     async def warm_up(self) -> None:
@@ -40,7 +46,9 @@ class OpenRouterProvider:
         from openai import OpenAIError
 
         try:
-            http = await post(client, "/chat/completions", parameters(call), call.attempt_id)
+            http = await post(
+                client, "/chat/completions", parameters(call, explicit_cache=self._explicit_cache), call.attempt_id
+            )
         except (OpenAIError, OSError, ValueError) as error:
             raise _failed(error) from None
         return completion(http.content, plain(http.headers.raw), call.model)
@@ -68,16 +76,24 @@ class OpenRouterProvider:
             await self._client.made.close()
 
 
-def parameters(call: Call) -> dict[str, Any]:
-    """The call in the terms of OpenRouter's chat completions."""
-    messages = [{"role": "system", "content": call.system}] if call.system else []
+def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
+    """The call in the terms of OpenRouter's chat completions. `explicit_cache`: see providers/openai.py."""
+    explicit = explicit_cache and call.model_info.explicit_cache
+    system: str | list[dict[str, Any]] = call.system
+    user: str | list[dict[str, Any]] = call.user
+    if explicit and any(block.cacheable for block in call.blocks):
+        system, user = explicit_content(call.blocks, call.system, call.user, kind="text", times=_TIMES)
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     body: dict[str, Any] = {
         "model": call.model,
-        "messages": [*messages, {"role": "user", "content": call.user}],
+        "messages": [*messages, {"role": "user", "content": user}],
         "max_tokens": call.max_tokens,
         # OpenRouter's own, as is `reasoning`.
         "provider": {"require_parameters": True},
     }
+    if explicit:
+        # Passed on to OpenAI, and left out by OpenRouter for a host that does not take it.
+        body["prompt_cache_options"] = {"mode": "explicit"}
     if call.model_info.structured_outputs:
         body["response_format"] = {
             "type": "json_schema",

@@ -87,10 +87,7 @@ def _cost(usage: Mapping[str, Any]) -> float | None:
 
 def reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
     """An error that OpenRouter reports, with this status, or (0) in a body of status 200."""
-    metadata = mapping(mapping(error).get("metadata"))
-    # Why OpenRouter's moderation flagged the prompt (status 403).
-    moderated = "content_filter" if metadata.get("reasons") else None
     asked = failure.Answered(
         LLMProviderType.OPENROUTER, status, (), headers.get("x-request-id"), retry_after(headers, OPENROUTER)
     )
-    return error_of(error, CODES, asked, more_codes=(metadata.get("error_type"), moderated))
+    return error_of(error, CODES, asked)

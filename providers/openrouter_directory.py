@@ -4,6 +4,7 @@ Kept for an hour; fetched once however many ask; kept on when it cannot be fetch
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -34,6 +35,12 @@ _UNTOLD = 1 << 40
 _ANSWER_SHARE = 4
 
 _MILLION = 1_000_000
+
+#: OpenAI's models from GPT-5.6 on write each long prompt to their cache, at a price, unless told where to. OpenRouter
+#: passes that on, and leaves it out for hosts that do not take it:
+#: https://openrouter.ai/docs/cookbook/evaluate-and-optimize/model-migrations/gpt-5-6
+_GPT = re.compile(r"openai/gpt-(\d{1,3})(?:\.(\d{1,3}))?(?![\w.])")
+_EXPLICIT_CACHE_SINCE = (5, 6)
 
 _EFFORTS = frozenset({ReasoningEffort.LOW, ReasoningEffort.MEDIUM, ReasoningEffort.HIGH})
 
@@ -169,10 +176,16 @@ def _info(entry: Entry) -> ModelInfo:
         effort=_EFFORTS if "reasoning" in takes else frozenset(),
         reasoning="reasoning" in takes,
         verbosity="verbosity" in takes,
+        explicit_cache=_explicit_cache(entry.id),
         prices=prices,
         release_date=datetime.fromtimestamp(entry.created, UTC).date() if entry.created else None,
         shutdown_date=entry.expiration_date,
     )
+
+
+def _explicit_cache(model: str) -> bool:
+    match = _GPT.match(model)
+    return match is not None and (int(match[1]), int(match[2] or 0)) >= _EXPLICIT_CACHE_SINCE
 
 
 def _per_million(price: float | None) -> float | None:

@@ -1,55 +1,62 @@
-"""What a provider says in words because it has no code for it. Pure.
+"""Errors that a provider names by its message only: an empty account, and a prompt over the window. Pure.
 
-An error is never classified by searching its text: that may quote the prompt. These patterns are the exception, for two
-faults that some providers answer with a plain 400 (or 403). Each is matched at the very beginning of the provider's own
-message, where no prompt is quoted.
+Everything else is classified by type, status and structured code, since a message may quote the prompt. These have a
+generic code and no other sign, so the message decides, within bounds: the status and code must be the generic ones, and
+a fixed phrase must stand at the message's very beginning, where no provider quotes what it was sent.
 """
 
 import re
+from collections.abc import Set as AbstractSet
 
-#: Characters of a message that are looked at.
-_HEAD = 160
+from contracts import errors
+from contracts.errors import UmpireError
 
-#: A field that the message may name first: "messages.0: …".
-_FIELD = r"(?:[\w.\[\]-]{1,40}: )?"
+#: No phrase reaches further into a message.
+_LENGTH = 200
 
-_SPENDING = re.compile(
-    _FIELD + r"(?:"
-    r"(?:your |the )?credit balance is too low"
-    r"|(?:your |the )?(?:prepaid|prepayment) credits? (?:are|is|have been|has been) (?:depleted|exhausted|used up)"
-    r"|(?:you have |your account has )?insufficient (?:credits?|funds|balance|quota)"
-    r"|you exceeded your current quota"
-    r"|(?:your |the )?billing hard limit"
-    r"|(?:api )?key limit exceeded"
-    r"|this request requires more credits"
-    r"|(?:this api method requires|please enable|you must enable|enable) billing"
-    r"|(?:your |the )?billing (?:account |has |is )?(?:not been enabled|not enabled|disabled|not active|closed)"
-    r"|(?:your |the )?(?:organization|workspace|account) has reached its (?:usage|spend|spending|credit) limit"
-    r"|you have reached your specified (?:api )?usage limits?"
-    r")",
-    re.IGNORECASE,
+#: Codes, in lower case, that say no more than the status beside them.
+_GENERIC = {
+    400: frozenset(
+        {"invalid_request_error", "invalid_request", "invalid_argument", "failed_precondition", "badrequest"}
+    ),
+    403: frozenset({"permission_error", "permission_denied", "forbidden"}),
+    429: frozenset({"resource_exhausted"}),
+}
+
+#: `messages.0.content: `, as some say which field they mean.
+_FIELD = r"(?:[\w.\[\]]{1,40}: )?"
+
+_SPEND = (
+    "(?:your )?credit balance is too low",
+    "you have reached your specified (?:workspace )?api usage limits",
+    "your prepayment credits are depleted",
+    "your project has exceeded its (?:monthly )?spending cap",
+    "this api method requires billing to be enabled",
+    "please enable billing",
+    "gemini api free tier is not available in your country",
+    "key limit exceeded",
+    "insufficient (?:credits|balance|funds)",
 )
 
-_LENGTH = re.compile(
-    _FIELD + r"(?:"
-    r"(?:your |the )?(?:prompt|request|input) (?:is|was) too (?:long|large)"
-    r"|(?:the )?input token count\b.{0,40}\bexceeds"
-    r"|(?:your |the )?input (?:length|tokens?)\b.{0,60}\bexceeds?"
-    r"|your input exceeds the context window"
-    r"|input length and `?max_tokens`? exceed context limit"
-    r"|this (?:model|endpoint)'?s maximum (?:context|prompt|input) length"
-    r"|(?:the )?maximum (?:context|prompt|input) length is \d"
-    r"|(?:the )?(?:prompt|context|input) (?:length|size)\b.{0,40}\bexceeds?"
-    r")",
-    re.IGNORECASE,
+_TOO_LONG = (
+    "prompt is too long",
+    r"the input token count(?: \(\d+\))? exceeds the maximum number of tokens",
+    "this (?:model|endpoint)'s maximum context length is",
+    "your input exceeds the context window",
+    "input tokens exceed the configured limit",
+    "input is too long for (?:the )?requested model",
+    "input length and `max_tokens` exceed context limit",
+)
+
+_NAMES: tuple[tuple[re.Pattern[str], AbstractSet[int], type[UmpireError]], ...] = (
+    (re.compile(_FIELD + f"(?:{'|'.join(_SPEND)})", re.IGNORECASE), _GENERIC.keys(), errors.SpendLimitReached),
+    (re.compile(_FIELD + f"(?:{'|'.join(_TOO_LONG)})", re.IGNORECASE), frozenset({400}), errors.ContentTooLong),
 )
 
 
-def names_spending(message: str) -> bool:
-    """The account is empty."""
-    return _SPENDING.match(message[:_HEAD].lstrip()) is not None
-
-
-def names_length(message: str) -> bool:
-    """The prompt does not fit the model."""
-    return _LENGTH.match(message[:_HEAD].lstrip()) is not None
+def named(status: int, codes: AbstractSet[str], message: str) -> type[UmpireError] | None:
+    """The error class that the message names; `codes` in lower case. None: none, the status decides."""
+    if not message or not codes <= _GENERIC.get(status, frozenset()):
+        return None
+    beginning = message.lstrip()[:_LENGTH]
+    return next((kind for phrase, of, kind in _NAMES if status in of and phrase.match(beginning)), None)

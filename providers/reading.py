@@ -16,12 +16,22 @@ def document(body: bytes | str) -> dict[str, Any] | None:
     try:
         found = loads(body)
     except ValueError:
-        # The standard library's parser also takes half a surrogate pair, which a model may have written.
+        # The standard library's parser also takes half a surrogate pair, which a model may have written, a byte order
+        # mark, and, so told, a number of thousands of digits.
         try:
-            found = json.loads(body.decode("utf-8-sig", "replace") if isinstance(body, bytes) else body)
+            whole = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+            found = json.loads(whole.lstrip("\ufeff"), parse_int=_integer)
         except (ValueError, RecursionError):
             return None
     return found if isinstance(found, dict) else None
+
+
+#: An integer of more digits is read as a float: to read it exactly takes time that grows with their square.
+_LONGEST_INTEGER = 20
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -29,7 +39,9 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def items(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; what else is in it is left out."""
+    """The objects of a list, or the one that is not in a list; what else there is is left out."""
+    if isinstance(value, dict):
+        return [value]
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 

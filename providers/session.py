@@ -38,6 +38,10 @@ class Response(aiohttp.ClientResponse):
                 raise
         return await super().read()
 
+    def get_encoding(self) -> str:
+        """JSON is UTF-8, whatever the response says of its charset: "bz2" would be unpacked, without a limit."""
+        return "utf-8"
+
     async def json(self, **options: Any) -> Any:
         """Says that it is no JSON in the way that Google's SDK expects, which then still reports the status."""
         await self.read()

@@ -93,7 +93,7 @@ def _told(kind: type[UmpireError], message: str, reason: str, completion: Comple
     """With the provider's own word for why it stopped, where it has one."""
     if not completion.stopped:
         return kind(message, reason=reason)
-    return kind(f"{message} ({completion.stopped})", reason=reason, stop_reason=completion.stopped)
+    return kind(f"{message} ({completion.stopped})", reason=reason, finish_reason=completion.stopped)
 
 
 def holds_verdict(completion: Completion) -> bool:

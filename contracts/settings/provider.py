@@ -48,28 +48,28 @@ class ProviderSettings(Concern):
     """Tokens a minute (input and output), per model, shared by all workers; not limited when not set."""
 
 
-def _of(provider: LLMProviderType) -> type[ProviderSettings]:
+class CachingSettings(ProviderSettings):
+    """Of a provider whose newer models write prompts to their cache by themselves, and charge for it."""
+
+    prompt_cache: Literal["explicit", "implicit"] = "explicit"
+    """What OpenAI's models from GPT-5.6 on write to their prompt cache, at 1.25 times the price of input: `explicit`,
+    only what a caller marks as `cacheable`; `implicit`, each prompt of 1,024 tokens and more."""
+
+
+def _of(provider: LLMProviderType, base: type[ProviderSettings] = ProviderSettings) -> type[ProviderSettings]:
     config = SettingsConfigDict(env_prefix=f"{PREFIX}{provider.value.upper()}_")
-    return type(
-        f"{provider.value.title()}Settings", (ProviderSettings,), {"model_config": config, "__module__": __name__}
-    )
+    return type(f"{provider.value.title()}Settings", (base,), {"model_config": config, "__module__": __name__})
+
+
+def caches_explicitly(settings: ProviderSettings) -> bool:
+    """Only what a caller marks as cacheable is to be written to the provider's cache."""
+    return isinstance(settings, CachingSettings) and settings.prompt_cache == "explicit"
 
 
 AnthropicSettings = _of(LLMProviderType.ANTHROPIC)
-
-
-class OpenAISettings(ProviderSettings):
-    """OpenAI."""
-
-    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}OPENAI_")
-
-    explicit_cache: bool = True
-    """Write into OpenAI's prompt cache only what a caller marks as cacheable. Off, models from GPT-5.6 on write every
-    prompt of 1,024 tokens and more, at 1.25 times the price of input; essays are never read again."""
-
-
+OpenAISettings = _of(LLMProviderType.OPENAI, CachingSettings)
 GoogleSettings = _of(LLMProviderType.GOOGLE)
-OpenRouterSettings = _of(LLMProviderType.OPENROUTER)
+OpenRouterSettings = _of(LLMProviderType.OPENROUTER, CachingSettings)
 
 
 class MockSettings(ProviderSettings):

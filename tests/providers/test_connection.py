@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import aiohttp
@@ -135,7 +136,8 @@ async def test_a_good_connection_is_used_again(provider: LLMProviderType) -> Non
 @pytest.mark.parametrize("begun", [0, 1, 20, 60, None])
 async def test_what_was_read_before_the_end_of_the_request_is_seen_there(begun: int | None) -> None:
     connection = ours.Connection(asyncio.get_running_loop())
-    connection.connection_made(asyncio.Transport())
+    with socket.socket() as unused:
+        connection.connection_made(asyncio.Transport({"socket": unused}))
     connection.set_response_params()
     connection.data_received(_response(b"{}") + _response(b"{}")[:begun])
     await connection.read()

@@ -222,7 +222,6 @@ ERRORS: list[tuple[Any, type[errors.UmpireError]]] = [
     ({"code": 502, "metadata": ["x"]}, errors.ProviderUnavailable),
     ("the upstream is gone", errors.ProviderServerError),
     ({"message": "m"}, errors.ProviderServerError),
-    ({"code": None, "message": None, "status": None}, errors.ProviderServerError),
     ({"code": 10**40}, errors.ProviderServerError),
     ({"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}, errors.ProviderRateLimited),
     ({"message": "m", "status": "UNAVAILABLE"}, errors.ProviderUnavailable),
@@ -256,7 +255,7 @@ def test_what_was_used_by_an_answer_with_an_error_is_counted(provider: LLMProvid
 
 
 @every
-@pytest.mark.parametrize("told", [None, {}, "", [], 5, False])
+@pytest.mark.parametrize("told", [None, {}, "", [], 5, False, {"code": None, "message": None}])
 def test_an_error_field_that_says_nothing(provider: LLMProviderType, told: Any) -> None:
     good(provider, body_of(provider, error=told))
 
@@ -265,7 +264,7 @@ def test_an_error_field_that_says_nothing(provider: LLMProviderType, told: Any) 
 def test_gemini_would_refuse_it_again(reason: str) -> None:
     with pytest.raises(errors.InvalidPrompt, match=reason) as caught:
         parse_verdict(read(GOOGLE, body_of(GOOGLE, candidates=[{"finishReason": reason}])))
-    assert caught.value.details["stop_reason"] == reason
+    assert caught.value.details["finish_reason"] == reason
     assert errors.is_permanent(caught.value)
 
 
@@ -273,7 +272,7 @@ def test_gemini_would_refuse_it_again(reason: str) -> None:
 def test_gemini_stopped_for_a_reason_that_may_pass(reason: str) -> None:
     with pytest.raises(errors.ParsingError, match=reason) as caught:
         parse_verdict(read(GOOGLE, body_of(GOOGLE, candidates=[{"finishReason": reason}])))
-    assert caught.value.details["stop_reason"] == reason
+    assert caught.value.details["finish_reason"] == reason
 
 
 # Errors
@@ -319,6 +318,19 @@ async def test_what_may_succeed_the_next_time(provider: LLMProviderType, status:
     error = await failing(provider, status, {"code": status, "message": "m"})
     assert type(error) is errors.ProviderConflict
     assert (error.retryable, error.code.value) == (True, "LLM_PROVIDER_API_ERROR")
+
+
+@every
+@pytest.mark.parametrize("status", [200, 400])
+async def test_a_charset_that_is_none(provider: LLMProviderType, status: int) -> None:
+    body = body_of(provider) if status == 200 else {"error": {"type": "invalid_request_error", "message": "m"}}
+    sent = answer(status, body, {"content-type": "application/json; charset=bz2"})
+    async with upstream(sent) as server, connected(provider, server.url) as adapter:
+        if status == 200:
+            assert parse_verdict(await adapter.complete(call_for(provider))).confidence == 4
+        else:
+            with pytest.raises(errors.ProviderRejected):
+                await adapter.complete(call_for(provider))
 
 
 async def failing(provider: LLMProviderType, status: int, error: dict[str, Any]) -> errors.UmpireError:

@@ -69,6 +69,17 @@ async def test_a_variant_has_its_models_capabilities_and_its_own_name() -> None:
     assert (info.model_id, info.context_window) == ("acme/judge:nitro", 32_000)
 
 
+@pytest.mark.parametrize(
+    ("model", "explicit"),
+    [("openai/gpt-5.6-luna", True), ("openai/gpt-6", True), ("openai/gpt-6.1-terra", True), ("openai/gpt-5.10", True),
+     ("openai/gpt-5.5", False), ("openai/gpt-5-mini", False), ("openai/gpt-4o", False), ("openai/gpt-oss-120b", False),
+     ("acme/gpt-6", False)],
+)  # fmt: skip
+async def test_openais_newer_models_cache_at_a_price(model: str, explicit: bool) -> None:
+    info = await Directory(Pages({"id": model})).resolve(model)
+    assert info.explicit_cache is explicit
+
+
 @pytest.mark.parametrize("model", ["acme/nothing", "acme/gone"])
 async def test_what_is_not_listed_is_refused(model: str) -> None:
     with pytest.raises(InvalidConfig):

@@ -12,7 +12,8 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsNon
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from pydantic import ConfigDict, TypeAdapter, with_config
 from umpire_aimock import Aimock
-from umpire_providers import PROMPT, REAL, VERDICT, call_for, connected
+from umpire_providers import PROMPT, REAL, VERDICT, body_of, call_for, connected
+from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType
 from contracts.http import LLMConfigOverridesHTTP, PromptBlock
@@ -161,7 +162,7 @@ async def test_blocks_become_cache_breakpoints_at_anthropic(aimock: Aimock) -> N
 @pytest.mark.aimock
 @pytest.mark.parametrize("provider", [OPENAI, GOOGLE, OPENROUTER])
 async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProviderType) -> None:
-    older = replace(Manifest.load().default(provider), implicit_cache_writes=False)
+    older = replace(Manifest.load().default(provider), explicit_cache=False)
     body = await sent(aimock, provider, older, prompt_blocks=BLOCKS)
     system, user = {
         OPENAI: lambda: (body["instructions"], body["input"]),
@@ -173,26 +174,71 @@ async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProvider
 
 
 @pytest.mark.aimock
-async def test_openai_writes_into_its_cache_only_what_the_caller_marks(aimock: Aimock) -> None:
-    """From GPT-5.6 on it writes every long prompt otherwise, at 1.25 times the price."""
+async def test_openai_writes_to_its_cache_only_what_is_cacheable(aimock: Aimock) -> None:
+    """From GPT-5.6 on each long prompt would be written, at 1.25 times its price."""
+    body = await sent(aimock, OPENAI)
+    assert body["prompt_cache_options"] == {"mode": "explicit"}
+    assert (body["instructions"], body["input"]) == (DEFAULT_SYSTEM_PROMPT, PROMPT)
+    body = await sent(aimock, OPENAI, prompt_blocks=[PromptBlock(target="user_content", content=PROMPT)])
+    assert (body["instructions"], body["input"]) == (DEFAULT_SYSTEM_PROMPT, PROMPT)
     body = await sent(aimock, OPENAI, prompt_blocks=BLOCKS)
     assert body["prompt_cache_options"] == {"mode": "explicit"}
-    assert body["instructions"] == "You are a judge. "
-    (message,) = body["input"]
-    assert [(part["text"], part.get("prompt_cache_breakpoint")) for part in message["content"]] == [
-        ("The criteria: depth.\n\n\n", {"mode": "explicit"}),
-        (PROMPT, None),
+    assert "instructions" not in body
+    kept = {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}
+    assert body["input"] == [
+        {"role": "system", "content": [{"type": "input_text", "text": "You are a judge. ", **kept}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "The criteria: depth.\n\n\n", **kept},
+                {"type": "input_text", "text": PROMPT},
+            ],
+        },
     ]
-    plain = await sent(aimock, OPENAI)
-    assert (plain["prompt_cache_options"], plain["input"]) == ({"mode": "explicit"}, PROMPT)
-    older = Manifest.load().find(OPENAI, "gpt-5.5")
-    assert "prompt_cache_options" not in await sent(aimock, OPENAI, older)
+    short = [PromptBlock(target="user_content", content=PROMPT, cacheable=True, ttl="5m")]
+    body = await sent(aimock, OPENAI, prompt_blocks=short)
+    system, user = body["input"]
+    assert system == {"role": "system", "content": DEFAULT_SYSTEM_PROMPT}
+    assert user["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit", "ttl": "30m"}
 
 
-def test_the_models_that_write_by_themselves_are_those_from_gpt_5_6_on() -> None:
-    models = Manifest.load().models(OPENAI)
-    found = {info.model_id for info in models if info.implicit_cache_writes}
-    assert found == {info.model_id for info in models if info.model_id.startswith(("gpt-5.6", "gpt-6"))}
+@pytest.mark.aimock
+async def test_openrouter_passes_openais_breakpoints_on(aimock: Aimock) -> None:
+    """As its GPT-5.6 migration guide says; its breakpoints have no time."""
+    body = await sent(aimock, OPENROUTER, prompt_blocks=BLOCKS)
+    assert body["prompt_cache_options"] == {"mode": "explicit"}
+    kept = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "You are a judge. ", **kept}]
+    assert body["messages"][1]["content"][0] == {"type": "text", "text": "The criteria: depth.\n\n\n", **kept}
+    other = Manifest.load().find(OPENROUTER, "google/gemini-3.8-flash")
+    body = await sent(aimock, OPENROUTER, other, prompt_blocks=BLOCKS)
+    assert "prompt_cache_options" not in body
+    assert body["messages"][0]["content"] == "You are a judge. "
+
+
+@pytest.mark.parametrize("provider", [OPENAI, OPENROUTER])
+@pytest.mark.parametrize(("setting", "sent_so"), [("explicit", True), ("implicit", False)])
+async def test_an_operator_leaves_the_cache_to_openai(provider: LLMProviderType, setting: str, sent_so: bool) -> None:
+    async with (
+        upstream(answer(200, body_of(provider))) as server,
+        connected(provider, server.url, prompt_cache=setting) as adapter,
+    ):
+        await adapter.complete(call_for(provider))
+        assert ("prompt_cache_options" in server.calls[0]["body"]) is sent_so
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "explicit"),
+    [
+        (OPENAI, "gpt-6-luna", True), (OPENAI, "gpt-6.1-sol", True), (OPENAI, "gpt-6.1-terra", True),
+        (OPENAI, "gpt-6-astra", True), (OPENAI, "gpt-5.5", False), (OPENAI, "gpt-4o", False),
+        (OPENROUTER, "openai/gpt-6-luna", True), (OPENROUTER, "google/gemini-3.8-flash", False),
+    ],
+)  # fmt: skip
+def test_the_models_that_cache_at_a_price(provider: LLMProviderType, model: str, explicit: bool) -> None:
+    info = Manifest.load().find(provider, model)
+    assert info is not None
+    assert info.explicit_cache is explicit
 
 
 @pytest.mark.aimock
