@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from cli.ask_redis import ask_redis
-from cli.console import err, out
+from cli.console import err, out, show_json
 from cli.environment import USAGE
 from cli.failure import Failure
 from contracts.clock import from_ms, iso
@@ -201,4 +201,4 @@ def _limit(value: float | None) -> str:
 
 
 def _json(value: dict[str, Any]) -> None:
-    print(dumps(value).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
+    show_json(dumps(value))

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+from rich.markup import escape
+
 from cli.client import Answer, ApiClient
-from cli.console import err, out
-from cli.datadir import read_stack
+from cli.console import err, out, show_json
+from cli.datadir import is_private_stack, read_stack
+from cli.environment import USAGE
 from cli.failure import Failure
 from cli.follow import Follower, Verdict
 from cli.prompt import comparison_prompt
@@ -36,7 +40,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
     url, kafka = locate(settings, api, data_dir)
     topic = asked.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(asked, topic)
-    client = ApiClient(url, settings.client.api_key)
+    client = ApiClient(url, key_for(settings, api, data_dir))
     # Its place on the topic is taken before the request exists, so that the verdict cannot slip by.
     follower = Follower(kafka, topic) if wait else None
     try:
@@ -46,7 +50,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
             return shown.answer(answer)
         queue_id = str(answer.body["queue_id"])
         if not as_json:
-            err.print(f"accepted as {queue_id}; its verdict comes on {topic}")
+            err.print(f"accepted as {queue_id}; its verdict comes on {topic}", markup=False)
         event = _await_event(follower, queue_id, asked.timeout)
         if event is None:
             raise Failure(f"no verdict for {queue_id} within {asked.timeout:g} s; it still comes on {topic}")
@@ -63,11 +67,30 @@ def locate(settings: Settings, api: str | None, data_dir: Path) -> tuple[str, Ka
     service = settings.service
     configured = f"http://{service.host}:{service.port}"
     if not api:
-        api = configured if {"UMPIRE_HOST", "UMPIRE_PORT"} & os.environ.keys() else stack.get("api", configured)
+        api = configured if _is_named(api) else stack.get("api", configured)
     kafka = settings.kafka
     if "UMPIRE_KAFKA_BOOTSTRAP" not in os.environ and stack.get("kafka"):
         kafka = kafka.model_copy(update={"kafka_bootstrap": stack["kafka"]})
     return api, kafka
+
+
+def _is_named(api: str | None) -> bool:
+    return bool(api or {"UMPIRE_HOST", "UMPIRE_PORT"} & os.environ.keys())
+
+
+def key_for(settings: Settings, api: str | None, data_dir: Path) -> SecretStr | None:
+    """UMPIRE_API_KEY, for an address that the user named or that stands in the user's own stack.json.
+
+    Raises Failure for the default address: any user of this machine may listen there.
+    """
+    key = settings.client.api_key
+    if key is None or _is_named(api) or is_private_stack(data_dir):
+        return key
+    raise Failure(
+        "UMPIRE_API_KEY is set, and no address was named to send it to: name it with --api or UMPIRE_PORT, or the data "
+        "directory of your `umpire up` with --data-dir (its stack.json is readable by you only)",
+        code=USAGE,
+    )
 
 
 def _request(asked: Asked, topic: str) -> dict[str, Any]:
@@ -108,11 +131,11 @@ class _Shown:
     def answer(self, answer: Answer) -> int:
         verdict, accepted = "winner" in answer.body, answer.status == _ACCEPTED
         if self._as_json:
-            print(dumps(answer.body).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
+            show_json(dumps(answer.body))
         elif verdict:
             out.print(panel(answer.body, self._names), soft_wrap=False)
         elif accepted:
-            out.print(f"accepted as {answer.body['queue_id']}")
+            out.print(f"accepted as {answer.body['queue_id']}", markup=False)
         else:
             self._error(answer.body)
         return OK if verdict or accepted else ERROR
@@ -120,7 +143,7 @@ class _Shown:
     def event(self, event: Verdict) -> int:
         failed = event.data.error_detail
         if self._as_json:
-            print(event.model_dump_json())  # noqa: T201 - the same
+            show_json(event.model_dump_json())
         elif failed is None:
             out.print(panel(event.data.model_dump(mode="json"), self._names), soft_wrap=False)
         else:
@@ -129,5 +152,5 @@ class _Shown:
 
     def _error(self, problem: dict[str, Any]) -> None:
         code, detail = problem.get("error_code", "error"), problem.get("detail", "no reason was given")
-        err.print(f"[bold red]{code}[/bold red]  ", end="")
+        err.print(f"[bold red]{escape(str(code))}[/bold red]  ", end="")
         err.print(str(detail), markup=False)

@@ -2,9 +2,13 @@
 
 import os
 from contextlib import suppress
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
+
+from cli.visible import visible, visible_json
 
 
 class _Console(Console):
@@ -13,9 +17,19 @@ class _Console(Console):
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What every string comes to, a cell of a table and the inside of a panel too. Rich lets ESC through."""
+        return super().render_str(visible(text), **options)
+
 
 out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_json(value: bytes | str) -> None:
+    """For a program to read: no wrapping, no colours. A person may look at it all the same."""
+    text = value if isinstance(value, str) else value.decode()
+    print(visible_json(text))  # noqa: T201
 
 
 def say(text: str) -> None:

@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +23,7 @@ class DataDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_owner()
             # Held by the open file: the kernel lets go of it however this process ends.
             self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -46,21 +49,62 @@ class DataDirectory:
             os.ftruncate(self._lock, 0)
             os.close(self._lock)
 
+    def _check_owner(self) -> None:
+        status = self.path.stat()
+        why = _unsafe(status)
+        if why is not None:
+            mend = f", or `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
+            raise Failure(
+                f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
+                f"another with --data-dir{mend}"
+            )
+
     def tell(self, stack: Mapping[str, Any]) -> None:
-        """Write stack.json, readable by its owner only (it holds passwords); a reader sees all of it or nothing."""
+        """Write stack.json, readable by its owner only (it holds passwords); a reader sees all of it or nothing.
+
+        Raises OSError; the file is then as it was.
+        """
         partial = self.path / f".{STACK_FILE}.{os.getpid()}"
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(stack, indent=2) + "\n")
-        partial.replace(self.path / STACK_FILE)
+        try:
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(stack, indent=2) + "\n")
+            partial.replace(self.path / STACK_FILE)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
 
     def forget(self) -> None:
         (self.path / STACK_FILE).unlink(missing_ok=True)
 
 
 def read_stack(path: Path) -> dict[str, Any] | None:
-    """What the stack in this data directory told of itself, or None when none is up."""
+    """What the stack in this data directory told of itself, or None when none is up.
+
+    Raises Failure where another user wrote it, or could have: it says where essays and passwords are sent.
+    """
     try:
-        found: dict[str, Any] = json.loads((path / STACK_FILE).read_text())
+        with (path / STACK_FILE).open() as file:
+            why = _unsafe(os.fstat(file.fileno())) or _unsafe(path.stat())
+            if why is not None:
+                raise Failure(f"{path / STACK_FILE}, or its directory, {why}; it is not used (--data-dir)")
+            found: dict[str, Any] = json.load(file)
     except (OSError, ValueError):
         return None
     return found
+
+
+def is_private_stack(path: Path) -> bool:
+    """It is readable by its owner only, as `umpire up` writes it."""
+    try:
+        return not (path / STACK_FILE).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError:
+        return False
+
+
+def _unsafe(status: os.stat_result) -> str | None:
+    if status.st_uid != os.geteuid():
+        return f"belongs to another user (uid {status.st_uid})"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
+    return None

@@ -1,14 +1,16 @@
 """What `umpire outbox` does."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rich.markup import escape
 from rich.table import Column, Table
 
 from cli.ask_redis import ask_redis
-from cli.console import err, out
+from cli.console import err, out, show_json
 from cli.environment import USAGE
 from cli.failure import Failure
 from contracts.clock import iso
@@ -47,7 +49,7 @@ def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> N
         folded = [Column(name, overflow="fold") for name in ("refused at", "reason", "topic", "bytes")]
         table = Table(whole, *folded, header_style="bold")
         for one in letters:
-            table.add_row(one.queue_id, iso(one.at), one.reason, one.topic, str(one.size))
+            table.add_row(*map(escape, (one.queue_id, iso(one.at), one.reason, one.topic, str(one.size))))
         out.print(table, soft_wrap=False)
     if count > len(letters):
         out.print(f"and {count - len(letters)} older ones (--limit)")
@@ -61,7 +63,7 @@ def show(settings: Settings, data_dir: Path, queue_id: str, *, as_json: bool) ->
     if as_json:
         _json(facts)
     else:
-        out.print_json(dumps(facts).decode())
+        show_json(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
 def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
@@ -106,7 +108,7 @@ def _facts(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any]) -> None:
-    print(dumps(value).decode())  # noqa: T201 - for a program to read: no wrapping, no colours
+    show_json(dumps(value))
 
 
 def _ask(settings: Settings, data_dir: Path, question: Callable[[_Ledger], Awaitable[T]]) -> T:

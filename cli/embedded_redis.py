@@ -43,8 +43,12 @@ class EmbeddedRedis:
     def launch(self) -> Launch:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         configuration = self._directory / "redis.conf"
-        configuration.touch(mode=0o600)
-        configuration.write_text(self._configuration())
+        # At a restart it is there already, and a full disk could not take it again.
+        if not configuration.exists() or configuration.read_text() != self._configuration():
+            partial = configuration.with_suffix(".partial")
+            partial.touch(mode=0o600)
+            partial.write_text(self._configuration())
+            partial.replace(configuration)
         return Launch([self.program, str(configuration)], bare_environment())
 
     async def ready(self) -> bool:

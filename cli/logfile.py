@@ -3,6 +3,7 @@ survive.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,15 +17,25 @@ class LogFile:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BinaryIO | None:
+        """None where the disk takes no further file: the part then writes where the supervisor writes."""
         self.cut()
-        return self.path.open("ab", buffering=0)
+        try:
+            return self.path.open("ab", buffering=0)
+        except OSError:
+            return None
 
     def cut(self, limit: int = LIMIT_BYTES) -> None:
-        if self.path.exists() and self.path.stat().st_size > limit:
-            shutil.copyfile(self.path, self.path.with_suffix(".log.1"))
-            with self.path.open("r+b") as file:
-                file.truncate(0)
+        """On a full disk the older generation goes, so that the next time there is room for the newer one."""
+        older = self.path.with_suffix(".log.1")
+        try:
+            if self.path.exists() and self.path.stat().st_size > limit:
+                shutil.copyfile(self.path, older)
+                with self.path.open("r+b") as file:
+                    file.truncate(0)
+        except OSError:
+            with suppress(OSError):
+                older.unlink(missing_ok=True)
 
     def tail(self, lines: int = 12) -> str:
         """The last lines, for the message that tells why a part does not start."""

@@ -15,6 +15,7 @@ from cli.outbox import outbox_app
 from cli.provider import Provider
 from cli.redis_check import check_redis
 from cli.tune import tune
+from cli.visible import visible
 
 app = typer.Typer(
     name="umpire",
@@ -194,7 +195,7 @@ def main() -> None:
         app()
     except Failure as failure:
         for line in failure.message.splitlines():
-            print(f"umpire: {line}", file=sys.stderr)  # noqa: T201 - rich costs 0.1 s, and wraps
+            print(f"umpire: {visible(line)}", file=sys.stderr)  # noqa: T201 - rich costs 0.1 s, and wraps
         sys.exit(failure.code)
 
 

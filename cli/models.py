@@ -3,10 +3,11 @@
 import asyncio
 from datetime import date
 
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from cli.console import err, out
+from cli.console import err, out, show_json
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
@@ -34,7 +35,7 @@ def show(provider: str | None, *, as_json: bool) -> None:
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
     if as_json:
         answer = ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values())))
-        print(dumps(answer).decode())  # noqa: T201 - for a program to read
+        show_json(dumps(answer))
         return
     table = _table("provider", "model", "context", "$/1M in / out", "notes")
     for each in chosen:
@@ -107,5 +108,5 @@ def _report(found: list[Difference]) -> None:
         return
     table = _table("provider", "model", "difference")
     for difference in found:
-        table.add_row(difference.provider.value, difference.model, _KINDS[difference.kind])
+        table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
     _print(table)

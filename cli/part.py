@@ -63,7 +63,10 @@ class Part:
         delay, tries = _FIRST_DELAY, 0
         while not self._stopping.is_set():
             began = time.monotonic()
-            code = await self._once()
+            try:
+                ended = how(await self._once())
+            except OSError as error:  # a full disk, no process or descriptor left: it may pass
+                ended = f"cannot be started ({error.strerror})"
             if self._stopping.is_set():
                 return
             if self._replacing:
@@ -71,9 +74,9 @@ class Part:
                 continue
             tries += 1
             if not self.started.is_set() and tries >= _START_TRIES:
-                raise Failure(self._obituary(f"{self.name} does not start: it {how(code)}, {tries} times"))
+                raise Failure(self._obituary(f"{self.name} does not start: it {ended}, {tries} times"))
             delay = _FIRST_DELAY if time.monotonic() - began > _STABLE_SECONDS else delay
-            self.say(f"{self.name} {how(code)}; it is started again in {delay:g} s")
+            self.say(f"{self.name} {ended}; it is started again in {delay:g} s")
             if delay >= 1:  # otherwise its successor is there before anybody can look
                 self.changed()
             await self._pause(delay)

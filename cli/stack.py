@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.children import environment, umpire
-from cli.datadir import DataDirectory
+from cli.datadir import STACK_FILE, DataDirectory
 from cli.embedded_kafka import EmbeddedKafka
 from cli.embedded_redis import EmbeddedRedis
 from cli.logfile import LogFile
@@ -27,6 +27,8 @@ from contracts.settings import Settings
 API_SLACK_SECONDS = 10.0
 
 _OK = 200
+#: How often a stack.json that could not be written is tried again, in seconds.
+_RETELL_SECONDS = 2.0
 _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
 
 
@@ -48,6 +50,7 @@ class Stack:
         self._supervisor = Supervisor()
         self._told = False
         self._stopping = False
+        self._retelling: asyncio.TimerHandle | None = None
         self._replacing: set[asyncio.Task[None]] = set()
         path = directory.path.resolve()
         self._embedded_redis = None if "UMPIRE_REDIS_URL" in os.environ else EmbeddedRedis(path / "redis")
@@ -67,6 +70,10 @@ class Stack:
     @property
     def kafka_bootstrap(self) -> str:
         return self._embedded_kafka.bootstrap if self._embedded_kafka else self._settings.kafka.kafka_bootstrap
+
+    @property
+    def kafka_is_embedded(self) -> bool:
+        return self._embedded_kafka is not None
 
     @property
     def redis_address(self) -> str:
@@ -127,8 +134,21 @@ class Stack:
         }
 
     def _tell(self) -> None:
-        if self._told:
+        """A stack whose disk is full goes on, with a stack.json that is not up to date."""
+        if not self._told:
+            return
+        try:
             self._directory.tell(self.describe())
+        except OSError as error:
+            if self._retelling is None:
+                self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
+            else:
+                self._retelling.cancel()
+            self._retelling = asyncio.get_running_loop().call_later(_RETELL_SECONDS, self._tell)
+        else:
+            if self._retelling is not None:
+                self._retelling.cancel()
+                self._retelling = None
 
     def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> Part:
         log = LogFile(self._directory.path / "logs" / f"{name}.log")

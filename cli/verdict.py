@@ -12,17 +12,17 @@ _MS_PER_SECOND = 1000
 def panel(verdict: Mapping[str, Any], names: Mapping[str, str]) -> Panel:
     """Of a result event's data, or of a 200 answer: both have these fields. `names`: winner → the essay's file."""
     winner = str(verdict["winner"])
-    name = f" ({escape(names[winner])})" if winner in names else ""
+    name = f" ({names[winner]})" if winner in names else ""
     tokens = verdict["token_usage"]["total_tokens"]
     facts = [
-        f"{verdict['provider']} {escape(str(verdict['model']))}",
+        f"{verdict['provider']} {verdict['model']}",
         f"{verdict['response_time_ms'] / _MS_PER_SECOND:.1f} s",
         f"{tokens} tokens",
         _cost(verdict),
     ]
     return Panel(
-        f"[bold green]{winner}[/bold green]{name}   confidence {verdict['confidence']:g} of 5\n\n"
-        f"{escape(str(verdict['justification']))}\n\n[dim]{' · '.join(facts)}[/dim]",
+        f"[bold green]{escape(winner)}[/bold green]{escape(name)}   confidence {verdict['confidence']:g} of 5\n\n"
+        f"{escape(str(verdict['justification']))}\n\n[dim]{escape(' · '.join(facts))}[/dim]",
         title="verdict",
         title_align="left",
     )

@@ -101,6 +101,14 @@ class LLMErrorCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "LLM_IDEMPOTENCY_CONFLICT"
 
 
+def known_provider(value: str) -> LLMProviderType | None:
+    """The provider of this name; None where a newer version wrote it."""
+    try:
+        return LLMProviderType(value)
+    except ValueError:
+        return None
+
+
 def known_code(value: str | None) -> LLMErrorCode | None:
     """The code of this name; None where there is none, or a newer version wrote it."""
     try:

@@ -22,16 +22,17 @@ UmpireError
 ├── RequestExpired            its time to live ran out before a provider could answer
 └── ProviderError             what a call to a provider can end in
     ├── ProviderUnavailable   connection refused or lost, 502, 503, 529
-    │   └── ProviderOnHold    no call is made: an operator paused the provider
-    │       ├── MisconfiguredHold   … or its key was rejected
-    │       └── SpendLimitHold      … or its account's budget is used up
     ├── ProviderServerError   500 and other 5xx
     ├── ProviderTimeout       no whole answer within the deadline; 408, 504
     ├── ProviderRateLimited   429 that passes by waiting
+    ├── ProviderConflict      409, 425, 499: another call may succeed
     ├── ProviderRejected      another 4xx: the same call would be refused again
     ├── ProviderMisconfigured bad key: the operator has to act; holds the provider
     │   └── ModelForbidden    403: the account may not use this model; holds the model only
     ├── SpendLimitReached     the account's budget is used up; holds the provider
+    ├── ProviderOnHold        refused at the door: an operator paused the provider
+    │   ├── MisconfiguredHold     … or its key was rejected
+    │   └── SpendLimitHold        … or its account's budget is used up
     └── AnswerError           an answer came, and was perhaps paid, but holds no verdict
         ├── ParsingError      not the JSON that was asked for
         └── InvalidResponse   JSON, but no verdict by our rules; or cut off
@@ -52,6 +53,9 @@ class UmpireError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
+    #: Tokens (providers/base.py, Usage) of the answer that the error came in, where one did and they were told: it was
+    #: perhaps billed. Never on the wire.
+    usage: Any = None
 
     def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -204,21 +208,6 @@ class ProviderUnavailable(ProviderError):
     failure_type = "service_unavailable"
 
 
-class ProviderOnHold(ProviderUnavailable):
-    """Refused at the door. `details.hold` says why the provider is on hold."""
-
-    title = "Provider on hold"
-    trips = False
-
-
-class MisconfiguredHold(ProviderOnHold):
-    code = LLMErrorCode.CONFIGURATION_ERROR
-
-
-class SpendLimitHold(ProviderOnHold):
-    code = LLMErrorCode.COST_LIMIT_EXCEEDED
-
-
 class ProviderServerError(ProviderError):
     title = "Provider failed"
     retryable = True
@@ -241,6 +230,12 @@ class ProviderRateLimited(ProviderError):
     title = "Provider rate limit"
     retryable = True
     failure_type = "rate_limit"
+
+
+class ProviderConflict(ProviderError):
+    title = "Provider conflict"
+    retryable = True
+    failure_type = "conflict"
 
 
 class ProviderRejected(ProviderError):
@@ -272,6 +267,24 @@ class SpendLimitReached(ProviderError):
     permanent = True
     hold = HoldReason.SPEND_LIMIT
     failure_type = "spend_limit"
+
+
+class ProviderOnHold(ProviderError):
+    """No call was made: the door refuses. `details.hold` says why the provider is on hold."""
+
+    code = LLMErrorCode.PROVIDER_UNAVAILABLE
+    status = 503
+    title = "Provider on hold"
+    retryable = True
+    failure_type = "on_hold"
+
+
+class MisconfiguredHold(ProviderOnHold):
+    code = LLMErrorCode.CONFIGURATION_ERROR
+
+
+class SpendLimitHold(ProviderOnHold):
+    code = LLMErrorCode.COST_LIMIT_EXCEEDED
 
 
 class AnswerError(ProviderError):

@@ -1,5 +1,6 @@
 """From a judgement to the one result event. Pure."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Self
 
@@ -50,11 +51,13 @@ class Spent(Outgoing):
         return self.model_copy(update={"answers": self.answers + 1})
 
     def paid(self, usage: TokenUsage, cost: float | None) -> "Spent":
+        """With one more answer. A cost that is no finite number from 0 on is not known: no event could hold it."""
+        known = cost is not None and math.isfinite(cost) and cost >= 0
         return self.model_copy(
             update={
                 "usage": self.usage + usage,
-                "cost": self.cost + (cost or 0.0),
-                "cost_known": self.cost_known and cost is not None,
+                "cost": self.cost + (cost if known and cost else 0.0),
+                "cost_known": self.cost_known and known,
             }
         )
 

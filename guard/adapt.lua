@@ -41,7 +41,9 @@ local held = redis.call('HGETALL', rows)
 local alive = {}
 for i = 1, #held, 2 do
   local seen, row = string.match(held[i + 1], '^(%d+) (.*)$')
-  if now - tonumber(seen) > missed then
+  if not seen then
+    -- A newer version's row of another form: left to it.
+  elseif now - tonumber(seen) > missed then
     redis.call('HDEL', rows, held[i])
   else
     alive[#alive + 1] = held[i]
@@ -49,7 +51,7 @@ for i = 1, #held, 2 do
   end
 end
 
-local looked = tonumber(redis.call('HGET', key, 'looked') or 0)
+local looked = tonumber(redis.call('HGET', key, 'looked') or '') or 0
 local limits = redis.call('HGET', key, 'limits') or ''
 if now - looked < between then return {now, limits, alive} end
 redis.call('HSET', key, 'looked', string.format('%d', now))

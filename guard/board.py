@@ -31,6 +31,7 @@ MEMORY_SECONDS = 3600.0
 
 _REQUESTS, _TOKENS = "=requests", "=tokens"
 _AMOUNTS = {field.name for field in fields(Tally)}
+_PROCESS_FIELDS = tuple(field.name for field in fields(Process))
 
 
 class Report(NamedTuple):
@@ -72,8 +73,11 @@ class Board:
         )
         time, kept, rows, *turn = reply
         now, alive = time / 1000, _pairs(rows)
-        names = sorted(alive)
-        processes = [Process(**loads(alive[name])) for name in names]
+        read = {name: process for name, row in alive.items() if (process := _process(row)) is not None}
+        # Its own row is there, whatever else is: it was written in this very step.
+        read.setdefault(self._owner, report.process)
+        names = sorted(read)
+        processes = [read[name] for name in names]
         control, before = _control(kept), None
         if turn:
             passed, sums = turn[0] / 1000, _pairs(turn[1])
@@ -105,10 +109,23 @@ def _tally(sums: dict[str, bytes]) -> Tally:
 
 def _said(sums: dict[str, bytes]) -> tuple[Said | None, Said | None]:
     requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
-    return (
-        None if requests is None else Said.model_validate_json(requests),
-        None if tokens is None else Said.model_validate_json(tokens),
-    )
+    return _read(requests), _read(tokens)
+
+
+def _read(told: bytes | None) -> Said | None:
+    try:
+        return None if told is None else Said.model_validate_json(told)
+    except ValidationError:  # a newer version's
+        return None
+
+
+def _process(row: bytes) -> Process | None:
+    """A peer's row, without what a newer version adds; None where it cannot be read."""
+    try:
+        told = loads(row)
+        return Process(**{name: told[name] for name in _PROCESS_FIELDS if name in told})
+    except (ValueError, TypeError):
+        return None
 
 
 def _control(kept: bytes) -> Control:

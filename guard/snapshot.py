@@ -113,7 +113,7 @@ def _snapshot(
     pause_end, pause_length = (int(part) for part in gate.split()) if gate else (0, 0)
     return Snapshot(
         now=now,
-        state=CircuitState(state.decode()) if state else CircuitState.CLOSED,
+        state=_state(state),
         since=int(since or 0),
         opens=int(opens or 0),
         leased_until=int(lease or 0) if owner else 0,
@@ -128,3 +128,11 @@ def _snapshot(
         held_models=held_models,
         queued=waiting,
     )
+
+
+def _state(value: bytes | None) -> CircuitState:
+    """A state of a newer version is none that lets calls through: a probe finds out."""
+    try:
+        return CircuitState(value.decode()) if value else CircuitState.CLOSED
+    except ValueError:
+        return CircuitState.HALF_OPEN

@@ -2,6 +2,7 @@
 -- ARGV: worker, number of this claim among its own, lease in ms, cap in ms (its worker never renews it past that), how
 --       many more to take, provider, the task's own queue id (or ''), key of the day's spending, then the queue's lists in
 --       the order kombu empties them.
+-- Asked again with the number of its worker's last claim, whose answer was lost, it returns what that one leased.
 -- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
 -- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
 -- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
@@ -41,6 +42,32 @@ local function take(id)
   return true
 end
 
+-- What the last claim of this worker leased, by its number: for two minutes, in which its answer may be lost.
+local last = 'umpire:claimed:' .. worker
+local before = redis.call('HGET', last, number)
+if before then
+  for id in string.gmatch(before, '%S+') do
+    local r = redis.call('HMGET', 'umpire:req:' .. id, 's', 'p', 't', 'l', 'o', 'u', 'x', 'w', 'c')
+    local body = redis.call('GET', 'umpire:body:' .. id)
+    if body and r[1] == 'processing' and r[5] == worker and r[9] == number then
+      local row = {id, body, r[3] or '0', r[4] or '0', now - (tonumber(r[6] or '') or now), r[7] or ''}
+      if r[8] then add_limits(row, r[8]) end
+      out[#out + 1] = row
+    end
+  end
+  return out
+end
+
+local function remember()
+  if #out == 0 then return out end
+  local ids = {}
+  for n, row in ipairs(out) do ids[n] = row[1] end
+  redis.call('DEL', last)
+  redis.call('HSET', last, number, table.concat(ids, ' '))
+  redis.call('PEXPIRE', last, 120000)
+  return out
+end
+
 if leader ~= '' then take(leader) end
 local looked = 0
 for i = 10, #ARGV do
@@ -53,10 +80,10 @@ for i = 10, #ARGV do
       if not id then
         -- Not ours to judge: leave it where it was, for Celery, and what came after it.
         for back = #messages, n, -1 do redis.call('RPUSH', ARGV[i], messages[back]) end
-        return out
+        return remember()
       end
       if take(id) then wanted = wanted - 1 end
     end
   end
 end
-return out
+return remember()

@@ -52,6 +52,9 @@ class Claimed(NamedTuple):
     number: int = 0
     """Of the claim, among its worker's: tells it from an earlier one of the same request."""
 
+    claimed: float = -math.inf
+    """When (time.monotonic)."""
+
     @property
     def lease(self) -> Lease:
         return Lease(str(self.stored.queue_id), self.number, self.until)
@@ -89,6 +92,8 @@ class Ending:
     """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
     number: int | None = None
     """Of the claim that it ends, where only its holder may; None: whichever claim of this worker."""
+    claimed: float | None = None
+    """When it was claimed (time.monotonic), where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +157,22 @@ class Claims:
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
-    async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
+    def next_number(self) -> int:
+        """The number of the next claim."""
+        return next(self._numbers)
+
+    async def claim(
+        self, queue_id: str | None, *, more: int, number: int | None = None, beside: Beside | None = None
+    ) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out.
 
-        `beside` travels with it.
+        `number`: from `next_number`. Asked again with the same number, for want of an answer, it tells what that claim
+        leased, and leases nothing besides. `beside` travels with it.
         """
         spent_today = keys.spent(utcnow().date())
-        until = time.monotonic() + self._cap / 1000
-        number, provider = next(self._numbers), self._provider.value
+        asked = time.monotonic()
+        until = asked + self._cap / 1000
+        number, provider = self.next_number() if number is None else number, self._provider.value
         arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
         rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
         found = []
@@ -168,7 +181,7 @@ class Claims:
             if stored is not None:  # its lease lapses otherwise, and another worker may be able to read it
                 limits = _limits(*owned)
                 found.append(
-                    Claimed(stored, int(tries), int(lapses), int(waited) / 1000, spent, *limits, until, number)
+                    Claimed(stored, int(tries), int(lapses), int(waited) / 1000, spent, *limits, until, number, asked)
                 )
         return found
 
@@ -221,13 +234,16 @@ class Claims:
 
 
 def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> list[str | bytes | int]:
-    """Of finish.lua."""
-    today = utcnow().date()
+    """Of finish.lua. The record of a request that was claimed less than `retention` seconds ago is still there, whoever
+    ended it meanwhile.
+    """
+    today, now = utcnow().date(), time.monotonic()
     arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
     for e in endings:
         forbidden = "1" if e.forbidden else ""
         row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, _usd(e.cost), forbidden)
-        arguments.extend((*row, _fence(e.number)))
+        must_be_here = e.claimed is not None and now - e.claimed < retention
+        arguments.extend((*row, _fence(e.number), "1" if must_be_here else ""))
     return arguments
 
 

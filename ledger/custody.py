@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from contracts.enums import HoldReason, LLMProviderType
+from contracts.enums import HoldReason, LLMProviderType, known_provider
 from contracts.queues import PRIORITY_STEPS, list_name, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
@@ -101,15 +101,29 @@ class Custody:
 
         Returns how many lapsed, and those that lapsed too often, leased to the custodian, who has to end them.
         """
-        ids: Any = await self._redis.zrangebyscore(keys.LEASES, "-inf", await self.now_ms(), start=0, num=SWEEP)
-        if not ids:
+        lapsed = await self._lapsed()
+        if not lapsed:
             return 0, []
         lease_ms = int(self._settings.lease_seconds * 1000)
         arguments: list[str | bytes | int] = [self._owner, self._settings.max_lapses, lease_ms]
-        for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True):
+        for queue_id, provider, priority in lapsed:
             arguments.extend((queue_id, *_message(queue_id.decode(), provider, priority)))
         poison = await self._lapse(*arguments)
-        return len(ids), await self._read(poison)
+        return len(lapsed), await self._read(poison)
+
+    async def _lapsed(self) -> list[tuple[bytes, LLMProviderType, int]]:
+        """Those of providers that this version knows; a newer version takes care of the others."""
+        now = await self.now_ms()
+        for start in range(0, LOOK_EXPIRED, SWEEP):
+            ids: Any = await self._redis.zrangebyscore(keys.LEASES, "-inf", now, start=start, num=SWEEP)
+            known = [
+                (queue_id, provider, priority)
+                for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True)
+                if provider is not None
+            ]
+            if known or len(ids) < SWEEP:
+                return known
+        return []
 
     async def push_due(self, provider: LLMProviderType) -> int:
         """Deferred requests whose time has come go back to their queue. Returns how many."""
@@ -153,17 +167,20 @@ class Custody:
             return 0
         arguments: list[str | bytes | int] = [self._owner]
         for queue_id, priority in rows:
-            message = _message(queue_id.decode(), provider.value, priority)
+            message = _message(queue_id.decode(), provider, priority)
             arguments.extend((queue_id, state, *message, place, 0, 0, b"", "", ""))
         return int(await self._requeue(*arguments))
 
-    async def _where(self, ids: Sequence[bytes]) -> list[tuple[str, int]]:
+    async def _where(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.hmget(keys.record(queue_id.decode()), "p", "q")
         rows = await pipeline.execute() if ids else []
         # A record that ended meanwhile has neither; its script leaves it alone whatever the message says.
-        return [(provider.decode() if provider else LLMProviderType.MOCK.value, int(q or 0)) for provider, q in rows]
+        return [
+            (known_provider(provider.decode(errors="replace")) if provider else LLMProviderType.MOCK, _priority(q))
+            for provider, q in rows
+        ]
 
     async def _read(self, ids: Sequence[bytes]) -> list[Left]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -187,6 +204,10 @@ def _hold(why: bytes) -> HoldReason | None:
         return HoldReason.MISCONFIGURED
 
 
-def _message(queue_id: str, provider: str, priority: int) -> tuple[str, bytes]:
-    kind = LLMProviderType(provider)
-    return priority_list(kind, priority), pointer_at(queue_id, kind, priority)
+def _priority(value: bytes | None) -> int:
+    """The broker's, 0 to 9. The least urgent where the record is damaged."""
+    return min(int(value), 9) if value and value.isdigit() else 9
+
+
+def _message(queue_id: str, provider: LLMProviderType, priority: int) -> tuple[str, bytes]:
+    return priority_list(provider, priority), pointer_at(queue_id, provider, priority)

@@ -11,14 +11,17 @@ local most, look, count, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(
 local AGAIN = 5000
 local out, start = {}, 0
 while look > 0 and #out < count and bytes > 0 do
-  local ids = redis.call('ZRANGEBYSCORE', 'umpire:expiry', '-inf', now, 'LIMIT', start, math.min(look, 500))
+  local ids = redis.call('ZRANGEBYSCORE', 'umpire:expiry', '-inf', now, 'WITHSCORES', 'LIMIT', start, math.min(look, 500))
   if #ids == 0 then break end
-  look = look - #ids
-  for _, id in ipairs(ids) do
+  look = look - #ids / 2
+  for n = 1, #ids, 2 do
+    local id, score = ids[n], tonumber(ids[n + 1])
     local key = 'umpire:req:' .. id
     local r = redis.call('HMGET', key, 's', 'p', 'n', 'e')
     -- Records that this does not understand, of a newer version or damaged, stay where they are.
     local ends = tonumber(r[4] or '')
+    -- Its place among the others is when it is looked at next; it may have been brought forward.
+    if ends then ends = math.min(ends, score) end
     if (r[1] == 'queued' or r[1] == 'deferred') and r[2] and ends and #out < count and bytes > 0 then
       local more, why = extension(key, r[2], now, most)
       if ends + more > now then

@@ -1,6 +1,7 @@
 """How much there is in the ledger."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType
+from contracts.enums import LLMProviderType, known_provider
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.preflight import durability
@@ -86,7 +87,7 @@ class Figures:
         pipeline.mget(keys.BYTES, keys.REFUSING)
         pipeline.zcard(keys.DEAD)
         unfinished, processing, outbox, (kept, refusing), dead = await pipeline.execute()
-        size = int(kept or 0)
+        size = int(_number(kept))
         full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
         return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
 
@@ -100,7 +101,7 @@ class Figures:
             pipeline.hget(keys.day(day), f"requests.{owner}")
             pipeline.hget(keys.spent(day), owner)
             requests, cost = await pipeline.execute()
-        return Today(requests=int(requests or 0), cost=float(cost or 0.0))
+        return Today(requests=int(_number(requests)), cost=_number(cost))
 
     async def workers(self) -> dict[LLMProviderType, int]:
         """Worker processes whose heartbeat is fresh, by provider."""
@@ -108,8 +109,9 @@ class Figures:
         members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
         alive: dict[LLMProviderType, int] = {}
         for member in members:
-            provider = LLMProviderType(member.decode().split("|", 1)[0])
-            alive[provider] = alive.get(provider, 0) + 1
+            provider = known_provider(member.decode(errors="replace").split("|", 1)[0])
+            if provider is not None:
+                alive[provider] = alive.get(provider, 0) + 1
         return alive
 
     async def durability(self) -> list[str]:
@@ -126,3 +128,12 @@ class Figures:
         except (RedisError, OSError, TimeoutError):
             return "down"
         return "up"
+
+
+def _number(value: bytes | str | None) -> float:
+    """A sum that is damaged counts as none."""
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0

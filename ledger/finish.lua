@@ -3,9 +3,11 @@
 -- End requests: terminal state and result event, in one step.
 -- ARGV: worker, retention of the state in s, keys of the day's tally and of its spending by owner, then for each: queue
 --       id, terminal state, who may end it, topic, key, event, cost in USD, 1 where its topic is forbidden (or ''), number of
---       the claim ('': any).
+--       the claim ('': any), 1 where its record must be here still, whoever ended it (or '').
 -- Who may end it: 'any' - a paid verdict ends whatever is unfinished, even if the lease was lost meanwhile, for otherwise
 --       it would be paid again; 'own' - only the holder of the lease; 'idle' - only where no worker holds it.
+-- A record that must be here and is not was lost with Redis' memory (a stale replica was promoted): what was paid for it is
+-- published all the same.
 -- Returns how many of its sums could not be written, then for each: the id of its outbox entry, or false where it had ended,
 -- or was not the caller's to end.
 local worker, retention, day, spent = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -27,14 +29,15 @@ local function priced(text)
   return cost and cost > 0 and cost < 1e15
 end
 
-for i = 5, #ARGV, 9 do
+for i = 5, #ARGV, 10 do
   local id, state, who = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'o', 'p', 'n', 'r', 'w', 'c', 'k')
   local s, event, cost, owner = r[1], ARGV[i + 5], ARGV[i + 6], r[6]
   local provider, size, parked = r[3] or '', tonumber(r[4] or '') or 0, r[8]
   local idle = s == 'queued' or s == 'deferred'
-  if (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)
+  local forgotten = not s and who == 'any' and ARGV[i + 9] == '1'
+  if forgotten or (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)
     or (who == 'own' and s == 'processing' and r[2] == worker and (ARGV[i + 8] == '' or r[7] == ARGV[i + 8])) then
     -- The event first: whatever else may fail, no state is left without it.
     out[#out + 1] = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', ARGV[i + 3], 'k', ARGV[i + 4], 'e', event,
@@ -54,11 +57,13 @@ for i = 5, #ARGV, 9 do
       redis.call('PUBLISH', 'umpire:replies:' .. r[5], id .. event)
     end
     add('INCRBY', 'umpire:bytes', #event - size)
-    local its = held[provider] or {0, 0}
-    its[1], its[2] = its[1] - 1, its[2] - size
-    held[provider] = its
     add('HINCRBY', day, 'requests', 1)
-    add('HINCRBY', day, provider .. '.' .. state, 1)
+    if not forgotten then
+      local its = held[provider] or {0, 0}
+      its[1], its[2] = its[1] - 1, its[2] - size
+      held[provider] = its
+      add('HINCRBY', day, provider .. '.' .. state, 1)
+    end
     local paid = priced(cost)
     if paid then add('HINCRBYFLOAT', day, 'cost', cost) end
     if owner then

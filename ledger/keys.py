@@ -6,6 +6,7 @@ umpire:queued:<provider>     zset   queued records by the time (ms) their messag
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
 umpire:fetched:<provider>    zset   pointers that workers hold and have not claimed yet, by their last heartbeat (ms)
 umpire:parked:<provider>:<model> zset deferred records that wait for the hold of their model to end, by since when (ms)
+umpire:claimed:<worker>      hash   what the worker's last claim leased, by the number of that claim, for two minutes
 umpire:leases                zset   processing records by the end (ms) of their lease
 umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox

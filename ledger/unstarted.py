@@ -10,6 +10,7 @@ from ledger import keys
 from ledger.claims import Ending, finish_arguments, sums_unwritten
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
 #: States in which no worker holds it: finish.lua ends these for anybody.
@@ -24,12 +25,15 @@ class Found(NamedTuple):
     """What its claims have spent so far."""
     owner: str
     """Id of the API key that submitted it, or empty."""
+    readable: bool = True
+    """False: a newer version wrote it, or it is damaged."""
 
 
 class Unstarted:
     def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str, observer: Observer = silent) -> None:
         self._redis = redis
         self._observer = observer
+        self._unreadable = Unreadable(observer)
         self._owner = owner
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
@@ -42,7 +46,9 @@ class Unstarted:
         (state, spent, owner), body = await both.execute()
         if not state:
             return None
-        return Found(state.decode(), StoredRequest.read(body) if body else None, spent or b"", (owner or b"").decode())
+        stored = self._unreadable.read(str(queue_id).encode(), body) if body else None
+        readable = stored is not None or not body
+        return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 
     async def end(self, ending: Ending) -> bytes | None:
         """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""

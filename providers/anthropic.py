@@ -7,33 +7,20 @@ from contracts.enums import LLMProviderType, PromptTarget
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
-from providers.anthropic_answer import completion
+from providers.anthropic_answer import CODES, completion
 from providers.base import Call, Completion
 from providers.breakpoints import breakpoints, in_order
 from providers.client import http_client, http_options, in_thread, post
 from providers.headers import ANTHROPIC, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
+from providers.reading import mapping, text
 from providers.recorder import Recorder
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _BASE_URL = "https://api.anthropic.com"
-
-_CODES = failure.Codes(
-    spend=frozenset(
-        {
-            "enforced_spend_limit_reached",
-            "contract_spend_limit_reached",
-            "linked_organization_spend_limit_reached",
-            "billing_error",
-        }
-    ),
-    credentials=frozenset({"authentication_error"}),
-    too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
-    unavailable=frozenset({"overloaded_error"}),
-)
 
 
 class AnthropicProvider:
@@ -144,6 +131,7 @@ def _failed(error: Exception) -> UmpireError:
             codes=(error.error_code, error.type),
             request_id=error.request_id,
             retry_after=retry_after(error.response.headers, ANTHROPIC),
+            message=text(mapping(mapping(error.body).get("error")).get("message")),
         ),
-        _CODES,
+        CODES,
     )

@@ -1,15 +1,30 @@
 """An answer of Anthropic's Messages API, read: body to completion. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
-
-from pydantic import BaseModel
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from providers import failure, schema
-from providers.base import Completion, StopReason, Usage, answering
-from providers.headers import ANTHROPIC, rate_headers
+from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.headers import ANTHROPIC, rate_headers, retry_after
+from providers.reading import Counts, document, items, mapping, text
+from providers.reported import error_of, is_error, settled
+
+CODES = failure.Codes(
+    spend=frozenset(
+        {
+            "enforced_spend_limit_reached",
+            "contract_spend_limit_reached",
+            "linked_organization_spend_limit_reached",
+            "billing_error",
+        }
+    ),
+    credentials=frozenset({"authentication_error"}),
+    too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
+    unavailable=frozenset({"overloaded_error"}),
+)
 
 _STOPS = {
     "end_turn": StopReason.END,
@@ -21,75 +36,79 @@ _STOPS = {
 }
 
 
-class _Block(BaseModel):
-    type: str
-    text: str = ""
-    name: str = ""
-    input: Any = None
-
-
-class _CacheCreation(BaseModel):
-    ephemeral_1h_input_tokens: int = 0
-
-
-class _OutputDetails(BaseModel):
-    thinking_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-class _Message(BaseModel):
-    """What we read of an answer. Our own model of it: the SDK's costs a third of the call."""
-
-    content: list[_Block]
-    model: str = ""
-    stop_reason: str | None = None
-    usage: _Usage = _Usage()
-
-
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """Raises ParsingError when the body is no answer; `model` is what was asked for."""
-    try:
-        message = _Message.model_validate_json(body)
-    except ValueError:
-        raise failure.unreadable(LLMProviderType.ANTHROPIC) from None
-    return Completion(
-        text=_text(message),
-        model=answering(message.model, model),
-        usage=_usage(message.usage),
-        stop_reason=_STOPS.get(message.stop_reason or "", StopReason.OTHER),
+    """`model` is what was asked for.
+
+    Raises
+    ------
+    ParsingError
+        The body is no answer.
+    UmpireError
+        What an error in it says.
+    """
+    message = document(body)
+    if message is None:
+        raise failure.unreadable(LLMProviderType.ANTHROPIC)
+    reported = message.get("error")
+    if "content" not in message and not is_error(reported):
+        raise failure.unreadable(LLMProviderType.ANTHROPIC)
+    stop = message.get("stop_reason")
+    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    found = Completion(
+        text=_text(message.get("content")),
+        model=answering(text(message.get("model")), model),
+        usage=_usage(message.get("usage")),
+        stop_reason=reason,
+        stopped="" if reason is StopReason.END else stop_word(stop),
         headers=rate_headers(headers, ANTHROPIC),
     )
+    if not is_error(reported):
+        return found
+    asked = failure.Answered(
+        LLMProviderType.ANTHROPIC, 0, (), headers.get("request-id"), retry_after(headers, ANTHROPIC)
+    )
+    return settled(found, error=error_of(reported, CODES, asked))
 
 
-def _text(message: _Message) -> str:
-    submitted = [dumps(block.input).decode() for block in message.content if _is_verdict(block)]
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    blocks = items(content)
+    submitted = [_written(block.get("input")) for block in blocks if _is_verdict(block)]
     if submitted:
         # One after the other: two of them are no verdict.
         return "".join(submitted)
-    return "".join(block.text for block in message.content if block.type == "text")
+    return "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
 
 
-def _is_verdict(block: _Block) -> bool:
-    return block.type == "tool_use" and block.name == schema.NAME
+def _is_verdict(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_use" and block.get("name") == schema.NAME
 
 
-def _usage(usage: _Usage) -> Usage:
-    cached = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
+def _written(value: Any) -> str:
+    try:
+        return dumps(value).decode()
+    except ValueError:  # half a surrogate pair; the verdict's own rules look at it
+        return json.dumps(value)
+
+
+def _usage(value: Any) -> Usage:
+    counts = Counts(value)
+    cached = counts.optional("cache_read_input_tokens")
+    written = counts.optional("cache_creation_input_tokens")
+    # Anthropic counts what it reads from and writes to its cache apart.
+    input_tokens = counts.needed("input_tokens") + cached + written
     return Usage(
-        # Anthropic counts what it reads from and writes to its cache apart.
-        input_tokens=usage.input_tokens + cached + written,
-        output_tokens=usage.output_tokens,
+        input_tokens=input_tokens,
+        output_tokens=counts.needed("output_tokens"),
         cached_tokens=cached,
         cache_write_tokens=written,
-        cache_write_1h_tokens=usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0,
-        reasoning_tokens=(usage.output_tokens_details.thinking_tokens or 0) if usage.output_tokens_details else 0,
+        cache_write_1h_tokens=counts.inside(counts.optional("cache_creation", "ephemeral_1h_input_tokens"), written),
+        reasoning_tokens=_reasoning(value, "output_tokens_details", "thinking_tokens"),
+        known=counts.known,
     )
+
+
+def _reasoning(value: Any, *path: str) -> int:
+    """Of interest only: it prices nothing, and its lack leaves the cost known."""
+    return Counts({"all": mapping(value)}).optional("all", *path)

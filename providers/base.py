@@ -45,6 +45,8 @@ class Usage:
     reasoning_tokens: int = 0
     #: USD, where the provider tells the cost itself.
     reported_cost: float | None = None
+    #: Whether the counts that price the call could all be read. Where not, the cost is not known.
+    known: bool = True
 
     def as_token_usage(self) -> TokenUsage:
         return TokenUsage(
@@ -90,7 +92,18 @@ class Completion:
     model: str
     usage: Usage
     stop_reason: StopReason
+    #: The provider's own word for why it stopped, where that is more than an ordinary end.
+    stopped: str = ""
     headers: RateHeaders | None = None
+
+
+#: What a provider's word for a stop looks like. Anything else may be text, and is left out.
+_STOP = re.compile(r"[A-Za-z][A-Za-z_-]{0,63}")
+
+
+def stop_word(told: object) -> str:
+    """Why the provider stopped, in its own word."""
+    return told if isinstance(told, str) and _STOP.fullmatch(told) else ""
 
 
 def answering(told: str, asked: str) -> str:
@@ -106,7 +119,9 @@ class Provider(Protocol):
         ...
 
     async def complete(self, call: Call) -> Completion:
-        """One call upstream, never more. Raises only errors of contracts/errors.py, and CancelledError."""
+        """One call upstream, never more. Raises only errors of contracts/errors.py, and CancelledError. An error that
+        came inside an answer has that answer's `usage`.
+        """
         ...
 
     async def model_info(self, model: str) -> ModelInfo:

@@ -1,21 +1,36 @@
-"""From what a provider's SDK raises to the project's error tree: by type, status and structured code, never by text.
+"""From what a provider's SDK raises to the project's error tree: by type, status and structured code.
 
-Messages name the provider, the status and the provider's own code. Never the body: it may quote the prompt.
+By text only where providers have no code for it: a 400 or 403 for an empty account, a 400 for a prompt that is too long
+(providers/phrases.py). Messages name the provider, the status and the provider's own code. Never the body: it may quote
+the prompt.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import errors
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
+from providers import phrases
+from providers.reading import UNKNOWN_USAGE
 
 #: What a code looks like. Anything else may be free text, or what the provider was sent, a key even, and is left out.
 _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 #: And a request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
+
+#: An empty account, in every provider's spelling and in lower case.
+SPEND_CODES = frozenset(
+    {
+        "billing_disabled", "billing_error", "billing_hard_limit_reached", "billing_not_active",
+        "contract_spend_limit_reached", "credit_balance_too_low", "enforced_spend_limit_reached",
+        "insufficient_balance", "insufficient_credit", "insufficient_credits", "insufficient_funds",
+        "insufficient_quota", "linked_organization_spend_limit_reached", "payment_required", "spend_limit_exceeded",
+        "spend_limit_reached",
+    }
+)  # fmt: skip
 
 _UNAVAILABLE = frozenset({502, 503, 529})
 _TIMED_OUT = frozenset({408, 504})
@@ -43,12 +58,14 @@ class Answered:
     codes: tuple[object, ...] = ()
     request_id: str | None = None
     retry_after: float | None = None
+    #: The provider's own message: looked at, and never told.
+    message: str = field(default="", repr=False)
 
 
 def answered(error: Answered, known: Codes) -> UmpireError:
     """The error class for an answer with an error status."""
     named = tuple(code for code in error.codes if isinstance(code, str) and _CODE.fullmatch(code))
-    kind = _kind(error.status, frozenset(named), known)
+    kind = _kind(error.status, frozenset(named), known, error.message)
     details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
     if named:
         details["provider_code"] = named[0]
@@ -58,8 +75,12 @@ def answered(error: Answered, known: Codes) -> UmpireError:
     return kind(message, retry_after=error.retry_after if kind.retryable else None, **details)
 
 
-def _kind(status: int, codes: frozenset[str], known: Codes) -> type[UmpireError]:  # noqa: PLR0911 - a table
-    if codes & known.spend or status == 402:  # noqa: PLR2004 - Payment Required
+def _kind(  # noqa: PLR0911 - a table
+    status: int, codes: frozenset[str], known: Codes, message: str
+) -> type[UmpireError]:
+    if codes & known.spend or {code.lower() for code in codes} & SPEND_CODES or status == 402:  # noqa: PLR2004 - Payment Required
+        return errors.SpendLimitReached
+    if status in {400, 403} and phrases.names_spending(message):
         return errors.SpendLimitReached
     if codes & known.credentials:
         return errors.ProviderMisconfigured
@@ -71,10 +92,12 @@ def _kind(status: int, codes: frozenset[str], known: Codes) -> type[UmpireError]
         return errors.ProviderRateLimited
     if codes & known.unavailable:
         return errors.ProviderUnavailable
+    if status == 400 and phrases.names_length(message):  # noqa: PLR2004 - Bad Request
+        return errors.ContentTooLong
     return _by_status(status)
 
 
-def _by_status(status: int) -> type[UmpireError]:  # noqa: PLR0911 - a table
+def _by_status(status: int) -> type[UmpireError]:  # noqa: C901, PLR0911 - a table
     match status:
         case 401:
             return errors.ProviderMisconfigured
@@ -84,6 +107,8 @@ def _by_status(status: int) -> type[UmpireError]:  # noqa: PLR0911 - a table
             return errors.InvalidConfig
         case 413:
             return errors.ContentTooLong
+        case 409 | 425 | 499:
+            return errors.ProviderConflict
         case 429:
             return errors.ProviderRateLimited
         case _ if status in _TIMED_OUT:
@@ -106,9 +131,12 @@ def unreachable(provider: LLMProviderType) -> UmpireError:
 
 
 def unreadable(provider: LLMProviderType) -> UmpireError:
-    return errors.ParsingError(
+    """An answer came, and was perhaps billed: what it cost is not known."""
+    error = errors.ParsingError(
         f"{provider.value} sent a body that cannot be read", provider=provider.value, reason="malformed_body"
     )
+    error.usage = UNKNOWN_USAGE
+    return error
 
 
 def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:

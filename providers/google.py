@@ -95,7 +95,7 @@ class GoogleProvider:
         except (APIError, ClientError, OSError, ValueError) as error:
             raise _failed(error) from None
         http = response.sdk_http_response
-        return completion((http.body if http else None) or "", call.model)
+        return completion((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())

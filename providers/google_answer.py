@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
-
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering
+from providers.base import Completion, StopReason, Usage, answering, stop_word
 from providers.headers import retry_after, seconds_of
+from providers.reading import Counts, document, items, mapping, text
+from providers.reported import error_of, is_error, settled
 
 _CODES = failure.Codes(
     # Reasons of ErrorInfo: a bad key is a 400 here.
@@ -28,101 +27,65 @@ _STOPS = {
     "PROHIBITED_CONTENT": StopReason.REFUSAL,
     "SPII": StopReason.REFUSAL,
     "MODEL_ARMOR": StopReason.REFUSAL,
+    # The same prompt would be refused again.
+    "RECITATION": StopReason.REFUSAL,
+    "LANGUAGE": StopReason.REFUSAL,
 }
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel)
+def completion(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> Completion:
+    """`model` is what was asked for.
+
+    Raises
+    ------
+    ParsingError
+        The body is no answer.
+    UmpireError
+        What an error in it says.
+    """
+    answer = document(body)
+    if answer is None:
+        raise failure.unreadable(LLMProviderType.GOOGLE)
+    error = answer.get("error")
+    candidate = next(iter(items(answer.get("candidates"))), {})
+    blocked = text(mapping(answer.get("promptFeedback")).get("blockReason"))
+    stop = candidate.get("finishReason")
+    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    parts = items(mapping(candidate.get("content")).get("parts"))
+    found = Completion(
+        text="".join(text(part.get("text")) for part in parts if part.get("thought") is not True),
+        model=answering(text(answer.get("modelVersion")), model),
+        usage=_usage(answer.get("usageMetadata")),
+        stop_reason=reason,
+        stopped=stop_word(blocked) or ("" if reason is StopReason.END else stop_word(stop)),
+    )
+    if is_error(error):
+        return settled(found, error=_reported(error, headers or {}))
+    return settled(found, refused=True) if blocked else found
 
 
-class _Part(_Wire):
-    text: str = ""
-    thought: bool = False
-
-
-class _Content(_Wire):
-    parts: list[_Part] = []
-
-
-class _Candidate(_Wire):
-    content: _Content = _Content()
-    finish_reason: str | None = None
-
-
-class _Feedback(_Wire):
-    block_reason: str | None = None
-
-
-class _Usage(_Wire):
-    prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    cached_content_token_count: int = 0
-
-
-class _Answer(_Wire):
-    """What we read of an answer. A blocked prompt has no candidates."""
-
-    candidates: list[_Candidate] = []
-    prompt_feedback: _Feedback | None = None
-    usage_metadata: _Usage = _Usage()
-    model_version: str = ""
-
-
-class _Detail(_Wire):
-    """Of an error: RetryInfo has the delay, ErrorInfo the reason."""
-
-    retry_delay: str | None = None
-    reason: str | None = None
-
-
-class _Error(_Wire):
-    status: str | None = None
-    details: list[_Detail] = []
-
-
-class _Errors(_Wire):
-    error: _Error = _Error()
-
-
-def completion(body: str, model: str) -> Completion:
-    try:
-        answer = _Answer.model_validate_json(body)
-    except ValidationError:
-        raise failure.unreadable(LLMProviderType.GOOGLE) from None
-    usage = answer.usage_metadata
-    candidate = answer.candidates[0] if answer.candidates else _Candidate()
-    stop = _STOPS.get(candidate.finish_reason or "", StopReason.OTHER)
-    if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason is not None:
-        stop = StopReason.REFUSAL
-    return Completion(
-        text="".join(part.text for part in candidate.content.parts if not part.thought),
-        model=answering(answer.model_version, model),
-        usage=Usage(
-            input_tokens=usage.prompt_token_count,
-            # Google counts thoughts apart from the answer, and charges them like it.
-            output_tokens=usage.candidates_token_count + usage.thoughts_token_count,
-            cached_tokens=usage.cached_content_token_count,
-            reasoning_tokens=usage.thoughts_token_count,
-        ),
-        stop_reason=stop,
+def _usage(value: Any) -> Usage:
+    counts = Counts(value)
+    input_tokens, thoughts = counts.needed("promptTokenCount"), counts.optional("thoughtsTokenCount")
+    return Usage(
+        input_tokens=input_tokens,
+        # Google counts thoughts apart from the answer, and charges them like it.
+        output_tokens=counts.needed("candidatesTokenCount") + thoughts,
+        cached_tokens=counts.inside(counts.optional("cachedContentTokenCount"), input_tokens),
+        reasoning_tokens=thoughts,
+        known=counts.known,
     )
 
 
 def reported(status: int, body: Any, headers: Mapping[str, str]) -> UmpireError:
     """The error class for an answer with an error status; `body` is its JSON, parsed."""
-    try:
-        error = _Errors.model_validate(body).error
-    except ValidationError:
-        error = _Error()
-    delays = (seconds_of(detail.retry_delay) for detail in error.details if detail.retry_delay is not None)
+    return _reported(mapping(body).get("error"), headers, status)
+
+
+def _reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
+    # RetryInfo has the delay, ErrorInfo the reason.
+    details = items(mapping(error).get("details"))
+    delays = (seconds_of(text(detail.get("retryDelay"))) for detail in details if detail.get("retryDelay"))
     wait = next((delay for delay in delays if delay is not None), None)
-    return failure.answered(
-        failure.Answered(
-            provider=LLMProviderType.GOOGLE,
-            status=status,
-            codes=(*(detail.reason for detail in error.details), error.status),
-            retry_after=retry_after(headers) if wait is None else wait,
-        ),
-        _CODES,
-    )
+    asked = failure.Answered(LLMProviderType.GOOGLE, status, (), None, retry_after(headers) if wait is None else wait)
+    return error_of(error, _CODES, asked, more_codes=tuple(detail.get("reason") for detail in details))

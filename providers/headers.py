@@ -69,7 +69,7 @@ def retry_after(headers: Mapping[str, str], names: RateNames | None = None) -> f
         return _wait(milliseconds / 1000)
     asked = headers.get("retry-after")
     if asked is not None:
-        seconds = _number(asked)
+        seconds = seconds_of(asked)
         return _wait(_until_date(asked) if seconds is None else seconds)
     if names is None:
         return None
@@ -91,7 +91,7 @@ def seconds_of(text: str) -> float | None:
         return sum(float(part) * unit for part, unit in zip(match.groups(), _DURATION_SECONDS, strict=True) if part)
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return _until(moment)
 
@@ -128,13 +128,16 @@ def _from_epoch(number: float) -> float:
 def _until_date(text: str) -> float | None:
     try:
         return _until(parsedate_to_datetime(text))
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone offset of twenty digits
         return None
 
 
-def _until(moment: datetime) -> float:
+def _until(moment: datetime) -> float | None:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - utcnow()).total_seconds())
+    try:
+        return max(0.0, (aware - utcnow()).total_seconds())
+    except OverflowError:
+        return None
 
 
 def _wait(seconds: float | None) -> float | None:

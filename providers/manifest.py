@@ -1,5 +1,6 @@
 """The models we know: manifest.toml, read once a process. The front door asks it on every request, so it is quick."""
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -144,26 +145,49 @@ def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo
 
 
 def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None:
-    """USD of one call; None when the price is not known. What the cache prices do not say counts as input."""
+    """USD of one call; None where it is not known: a price is not, or a count that it prices."""
+    if not usage.known:
+        return None
     if usage.reported_cost is not None:
-        return usage.reported_cost
+        return usage.reported_cost if _credible(usage.reported_cost, usage) else None
     price = info.price_on(day or utcnow().date())
     if price is None or (price.up_to_tokens is not None and usage.input_tokens > price.up_to_tokens):
         return None
     written_5m = usage.cache_write_tokens - usage.cache_write_1h_tokens
     plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
-    total = (
-        plain * price.input
-        + usage.cached_tokens * _either(price.cached, price.input)
-        + written_5m * _either(price.cache_write, price.input)
-        + usage.cache_write_1h_tokens * _either(price.cache_write_1h, price.input)
-        + usage.output_tokens * price.output
+    priced = (
+        (plain, price.input),
+        (usage.cached_tokens, price.cached),
+        (written_5m, price.cache_write),
+        (usage.cache_write_1h_tokens, price.cache_write_1h),
+        (usage.output_tokens, price.output),
     )
+    total = 0.0
+    for tokens, each in priced:
+        # What the cache reads or writes has a price of its own: where we do not know it, it is not the input's.
+        if tokens < 0 or (tokens and each is None):
+            return None
+        total += tokens * (each or 0.0)
     return total / _MILLION
 
 
-def _either(known: float | None, otherwise: float) -> float:
-    return otherwise if known is None else known
+#: A reported cost is believed up to so many times what the same tokens could cost at the dearest price that we know.
+_BELIEVED = 100
+
+
+def _credible(reported: float, usage: Usage) -> bool:
+    into, out = _dearest()
+    most = _BELIEVED * (usage.input_tokens * into + usage.output_tokens * out) / _MILLION
+    return math.isfinite(reported) and 0 <= reported < most
+
+
+@cache
+def _dearest() -> tuple[float, float]:
+    """USD per million tokens of input, however it is cached, and of output, of the dearest models."""
+    manifest = Manifest.load()
+    prices = [p for provider in LLMProviderType for info in manifest.models(provider) for p in info.prices]
+    into = (one or 0.0 for p in prices for one in (p.input, p.cached, p.cache_write, p.cache_write_1h))
+    return max(into), max(p.output for p in prices)
 
 
 @dataclass(frozen=True, slots=True)

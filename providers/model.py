@@ -44,6 +44,9 @@ class ModelInfo:
     verbosity: bool = False
     batch: bool = False
     prompt_cache: bool = False
+    #: Writes each long prompt into its cache, at a higher price, unless it is told which parts to keep (OpenAI from
+    #: GPT-5.6 on).
+    implicit_cache_writes: bool = False
     streaming: bool = True
     #: At most so many characters make a token, on average over a prompt (see providers/window.py).
     chars_per_token: float = 8.0
@@ -54,6 +57,11 @@ class ModelInfo:
     #: From this day on the provider refuses the model, and so do we.
     shutdown_date: date | None = None
     recommended_for: tuple[str, ...] = ()
+
+    @property
+    def base_model(self) -> str:
+        """The model whose rate limit it shares: OpenRouter's `vendor/model:variant` is `vendor/model` there."""
+        return self.model_id.partition(":")[0] if self.provider is LLMProviderType.OPENROUTER else self.model_id
 
     def is_shut_down(self, today: date) -> bool:
         return self.shutdown_date is not None and today >= self.shutdown_date

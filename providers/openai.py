@@ -3,16 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType
+from contracts.enums import LLMProviderType, PromptTarget
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import OpenAISettings, ProviderSettings
 from providers import failure, schema
 from providers.base import Call, Completion
+from providers.breakpoints import breakpoints, in_order
 from providers.client import http_client, http_options, in_thread, post
 from providers.headers import OPENAI, RateNames, plain, retry_after
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 from providers.openai_answer import CODES, completion
+from providers.reading import mapping, text
 from providers.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class OpenAIProvider:
 
     def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, recorder=recorder))
+        self._explicit_cache = not isinstance(settings, OpenAISettings) or settings.explicit_cache
 
     async def warm_up(self) -> None:
         await self._client.get()
@@ -35,10 +38,17 @@ class OpenAIProvider:
         from openai import OpenAIError
 
         try:
-            http = await post(client, "/responses", parameters(call), call.attempt_id)
+            http = await post(client, "/responses", self._parameters(call), call.attempt_id)
         except (OpenAIError, OSError, ValueError) as error:
             raise failed(self.name, error, CODES, OPENAI) from None
         return completion(http.content, plain(http.headers.raw), call.model)
+
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        body = parameters(call)
+        if self._explicit_cache and call.model_info.implicit_cache_writes:
+            body["prompt_cache_options"] = {"mode": "explicit"}
+            body["input"] = _with_breakpoints(call) or body["input"]
+        return body
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -113,6 +123,22 @@ def parameters(call: Call) -> dict[str, Any]:
     return body
 
 
+def _with_breakpoints(call: Call) -> list[dict[str, Any]]:
+    """The user's prompt in parts, where the caller marked some of them to be cached; else nothing. The system prompt is
+    one text here (`instructions`), and takes no breakpoint.
+    """
+    blocks = [block for block in in_order(call.blocks) if block.target is PromptTarget.USER_CONTENT]
+    if not any(block.cacheable for block in blocks):
+        return []
+    parts: list[dict[str, Any]] = []
+    for block, ttl in zip(blocks, breakpoints(blocks), strict=True):
+        part: dict[str, Any] = {"type": "input_text", "text": block.content}
+        if ttl is not None:
+            part["prompt_cache_breakpoint"] = {"mode": "explicit"}
+        parts.append(part)
+    return [{"type": "message", "role": "user", "content": parts}]
+
+
 def failed(provider: LLMProviderType, error: Exception, codes: failure.Codes, names: RateNames) -> UmpireError:
     """What an exception of the OpenAI SDK means."""
     from openai import APIStatusError
@@ -126,6 +152,7 @@ def failed(provider: LLMProviderType, error: Exception, codes: failure.Codes, na
             codes=(error.code, error.type),
             request_id=error.request_id,
             retry_after=retry_after(error.response.headers, names),
+            message=text(mapping(error.body).get("message")),
         ),
         codes,
     )

@@ -1,13 +1,14 @@
 """An answer of OpenAI's Responses API, read: body to completion. Pure."""
 
 from collections.abc import Mapping
-
-from pydantic import BaseModel
+from typing import Any
 
 from contracts.enums import LLMProviderType
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering
-from providers.headers import OPENAI, rate_headers
+from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.headers import OPENAI, rate_headers, retry_after
+from providers.reading import Counts, document, items, mapping, text
+from providers.reported import error_of, is_error, settled
 
 CODES = failure.Codes(
     spend=frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}),
@@ -25,96 +26,71 @@ CODES = failure.Codes(
     rate=frozenset({"rate_limit_exceeded"}),
 )
 
-#: HTTP 200 with status `failed` carries no status of its own; its code decides, and else it is a server error.
-_FAILED_STATUS = 500
-
-
-class _Content(BaseModel):
-    type: str
-    text: str = ""
-
-
-class _Item(BaseModel):
-    type: str
-    content: list[_Content] | None = None
-
-
-class _InputDetails(BaseModel):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(BaseModel):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-class _Incomplete(BaseModel):
-    reason: str | None = None
-
-
-class _Error(BaseModel):
-    code: str | None = None
-    type: str | None = None
-
-
-class _Response(BaseModel):
-    """What we read of an answer."""
-
-    output: list[_Item] = []
-    model: str = ""
-    status: str | None = None
-    error: _Error | None = None
-    incomplete_details: _Incomplete | None = None
-    usage: _Usage | None = None
-
 
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """Raises ParsingError when the body is no answer, and what a `failed` one says; `model` is what was asked for."""
-    try:
-        response = _Response.model_validate_json(body)
-    except ValueError:
-        raise failure.unreadable(LLMProviderType.OPENAI) from None
-    if response.error is not None or response.status == "failed":
-        error = response.error or _Error()
-        codes = (error.code, error.type)
-        raise failure.answered(
-            failure.Answered(LLMProviderType.OPENAI, _FAILED_STATUS, codes, headers.get("x-request-id")), CODES
-        )
-    return Completion(
-        text="".join(part.text for part in _parts(response) if part.type == "output_text"),
-        model=answering(response.model, model),
-        usage=_usage(response.usage) if response.usage else Usage(),
-        stop_reason=_stop(response),
+    """`model` is what was asked for.
+
+    Raises
+    ------
+    ParsingError
+        The body is no answer.
+    UmpireError
+        What a `failed` answer, or an error in it, says.
+    """
+    response = document(body)
+    if response is None:
+        raise failure.unreadable(LLMProviderType.OPENAI)
+    messages = [item for item in items(response.get("output")) if item.get("type") == "message"]
+    parts = [part for item in _answering(messages) for part in items(item.get("content"))]
+    reason, stopped = _stop(response)
+    found = Completion(
+        text="".join(text(part.get("text")) for part in parts if part.get("type") == "output_text"),
+        model=answering(text(response.get("model")), model),
+        usage=_usage(response.get("usage")),
+        stop_reason=reason,
+        stopped=stopped,
         headers=rate_headers(headers, OPENAI),
     )
+    reported, failed = response.get("error"), response.get("status") == "failed"
+    if failed or is_error(reported):
+        asked = failure.Answered(
+            LLMProviderType.OPENAI, 0, (), headers.get("x-request-id"), retry_after(headers, OPENAI)
+        )
+        return settled(found, error=error_of(reported, CODES, asked))
+    refused = any(part.get("type") == "refusal" for part in parts)
+    return settled(found, refused=True) if refused else found
 
 
-def _parts(response: _Response) -> list[_Content]:
-    return [part for item in response.output if item.type == "message" for part in item.content or ()]
+def _answering(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages that hold the answer: those of the final phase, where phases are named. Commentary is none, unless
+    there is nothing else.
+    """
+    if len(messages) < 2:  # noqa: PLR2004 - the usual answer: nothing to choose
+        return messages
+    final = [message for message in messages if message.get("phase") == "final_answer"]
+    return final or [message for message in messages if message.get("phase") != "commentary"] or messages
 
 
-def _stop(response: _Response) -> StopReason:
-    reason = response.incomplete_details.reason if response.incomplete_details else None
-    if reason == "max_output_tokens" or (reason is None and response.status == "incomplete"):
-        return StopReason.LENGTH
-    if reason == "content_filter" or any(part.type == "refusal" for part in _parts(response)):
-        return StopReason.REFUSAL
-    return StopReason.END if reason is None and response.status in {None, "completed"} else StopReason.OTHER
+def _stop(response: Mapping[str, Any]) -> tuple[StopReason, str]:
+    status, why = response.get("status"), text(mapping(response.get("incomplete_details")).get("reason"))
+    if why == "max_output_tokens" or (status == "incomplete" and not why):
+        return StopReason.LENGTH, stop_word(why)
+    if why == "content_filter":
+        return StopReason.REFUSAL, why
+    word = why or ("" if status == "completed" else text(status))
+    return (StopReason.OTHER if word else StopReason.END), stop_word(word)
 
 
-def _usage(usage: _Usage) -> Usage:
-    read, wrote = usage.input_tokens_details, usage.output_tokens_details
+def _usage(value: Any) -> Usage:
+    counts = Counts(value)
+    input_tokens = counts.needed("input_tokens")
+    cached = counts.inside(counts.optional("input_tokens_details", "cached_tokens"), input_tokens)
+    written = counts.optional("input_tokens_details", "cache_write_tokens")
     return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_tokens=(read.cached_tokens or 0) if read else 0,
-        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
-        reasoning_tokens=(wrote.reasoning_tokens or 0) if wrote else 0,
+        input_tokens=input_tokens,
+        output_tokens=counts.needed("output_tokens"),
+        cached_tokens=cached,
+        cache_write_tokens=counts.inside(written, input_tokens - cached),
+        reasoning_tokens=Counts(value).optional("output_tokens_details", "reasoning_tokens"),
+        known=counts.known,
     )

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
@@ -14,7 +12,7 @@ from providers.headers import OPENROUTER, plain
 from providers.model import ModelInfo
 from providers.openai import failed, make_client
 from providers.openai_answer import CODES
-from providers.openrouter_answer import ReportedError, completion, reported
+from providers.openrouter_answer import completion, reported
 from providers.openrouter_directory import Directory
 from providers.recorder import Recorder
 from telemetry.observer import Observer, silent
@@ -104,9 +102,5 @@ def _failed(error: Exception) -> UmpireError:
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):
-        try:
-            metadata = ReportedError.model_validate(error.body).metadata
-        except ValidationError:
-            metadata = None
-        return reported(ReportedError(code=error.status_code, metadata=metadata), error.response.headers)
+        return reported(error.body, error.response.headers, error.status_code)
     return failed(LLMProviderType.OPENROUTER, error, CODES, OPENROUTER)

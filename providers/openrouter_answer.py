@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering
+from providers.base import Completion, StopReason, Usage, answering, stop_word
 from providers.headers import OPENROUTER, rate_headers, retry_after
 from providers.openai_answer import CODES
-
-#: Status of an error that names none.
-_UNNAMED = 500
+from providers.reading import Counts, amount, document, items, mapping, text
+from providers.reported import error_of, is_error, settled
 
 _STOPS = {
     "stop": StopReason.END,
@@ -22,100 +19,78 @@ _STOPS = {
 }
 
 
-class _Metadata(BaseModel):
-    error_type: str | None = None
-    #: Why OpenRouter's moderation flagged the prompt (status 403).
-    reasons: list[Any] | None = None
-
-
-class ReportedError(BaseModel):
-    code: int | str | None = None
-    metadata: _Metadata | None = None
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message = _Message()
-    finish_reason: str | None = None
-    error: ReportedError | None = None
-
-
-class _PromptDetails(BaseModel):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _CompletionDetails(BaseModel):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
-class _Body(BaseModel):
-    """What we read of an answer. HTTP 200 can carry `error` and no choices."""
-
-    choices: list[_Choice] | None = None
-    model: str = ""
-    error: ReportedError | None = None
-    usage: _Usage | None = None
-
-
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """Raises ParsingError when the body is no answer, and the error that it reports; `model` is what was asked for."""
-    try:
-        answer = _Body.model_validate_json(body)
-    except ValueError:
-        raise failure.unreadable(LLMProviderType.OPENROUTER) from None
-    error = answer.error or next((choice.error for choice in answer.choices or () if choice.error), None)
-    if error is not None:
-        raise reported(error, headers)
-    if not answer.choices:
+    """`model` is what was asked for.
+
+    Raises
+    ------
+    ParsingError
+        The body is no answer.
+    UmpireError
+        The error that it reports.
+    """
+    answer = document(body)
+    if answer is None:
         raise failure.unreadable(LLMProviderType.OPENROUTER)
-    choice = answer.choices[0]
-    stop = _STOPS.get(choice.finish_reason or "", StopReason.OTHER)
-    return Completion(
-        text=choice.message.content or "",
-        model=answering(answer.model, model),
-        usage=_usage(answer.usage) if answer.usage else Usage(),
-        stop_reason=StopReason.REFUSAL if choice.message.refusal else stop,
+    choices = items(answer.get("choices"))
+    error = next((one for one in (answer.get("error"), *(c.get("error") for c in choices)) if is_error(one)), None)
+    if not choices and error is None:
+        raise failure.unreadable(LLMProviderType.OPENROUTER)
+    choice = choices[0] if choices else {}
+    message, stop = mapping(choice.get("message")), choice.get("finish_reason")
+    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    found = Completion(
+        text=_text(message.get("content")),
+        model=answering(text(answer.get("model")), model),
+        usage=_usage(answer.get("usage")),
+        stop_reason=reason,
+        stopped="" if reason is StopReason.END else stop_word(stop),
         headers=rate_headers(headers, OPENROUTER),
     )
+    if error is not None or stop == "error":
+        return settled(found, error=reported(error or {}, headers))
+    return settled(found, refused=True) if text(message.get("refusal")) else found
 
 
-def _usage(usage: _Usage) -> Usage:
-    read, wrote = usage.prompt_tokens_details, usage.completion_tokens_details
+def _text(content: Any) -> str:
+    """A text, or a list of parts, of which thinking is none of the answer."""
+    if isinstance(content, list):
+        return "".join(text(part.get("text")) for part in items(content) if part.get("type") in {"text", "output_text"})
+    return text(content)
+
+
+def _usage(value: Any) -> Usage:
+    counts, usage = Counts(value), mapping(value)
+    input_tokens = counts.needed("prompt_tokens")
+    cached = counts.inside(counts.optional("prompt_tokens_details", "cached_tokens"), input_tokens)
+    written = counts.optional("prompt_tokens_details", "cache_write_tokens")
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cached_tokens=(read.cached_tokens or 0) if read else 0,
-        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
-        reasoning_tokens=(wrote.reasoning_tokens or 0) if wrote else 0,
-        reported_cost=usage.cost,
+        input_tokens=input_tokens,
+        output_tokens=counts.needed("completion_tokens"),
+        cached_tokens=cached,
+        cache_write_tokens=counts.inside(written, input_tokens - cached),
+        reasoning_tokens=Counts(value).optional("completion_tokens_details", "reasoning_tokens"),
+        reported_cost=_cost(usage),
+        # A cost that is there and is none says nothing of what was paid.
+        known=counts.known and (usage.get("cost") is None or _cost(usage) is not None),
     )
 
 
-def reported(error: ReportedError, headers: Mapping[str, str]) -> UmpireError:
-    """An error that OpenRouter reports, in a body of status 200 too."""
-    status = error.code if isinstance(error.code, int) else _UNNAMED
-    metadata = error.metadata or _Metadata()
-    moderated = "content_filter" if metadata.reasons else None
-    return failure.answered(
-        failure.Answered(
-            provider=LLMProviderType.OPENROUTER,
-            status=status,
-            codes=(metadata.error_type, moderated, str(error.code) if isinstance(error.code, str) else None),
-            request_id=headers.get("x-request-id"),
-            retry_after=retry_after(headers, OPENROUTER),
-        ),
-        CODES,
+def _cost(usage: Mapping[str, Any]) -> float | None:
+    """USD. With the caller's own key at the provider, OpenRouter's `cost` is its fee only."""
+    cost = amount(usage.get("cost"))
+    if cost is None or not usage.get("is_byok"):
+        return cost
+    upstream = amount(mapping(usage.get("cost_details")).get("upstream_inference_cost"))
+    return None if upstream is None else cost + upstream
+
+
+def reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
+    """An error that OpenRouter reports, with this status, or (0) in a body of status 200."""
+    metadata = mapping(mapping(error).get("metadata"))
+    # Why OpenRouter's moderation flagged the prompt (status 403).
+    moderated = "content_filter" if metadata.get("reasons") else None
+    asked = failure.Answered(
+        LLMProviderType.OPENROUTER, status, (), headers.get("x-request-id"), retry_after(headers, OPENROUTER)
     )
+    return error_of(error, CODES, asked, more_codes=(metadata.get("error_type"), moderated))

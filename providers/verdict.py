@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.enums import EssayComparisonWinner
-from contracts.errors import ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError
+from contracts.errors import ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError, UmpireError
 from providers.base import Completion, StopReason
 
 #: Characters of a justification: consumers refuse more than the maximum; the prompt asks for at least the minimum.
@@ -67,12 +67,15 @@ def parse_verdict(completion: Completion) -> Verdict:
     """
     match completion.stop_reason:
         case StopReason.REFUSAL:
-            raise InvalidPrompt("The provider refused to judge this prompt", reason="refusal")
+            raise _told(InvalidPrompt, "The provider refused to judge this prompt", "refusal", completion)
         case StopReason.CONTEXT:
-            raise ContentTooLong("Prompt and answer do not fit the model's context window", reason="context_window")
+            why = "Prompt and answer do not fit the model's context window"
+            raise _told(ContentTooLong, why, "context_window", completion)
         case StopReason.LENGTH:
-            raise InvalidResponse("The answer was cut off at its token limit", reason="truncated")
+            raise _told(InvalidResponse, "The answer was cut off at its token limit", "truncated", completion)
     text = completion.text.strip()
+    if not text:
+        raise _told(ParsingError, "The answer is empty", "empty", completion)
     fenced = _FENCE.fullmatch(text)
     answer = _object(fenced[1] if fenced else text)
     if answer.keys() != _KEYS:
@@ -84,6 +87,22 @@ def parse_verdict(completion: Completion) -> Verdict:
         confidence=_confidence(answer["confidence"]),
         normalised=((FENCED,) if fenced else ()) + notes,
     )
+
+
+def _told(kind: type[UmpireError], message: str, reason: str, completion: Completion) -> UmpireError:
+    """With the provider's own word for why it stopped, where it has one."""
+    if not completion.stopped:
+        return kind(message, reason=reason)
+    return kind(f"{message} ({completion.stopped})", reason=reason, stop_reason=completion.stopped)
+
+
+def holds_verdict(completion: Completion) -> bool:
+    """Whether there is one in it."""
+    try:
+        parse_verdict(completion)
+    except UmpireError:
+        return False
+    return True
 
 
 def _object(text: str) -> dict[str, Any]:

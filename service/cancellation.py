@@ -47,6 +47,10 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
     """Look, and end it as it was seen; again where it changed in between. Another key's is as good as none."""
     owner = owner_of(request.scope)
     while (found := await parts.unstarted.find(queue_id)) and owner in {None, found.owner}:
+        if not found.readable:
+            raise TooLate(
+                "this version of the service cannot read the comparison, so it cannot cancel it", state=found.state
+            )
         stored = found.stored
         if stored is not None:
             request.scope[CORRELATION_ID] = stored.correlation_id

@@ -25,6 +25,7 @@ from service.body import check_media_type, parse, read_body, salvage_correlation
 from service.caller import default_mode, key_of, owner_of, redis_seconds
 from service.heads import Heads, read_heads
 from service.idempotency import once_of, repeated, same_every_time
+from service.json_values import MIN_VALUES, bound_values
 from service.openapi import COMPARISON
 from service.parts import Parts, parts_of
 from service.plain_route import PlainRoute
@@ -110,8 +111,10 @@ ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
 
 async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> StoredRequest:
     check_media_type(heads)
-    limit, seconds = parts.settings.service.max_body_bytes, parts.settings.service.body_seconds
+    settings = parts.settings.service
+    limit, seconds = settings.max_body_bytes, settings.body_seconds
     body = await read_body(heads, request.receive, room, limit=limit, seconds=seconds)
+    await bound_values(body, max(MIN_VALUES, settings.max_metadata_bytes // 2))
     try:
         received = parse(body)
     except InvalidRequest:

@@ -8,6 +8,9 @@ from typing import Any
 #: By itself: it waits for the client, and the head for nothing but its body.
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+#: A transport that is closed waits for what it has still to write: so many seconds, and not for ever.
+CLOSE_SECONDS = 30.0
+
 
 class Joined(asyncio.Transport):
     """Of two writes the first waits for the second one, until the loop's next pass at most.
@@ -20,6 +23,7 @@ class Joined(asyncio.Transport):
         self._transport = transport
         self._loop = loop
         self._held: bytes | bytearray | memoryview | None = None
+        self._closing: asyncio.TimerHandle | None = None
         # What changes nothing of what is held.
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
@@ -45,6 +49,14 @@ class Joined(asyncio.Transport):
     def close(self) -> None:
         self.let_go()
         self._transport.close()
+        if self._closing is None and self._transport.get_write_buffer_size():
+            self._closing = self._loop.call_later(CLOSE_SECONDS, self._transport.abort)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._held = None
+        if self._closing is not None:
+            self._closing.cancel()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)

@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 import httptools
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
-from service.joined import Joined
+from service.pipeline import BoundedPipeline
 from service.problem import problem
 
 #: Of a request line and headers; also of what surrounds the chunks of a body, trailers included.
@@ -31,8 +31,7 @@ LINGER_SECONDS = 1.0
 _NOWHERE: Scope = {"type": "http", "path": "/"}
 
 
-class Protocol(HttpToolsProtocol):
-    _joined: Joined
+class Protocol(BoundedPipeline):
     _timer: asyncio.TimerHandle | None = None
     #: Since when a head is waited for; None while a request is being answered.
     _since: float | None = None
@@ -41,8 +40,7 @@ class Protocol(HttpToolsProtocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._joined = Joined(transport, self.loop)
-        super().connection_made(self._joined)
+        super().connection_made(transport)
         self._since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
 
@@ -54,11 +52,11 @@ class Protocol(HttpToolsProtocol):
         self._stop_looking()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
+    def is_refused(self) -> bool:
+        return self._refused
+
+    def feed(self, data: bytes) -> None:
         self._outside += len(data)
-        self._unset_keepalive_if_required()
         try:
             self._parse(memoryview(data))
         except httptools.HttpParserError:
@@ -111,6 +109,8 @@ class Protocol(HttpToolsProtocol):
         self._outside = 0
         self._since = None
         super().on_headers_complete()
+        # The parser gives the trailers of a chunked body to `on_header`, too. The request keeps the list that it has.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
@@ -126,7 +126,7 @@ class Protocol(HttpToolsProtocol):
         if not self.pipeline:
             self._since = self.loop.time()
         super().on_response_complete()
-        if self.cycle.more_body:
+        if self.cycle is not None and self.cycle.more_body:
             # The client may see to its answer only after its body: the keep-alive is not for it.
             self._unset_keepalive_if_required()
 

@@ -1,7 +1,7 @@
 """What a client hears of its provider's state: why a 202 waits, and why an immediate request is refused. Pure."""
 
 from contracts.enums import CircuitState, HoldReason
-from contracts.errors import MisconfiguredHold, ProviderOnHold, ProviderUnavailable, SpendLimitHold
+from contracts.errors import MisconfiguredHold, ProviderError, ProviderOnHold, ProviderUnavailable, SpendLimitHold
 from guard.availability import ProviderAvailability
 from guard.hold import Hold
 from ledger.request import StoredRequest
@@ -42,7 +42,7 @@ def accepted_message(stored: StoredRequest, state: ProviderAvailability | None) 
     return message if state.available else f"{message} once {provider} takes calls again: it asked for a pause"
 
 
-def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderUnavailable:
+def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError:
     """Why an immediate request is not accepted now."""
     provider, hold = stored.provider.value, state.hold_of(stored.model)
     if hold is None:

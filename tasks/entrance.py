@@ -46,7 +46,7 @@ class Entrance:
         self._check_may_start(claim)
         if claim.probe is None:
             await self._take_turn(claim)
-        reservation = await self._limiter.reserve(info.model_id, estimate_tokens(claim.stored.request, info))
+        reservation = await self._limiter.reserve(info.base_model, estimate_tokens(claim.stored.request, info))
         if not reservation.granted:
             raise NotNow("rate_limit", reservation.pause)
         claim.reservation = reservation

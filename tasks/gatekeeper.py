@@ -88,7 +88,9 @@ class Gatekeeper:
         """Models on hold: no call for them but a probe may start."""
         self._unreported: list[_Unreported] = []
         self._raised = 0
-        """Counts the holds that this process raised: a look at Redis that began before the last one is too old."""
+        """Counts the holds that this process raised: a look at Redis that began before the last one is too old …"""
+        self._raising = 0
+        """… and so is one while Redis is being told of some."""
         self._announced: str | None = None
 
     @property
@@ -104,14 +106,18 @@ class Gatekeeper:
         """A call that took so many seconds was refused for a fault of the account: see Holds.raise_. For this process
         the hold begins at once, whether Redis answers or not.
         """
-        self._raised += 1
         hold = Hold(error.hold or HoldReason.MISCONFIGURED, to_ms(utcnow()), probe_in=PROBE_UNKNOWN_MS)
         if model:
             self.held_models.setdefault(model, hold)
         elif self.hold is None:
             self.hold = hold
             self._set_open(is_open=False, reason=hold.reason.value)
-        raised = await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe)
+        self._raising += 1
+        try:
+            raised = await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe)
+        finally:
+            self._raising -= 1
+            self._raised += 1
         if raised is None:
             self._unreported.append(_Unreported(error, time.monotonic() - seconds, model))
         self._wake.set()
@@ -173,9 +179,9 @@ class Gatekeeper:
             ):  # the gate stays as it is meanwhile
                 await self._report_holds()
                 self.tell(await self._breaker.flush())
-                raised = self._raised
+                raised, raising = self._raised, self._raising
                 state = await self._gate.read()
-                if raised == self._raised and not self._unreported:
+                if not raising and not self._raising and raised == self._raised and not self._unreported:
                     await self._follow_state(state)
                     if state.probe_due and await waiting():
                         await self._lease(probe)

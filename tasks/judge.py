@@ -23,7 +23,7 @@ from guard.limits import Limiter, Reservation
 from guard.pace import Pace
 from guard.retry import RetryPolicy, attempts
 from ledger.request import StoredRequest
-from providers.base import Completion, Provider
+from providers.base import Provider, Usage
 from providers.manifest import cost
 from providers.model import ModelInfo
 from providers.prompt import build_call
@@ -150,6 +150,10 @@ class Judge:
             used = completion.usage.input_tokens + completion.usage.output_tokens
         except UmpireError as error:
             refused = _sent_away(error)
+            if isinstance(error.usage, Usage):
+                # An error came inside an answer, which was perhaps billed.
+                used = error.usage.input_tokens + error.usage.output_tokens
+                self._paid(claim, error.usage, None, claim.model, time.monotonic() - started)
             raise
         finally:
             self._over(claim, refused=refused)
@@ -157,7 +161,7 @@ class Judge:
                 self._settle_soon(reservation, used or reservation.tokens)
         seconds = time.monotonic() - started
         self._turns.answered(completion, seconds)
-        self._paid(claim, info, completion, seconds)
+        self._paid(claim, completion.usage, cost(info, completion.usage), completion.model, seconds)
         verdict = parse_verdict(completion)
         self._succeeded(claim, seconds)
         return replace(
@@ -174,11 +178,11 @@ class Judge:
             claim.probing = passed.probing
             self._turns.over(passed, refused=refused)
 
-    def _paid(self, claim: Claim, info: ModelInfo, completion: Completion, seconds: float) -> None:
-        stored, usage = claim.stored, completion.usage.as_token_usage()
-        price = cost(info, completion.usage)
+    def _paid(self, claim: Claim, tokens: Usage, price: float | None, model: str, seconds: float) -> None:
+        """An answer came. `price`: USD, None where it is not known."""
+        stored, usage = claim.stored, tokens.as_token_usage()
         claim.spent = claim.spent.paid(usage, price)
-        claim.model = completion.model or claim.model
+        claim.model = model or claim.model
         provider = stored.provider.value
         self._observer(Note("call.tokens", labels={"provider": provider, "kind": "input"}, value=usage.prompt_tokens))
         self._observer(

@@ -18,6 +18,7 @@ from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Lease, Return, Who
 from ledger.parked import PARKED_SECONDS
+from ledger.passing import passes
 from tasks.claim import NotNow, Probe
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
@@ -35,6 +36,9 @@ BREATH_SECONDS = 0.5
 
 #: Waits between tries to write to a ledger that does not answer: first and longest, in seconds.
 LEDGER_RETRY_SECONDS = (0.1, 2.0)
+
+#: Tries to write where Redis answers with a fault that does not pass by itself, such as a key of the wrong type.
+LASTING_FAULT_TRIES = 5
 
 
 class Runner:
@@ -115,11 +119,12 @@ class Runner:
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
         beside = self._ahead.ask() if not self._running else None
+        more, number = slots - (queue_id is not None), self._claims.next_number()
         try:
-            # A ledger that is full or read-only is waited for: the task must not end before.
+            # A ledger that is full or read-only is waited for: the task must not end before. Asked again by its number:
+            # the first one may have leased, and only its answer was lost.
             claimed = await self._persist(
-                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
-                unless_stopping=True,
+                lambda: self._claims.claim(queue_id, more=more, number=number, beside=beside), unless_stopping=True
             )
         finally:
             self._slots.give(slots - len(claimed))
@@ -236,7 +241,8 @@ class Runner:
 
     async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
         ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
-        ending = replace(ending, number=claimed.number, forbidden=not self._permission.publishes(claimed))
+        forbidden = not self._permission.publishes(claimed)
+        ending = replace(ending, number=claimed.number, claimed=claimed.claimed, forbidden=forbidden)
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
             # Someone else ended it: that verdict stands, and this one is not told.
@@ -277,16 +283,19 @@ class Runner:
         return "returned: model_hold"
 
     async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:
-        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it.
+        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it. Where Redis
+        answers with a fault that does not pass by itself, it is tried a few times only.
 
         `unless_stopping`: nothing is held yet, so a process that is told to stop lets the error through.
         """
         wait, longest = LEDGER_RETRY_SECONDS
+        lasting = 0
         while True:
             try:
                 return await write()
             except (RedisError, OSError) as error:
-                if unless_stopping and self.stopping:
+                lasting += not passes(error)
+                if (unless_stopping and self.stopping) or lasting >= LASTING_FAULT_TRIES:
                     raise
                 self._observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))
                 await asyncio.sleep(wait)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 
@@ -10,6 +11,9 @@ from contracts.settings import TelemetrySettings
 from telemetry.lean_structlog import structlog
 from telemetry.observer import Note
 from telemetry.redaction import catch_the_uncaught, exception_told, without_texts
+
+#: What structlog itself takes or writes by these names. A label that has one of them is logged with `_` behind it.
+_OURS = frozenset({"self", "level", "event", "timestamp", "process", "exc_info", "stack_info"})
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -71,7 +75,10 @@ class LogObserver:
         fields = {**note.labels, **note.fields}
         if note.value is not None:
             fields["value"] = round(note.value, 6)
-        self._log.log(level, note.what, **fields)
+        if not fields.keys().isdisjoint(_OURS):
+            fields = {f"{name}_" if name in _OURS else name: value for name, value in fields.items()}
+        with suppress(OSError):  # a full disk behind stderr: the line is lost, and the service goes on
+            self._log.log(level, note.what, **fields)
 
 
 #: One variable for all values, read only when a line is written: structlog's own way, a variable each, costs a worker

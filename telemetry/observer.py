@@ -1,8 +1,11 @@
 """What core code tells about itself: one frozen record, and a Protocol for whoever listens."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from telemetry.fault import fault
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -31,11 +34,23 @@ def silent(note: Note, /) -> None:
 
 
 class Fanout:
-    """Hands each note to several observers."""
+    """Hands each note to several observers. What one of them raises reaches neither the others nor the caller, whose
+    request or duty a fault of telemetry must not end: the others are told of it.
+    """
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
     def __call__(self, note: Note, /) -> None:
         for observer in self._observers:
-            observer(note)
+            try:
+                observer(note)
+            except Exception as error:  # noqa: BLE001 - outermost: counted and logged by the other observers
+                self._tell_others(observer, error)
+
+    def _tell_others(self, failed: Observer, error: Exception) -> None:
+        told = Note("error.unexpected", "error", labels={"where": "observer"}, fields=fault(error))
+        for observer in self._observers:
+            if observer is not failed:
+                with suppress(Exception):
+                    observer(told)

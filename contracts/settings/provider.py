@@ -56,7 +56,18 @@ def _of(provider: LLMProviderType) -> type[ProviderSettings]:
 
 
 AnthropicSettings = _of(LLMProviderType.ANTHROPIC)
-OpenAISettings = _of(LLMProviderType.OPENAI)
+
+
+class OpenAISettings(ProviderSettings):
+    """OpenAI."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}OPENAI_")
+
+    explicit_cache: bool = True
+    """Write into OpenAI's prompt cache only what a caller marks as cacheable. Off, models from GPT-5.6 on write every
+    prompt of 1,024 tokens and more, at 1.25 times the price of input; essays are never read again."""
+
+
 GoogleSettings = _of(LLMProviderType.GOOGLE)
 OpenRouterSettings = _of(LLMProviderType.OPENROUTER)
 

@@ -24,6 +24,7 @@ def test_without_keys_it_listens_on_loopback_only(command: tuple[str, ...], tmp_
 def test_the_first_key_of_a_stack(up: Callable[..., Up]) -> None:
     stack = up(UMPIRE_AUTH="keys", UMPIRE_HOST="0.0.0.0")  # noqa: S104
     assert get(f"{stack.stack['api']}/api/v1/models")[0] == 401
+    assert "the embedded broker asks for no password: every user of this machine can read" in stack.text
     made = umpire("keys", "create", "--name", "first", "--data-dir", stack.data_dir)
     key = made.stdout.strip()
     where = ("--data-dir", stack.data_dir)

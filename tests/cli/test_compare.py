@@ -14,7 +14,8 @@ import pytest
 from umpire_cli import ROOT, UMPIRE, Up, environment, get, umpire
 from umpire_servers import free_port, poll
 
-from cli.compare import locate
+from cli.compare import key_for, locate
+from cli.failure import Failure
 from cli.prompt import comparison_prompt
 from contracts.settings import load_settings
 from providers.essays import find_essays
@@ -181,6 +182,26 @@ def test_where_the_api_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(os.environ, "UMPIRE_KAFKA_BOOTSTRAP", "k:2")
     assert located() == ("http://127.0.0.1:9999", "k:2")
     assert located("http://b:2") == ("http://b:2", "k:2")
+
+
+def test_the_key_goes_to_an_address_that_was_named_and_to_the_users_own_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert key_for(load_settings(), None, tmp_path) is None
+    monkeypatch.setitem(os.environ, "UMPIRE_API_KEY", "umpire_key")
+    settings = load_settings()
+    with pytest.raises(Failure, match="no address was named"):  # anybody may listen on the default one
+        key_for(settings, None, tmp_path)
+    stack = tmp_path / "stack.json"
+    stack.write_text(json.dumps({"api": "http://a:1"}))
+    with pytest.raises(Failure, match="no address was named"):
+        key_for(settings, None, tmp_path)
+    stack.chmod(0o600)
+    assert key_for(settings, None, tmp_path) == settings.client.api_key
+    stack.unlink()
+    assert key_for(settings, "http://b:2", tmp_path) == settings.client.api_key
+    monkeypatch.setitem(os.environ, "UMPIRE_PORT", "9999")
+    assert key_for(settings, None, tmp_path) == settings.client.api_key
 
 
 def test_both_essays_are_found_in_the_prompt() -> None:

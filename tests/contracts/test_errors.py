@@ -37,6 +37,7 @@ WIRE = {
     "ProviderRateLimited": ("PROVIDER_RATE_LIMIT", 503, True),
     "ProviderRejected": ("PROVIDER_API_ERROR", 502, False),
     "ProviderMisconfigured": ("CONFIGURATION_ERROR", 500, False),
+    "ProviderConflict": ("PROVIDER_API_ERROR", 502, True),
     "ProviderOnHold": ("PROVIDER_UNAVAILABLE", 503, True),
     "MisconfiguredHold": ("CONFIGURATION_ERROR", 503, True),
     "SpendLimitHold": ("COST_LIMIT_EXCEEDED", 503, True),

@@ -329,7 +329,7 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     assert for_ever == {"umpire:bytes", "umpire:held", "umpire:outbox"}
     assert set(await redis.hvals("umpire:held")) == {b"0"}
     kinds = {key.rsplit(":", 1)[0] for key in left if key not in for_ever}
-    assert kinds == {"umpire:req", "umpire:answer", "umpire:day"}
+    assert kinds == {"umpire:req", "umpire:answer", "umpire:day", "umpire:claimed"}
     assert sum(key.startswith("umpire:req:") for key in left) == 6
     today = await house.ledger.today()
     assert (today.requests, today.cost) == (6, 0.1)

@@ -1,5 +1,6 @@
 """Nothing fails between a request's state and its event, whatever stands in the keys beside it."""
 
+import dataclasses
 import math
 
 import pytest
@@ -96,3 +97,37 @@ async def test_a_damaged_record_takes_no_other_with_it(house: House, lacking: st
     await custody.take_back_lapsed()
     await claims.finish(Ending(str(damaged.queue_id), QueueStatus.FAILED, ending("x").who, "t", "k", b"{}", 0.0))
     assert (await house.record(damaged.queue_id))["s"] == b"failed"
+
+
+async def test_a_claim_whose_answer_was_lost_is_told_again_by_its_number(house: House) -> None:
+    requests = [stored(owner="k") for _ in range(3)]
+    await house.admit(*requests)
+    claims = house.claims()
+    number = claims.next_number()
+    first = await claims.claim(str(requests[0].queue_id), more=1, number=number)
+    again = await claims.claim(str(requests[0].queue_id), more=1, number=number)
+    assert [c.stored.queue_id for c in again] == [c.stored.queue_id for c in first]
+    assert len(first) == 2
+    assert {c.number for c in again} == {number}
+    (third,) = await claims.claim(None, more=5)
+    assert third.stored.queue_id == requests[2].queue_id, "nothing more was leased by asking again"
+    assert await claims.claim(None, more=5, number=number) == [], "only the last claim is remembered"
+
+
+async def test_a_paid_verdict_of_a_record_that_redis_lost_is_published(house: House) -> None:
+    """A stale replica was promoted: it does not know of the request."""
+    lost, ended = stored(), stored()
+    await house.admit(lost, ended)
+    claims = house.claims()
+    claimed = {c.stored.queue_id: c for c in await claims.claim(None, more=2)}
+    for name in await house.redis.keys(f"umpire:*{lost.queue_id}*"):
+        await house.redis.delete(name)
+    verdict = dataclasses.replace(ending(lost.queue_id, cost=0.5), claimed=claimed[lost.queue_id].claimed)
+    assert await claims.finish(verdict) is not None
+    assert await claims.finish(verdict) is None, "once"
+    assert len(await house.entries()) == 1
+    old = dataclasses.replace(ending(stored().queue_id), claimed=claimed[lost.queue_id].claimed - 4000)
+    assert await claims.finish(old) is None, "it may have ended, and have been forgotten since"
+    other = dataclasses.replace(ending(ended.queue_id), claimed=claimed[ended.queue_id].claimed)
+    assert await claims.finish(other) is not None
+    assert await house.claims("late").finish(other) is None, "another ended it"

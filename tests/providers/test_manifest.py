@@ -157,7 +157,8 @@ def test_what_a_call_costs() -> None:
     usage = Usage(1_000_000, 100_000, cached_tokens=400_000, cache_write_tokens=200_000, cache_write_1h_tokens=50_000)
     assert cost(info, usage, TODAY) == pytest.approx(0.4 * 2 + 0.4 * 0.2 + 0.15 * 2.5 + 0.05 * 4 + 0.1 * 10)
     plain = replace(info, prices=(Prices(input=2.0, output=10.0),))
-    assert cost(plain, usage, TODAY) == pytest.approx(2.0 + 1.0), "what is not known of the cache counts as input"
+    assert cost(plain, usage, TODAY) is None, "a price that is not known of the cache is not the input's"
+    assert cost(plain, Usage(1_000_000, 100_000), TODAY) == pytest.approx(2.0 + 1.0)
 
 
 def test_an_unknown_price_is_unknown() -> None:

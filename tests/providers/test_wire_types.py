@@ -161,7 +161,8 @@ async def test_blocks_become_cache_breakpoints_at_anthropic(aimock: Aimock) -> N
 @pytest.mark.aimock
 @pytest.mark.parametrize("provider", [OPENAI, GOOGLE, OPENROUTER])
 async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProviderType) -> None:
-    body = await sent(aimock, provider, prompt_blocks=BLOCKS)
+    older = replace(Manifest.load().default(provider), implicit_cache_writes=False)
+    body = await sent(aimock, provider, older, prompt_blocks=BLOCKS)
     system, user = {
         OPENAI: lambda: (body["instructions"], body["input"]),
         GOOGLE: lambda: (body["systemInstruction"]["parts"][0]["text"], body["contents"][0]["parts"][0]["text"]),
@@ -169,6 +170,28 @@ async def test_blocks_are_joined_elsewhere(aimock: Aimock, provider: LLMProvider
     }[provider]()
     assert system == "You are a judge. "
     assert user == "The criteria: depth.\n\n\n" + PROMPT
+
+
+@pytest.mark.aimock
+async def test_openai_writes_into_its_cache_only_what_the_caller_marks(aimock: Aimock) -> None:
+    """From GPT-5.6 on it writes every long prompt otherwise, at 1.25 times the price."""
+    body = await sent(aimock, OPENAI, prompt_blocks=BLOCKS)
+    assert body["prompt_cache_options"] == {"mode": "explicit"}
+    assert body["instructions"] == "You are a judge. "
+    (message,) = body["input"]
+    assert [(part["text"], part.get("prompt_cache_breakpoint")) for part in message["content"]] == [
+        ("The criteria: depth.\n\n\n", {"mode": "explicit"}),
+        (PROMPT, None),
+    ]
+    plain = await sent(aimock, OPENAI)
+    assert (plain["prompt_cache_options"], plain["input"]) == ({"mode": "explicit"}, PROMPT)
+    older = Manifest.load().find(OPENAI, "gpt-5.5")
+    assert "prompt_cache_options" not in await sent(aimock, OPENAI, older)
+
+
+def test_the_models_that_write_by_themselves_are_those_from_gpt_5_6_on() -> None:
+    found = {info.model_id for info in Manifest.load().models(OPENAI) if info.implicit_cache_writes}
+    assert found == {info.model_id for info in Manifest.load().models(OPENAI) if info.model_id.startswith(("gpt-5.6", "gpt-6"))}
 
 
 @pytest.mark.aimock

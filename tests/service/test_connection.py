@@ -11,6 +11,9 @@ from umpire_servers import apoll
 from umpire_service import BODY, SECRET, admitted, door, settings_of
 
 import service.protocol
+from guard.api_key import DEFAULT_SCOPES
+from guard.api_keys import ApiKeys
+from ledger.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -143,6 +146,35 @@ async def test_a_head_in_one_packet_is_bounded_too(api):
             else:
                 is_problem(answer, status)
                 await until_closed(reader)
+
+
+async def test_trailers_are_no_headers(redis_url):
+    """Not even where they share a packet with the head: the request has not started by then."""
+    settings = settings_of(redis_url, auth="keys", immediate_wait_seconds=0)
+    async with door(settings) as api, admin(api) as key:
+        authorization = b"Authorization: Bearer %s\r\n" % key
+
+        async def status(head, trailers):
+            async with connection(api) as (reader, writer):
+                chunks = b"%x\r\n%s\r\n0\r\n" % (len(GOOD), GOOD)
+                writer.write(POST + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + trailers + b"\r\n")
+                told, headers, _ = await answer_of(reader)
+                return told, "preference-applied" in headers
+
+        assert await status(b"", authorization) == (401, False)
+        for _ in range(2):
+            trailers = b"Idempotency-Key: one-and-the-same\r\nPrefer: respond-async\r\n"
+            assert await status(authorization, trailers) == (202, False)
+        assert await admitted(api) == 2
+
+
+@contextlib.asynccontextmanager
+async def admin(api):
+    """A key of the door's."""
+    redis = connect(api.settings.redis.redis_url.get_secret_value(), timeout=2.0)
+    _, text = await ApiKeys(redis).create("", DEFAULT_SCOPES, (), rate=None, max_queued=None, daily_cost=None)
+    await redis.aclose()
+    yield text.encode()
 
 
 async def test_trailers_are_bounded(api):
@@ -350,13 +382,13 @@ N = 1_000_000
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (with_field("metadata", '{"x":' * 100_000 + "1" + "}" * 100_000), 422),
+        (with_field("metadata", '{"x":' * 100_000 + "1" + "}" * 100_000), 413),
         (with_field("metadata", '{"x":' + "[" * 100_000 + "]" * 100_000 + "}"), 422),
         (with_field("prompt_blocks", "[" * 100_000 + "]" * 100_000), 422),
-        (with_field("prompt_blocks", "[" + "{}," * N + "{}]"), 422),
-        (with_field("prompt_blocks", "[" + "1," * N + "1]"), 422),
+        (with_field("prompt_blocks", "[" + "{}," * N + "{}]"), 413),
+        (with_field("prompt_blocks", "[" + "1," * N + "1]"), 413),
         (with_field("metadata", '{"x":[' + "[]," * N + "[]]}"), 413),
-        (b'{"' + b'":1,"'.join(b"k%d" % n for n in range(300_000)) + b'":1}', 422),
+        (b'{"' + b'":1,"'.join(b"k%d" % n for n in range(300_000)) + b'":1}', 413),
         (with_field("priority", "9" * 3_900_000), 422),
         (with_field("user_prompt", '"' + "\\u0000" * 100_000 + '"'), 202),
     ],

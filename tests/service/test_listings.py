@@ -109,7 +109,7 @@ async def test_readiness_tells_of_each_dependency(settings, api):
     ready = HealthCheckResponse.model_validate(answer.json())
     assert ready.dependencies["redis"]["state"] == "up"
     assert ready.dependencies["kafka"] == {"state": "down"}
-    assert ready.dependencies["providers"] == {"mock": {"workers": 1, "state": "closed"}}
+    assert ready.dependencies["providers"] == {"mock": {"workers": 1, "state": "closed", "hold": None}}
 
 
 @pytest.mark.kafka

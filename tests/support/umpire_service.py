@@ -81,6 +81,8 @@ class Door:
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx2.AsyncClient(base_url=self.url, timeout=60)
 
+    server: uvicorn.Server
+
     @property
     def parts(self) -> Any:
         return self.app.state.parts
@@ -100,7 +102,7 @@ async def door(settings: Settings) -> AsyncIterator[Door]:
     config = uvicorn.Config(
         it.app, port=it.port, loop="none", http=Protocol, log_config=None, access_log=False, lifespan="on"
     )
-    server = uvicorn.Server(config)
+    server = it.server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve())
     await apoll(lambda: server.started or serving.done(), what="the door is open")

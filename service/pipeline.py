@@ -1,0 +1,115 @@
+"""The bounds of one connection's memory: requests that are pipelined, and answers that the client does not read."""
+
+import asyncio
+
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.joined import Joined
+
+#: Requests that wait behind the one being answered. At the bound the connection is not read until half are answered.
+MAX_PIPELINED = 32
+
+#: Bytes that the parser gets at a time. It cannot be stopped within them, and they may hold 200 further requests.
+SLICE_BYTES = 4_096
+
+#: A client that takes nothing of its answer for so many seconds is disconnected.
+WRITE_SECONDS = 30.0
+
+
+class _Flow(FlowControl):
+    """uvicorn's, which resumes reading whenever an application asks for its body."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+
+class BoundedPipeline(HttpToolsProtocol):
+    """uvicorn parses all that it reads at once and keeps a cycle for each request: 14,000 of them in one packet took
+    24 MB, which stayed in reference cycles after the connection was lost.
+    """
+
+    flow: _Flow
+    _joined: Joined
+    #: Bytes that were read and not parsed yet.
+    _unparsed = b""
+    _stalled: asyncio.TimerHandle | None = None
+    #: The cycle whose application runs; `self.cycle` is the newest one.
+    _running: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._joined = Joined(transport, self.loop)
+        super().connection_made(self._joined)
+        self.flow = _Flow(self._joined)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._unset_keepalive_if_required()  # uvicorn does so only where no error ended the connection
+        running = self._running
+        if running is not None and running is not self.cycle and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+        self._unparsed = b""
+        if self.pipeline:
+            # A cycle refers to its protocol until its application ends; these never start, so the references are cut.
+            self.pipeline.clear()
+            self.cycle = running  # type: ignore[assignment]
+        self._joined.lost()
+
+    def feed(self, data: bytes) -> None:
+        """Parse one slice. Errors are answered by the implementation, which also says with `is_refused` to stop."""
+        raise NotImplementedError
+
+    def is_refused(self) -> bool:
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_refused():
+            return
+        self._unset_keepalive_if_required()
+        if self._unparsed:
+            self._unparsed += data  # read before the transport was paused
+        elif len(data) <= SLICE_BYTES and len(self.pipeline) < MAX_PIPELINED:
+            self.feed(data)
+        else:
+            self._take_in(data)
+
+    def _take_in(self, data: bytes) -> None:
+        start = 0
+        while start < len(data) and not self.is_refused():
+            if len(self.pipeline) >= MAX_PIPELINED:
+                self._unparsed = data[start:]
+                self.flow.pause_reading()
+                self.flow.held = True
+                return
+            self.feed(data[start : start + SLICE_BYTES])
+            start += SLICE_BYTES
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._unparsed and len(self.pipeline) <= MAX_PIPELINED // 2 and not self.transport.is_closing():
+            data, self._unparsed = self._unparsed, b""
+            self.flow.held = False
+            self.flow.resume_reading()
+            self._take_in(data)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(WRITE_SECONDS, self._joined.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None

@@ -1,0 +1,101 @@
+"""Whatever is noted, at every level, and whatever becomes of the log: the caller goes on."""
+
+import ast
+import json
+import math
+import os
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from umpire_servers import ROOT
+
+from contracts.settings import TelemetrySettings
+from telemetry.logging import LogObserver, configure_logging
+from telemetry.metrics import TABLE, Metrics
+from telemetry.observer import Fanout, Note
+
+LEVELS = ("debug", "info", "warning", "error")
+ROOMS = ("service", "tasks", "events", "guard", "ledger", "providers", "telemetry", "assessment", "cli")
+
+#: Names that structlog takes for itself, or that its processors write.
+RESERVED = ("event", "level", "self", "args", "name", "msg", "process", "timestamp", "exc_info", "stack_info", "value")
+
+
+def notes_of_the_code() -> dict[str, set[str]]:
+    """Every note that the code sends: its name, and its labels and fields where they stand there literally."""
+    found: dict[str, set[str]] = {what: set() for what in TABLE}
+    for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note":
+                if node.args and isinstance(node.args[0], ast.Constant):
+                    found.setdefault(node.args[0].value, set()).update(_names(node))
+    return found
+
+
+def _names(call: ast.Call) -> set[str]:
+    dicts = [node for node in ast.walk(call) if isinstance(node, ast.Dict)]
+    return {key.value for one in dicts for key in one.keys if isinstance(key, ast.Constant) and key.value}
+
+
+NOTES = notes_of_the_code()
+
+
+def test_the_notes_of_the_code_are_found() -> None:
+    assert len(NOTES) > 40
+    assert "event" in NOTES["lifecycle.dropped"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_kind_of_note_at_every_level_is_logged_and_raises_nothing(
+    level: Any, log_format: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = TelemetrySettings(log_level=level, log_format=log_format)
+    configure_logging(settings, "api")
+    metrics = Metrics()
+    log = LogObserver(settings)
+    sent = 0
+    for what, names in NOTES.items():
+        for at in LEVELS:
+            labels = {name: name for name in {*names, *RESERVED}}
+            for note in (Note(what, at, labels, math.inf), Note(what, at, fields={**labels, "odd": object()})):
+                metrics(note)
+                log(note)  # not behind Fanout, which would hide it
+                sent += LEVELS.index(at) >= LEVELS.index(level)
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == sent
+    if log_format == "json":
+        line = json.loads(lines[0])
+        assert (line["event"], line["event_"], line["process"], line["process_"]) == (
+            next(iter(NOTES)), "event", "api", "process",
+        )  # fmt: skip
+
+
+def test_what_an_observer_raises_reaches_the_others_as_a_note_and_the_caller_not_at_all() -> None:
+    seen: list[Note] = []
+
+    def failing(_: Note, /) -> None:
+        raise RuntimeError("the secret")
+
+    Fanout(failing, seen.append, failing)(Note("x"))
+    assert [note.what for note in seen] == ["error.unexpected", "x", "error.unexpected"]
+    assert "the secret" not in str(seen)
+    assert seen[0].fields["error"] == "RuntimeError"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_log_whose_disk_is_full_stops_nobody() -> None:
+    code = (
+        "from contracts.settings import TelemetrySettings; from telemetry.process import start_telemetry\n"
+        "from telemetry.observer import Note; import logging\n"
+        "observer, metrics = start_telemetry(TelemetrySettings(), 'api')\n"
+        "observer(Note('error.unexpected', 'error', {'where': 'x'})); logging.error('x'); print('on')\n"
+        "print([line for line in metrics.render().decode().splitlines() if 'unexpected_errors_total{' in line])"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.stdout.decode().splitlines() == ["on", """['llm_provider_unexpected_errors_total{where="x"} 1.0']"""]
