@@ -58,8 +58,8 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         show(f"  [bold]{name:8}[/bold]{escape(what)}")
     if settings.service.auth == "keys" and stack.kafka_is_embedded:
         show(
-            "[bold red]kafka[/bold red]   the embedded broker asks for no password: every user of this machine can read "
-            "and write all results on it; set UMPIRE_KAFKA_BOOTSTRAP where callers must be kept apart"
+            "[bold red]kafka[/bold red]   the embedded broker asks for no password: every user of this machine can "
+            "read and write all results on it; set UMPIRE_KAFKA_BOOTSTRAP where callers must be kept apart"
         )
     development = settings.development
     if development.record_responses:

@@ -32,7 +32,7 @@ class AnthropicProvider:
         self._client = in_thread(self._make)
 
     def _make(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic, DefaultAioHttpClient
+        from anthropic import AsyncAnthropic
 
         options = http_options(self._settings.concurrency)
         client = AsyncAnthropic(
@@ -41,7 +41,7 @@ class AnthropicProvider:
             timeout=options["timeout"],
             max_retries=0,
             open_telemetry=False,
-            http_client=http_client(DefaultAioHttpClient, options, self._recorder),
+            http_client=http_client(options, self._recorder),
         )
         # ANTHROPIC_CUSTOM_HEADERS is read whatever is passed, and could carry another account's key.
         client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so

@@ -97,35 +97,8 @@ def http_options(concurrency: int) -> dict[str, Any]:
     }
 
 
-def http_client(
-    kind: "type[httpx2.AsyncClient]", options: dict[str, Any], recorder: Recorder | None
-) -> "httpx2.AsyncClient":
-    """What an SDK is given to call by: see providers/direct.py. With a recorder its own DefaultAioHttpClient, `kind`,
-    whose exchanges are recorded.
-    """
-    if recorder is None:
-        from providers.direct import DirectClient
+def http_client(options: dict[str, Any], recorder: Recorder | None) -> "httpx2.AsyncClient":
+    """What an SDK is given to call by: see providers/direct.py."""
+    from providers.direct import DirectClient
 
-        return DirectClient(**options)
-
-    async def send(
-        self: "httpx2.AsyncClient", request: "httpx2.Request", *, stream: bool = False, **how: Any
-    ) -> "httpx2.Response":
-        with recorder.exchange(
-            request.method, str(request.url), request.headers.multi_items(), await request.aread()
-        ) as exchange:
-            response = await kind.send(self, request, stream=True, **how)
-            exchange.answered(response.status_code, response.headers.multi_items())
-            if not stream:
-                try:
-                    exchange.response_body = await response.aread()
-                finally:
-                    await response.aclose()
-            return response
-
-    async def aclose(self: "httpx2.AsyncClient") -> None:
-        await kind.aclose(self)
-        await asyncio.to_thread(recorder.close)
-
-    recorded: type[httpx2.AsyncClient] = type("Recorded", (kind,), {"send": send, "aclose": aclose})
-    return recorded(**options)
+    return DirectClient(**options, recorder=recorder)

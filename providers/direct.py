@@ -6,27 +6,43 @@ to aiohttp as it is, and its response is read whole. What fails raises an except
 behind it aiohttp's own, by which providers/failure.py tells what it was.
 """
 
+import asyncio
 from typing import Any
 
 import aiohttp
 import httpx2
 
-#: The client's own headers that go with each request; the SDK says all others itself. The encodings are httpx2's, which
-#: decodes the response.
-_OWN = ("accept-encoding", "connection")
+from providers.bounded import UnreadableBody
+from providers.recorder import Recorder
+from providers.session import open_session
+
+#: The client's own headers that go with each request; the SDK says all others itself.
+_OWN = [(b"accept-encoding", b"identity"), (b"connection", b"keep-alive")]
+
+#: They speak of the body as it was sent, and it is decoded when httpx2 gets it.
+_OF_THE_WIRE = frozenset({b"content-encoding", b"content-length"})
 
 
 class DirectClient(httpx2.AsyncClient):
-    """For requests with a body of bytes, or none. What else may be asked of a client goes httpx2's own way."""
+    """For whole requests and responses. It has no streams: httpx2's would read and decode without a limit."""
 
-    def __init__(self, *, timeout: httpx2.Timeout, limits: httpx2.Limits, trust_env: bool, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: httpx2.Timeout,
+        limits: httpx2.Limits,
+        trust_env: bool,
+        recorder: Recorder | None = None,
+        **options: Any,
+    ) -> None:
         verify = httpx2.create_ssl_context(trust_env=trust_env)
         super().__init__(timeout=timeout, limits=limits, trust_env=trust_env, verify=verify, **options)
+        self.headers["accept-encoding"] = "identity"
         self._verify = verify
         self._limits = limits
+        self._recorder = recorder
         self._seconds = timeout.as_dict()
         self._session: aiohttp.ClientSession | None = None
-        self._own = [(name.encode(), self.headers[name].encode()) for name in _OWN]
         self._urls: dict[str, httpx2.URL] = {}
 
     def build_request(
@@ -39,7 +55,7 @@ class DirectClient(httpx2.AsyncClient):
             return super().build_request(method, url, **others)
         said = httpx2.Headers(headers).raw
         names = {name.lower() for name, _ in said}
-        whole = [*(own for own in self._own if own[0] not in names), *said]
+        whole = [*(own for own in _OWN if own[0] not in names), *said]
         with_timeout = {"timeout": self._seconds, **(extensions or {})}
         return httpx2.Request(method, self._parsed(url), headers=whole, content=content, extensions=with_timeout)
 
@@ -52,8 +68,10 @@ class DirectClient(httpx2.AsyncClient):
         return self._urls[url]
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
-        if stream or how or self.is_closed:
-            return await super().send(request, stream=stream, **how)
+        if stream or how:
+            raise NotImplementedError
+        if self.is_closed:
+            return await super().send(request)  # says so
         try:
             async with self._ready().request(
                 request.method,
@@ -64,24 +82,23 @@ class DirectClient(httpx2.AsyncClient):
                 server_hostname=request.extensions.get("sni_hostname"),
             ) as answer:
                 body = await answer.read()
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, UnreadableBody) as error:
             raise httpx2.TransportError(type(error).__name__, request=request) from error
-        return httpx2.Response(answer.status, headers=answer.raw_headers, content=body, request=request)
+        headers: Any = answer.raw_headers
+        if "Content-Encoding" in answer.headers:
+            headers = [header for header in headers if header[0].lower() not in _OF_THE_WIRE]
+        return httpx2.Response(answer.status, headers=headers, content=body, request=request)
 
     def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._limits.max_connections or 0,
-                    keepalive_timeout=self._limits.keepalive_expiry,
-                    ssl=self._verify,
-                ),
+            self._session = open_session(
+                connections=self._limits.max_connections or 0,
+                keepalive=self._limits.keepalive_expiry or 0,
                 timeout=aiohttp.ClientTimeout(
                     connect=self.timeout.pool, sock_connect=self.timeout.connect, sock_read=self.timeout.read
                 ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
+                ssl=self._verify,
+                recorder=self._recorder,
             )
         return self._session
 
@@ -89,3 +106,5 @@ class DirectClient(httpx2.AsyncClient):
         if self._session is not None:
             await self._session.close()
         await super().aclose()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)

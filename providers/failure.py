@@ -13,6 +13,7 @@ from contracts import errors
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import phrases
+from providers.bounded import UnreadableBody
 from providers.reading import UNKNOWN_USAGE
 
 #: What a code looks like. Anything else may be free text, or what the provider was sent, a key even, and is left out.
@@ -130,13 +131,39 @@ def unreachable(provider: LLMProviderType) -> UmpireError:
     return errors.ProviderUnavailable(f"No connection to {provider.value}", provider=provider.value)
 
 
-def unreadable(provider: LLMProviderType) -> UmpireError:
+def unreadable(provider: LLMProviderType, reason: str = "malformed_body") -> UmpireError:
     """An answer came, and was perhaps billed: what it cost is not known."""
-    error = errors.ParsingError(
-        f"{provider.value} sent a body that cannot be read", provider=provider.value, reason="malformed_body"
-    )
+    message = _UNREADABLE[reason].format(provider.value)
+    error = errors.ParsingError(message, provider=provider.value, reason=reason)
     error.usage = UNKNOWN_USAGE
     return error
+
+
+#: Messages by `details.reason`.
+_UNREADABLE = {
+    "malformed_body": "{} sent a body that cannot be read",
+    "too_large": "{} sent a body that is larger than any answer",
+    "encoding": "{} sent a body in an encoding that was not asked for",
+    "headers_too_large": "{} sent headers that are too large",
+}
+
+
+def _unreadable_because(error: BaseException) -> str | None:
+    import aiohttp
+    from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+
+    match error:
+        case UnreadableBody(reason=reason):
+            return str(reason)
+        case LineTooLong():
+            return "headers_too_large"
+        # aiohttp has no class of its own for too many of them.
+        case BadHttpMessage() if "Too many headers" in str(error):
+            return "headers_too_large"
+        # A body that is not the JSON it says it is.
+        case aiohttp.ContentTypeError():
+            return "malformed_body"
+    return None
 
 
 def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
@@ -146,7 +173,6 @@ def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
     """
     import aiohttp
     import httpx2
-    from aiohttp.http_exceptions import ContentEncodingError
 
     chain: list[BaseException] = [error]
     while chain[-1].__cause__ is not None:
@@ -154,9 +180,8 @@ def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
     for seen in reversed(chain):
         if isinstance(seen, TimeoutError | httpx2.TimeoutException):
             return timed_out(provider)
-        # A body that cannot be unzipped, or is not the JSON it says it is.
-        if isinstance(seen, httpx2.DecodingError | aiohttp.ContentTypeError | ContentEncodingError):
-            return unreadable(provider)
+        if (reason := _unreadable_because(seen)) is not None:
+            return unreadable(provider, reason)
         if isinstance(seen, OSError | aiohttp.ClientConnectionError | aiohttp.InvalidURL):
             return unreachable(provider)
         if isinstance(seen, ValueError):

@@ -10,6 +10,7 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, Completion
+from providers.bounded import UnreadableBody
 from providers.client import CONNECT_TIMEOUT, KEEPALIVE, Lazy
 from providers.google_answer import completion, reported
 from providers.manifest import Manifest
@@ -39,23 +40,14 @@ class GoogleProvider:
         await asyncio.to_thread(import_module, "providers.google_types")
         import aiohttp
 
-        class Response(aiohttp.ClientResponse):
-            """Says that it is no JSON in the way that the SDK expects, which then still reports the status."""
-
-            async def json(self, **options: Any) -> Any:
-                try:
-                    return await super().json(**options)
-                except ValueError:
-                    raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status) from None
+        from providers.session import open_session
 
         # A session of our own: the SDK's would take proxies from the environment.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._settings.concurrency, keepalive_timeout=KEEPALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            response_class=Response,
+        self._session = open_session(
+            connections=self._settings.concurrency,
+            keepalive=KEEPALIVE,
             timeout=aiohttp.ClientTimeout(total=SDK_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
-            trust_env=False,
-            middlewares=(_recording(self._recorder),) if self._recorder else (),
+            recorder=self._recorder,
         )
         return await asyncio.to_thread(self._make, self._session)
 
@@ -73,8 +65,10 @@ class GoogleProvider:
                 aiohttp_client=session,
                 # Without it the SDK waits up to 10 s and calls again by itself after a lost connection.
                 retry_options=HttpRetryOptions(attempts=1),
+                # Clients that the SDK makes and that no call of ours uses: a proxy that they cannot use is no matter.
+                client_args={"trust_env": False},
                 # A redirect would carry the key to wherever it points.
-                async_client_args={"allow_redirects": False},
+                async_client_args={"allow_redirects": False, "trust_env": False},
             ),
         )
 
@@ -92,7 +86,7 @@ class GoogleProvider:
             response = await client.aio.models.generate_content(
                 model=call.model, contents=text(call.user), config=parameters(call)
             )
-        except (APIError, ClientError, OSError, ValueError) as error:
+        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
             raise _failed(error) from None
         http = response.sdk_http_response
         return completion((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
@@ -112,7 +106,7 @@ class GoogleProvider:
                 async for model in pager
                 if model.name and "generateContent" in (model.supported_actions or ())
             ]
-        except (APIError, ClientError, OSError, ValueError) as error:
+        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
             raise _failed(error) from None
 
     async def close(self) -> None:
@@ -122,21 +116,6 @@ class GoogleProvider:
             await self._session.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
-
-
-def _recording(recorder: Recorder) -> "aiohttp.ClientMiddlewareType":
-    async def record(
-        request: "aiohttp.ClientRequest", handler: "aiohttp.ClientHandlerType"
-    ) -> "aiohttp.ClientResponse":
-        body = await request.body.as_bytes() if request.body else b""
-        with recorder.exchange(request.method, str(request.url), request.headers.items(), body) as exchange:
-            response = await handler(request)
-            exchange.answered(response.status, response.headers.items())
-            # Kept by the response: the SDK reads the same bytes.
-            exchange.response_body = await response.read()
-            return response
-
-    return record
 
 
 def parameters(call: Call) -> "Config":

@@ -74,7 +74,7 @@ def make_client(
     recorder: Recorder | None = None,
 ) -> "AsyncOpenAI":
     """A client of the OpenAI SDK that takes nothing from the environment."""
-    from openai import AsyncOpenAI, DefaultAioHttpClient
+    from openai import AsyncOpenAI
 
     options = http_options(settings.concurrency)
     client = AsyncOpenAI(
@@ -84,7 +84,7 @@ def make_client(
         base_url=settings.base_url or base_url,
         timeout=options["timeout"],
         max_retries=0,
-        http_client=http_client(DefaultAioHttpClient, options, recorder),
+        http_client=http_client(options, recorder),
     )
     # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS are read whatever is passed.
     client.organization = client.project = None

@@ -1,6 +1,7 @@
 """The SDKs' calls without httpx2's layers are the same calls."""
 
 import gzip
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -27,14 +28,17 @@ async def test_the_request_is_the_one_that_the_sdks_own_client_sends(
             await adapter.complete(call_for(provider))
             assert isinstance(adapter._client.made._client, DirectClient)  # type: ignore[attr-defined]
         for module in ("anthropic", "openai"):
-            monkeypatch.setattr(f"providers.{module}.http_client", lambda kind, options, _: kind(**options))
+            own = import_module(module).DefaultAioHttpClient
+            monkeypatch.setattr(f"providers.{module}.http_client", lambda options, _, own=own: own(**options))
         async with connected(provider, server.url) as adapter:
             await adapter.complete(call_for(provider))
             assert not isinstance(adapter._client.made._client, DirectClient)  # type: ignore[attr-defined]
-    ours, own = server.calls
-    for call in (ours, own):
+    ours, theirs = server.calls
+    for call in (ours, theirs):
         call["headers"].pop("idempotency-key", None)  # drawn by the SDK for each call
-    assert ours == own
+    assert ours["headers"].pop("accept-encoding") == "identity"
+    assert theirs["headers"].pop("accept-encoding") != "identity"
+    assert ours == theirs
 
 
 @every

@@ -56,6 +56,18 @@ async def test_the_environment_redirects_nothing(provider: LLMProviderType, monk
 
 
 @every
+async def test_a_proxy_that_cannot_be_used_keeps_no_adapter_from_starting(
+    provider: LLMProviderType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google's SDK makes clients that none of our calls uses, and they refused SOCKS without a package of its own."""
+    for name in PROXIES:
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    async with upstream(answer(200, body_of(provider))) as server, connected(provider, server.url) as adapter:
+        await adapter.complete(call_for(provider))
+    assert len(server.calls) == 1
+
+
+@every
 async def test_sdks_log_no_prompt_even_on_debug(provider: LLMProviderType, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with upstream(answer(200, body_of(provider))) as server, connected(provider, server.url) as adapter:

@@ -190,8 +190,9 @@ async def test_openai_writes_into_its_cache_only_what_the_caller_marks(aimock: A
 
 
 def test_the_models_that_write_by_themselves_are_those_from_gpt_5_6_on() -> None:
-    found = {info.model_id for info in Manifest.load().models(OPENAI) if info.implicit_cache_writes}
-    assert found == {info.model_id for info in Manifest.load().models(OPENAI) if info.model_id.startswith(("gpt-5.6", "gpt-6"))}
+    models = Manifest.load().models(OPENAI)
+    found = {info.model_id for info in models if info.implicit_cache_writes}
+    assert found == {info.model_id for info in models if info.model_id.startswith(("gpt-5.6", "gpt-6"))}
 
 
 @pytest.mark.aimock

@@ -30,9 +30,9 @@ def notes_of_the_code() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {what: set() for what in TABLE}
     for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note":
-                if node.args and isinstance(node.args[0], ast.Constant):
-                    found.setdefault(node.args[0].value, set()).update(_names(node))
+            is_note = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note"
+            if is_note and node.args and isinstance(node.args[0], ast.Constant):
+                found.setdefault(node.args[0].value, set()).update(_names(node))
     return found
 
 
