@@ -60,9 +60,15 @@ def flower(settings: Settings, server: socket.socket) -> None:
     default_options.purge_offline_workers = 3600
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    prefix = settings.flower.flower_url_prefix.strip("/")
+    if prefix:
+        default_options.url_prefix = prefix
+        for name in ("login_url", "static_url_prefix"):  # as Flower's own command does
+            tornado_settings[name] = f"/{prefix}{tornado_settings[name]}"
     application = Flower(capp=celery, options=default_options, umpire_queues=queues, **tornado_settings)  # type: ignore[no-untyped-call]
-    application.add_handlers(r".*", HANDLERS)
-    HTTPServer(Door(application, password), max_body_size=_MAX_BODY).add_sockets([server])
+    below = f"/{prefix}" if prefix else ""
+    application.add_handlers(r".*", [(below + path, page) for path, page in HANDLERS])
+    HTTPServer(Door(application, password, below), max_body_size=_MAX_BODY).add_sockets([server])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     application.start()  # type: ignore[no-untyped-call]

@@ -15,14 +15,16 @@ from tornado.web import Application, RequestHandler
 
 
 class Door(Router):
-    def __init__(self, flower: Application, password: str) -> None:
-        """`password`: `user:password`."""
+    def __init__(self, flower: Application, password: str, below: str = "") -> None:
+        """`password`: `user:password`; `below`: the path that Flower's own begin with."""
         self._flower = flower
         self._password = password.encode()
-        self._outside = Application([(r"/healthcheck", _Alive), (r".*", _Refused)])
+        #: Without the prefix too: a supervisor asks here, and not at the proxy.
+        self._alive = {"/healthcheck", f"{below}/healthcheck"}
+        self._outside = Application([*((path, _Alive) for path in self._alive), (r".*", _Refused)])
 
     def find_handler(self, request: HTTPServerRequest, **options: Any) -> HTTPMessageDelegate | None:
-        inside = request.path != "/healthcheck" and self._knows(request.headers.get("Authorization", ""))
+        inside = request.path not in self._alive and self._knows(request.headers.get("Authorization", ""))
         return (self._flower if inside else self._outside).find_handler(request, **options)
 
     def _knows(self, header: str) -> bool:

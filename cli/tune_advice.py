@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 
 from cli.tune_knee import Quota, find_knee, is_limited, usable
 from cli.tune_level import Level
+from cli.tune_machine import Machine
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
-
-#: CPU that a worker process takes for one comparison, in seconds: docs/performance.md, "worker", 20 ms from a backlog.
-WORKER_CPU_SECONDS = 0.002
 
 #: Share of one core that a worker's event loop may take: above it calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
@@ -35,7 +33,7 @@ DRAIN_REST = 5.0
 LATE_SHARE = 0.1
 
 
-_MS = 1000
+_MS, _HOUR = 1000, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,19 @@ class Advice:
     #: Bound → comparisons a second.
     bounds: dict[str, float]
     processes: int
+    #: USD of an hour at that rate; None: the price is not known.
+    hourly: float | None
     settings: list[Setting]
     notes: list[str] = field(default_factory=list)
 
 
 def advise(
-    levels: Sequence[Level], quota: Quota, provider: LLMProviderType, now: Settings, target: float | None = None
+    levels: Sequence[Level],
+    quota: Quota,
+    provider: LLMProviderType,
+    now: Settings,
+    target: float | None = None,
+    machine: Machine | None = None,
 ) -> Advice | None:
     """Settings for `target` comparisons a second, or else for as many as knee and quota allow; `now`: those in force.
 
@@ -83,7 +88,8 @@ def advise(
     if ceiling and bounds[ceiling] <= wanted:
         wanted, bound = bounds[ceiling], ceiling
     at = next((level for level in usable(levels) if level.rate >= wanted), knee)
-    processes = max(1, math.ceil(wanted * WORKER_CPU_SECONDS / LOOP_SHARE))
+    machine = machine or Machine.here(levels)
+    processes = max(1, math.ceil(wanted * machine.comparison / LOOP_SHARE))
     return Advice(
         rate=wanted,
         bound=bound,
@@ -91,14 +97,18 @@ def advise(
         limited=limited,
         bounds=bounds,
         processes=processes,
+        hourly=None if knee.cost is None else _HOUR * wanted * knee.cost / max(1, knee.verdicts),
         settings=[
             _slots(wanted, at, knee if limited else None, processes, provider),
-            _processes(wanted, processes, provider),
+            _processes(wanted, processes, machine, provider),
             *_limits(quota, provider),
             *_times(at, now),
             _threads(now),
         ],
-        notes=_notes(levels, knee, limited=limited, target=target, wanted=wanted, bound=bound),
+        notes=[
+            *_notes(levels, knee, limited=limited, target=target, wanted=wanted, bound=bound),
+            *_of_the_machine(wanted, machine),
+        ],
     )
 
 
@@ -116,9 +126,14 @@ def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider:
     return Setting(f"UMPIRE_{provider.value.upper()}_CONCURRENCY", max(1, math.ceil(total / processes)), because)
 
 
-def _processes(rate: float, processes: int, provider: LLMProviderType) -> Setting:
-    cores = rate * WORKER_CPU_SECONDS
-    because = f"{rate:.1f}/s × {1000 * WORKER_CPU_SECONDS:g} ms = {cores:.2g} cores, {LOOP_SHARE:g} of one for each"
+def _processes(rate: float, processes: int, machine: Machine, provider: LLMProviderType) -> Setting:
+    needed = rate * machine.comparison
+    each = f"{_MS * machine.comparison:.2g} ms"
+    if machine.call is not None:
+        each += f" (a call takes {_MS * machine.call:.2g} ms here)"
+    because = (
+        f"{rate:.1f}/s × {each} = {needed:.2g} of this machine's {machine.cores} cores, {LOOP_SHARE:g} of one for each"
+    )
     return Setting(f"UMPIRE_{provider.value.upper()}_PROCESSES", processes, because)
 
 
@@ -155,6 +170,14 @@ def _times(at: Level, now: Settings) -> list[Setting]:
 def _threads(now: Settings) -> Setting:
     because = "they only claim and hand over; no call holds one: as it is"
     return Setting("UMPIRE_WORKER_THREADS", now.worker.worker_threads, because)
+
+
+def _of_the_machine(rate: float, machine: Machine) -> list[str]:
+    needed = rate * machine.comparison
+    if needed <= machine.cores:
+        return []
+    wanted = f"The workers alone want {needed:.1f} cores, and this machine has {machine.cores}"
+    return [f"{wanted}: spread the processes over several machines."]
 
 
 def _notes(

@@ -55,6 +55,8 @@ class Level:
     late: float
     #: It was broken off before its time.
     cut: bool = False
+    #: CPU of this process a call, in seconds; 0: not measured.
+    cpu: float = 0.0
 
     @property
     def refused_share(self) -> float:
@@ -67,7 +69,13 @@ class Level:
 
 
 def measured(
-    concurrency: int, calls: Sequence[Ended], window: tuple[float, float], *, late: float = 0.0, cut: bool = False
+    concurrency: int,
+    calls: Sequence[Ended],
+    window: tuple[float, float],
+    *,
+    late: float = 0.0,
+    cut: bool = False,
+    cpu: float = 0.0,
 ) -> Level:
     """A call counts by the share of its own time that lies in the window.
 
@@ -91,6 +99,7 @@ def measured(
         cost=None if None in costs else math.fsum(cost for cost in costs if cost is not None),
         late=late,
         cut=cut,
+        cpu=cpu / len(calls) if calls else 0.0,
     )
 
 

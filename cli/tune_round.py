@@ -66,7 +66,7 @@ class Round:
         """Why no level after this one makes sense; empty: nothing happened that says so."""
 
     async def run(self) -> Level:
-        self._begin = time.monotonic()
+        self._begin, used = time.monotonic(), time.process_time()
         slots = [
             asyncio.create_task(self._slot(self._begin + self._spread * number / self._concurrency))
             for number in range(self._concurrency)
@@ -83,7 +83,8 @@ class Round:
         finally:
             await cancel(stopped, watch, *slots)
         late = sum(self._late) / len(self._late) if self._late else 0.0
-        return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut)
+        used = time.process_time() - used
+        return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut, cpu=used)
 
     async def _watch(self) -> None:
         """How late does a sleep end? On a machine that keeps up, by far less than a millisecond."""

@@ -75,7 +75,10 @@ def advice_lines(advice: Advice, provider: str, width: int) -> list[str]:
     lines = [f"# For {advice.rate:.1f} comparisons a second{why}:"]
     for setting in advice.settings:
         lines += [*_comment(setting.because, width), setting.export]
-    return [*lines, f"# umpire worker --provider {provider}"]
+    hourly = "at a price that is not known" if advice.hourly is None else f"for ${advice.hourly:.2f} an hour"
+    lines += _comment(f"{advice.rate:.1f} comparisons a second {hourly}, at the length of the sample essays.", width)
+    following = _comment("Next, in a shell with these lines (for compose.yaml: with them in umpire.env):", width)
+    return [*lines, *following, f"# umpire worker --provider {provider}"]
 
 
 def _comment(text: str, width: int) -> list[str]:

@@ -13,6 +13,8 @@ class Host:
 
     loop: LoopThread
     runner: Runner
+    #: Comparisons at a time.
+    slots: int
 
 
 host = Host()

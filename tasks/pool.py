@@ -61,6 +61,11 @@ class LoopPool(TaskPool):
         else:
             callback((0, None, seconds))
 
+    def _get_info(self) -> dict[str, Any]:
+        """What `inspect stats` and Flower show: comparisons at a time, and not the tasks that hand them over."""
+        info: dict[str, Any] = super()._get_info()  # type: ignore[misc]
+        return {**info, "max-concurrency": host.slots}
+
     def on_stop(self) -> None:
         """Wait for the tasks that run."""
         wait(self._taking)

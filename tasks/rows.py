@@ -5,7 +5,7 @@ for every comparison, the task's own and those it took along: task id = queue id
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +32,10 @@ class Rows:
         self._consumer: Consumer | None = None
         self._gathered: deque[tuple[str, dict[str, Any]]] = deque()
         self._due = False
+        self._totals: Counter[str] = Counter()
+        self.slots = 0
+        self.in_flight: Callable[[], int] = lambda: 0
+        """How many of the slots run a comparison now."""
         self.on_start: Callable[[], None] | None = None
         """Told, in the consumer's thread, each time a consumer has (re)connected."""
 
@@ -40,8 +44,30 @@ class Rows:
         self._consumer = consumer
         if consumer.event_dispatcher is not None:
             consumer.event_dispatcher.buffer_limit = MOST_TOGETHER
+            self._add_figures(consumer.event_dispatcher)
         if self.on_start is not None:
             self.on_start()
+
+    def _add_figures(self, dispatcher: Any) -> None:
+        """To every event of the worker itself, its heartbeat above all.
+
+        Celery's own numbers are of its tasks, which only claim and hand over: with 88 comparisons in flight none is
+        active.
+        """
+        send = dispatcher.send
+
+        def sending(event: str, *args: Any, **fields: Any) -> Any:
+            if event.startswith("worker-"):
+                totals = {name: self._totals[name] for name in ("succeeded", "failed", "retried")}
+                fields |= {
+                    "active": self.in_flight(),
+                    "slots": self.slots,
+                    "processed": self._totals["received"],
+                    **totals,
+                }
+            return send(event, *args, **fields)
+
+        dispatcher.send = sending
 
     def detach(self) -> None:
         """In the consumer's thread. Its connection may be lost: what was not handed over yet is not told."""
@@ -72,6 +98,7 @@ class Rows:
         self._tell("task-failed", uuid=queue_id, exception=code, traceback="")
 
     def _tell(self, event: str, **fields: Any) -> None:
+        self._totals[event.removeprefix("task-")] += 1
         if self._consumer is None:
             return
         self._gathered.append((event, {**fields, "timestamp": time.time()}))

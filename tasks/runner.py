@@ -192,7 +192,8 @@ class Runner:
                 await self._gatekeeper.pause(reason.seconds)
             if reason.reason == "model_hold":
                 return await self._park(claimed, reason.spent)
-            return await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
+            row = await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
+            return f"{row}, attempt {reason.spent.attempts}"
         try:
             return await self._settle(claimed, judgement)
         except Exception as error:  # noqa: BLE001 - what was paid must not be paid again, whatever is wrong with it
@@ -218,7 +219,7 @@ class Runner:
 
     async def _fail(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str:
         await self._finish(claimed, judgement, QueueStatus.FAILED, Who.OWN)
-        return f"{QueueStatus.FAILED.value}: {error.code.value}"
+        return f"{QueueStatus.FAILED.value}: {error.code.value}, attempt {judgement.spent.attempts}"
 
     async def _again(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str | None:
         """Give it back, or defer it, where another claim may help. None: it ends here."""
@@ -231,7 +232,8 @@ class Runner:
             return None
         if shut := self._gatekeeper.shut:
             # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
-            return await self._give_back(claimed, shut, front=False, spent=judgement.spent)
+            row = await self._give_back(claimed, shut, front=False, spent=judgement.spent)
+            return f"{row} after {error.code.value}, attempt {judgement.spent.attempts}"
         if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
             await self._gatekeeper.pause(error.retry_after)
         delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
@@ -260,7 +262,7 @@ class Runner:
         labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
         self._observer(Note("comparison.deferred", "info", labels, delay))
         self._hook.status(claimed.stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
-        return f"deferred: {error.code.value}"
+        return f"deferred: {error.code.value}, attempt {judgement.spent.attempts}"
 
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
         kept = spent.model_dump_json().encode() if spent else b""

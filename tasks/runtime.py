@@ -114,6 +114,7 @@ class Runtime:
             reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )
         places = Slots(slots)
+        rows.slots, rows.in_flight = slots, lambda: places.count - places.free
         turns: Turns = NoTurns()
         self._adapting: Adapting | None = None
         if settings.worker.adaptive_concurrency:

@@ -46,7 +46,7 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     loop = LoopThread()
     runtime = loop.run(_make(settings, provider, slots, owner, rows, observer))
     loop.run(runtime.warm_up())
-    host.loop, host.runner = loop, runtime.runner
+    host.loop, host.runner, host.slots = loop, runtime.runner, slots
 
     def stopping(**_: object) -> None:
         loop.loop.call_soon_threadsafe(runtime.runner.stop)

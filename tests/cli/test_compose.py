@@ -61,6 +61,21 @@ def test_our_services_run_with_few_rights(name: str) -> None:
     assert {"redis", "kafka"} <= set(service["depends_on"])
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_every_other_setting_reaches_our_services_by_one_file(name: str) -> None:
+    """What `umpire tune` advises, among others: `environment` goes before the file, and must not name it."""
+    assert OURS[name]["env_file"] == [{"path": "umpire.env", "required": False}]
+    fixed = set(OURS[name]["environment"])
+    for setting in ("CONCURRENCY", "RPM", "TPM", "PROCESSES", "DEFAULT_MODEL"):
+        assert not {variable for variable in fixed if variable.endswith(setting)}
+    free = {"UMPIRE_API_PROCESSES", "UMPIRE_LOG_LEVEL", "UMPIRE_LOG_FORMAT", "UMPIRE_CALL_DEADLINE_SECONDS"}
+    free |= {"UMPIRE_DRAIN_SECONDS", "UMPIRE_DEFAULT_PROVIDER", "UMPIRE_CALLBACK_TOPICS", "UMPIRE_MOCK_ENABLED"}
+    assert free <= KNOWN
+    assert not free & fixed
+    # Nothing that is there but empty would hide what the file says.
+    assert not {variable for variable, value in OURS[name]["environment"].items() if value == ""}
+
+
 def test_nothing_runs_as_root() -> None:
     assert re.search(r"^USER 10001$", DOCKERFILE, re.MULTILINE)
     for name in ("redis", "prometheus", "grafana"):

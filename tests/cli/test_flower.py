@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from tornado.web import URLSpec
 from umpire_cli import UMPIRE, umpire
 from umpire_servers import Process, free_port, poll, port_open
+from umpire_tls import Authority, redis_with_tls
 
 from cli.failure import Failure
 from cli.flower import check
@@ -130,3 +131,49 @@ def test_bodies_are_not_taken_in(port: int) -> None:
     connection.endheaders()
     assert connection.getresponse().status in {400, 401, 413}
     connection.close()
+
+
+def test_below_a_path_every_link_stays_there(tmp_path: Path, redis_url: str) -> None:
+    """As a proxy shows it that passes the path on as it came."""
+    found = free_port()
+    settings = {"UMPIRE_FLOWER_BASIC_AUTH": PASSWORD, "UMPIRE_REDIS_URL": redis_url}
+    settings["UMPIRE_FLOWER_URL_PREFIX"] = "/tools/flower/"
+    process = Process("flower", [*UMPIRE, "flower", "--port", str(found)], tmp_path / "log", settings)
+    try:
+        process.start(lambda: port_open(found), 60)
+        for path in ("/healthcheck", "/tools/flower/healthcheck"):
+            assert ask(found, path)[:2] == (200, b"OK")
+        pages = ("/", "/tasks", "/broker", "/workers")
+        for page in pages:
+            status, body, _ = ask(found, "/tools/flower" + page, authorization=basic(PASSWORD))
+            assert status == 200, page
+            links = set(re.findall(r'(?:href|src)="(/[^"]*)"', body.decode()))
+            assert links
+            assert {link for link in links if not link.startswith("/tools/flower/")} == set()
+            for link in links:
+                if "/static/" in link:
+                    assert ask(found, link, authorization=basic(PASSWORD))[0] == 200, link
+        lengths = ask(found, "/tools/flower/api/queues/length", authorization=basic(PASSWORD))
+        assert b"umpire.mock" in lengths[1]
+        assert ask(found, "/tools/flower/tasks")[:2] == (401, b"")
+        assert ask(found, "/tasks", authorization=basic(PASSWORD))[0] == 404
+    finally:
+        process.kill()
+
+
+def test_its_pages_work_with_a_redis_over_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    found = free_port()
+    with redis_with_tls(authority) as url:
+        settings = {"UMPIRE_FLOWER_BASIC_AUTH": PASSWORD, "UMPIRE_REDIS_URL": url}
+        settings["UMPIRE_REDIS_CA_LOCATION"] = str(authority.certificate)
+        process = Process("flower", [*UMPIRE, "flower", "--port", str(found)], tmp_path / "log", settings)
+        try:
+            process.start(lambda: port_open(found), 60)
+            status, body, _ = ask(found, "/broker", authorization=basic(PASSWORD))
+            assert status == 200
+            assert b"umpire.mock" in body
+            assert b"umpire.mock" in ask(found, "/api/queues/length", authorization=basic(PASSWORD))[1]
+            assert "Unable to get queues" not in (tmp_path / "log").read_text()
+        finally:
+            process.kill()

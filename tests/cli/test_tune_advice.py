@@ -1,12 +1,14 @@
 """The advice: the knee, what a quota allows, and settings by Little's law that the settings loader takes."""
 
+import os
 from dataclasses import replace
 
 import pytest
 
-from cli.tune_advice import LOOP_SHARE, WORKER_CPU_SECONDS, Advice, advise
+from cli.tune_advice import LOOP_SHARE, Advice, advise
 from cli.tune_knee import Quota, find_knee, is_limited
 from cli.tune_level import Latency, Level
+from cli.tune_machine import OWN_CPU_SECONDS, WORKER_CPU_SECONDS, Machine, cores
 from cli.tune_view import advice_lines
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings, load_settings
@@ -121,6 +123,30 @@ def test_processes_are_as_many_as_their_cpu_needs_and_share_the_slots() -> None:
     made = advice(upstream(10**6, 0.02), target=most * 1.5)
     assert made.processes == 2
     assert value(made, "ANTHROPIC_CONCURRENCY") * 2 >= most * 1.5 * 0.02
+
+
+def test_processes_are_by_the_cpu_of_a_call_here_and_held_against_this_machines_cores() -> None:
+    levels = [level(1, 1, 1.0, cpu=0.009), level(64, 64, 1.0, cpu=0.004), level(128, 1000, 0.1, cpu=0.001, calls=5)]
+    here = Machine.here(levels)
+    assert here == Machine(cores(), 0.004 + OWN_CPU_SECONDS, 0.004), "of the busiest level with enough calls"
+    assert 1 <= here.cores <= (os.cpu_count() or 1)
+    assert Machine.here([level(1, 1, 1.0)]).comparison == WORKER_CPU_SECONDS
+    slow = advise(levels, UNKNOWN, ANTHROPIC, Settings(), 400.0, Machine(2, 0.01, 0.0088))
+    assert slow is not None
+    assert slow.processes == 5, "4 cores, 0.8 of one for each"
+    assert any("want 4.0 cores, and this machine has 2" in note for note in slow.notes)
+    assert "4 of this machine's 2 cores" in next(one.because for one in slow.settings if "PROCESSES" in one.variable)
+
+
+def test_it_tells_what_an_hour_costs_and_the_next_command() -> None:
+    paid = advice([level(1, 1, 1.0, cost=0.1), level(8, 8, 1.0, cost=0.1)])
+    assert paid.hourly == pytest.approx(8 * 3600 * 0.1 / 100)
+    lines = advice_lines(paid, "anthropic", 80)
+    assert "8.0 comparisons a second for $28.80 an hour" in " ".join(lines)
+    assert lines[-1] == "# umpire worker --provider anthropic"
+    unknown = advice([level(8, 8, 1.0, cost=None)])
+    assert unknown.hourly is None
+    assert "at a price that is not known" in " ".join(advice_lines(unknown, "anthropic", 80))
 
 
 def test_slow_calls_lengthen_deadline_and_drain_and_fast_ones_leave_them() -> None:

@@ -93,6 +93,8 @@ async def test_each_event_matches_its_request(up: Up, batch: Batch) -> None:
             "ce_specversion": "1.0", "ce_id": str(result.event_id), "ce_type": event["event_type"],
             "ce_source": "llm_provider_service", "ce_subject": data.request_id, "ce_time": event["event_timestamp"],
             "content-type": "application/json", "traceparent": "",
+            "event_id": str(result.event_id), "event_type": event["event_type"], "trace_id": data.trace_id,
+            "source_service": "llm_provider_service",
         }  # fmt: skip
         assert headers["traceparent"].startswith(TRACEPARENT[:35])
         if answered.status_code == 200:
