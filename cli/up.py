@@ -44,14 +44,15 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         ("flower", f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})"),
         ("redis", stack.redis_address),
         ("kafka", stack.kafka_bootstrap),
+        ("metrics", "   ".join(stack.metrics_urls)),
         ("workers", providers),
         ("auth", _AUTH[settings.service.auth]),
     ):
         show(f"  [bold]{name:8}[/bold]{escape(what)}")
     if settings.service.auth == "keys" and stack.kafka_is_embedded:
         show(
-            "[bold red]kafka[/bold red]   the embedded broker asks for no password: every user of this machine can read "
-            "and write all results on it; set UMPIRE_KAFKA_BOOTSTRAP where callers must be kept apart"
+            "[bold red]kafka[/bold red]   the embedded broker asks for no password: every user of this machine can "
+            "read and write all results on it; set UMPIRE_KAFKA_BOOTSTRAP where callers must be kept apart"
         )
     development = settings.development
     if development.record_responses:

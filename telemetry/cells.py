@@ -4,8 +4,8 @@ A counter that is kept in a process' memory starts at 0 again when the process i
 processes sees one of them. Here each series has a fixed place in a file of its process: adding to it is a store to
 memory, whoever scrapes reads the files of all, and the process that takes a dead one's place takes its numbers too.
 
-The file is a row of chunks. A chunk begins with the number of its 8-byte words in use; entries follow: a word with the
-length of the key in its upper half and the count of numbers in its lower one, the key, padded to words, and the numbers.
+The file is a row of chunks. A chunk begins with the number of its 8-byte words in use. Entries follow: a word with the
+length of the key in its upper half and the count of numbers in its lower one; the key, padded to words; the numbers.
 """
 
 import json
@@ -14,7 +14,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 #: A multiple of every system's page size.
 CHUNK_BYTES = 65_536
@@ -23,7 +23,11 @@ _WORD = 8
 #: What a series is: what is added to for good, or a level of a process that runs.
 COUNTER, LEVEL = "c", "l"
 
-Numbers = memoryview
+if TYPE_CHECKING:
+    Numbers = memoryview[float]
+    Bytes = memoryview[int]
+else:  # they are generic from Python 3.14 on
+    Numbers = Bytes = memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Cells:
     def __init__(self, file: BinaryIO | None = None) -> None:
         """`file`: opened for reading and writing, unbuffered; what it holds is gone on with, levels aside."""
         self._file = file
-        self._chunks: list[memoryview] = []
+        self._chunks: list[Bytes] = []
         self._found: dict[tuple[Key, int], Numbers] = {}
         if file is not None:
             size = file.seek(0, 2)
@@ -79,7 +83,7 @@ class Cells:
         numbers = self._found[key, count] = chunk.cast("d")[used + words - count : used + words]
         return numbers
 
-    def _new_chunk(self) -> memoryview:
+    def _new_chunk(self) -> Bytes:
         if self._file is not None:
             try:
                 start = self._file.seek(0, 2)
@@ -104,7 +108,7 @@ def read(path: Path) -> Iterator[tuple[Key, Numbers]]:
             yield from _entries(whole[start : start + CHUNK_BYTES])
 
 
-def _entries(chunk: memoryview) -> Iterator[tuple[Key, Numbers]]:
+def _entries(chunk: Bytes) -> Iterator[tuple[Key, Numbers]]:
     """What cannot be read, of another version perhaps, is passed over."""
     words, numbers = chunk.cast("Q"), chunk.cast("d")
     at, used = 1, min(words[0], CHUNK_BYTES // _WORD)

@@ -42,7 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
         body: dict[str, Any] = {"status": status, "processes": {one.name: one.name not in bad for one in states}}
         self._answer(503 if bad or not states else 200, json.dumps(body).encode(), "application/json")
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _answer(self, status: int, body: bytes, media_type: str) -> None:
         self.send_response(status)

@@ -108,9 +108,12 @@ class Metrics:
     content_type = CONTENT_TYPE
 
     def __init__(self, process: str = "", place: Place | None = None, directory: Path | None = None) -> None:
-        """`process`: the value of the label of this name; without one its series do not have the label."""
+        """`process`: the value of the label of this name. With a directory only, it tells those that are there; with
+        nothing, its own series, without the label.
+        """
         self._process = place.process if place else process
         self._directory = directory
+        self._label = ["process"] if self._process or directory else []
         self._cells = Cells(place.file if place else None)
         self._registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
@@ -142,7 +145,7 @@ class Metrics:
 
     def collect(self) -> Iterator[Family]:
         """A collector's face: all but the gauges."""
-        label = ["process"] if self._process else []
+        label = self._label
         families = {name: tally.family(label) for name, tally in self._tallies.items()}
         states = list(self.processes())
         for state in states:
@@ -202,6 +205,4 @@ def _state(name: str, series: list[tuple[Key, Numbers]], *, runs: bool) -> Proce
     signs = {key: numbers[0] for key, numbers in series if key in {_ALIVE, _READY}}
     since = time.monotonic() - signs.get(_ALIVE, math.nan)
     told = series if runs else [(key, numbers) for key, numbers in series if key.kind != LEVEL]
-    return ProcessState(
-        name, runs, hangs=since > ALIVE_SECONDS, ready=runs and signs.get(_READY) == 1.0, series=told
-    )
+    return ProcessState(name, runs, hangs=since > ALIVE_SECONDS, ready=runs and signs.get(_READY) == 1.0, series=told)

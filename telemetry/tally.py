@@ -89,9 +89,7 @@ class Level(_Series):
 class Spread(_Series):
     """A histogram. `bounds`: the inclusive upper ends of its buckets, in order; one without an end follows them."""
 
-    def __init__(
-        self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, cells: Cells
-    ) -> None:
+    def __init__(self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, cells: Cells) -> None:
         self._bounds = tuple(bounds)
         self._names = [*map(floatToGoString, self._bounds), "+Inf"]
         # How many fell into each bucket, and their sum at the end.
@@ -117,4 +115,4 @@ class Spread(_Series):
         for name, count in zip(self._names, numbers[:-1], strict=True):
             total += count
             buckets.append((name, total))
-        family.add_metric(labels, buckets, numbers[-1])  # type: ignore[attr-defined, call-arg]
+        family.add_metric(labels, buckets, numbers[-1])  # type: ignore[attr-defined]

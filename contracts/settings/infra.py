@@ -93,9 +93,9 @@ class TelemetrySettings(Concern):
     metrics_host: str = "127.0.0.1"
     """Address of the metrics port."""
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    """Metrics port of `umpire worker`, and, besides the API's own /metrics, of `umpire api` and `umpire up` (0: any free
+    """Metrics port of `umpire worker`, and of `umpire api` and `umpire up` besides the API's own /metrics (0: any free
     one): /metrics, /healthz and /readyz of all its processes. Not set: none."""
     metrics_directory: Path | None = None
-    """Directory in which the processes of a host keep their figures: each /metrics in it tells all of them, with the label
-    `process`, and a process that is started again goes on with the figures of the one before. Not set: `umpire up`,
-    `umpire api` and `umpire worker` each have one of their own."""
+    """Directory in which the processes of a host keep their figures: each /metrics tells all that are in it, with the
+    label `process`, and a process that is started again goes on with the figures of the one before. Not set: `umpire
+    up`, `umpire api` and `umpire worker` each have one of their own."""

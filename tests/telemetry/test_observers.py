@@ -31,7 +31,7 @@ def notes_of_the_code() -> dict[str, set[str]]:
     for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
         for node in ast.walk(ast.parse(path.read_text())):
             if _is_note(node) and isinstance(node.args[0], ast.Constant):
-                    found.setdefault(node.args[0].value, set()).update(_names(node))
+                found.setdefault(node.args[0].value, set()).update(_names(node))
     return found
 
 
@@ -102,4 +102,7 @@ def test_a_log_whose_disk_is_full_stops_nobody() -> None:
     )
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, check=False)
-    assert done.stdout.decode().splitlines() == ["on", """['llm_provider_unexpected_errors_total{process="api-1",where="x"} 1.0']"""]
+    assert done.stdout.decode().splitlines() == [
+        "on",
+        """['llm_provider_unexpected_errors_total{process="api-1",where="x"} 1.0']""",
+    ]
