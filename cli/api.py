@@ -1,20 +1,18 @@
 """`umpire api`: uvicorn on a socket that is ours before the application is loaded."""
 
-import asyncio
 import signal
 import socket
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from cli.children import environment, umpire
-from cli.console import say
 from cli.environment import USAGE
 from cli.failure import Failure
-from cli.part import Launch, Part
-from cli.ports import inherited, listen, url_of
-from cli.probe import http_status
+from cli.ports import inherited, listen
 from cli.stack import API_SLACK_SECONDS
-from cli.supervisor import Group, for_ever, run
 from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Config
 
 
 def api(settings: Settings, host: str, port: int, processes: int) -> None:
@@ -22,7 +20,7 @@ def api(settings: Settings, host: str, port: int, processes: int) -> None:
     if processes == 1:
         serve(settings, server)
     else:
-        asyncio.run(_serve_many(settings, server, processes))
+        _serve_many(settings, server, processes)
 
 
 def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socket:
@@ -59,35 +57,30 @@ def serve(settings: Settings, server: socket.socket) -> None:
 
     settings = _bound(settings, server)
     from service.app import create_app
-    from service.protocol import Protocol
+    from telemetry.endpoint import serve as serve_metrics
+    from telemetry.process import start_telemetry
 
-    app = create_app(settings)
+    observer, metrics = start_telemetry(settings.telemetry, "api")
+    if settings.telemetry.metrics_port is not None:
+        serve_metrics(metrics, settings.telemetry.metrics_host, settings.telemetry.metrics_port)
+    app = create_app(settings, (observer, metrics))
     # uvicorn raises the signal again once it has stopped; by then it has been obeyed, and the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    uvicorn.Server(config_of(settings, app)).run(sockets=[server])
+
+
+def config_of(settings: Settings, app: Any, **more: Any) -> "Config":
+    import uvicorn
+
     grace = int(settings.service.immediate_wait_seconds + API_SLACK_SECONDS / 2)
-    config = uvicorn.Config(
-        app, loop="uvloop", http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="on",
-        proxy_headers=False, ws="none", timeout_graceful_shutdown=grace,
+    return uvicorn.Config(
+        app, loop="uvloop", http="service.protocol:Protocol", log_config=None, access_log=False, server_header=False,
+        lifespan="on", proxy_headers=False, ws="none", timeout_graceful_shutdown=grace, **more,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[server])
 
 
-async def _serve_many(settings: Settings, server: socket.socket, processes: int) -> None:
-    """Children that share the socket. Each is replaced when it dies; meanwhile the others take its connections."""
+def _serve_many(settings: Settings, server: socket.socket, processes: int) -> None:
+    from cli.api_processes import serve_many
 
-    def launch() -> Launch:
-        return Launch(umpire("api", "--descriptor", str(server.fileno())), environment(), (server.fileno(),))
-
-    async def alive() -> bool:
-        return await http_status(f"{url_of(server)}/healthz") is not None
-
-    async def announce() -> None:
-        server.close()  # the children have it; when they end, the port is free
-        say(f"{processes} API processes on port {port}")
-        await for_ever()
-
-    port = server.getsockname()[1]
-    grace = settings.service.immediate_wait_seconds + API_SLACK_SECONDS
-    parts = [Part(f"api-{number}", launch, say, ready=alive, grace=grace) for number in range(1, processes + 1)]
-    await run(Group(parts), announce, say)
+    serve_many(_bound(settings, server), server, processes)

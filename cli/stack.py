@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cli.children import environment, umpire
-from cli.datadir import STACK_FILE, DataDirectory
+from cli.children import umpire
+from cli.datadir import DataDirectory
 from cli.embedded_kafka import EmbeddedKafka
 from cli.embedded_redis import EmbeddedRedis
 from cli.logfile import LogFile
+from cli.metrics import for_a_sibling, serve_port
 from cli.part import Launch, Part
 from cli.ports import url_of
 from cli.probe import http_status
 from cli.redis_check import check_own_redis
+from cli.stack_file import StackFile
 from cli.supervisor import Supervisor
 from cli.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
@@ -27,8 +29,6 @@ from contracts.settings import Settings
 API_SLACK_SECONDS = 10.0
 
 _OK = 200
-#: How often a stack.json that could not be written is tried again, in seconds.
-_RETELL_SECONDS = 2.0
 _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
 
 
@@ -48,9 +48,8 @@ class Stack:
         self._sockets = {"api": api, "flower": flower}
         self._say = say
         self._supervisor = Supervisor()
-        self._told = False
+        self._file = StackFile(directory, self.describe, say)
         self._stopping = False
-        self._retelling: asyncio.TimerHandle | None = None
         self._replacing: set[asyncio.Task[None]] = set()
         path = directory.path.resolve()
         self._embedded_redis = None if "UMPIRE_REDIS_URL" in os.environ else EmbeddedRedis(path / "redis")
@@ -58,6 +57,8 @@ class Stack:
         auth = settings.flower.flower_basic_auth
         self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
         self.api_url, self.flower_url = url_of(api), url_of(flower)
+        self._metrics = settings.telemetry.metrics_directory or path / "metrics"
+        self.metrics_urls = self._serve_metrics()
         self._servers = self._server_parts()
         self._workers = self._worker_parts(path)
         self._api = self._api_parts()
@@ -87,8 +88,7 @@ class Stack:
             await check_own_redis(self._settings.redis.address(), self._say)
         await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
-        self._told = True
-        self._tell()
+        self._file.start()
 
     async def _door_is_open(self) -> None:
         """Wait a little for it, and not longer: a full ledger refuses requests, and its workers are what empties it."""
@@ -103,8 +103,8 @@ class Stack:
 
     async def stop(self) -> None:
         """The door first, then the workers, which finish what they have; then what they need for it."""
-        self._stopping, self._told = True, False
-        self._directory.forget()
+        self._stopping = True
+        self._file.stop()
         self._sockets["api"].close()
         await self._supervisor.stop(
             [self._api, [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
@@ -129,30 +129,14 @@ class Stack:
             "flower": self.flower_url,
             "redis": self.redis_url,
             "kafka": self.kafka_bootstrap,
+            "metrics": self.metrics_urls,
             "pids": {"redis": None, "kafka": None, **pids},
             "flower_auth": self.flower_auth,
         }
 
-    def _tell(self) -> None:
-        """A stack whose disk is full goes on, with a stack.json that is not up to date."""
-        if not self._told:
-            return
-        try:
-            self._directory.tell(self.describe())
-        except OSError as error:
-            if self._retelling is None:
-                self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
-            else:
-                self._retelling.cancel()
-            self._retelling = asyncio.get_running_loop().call_later(_RETELL_SECONDS, self._tell)
-        else:
-            if self._retelling is not None:
-                self._retelling.cancel()
-                self._retelling = None
-
     def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> Part:
         log = LogFile(self._directory.path / "logs" / f"{name}.log")
-        return Part(name, launch, self._say, ready=ready, log=log, changed=self._tell, **more)
+        return Part(name, launch, self._say, ready=ready, log=log, changed=self._file.tell, **more)
 
     def _server_parts(self) -> list[Part]:
         parts = []
@@ -164,15 +148,15 @@ class Stack:
         return parts
 
     def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, Part]]:
-        def make(provider: LLMProviderType, name: str, index: int) -> Part:
+        def make(provider: LLMProviderType, name: str) -> Part:
             ready = path / f"{name}.ready"
-            part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
+            part = worker_part(self._settings, provider, name, ready, self._say, self._environment)
             part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
-            part.changed = self._tell
+            part.changed = self._file.tell
             return part
 
         names = worker_names(self._settings, self._settings.enabled)
-        return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
+        return [(provider, make(provider, name)) for provider, name in names]
 
     def _api_parts(self) -> list[Part]:
         count = self._settings.service.api_processes
@@ -184,13 +168,22 @@ class Stack:
         ]
 
     def _environment(self) -> dict[str, str]:
-        return environment(
+        return for_a_sibling(
+            self._metrics,
             UMPIRE_REDIS_URL=self.redis_url,
             UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
             UMPIRE_SPOOL_PATH=os.environ.get(
                 "UMPIRE_SPOOL_PATH", str(self._directory.path.resolve() / "spool.sqlite3")
             ),
         )
+
+    def _serve_metrics(self) -> list[str]:
+        """The URLs at which the figures of all processes are told."""
+        if self._settings.telemetry.metrics_directory is None:
+            for left in self._metrics.glob("*"):  # of an earlier stack, which may have had more processes
+                left.unlink()
+        port = serve_port(self._settings, self._metrics)
+        return [f"{self.api_url}/metrics", *([port] if port else [])]
 
     def _launch_api(self) -> Launch:
         descriptor = self._sockets["api"].fileno()
@@ -206,7 +199,7 @@ class Stack:
         clients = [part for part in (*self._api, *[part for _, part in self._workers]) if part.pid]
         if not clients or self._stopping:
             return
-        self._tell()
+        self._file.tell()
         self._say(f"kafka has a new address, {self.kafka_bootstrap}: the API and the workers are restarted to use it")
         for part in clients:
             task = asyncio.create_task(self._replace(part))

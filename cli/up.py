@@ -52,6 +52,7 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
         ("flower", f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})"),
         ("redis", stack.redis_address),
         ("kafka", stack.kafka_bootstrap),
+        ("metrics", "   ".join(stack.metrics_urls)),
         ("workers", providers),
         ("auth", _AUTH[settings.service.auth]),
     ):

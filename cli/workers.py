@@ -2,9 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from cli.children import environment, umpire
+from cli.children import umpire
+from cli.metrics import for_a_sibling, shared_metrics
 from cli.part import Launch, Part
 from cli.supervisor import Group, for_ever, run
 from contracts.enums import LLMProviderType
@@ -26,24 +28,18 @@ def worker_part(
     settings: Settings,
     provider: LLMProviderType,
     name: str,
-    index: int,
     ready_file: Path,
     say: Callable[[str], None],
     surroundings: Callable[[], dict[str, str]],
     patience: float | None = 60.0,
     options: tuple[str, ...] = (),
 ) -> Part:
-    """`index` tells its metrics port from those of the others."""
-
     def launch() -> Launch:
         ready_file.unlink(missing_ok=True)
-        extra = {}
-        if settings.telemetry.metrics_port:  # one port each; 0 is any free one anyway
-            extra["UMPIRE_METRICS_PORT"] = str(settings.telemetry.metrics_port + index)
         command = umpire(
             "worker", "--provider", provider.value, "--processes", "1", "--ready-file", str(ready_file), *options
         )
-        return Launch(command, {**surroundings(), **extra})
+        return Launch(command, surroundings())
 
     async def ready() -> bool:
         return ready_file.exists()  # noqa: ASYNC240 - a stat of a local file
@@ -61,11 +57,10 @@ async def supervise(
         say(f"workers are ready: {', '.join(part.name.removeprefix('worker-') for part in parts)}")
         await for_ever()
 
-    with tempfile.TemporaryDirectory(prefix="umpire-") as directory:
+    with tempfile.TemporaryDirectory(prefix="umpire-") as directory, shared_metrics(settings) as figures:
+        surroundings = partial(for_a_sibling, figures)
         parts = [
-            worker_part(
-                settings, provider, name, index, Path(directory, f"{name}.ready"), say, environment, None, options
-            )
-            for index, (provider, name) in enumerate(worker_names(settings, providers))
+            worker_part(settings, provider, name, Path(directory, f"{name}.ready"), say, surroundings, None, options)
+            for provider, name in worker_names(settings, providers)
         ]
         await run(Group(parts), announce, say)

@@ -49,7 +49,7 @@ from service.waits import Waits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
 from telemetry.observer import Note, Observer
-from telemetry.process import start_telemetry
+from telemetry.process import keep_alive, start_telemetry
 
 #: A breaker's state of this age, in seconds, is good enough for the door; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
@@ -134,6 +134,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
+        "signs of life": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
         "drainer": drainer.watch,
         "custodian": stand_in.custodian.watch,

@@ -100,7 +100,7 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
 
 @router.get("/metrics", response_class=Response, **METRICS)
 async def metrics(request: Request) -> Response:
-    """Shared state is read now; any API process tells the same."""
+    """Any API process tells the same: its siblings' figures beside its own, and shared state, which is read now."""
     parts = parts_of(request)
     up = 1.0
     try:
@@ -114,7 +114,8 @@ async def metrics(request: Request) -> Response:
         parts.metrics.gauge("spool_requests", spool.requests)
         parts.metrics.gauge("spool_bytes", spool.bytes)
         parts.metrics.gauge("spool_refusing", float(spool.refusing))
-    return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
+    # In a thread: it reads the files of all siblings.
+    return Response(await asyncio.to_thread(parts.metrics.render), media_type=parts.metrics.content_type)
 
 
 async def _read_shared(parts: Parts) -> None:

@@ -15,7 +15,7 @@ CLOSE_SECONDS = 30.0
 class Joined(asyncio.Transport):
     """Of two writes the first waits for the second one, until the loop's next pass at most.
 
-    The loop closes the transport beneath by itself when its client has said its last: `let_go` before that.
+    The loop closes the transport beneath by itself when its client has said its last: `close` before that.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,7 +49,7 @@ class Joined(asyncio.Transport):
     def close(self) -> None:
         self.let_go()
         self._transport.close()
-        if self._closing is None and self._transport.get_write_buffer_size():
+        if self._closing is None:
             self._closing = self._loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def lost(self) -> None:

@@ -45,7 +45,7 @@ class Protocol(BoundedPipeline):
         self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def eof_received(self) -> None:
-        self._joined.let_go()
+        self._joined.close()
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:

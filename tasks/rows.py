@@ -73,6 +73,11 @@ class Rows:
         """In the consumer's thread. Its connection may be lost: what was not handed over yet is not told."""
         self._consumer = None
 
+    @property
+    def is_attached(self) -> bool:
+        """A consumer is connected."""
+        return self._consumer is not None
+
     def call_soon(self, function: Any, *args: Any) -> bool:
         """Run `function(consumer, *args)` in the consumer's thread. False while there is no consumer."""
         consumer = self._consumer

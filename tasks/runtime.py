@@ -82,6 +82,7 @@ class Runtime:
         self._redis = redis
         self._observer = observer
         self._provider_name = provider
+        self._rows = rows
         self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
         self._claims = Claims(
             redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
@@ -168,6 +169,10 @@ class Runtime:
         if self._adapting is not None:
             duties["adaptive limits"] = self._adapting.watch
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
+
+    def is_ready(self) -> bool:
+        """It consumes, or its gate is closed on purpose."""
+        return self._rows.is_attached or not self._gatekeeper.open
 
     async def warm_up(self) -> None:
         """To be done before anything is consumed: the first attempts have their whole time for their calls."""

@@ -1,17 +1,23 @@
 """Prometheus metrics, fed by notes. The table below is the whole of what a process counts.
 
-Each process serves its own figures. What all processes share (queue depth, circuit states) is read when it is scraped.
+Each process keeps its own figures, in a file that its siblings read: one scrape tells all processes of a host. What all
+share (queue depth, circuit states) is read when it is scraped.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
+from telemetry.cells import LEVEL, Cells, Key, Numbers, read
 from telemetry.observer import Note
+from telemetry.places import Place, is_running, places
 from telemetry.tally import Count, Level, Spread, Tally
 
 PREFIX = "llm_provider_"
@@ -94,12 +100,25 @@ TABLE: dict[str, tuple[Metric, ...]] = {
 }
 
 
+#: How old the sign of life of a process that runs may be, in seconds: its loop leaves one each second.
+ALIVE_SECONDS = 10.0
+
+_ALIVE, _READY = Key(LEVEL, "alive", ()), Key(LEVEL, "ready", ())
+
+
 class Metrics:
-    """The metrics of one process; itself an observer."""
+    """The metrics of one process; itself an observer. A scrape of it tells those of all processes of its directory."""
 
     content_type = CONTENT_TYPE
 
-    def __init__(self) -> None:
+    def __init__(self, process: str = "", place: Place | None = None, directory: Path | None = None) -> None:
+        """`process`: the value of the label of this name. With a directory only, it tells those that are there; with
+        nothing, its own series, without the label.
+        """
+        self._process = place.process if place else process
+        self._directory = directory
+        self._label = ["process"] if self._process or directory else []
+        self._cells = Cells(place.file if place else None)
         self._registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
         self._lock = Lock()
@@ -108,14 +127,21 @@ class Metrics:
         self._feeds: dict[str, tuple[tuple[Tally, bool], ...]] = {
             what: tuple((self._tally(metric), metric.by_value) for metric in metrics) for what, metrics in TABLE.items()
         }
+        self._alive = self._cells.take(_ALIVE, 1)
+        self._ready = self._cells.take(_READY, 1)
         self._registry.register(self)
 
     def __call__(self, note: Note, /) -> None:
         for tally, by_value in self._feeds.get(note.what, ()):
             tally.add(note.labels, (note.value or 0.0) if by_value else 1.0)
 
+    def alive(self, *, ready: bool = True) -> None:
+        """A sign of life, from the loop whose hanging is to be seen."""
+        self._ready[0] = float(ready)
+        self._alive[0] = time.monotonic()
+
     def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge; made on first use."""
+        """Set a gauge that is true of all processes alike; made on first use."""
         if name not in self._gauges:
             self._gauges[name] = Gauge(PREFIX + name, name.replace("_", " "), tuple(labels), registry=self._registry)
         gauge = self._gauges[name]
@@ -123,16 +149,36 @@ class Metrics:
 
     def collect(self) -> Iterator[Family]:
         """A collector's face: all but the gauges."""
-        for tally in self._tallies.values():
-            yield tally.family()
+        label = self._label
+        families = {name: tally.family(label) for name, tally in self._tallies.items()}
+        states = list(self.processes())
+        for state in states:
+            for key, numbers in state.series:
+                if (tally := self._tallies.get(key.metric)) is not None:  # None: of another version
+                    tally.tell(families[key.metric], [*([state.name] if label else []), *key.labels], numbers)
+        yield from families.values()
+        if label:
+            up = Family(PREFIX + "process_up", "Whether the process runs and its loop turns", "gauge")
+            for state in states:
+                up.add_sample(up.name, {"process": state.name}, float(state.runs and not state.hangs))
+            yield up
+
+    def processes(self) -> Iterator["ProcessState"]:
+        """All of the directory; this one, where there is none."""
+        others = places(self._directory) if self._directory else iter(())
+        for name, path in others:
+            if name != self._process:
+                try:
+                    yield _state(name, list(read(path)), runs=is_running(path))
+                except OSError:
+                    continue  # removed meanwhile
+        if self._process or not self._directory:
+            with self._lock:
+                series = list(self._cells)
+            yield _state(self._process, series, runs=True)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
-
-    def serve(self, host: str, port: int) -> int:
-        """Serve /metrics from a thread. Returns the port, which is chosen when `port` is 0. Raises OSError if taken."""
-        server, _ = start_http_server(port, addr=host, registry=self._registry)
-        return int(server.server_port)
 
     def _tally(self, metric: Metric) -> Tally:
         """Several notes may feed one metric."""
@@ -143,7 +189,24 @@ class Metrics:
 
     def _new(self, name: str, metric: Metric) -> Tally:
         if metric.level:
-            return Level(name, metric.help, metric.labels, self._lock)
+            return Level(name, metric.help, metric.labels, self._lock, self._cells)
         if metric.buckets is None:
-            return Count(name, metric.help, metric.labels, self._lock)
-        return Spread(name, metric.help, metric.labels, metric.buckets, self._lock)
+            return Count(name, metric.help, metric.labels, self._lock, self._cells)
+        return Spread(name, metric.help, metric.labels, metric.buckets, self._lock, self._cells)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    name: str
+    runs: bool
+    #: Its loop has left no sign of life for ALIVE_SECONDS.
+    hangs: bool
+    ready: bool
+    series: list[tuple[Key, Numbers]]
+
+
+def _state(name: str, series: list[tuple[Key, Numbers]], *, runs: bool) -> ProcessState:
+    signs = {key: numbers[0] for key, numbers in series if key in {_ALIVE, _READY}}
+    since = time.monotonic() - signs.get(_ALIVE, math.nan)
+    told = series if runs else [(key, numbers) for key, numbers in series if key.kind != LEVEL]
+    return ProcessState(name, runs, hangs=since > ALIVE_SECONDS, ready=runs and signs.get(_READY) == 1.0, series=told)

@@ -1,12 +1,38 @@
 """The observer of a process: its log and its metrics, set up once at its start."""
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
 from contracts.settings import TelemetrySettings
 from telemetry.logging import LogObserver, configure_logging
 from telemetry.metrics import Metrics
-from telemetry.observer import Fanout, Observer
+from telemetry.observer import Fanout, Note, Observer
+from telemetry.places import take_place
+
+#: How often a loop leaves a sign of life, in seconds.
+_ALIVE_EVERY = 1.0
 
 
 def start_telemetry(settings: TelemetrySettings, process: str) -> tuple[Observer, Metrics]:
+    """`process`: its kind, such as `api`, `worker.mock`."""
     configure_logging(settings, process)
-    metrics = Metrics()
-    return Fanout(metrics, LogObserver(settings)), metrics
+    log = LogObserver(settings)
+    metrics = _metrics(settings.metrics_directory, process.replace(".", "-"), log)
+    return Fanout(metrics, log), metrics
+
+
+def _metrics(directory: Path | None, kind: str, log: Observer) -> Metrics:
+    if directory is not None:
+        try:
+            return Metrics(place=take_place(directory, kind), directory=directory)
+        except OSError as error:  # metrics are no reason not to serve
+            log(Note("metrics.alone", "warning", fields={"directory": str(directory), "reason": error.strerror}))
+    return Metrics(f"{kind}-1")
+
+
+async def keep_alive(metrics: Metrics, ready: Callable[[], bool] = lambda: True) -> None:
+    """For ever, on the loop whose hanging is to be seen."""
+    while True:
+        metrics.alive(ready=ready())
+        await asyncio.sleep(_ALIVE_EVERY)

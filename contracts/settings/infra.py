@@ -1,5 +1,6 @@
 """Kafka, Flower and telemetry."""
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -71,7 +72,11 @@ class TelemetrySettings(Concern):
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or lines for a person."""
     metrics_host: str = "127.0.0.1"
-    """Address on which a worker serves its metrics."""
+    """Address of the metrics port."""
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    """Port on which a worker serves its metrics (0: any free one); not set: none is served. The API serves /metrics
-    itself."""
+    """Metrics port of `umpire worker`, and of `umpire api` and `umpire up` besides the API's own /metrics (0: any free
+    one): /metrics, /healthz and /readyz of all its processes. Not set: none."""
+    metrics_directory: Path | None = None
+    """Directory in which the processes of a host keep their figures: each /metrics tells all that are in it, with the
+    label `process`, and a process that is started again goes on with the figures of the one before. Not set: `umpire
+    up`, `umpire api` and `umpire worker` each have one of their own."""

@@ -71,7 +71,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_stack_json_is_true_and_private_and_everything_it_names_answers(shared: Up) -> None:
     running = shared
     stack = running.stack
-    assert set(stack) == {"api", "flower", "redis", "kafka", "pids", "flower_auth"}
+    assert set(stack) == {"api", "flower", "redis", "kafka", "metrics", "pids", "flower_auth"}
     assert set(stack["pids"]) == {"api", "workers", "redis", "kafka", "flower"}
     assert stat.S_IMODE((running.data_dir / "stack.json").stat().st_mode) == 0o600
     assert all(psutil.pid_exists(pid) for pid in running.pids)
@@ -80,6 +80,17 @@ def test_stack_json_is_true_and_private_and_everything_it_names_answers(shared: 
     assert get(stack["flower"])[0] == 401
     assert get(stack["flower"], stack["flower_auth"])[0] == 200
     assert judged(running)["provider"] == "mock"
+
+
+def test_one_scrape_tells_all_parts_that_count(shared: Up) -> None:
+    (url,) = shared.stack["metrics"]
+    judged(shared)
+    text = get(url)[1].decode()
+    assert {*re.findall(r'process_up\{process="([^"]+)"\} 1.0', text)} == {"api-1", "worker-mock-1"}
+    assert 'llm_provider_comparisons_total{process="worker-mock-1",provider="mock",status="completed"}' in text
+    assert 'llm_provider_admitted_total{process="api-1",provider="mock"}' in text
+    assert 'llm_provider_workers_alive{provider="mock"} 1.0' in text  # shared state belongs to no process
+    assert f"metrics {url}" in shared.text
 
 
 def test_no_secret_stands_on_a_command_line(shared: Up) -> None:

@@ -1,5 +1,6 @@
 """`umpire worker`: a child for each process, where there are several; and as many calls as it was told."""
 
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,12 @@ from umpire_upstream import hang, upstream
 from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
+
+
+def processes_up(port: int) -> dict[str, float]:
+    """By the one port of all of them."""
+    text = get(f"http://127.0.0.1:{port}/metrics")[1].decode()
+    return {name: float(value) for name, value in re.findall(r'process_up\{process="([^"]+)"\} (\S+)', text)}
 
 
 @pytest.mark.stack
@@ -34,6 +41,8 @@ def test_each_process_is_a_child_that_is_started_again_and_stops(
     redis_url: str, tmp_path: Path, arguments: tuple[str, ...], more: dict[str, str], told: str, children: int
 ) -> None:
     port, log = free_port(), tmp_path / "log"
+    at = f"http://127.0.0.1:{port}"
+    names = {name if name[-1].isdigit() else f"{name}-1" for name in told.split(", ")}
     settings = {
         "UMPIRE_REDIS_URL": redis_url, "UMPIRE_KAFKA_BOOTSTRAP": "127.0.0.1:1", "UMPIRE_METRICS_PORT": str(port),
         "UMPIRE_MOCK_ENABLED": "true", **more,
@@ -49,10 +58,16 @@ def test_each_process_is_a_child_that_is_started_again_and_stops(
         assert len(seen) == children
         if "--concurrency" in arguments:
             assert all("--concurrency 3" in " ".join(child.cmdline()) for child in seen)
-        # One port of metrics each: they cannot share one.
-        assert [get(f"http://127.0.0.1:{port + index}/metrics")[0] for index in range(children)] == [200] * children
+        assert processes_up(port) == {f"worker-{name}": 1.0 for name in names}
+        poll(lambda: (get(f"{at}/healthz")[0], get(f"{at}/readyz")[0]) == (200, 200), 20)
+        seen[0].suspend()  # its loop hangs
+        poll(lambda: get(f"{at}/healthz")[0] == 503, 20, what="the liveness of a worker that hangs")
+        assert sorted(processes_up(port).values()) == [0.0, *[1.0] * (children - 1)]
         seen[0].kill()
+        poll(lambda: get(f"{at}/healthz")[0] == 200, 20)
         poll(lambda: "is ready again" in log.read_text(), 40)
+        poll(lambda: get(f"{at}/readyz")[0] == 200, 20)
+        assert processes_up(port) == {f"worker-{name}": 1.0 for name in names}
         seen += psutil.Process(process.pid).children()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0

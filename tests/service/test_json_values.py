@@ -46,12 +46,12 @@ async def test_a_long_text_is_taken_and_does_not_stop_the_loop(redis_url, text):
 
 
 async def slowest_pass(work):
-    """The longest time, in seconds, for which a task that only yields was kept waiting."""
-    slowest, last = 0.0, time.perf_counter()
+    """CPU seconds of the longest pass of the loop: others on the machine do not count."""
+    slowest, last = 0.0, time.thread_time()
     task = asyncio.create_task(work)
     while not task.done():
         await asyncio.sleep(0)
-        now = time.perf_counter()
+        now = time.thread_time()
         slowest, last = max(slowest, now - last), now
     return slowest
 

@@ -64,7 +64,8 @@ async def test_who_never_reads_is_disconnected(redis_url, monkeypatch):
         await apoll(lambda: not connections(api), 10, what="it is disconnected")
 
 
-async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_url, monkeypatch):
+@pytest.mark.parametrize("half_closed", [False, True])
+async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_url, monkeypatch, half_closed):
     """Its transport still has something to write, too little for uvicorn to be told of it."""
     monkeypatch.setattr(service.pipeline, "WRITE_SECONDS", 1_000.0)
     monkeypatch.setattr(service.joined, "CLOSE_SECONDS", 1.0)
@@ -75,7 +76,10 @@ async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_u
             await apoll(lambda: connections(api), what="it is connected")
             (protocol,) = connections(api)
             protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_024)
-            client.sendall(b"GET /openapi.json HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            client.sendall(DOCUMENT if half_closed else DOCUMENT.replace(b"1.1", b"1.0"))
+            if half_closed:
+                await asyncio.sleep(0.3)
+                client.shutdown(socket.SHUT_WR)
             await apoll(protocol.transport.is_closing, what="it is closed")
             assert connections(api)
             await apoll(lambda: not connections(api), 10, what="it is gone")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from umpire_servers import ROOT
@@ -30,10 +30,14 @@ def notes_of_the_code() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {what: set() for what in TABLE}
     for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
         for node in ast.walk(ast.parse(path.read_text())):
-            is_note = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note"
-            if is_note and node.args and isinstance(node.args[0], ast.Constant):
+            if _is_note(node) and isinstance(node.args[0], ast.Constant):
                 found.setdefault(node.args[0].value, set()).update(_names(node))
     return found
+
+
+def _is_note(node: ast.AST) -> TypeGuard[ast.Call]:
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note"
+    return is_call and isinstance(node, ast.Call) and bool(node.args)
 
 
 def _names(call: ast.Call) -> set[str]:
@@ -98,4 +102,7 @@ def test_a_log_whose_disk_is_full_stops_nobody() -> None:
     )
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, check=False)
-    assert done.stdout.decode().splitlines() == ["on", """['llm_provider_unexpected_errors_total{where="x"} 1.0']"""]
+    assert done.stdout.decode().splitlines() == [
+        "on",
+        """['llm_provider_unexpected_errors_total{process="api-1",where="x"} 1.0']""",
+    ]

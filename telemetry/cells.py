@@ -1,0 +1,126 @@
+"""Numbers of one process that others can read, and that its successor goes on with: 64-bit floats in a mapped file.
+
+A counter that is kept in a process' memory starts at 0 again when the process is killed, and a scrape of several
+processes sees one of them. Here each series has a fixed place in a file of its process: adding to it is a store to
+memory, whoever scrapes reads the files of all, and the process that takes a dead one's place takes its numbers too.
+
+The file is a row of chunks. A chunk begins with the number of its 8-byte words in use. Entries follow: a word with the
+length of the key in its upper half and the count of numbers in its lower one; the key, padded to words; the numbers.
+"""
+
+import json
+import math
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+#: A multiple of every system's page size.
+CHUNK_BYTES = 65_536
+_WORD = 8
+
+#: What a series is: what is added to for good, or a level of a process that runs.
+COUNTER, LEVEL = "c", "l"
+
+if TYPE_CHECKING:
+    Numbers = memoryview[float]
+    Bytes = memoryview[int]
+else:  # they are generic from Python 3.14 on
+    Numbers = Bytes = memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    kind: str
+    metric: str
+    labels: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        return json.dumps([self.kind, self.metric, *self.labels], separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, text: bytes) -> "Key":
+        """Raises ValueError for what no version of this wrote."""
+        kind, metric, *labels = json.loads(text)
+        return cls(kind, metric, tuple(labels))
+
+
+class Cells:
+    """The series of this process. Not safe for threads: its owner has a lock."""
+
+    def __init__(self, file: BinaryIO | None = None) -> None:
+        """`file`: opened for reading and writing, unbuffered; what it holds is gone on with, levels aside."""
+        self._file = file
+        self._chunks: list[Bytes] = []
+        self._found: dict[tuple[Key, int], Numbers] = {}
+        if file is not None:
+            size = file.seek(0, 2)
+            for start in range(0, size - CHUNK_BYTES + 1, CHUNK_BYTES):
+                self._chunks.append(memoryview(mmap.mmap(file.fileno(), CHUNK_BYTES, offset=start)))
+        for key, numbers in self:
+            self._found[key, len(numbers)] = numbers
+            if key.kind == LEVEL:
+                numbers[0] = math.nan
+
+    def __iter__(self) -> Iterator[tuple[Key, Numbers]]:
+        for chunk in self._chunks:
+            yield from _entries(chunk)
+
+    def take(self, key: Key, count: int) -> Numbers:
+        """The place of a series: `count` numbers, 0 at first, to be written to."""
+        if (found := self._found.get((key, count))) is not None:
+            return found
+        text = key.encode()
+        words = 1 + -(-len(text) // _WORD) + count
+        if not self._chunks or self._chunks[-1].cast("Q")[0] + words > CHUNK_BYTES // _WORD:
+            self._chunks.append(self._new_chunk())
+        chunk = self._chunks[-1]
+        used = chunk.cast("Q")[0] or 1
+        chunk.cast("Q")[used] = len(text) << 32 | count
+        chunk[(used + 1) * _WORD : (used + 1) * _WORD + len(text)] = text
+        chunk.cast("Q")[0] = used + words  # last: whoever reads meanwhile sees no half of it
+        numbers = self._found[key, count] = chunk.cast("d")[used + words - count : used + words]
+        return numbers
+
+    def _new_chunk(self) -> Bytes:
+        if self._file is not None:
+            try:
+                start = self._file.seek(0, 2)
+                # Written and not only lengthened: a store to a page that a full disk cannot hold kills the process.
+                if self._file.write(bytes(CHUNK_BYTES)) == CHUNK_BYTES:
+                    return memoryview(mmap.mmap(self._file.fileno(), CHUNK_BYTES, offset=start))
+                self._file.truncate(start)
+            except OSError:
+                pass
+        # On a full disk it counts for itself: its own scrape has it, those of others do not.
+        return memoryview(bytearray(CHUNK_BYTES))
+
+
+def read(path: Path) -> Iterator[tuple[Key, Numbers]]:
+    """The series of another process, alive or dead. Raises OSError."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2) // CHUNK_BYTES * CHUNK_BYTES
+        if not size:
+            return
+        whole = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        for start in range(0, size, CHUNK_BYTES):
+            yield from _entries(whole[start : start + CHUNK_BYTES])
+
+
+def _entries(chunk: Bytes) -> Iterator[tuple[Key, Numbers]]:
+    """What cannot be read, of another version perhaps, is passed over."""
+    words, numbers = chunk.cast("Q"), chunk.cast("d")
+    at, used = 1, min(words[0], CHUNK_BYTES // _WORD)
+    while at < used:
+        length, count = words[at] >> 32, words[at] & 0xFFFF_FFFF
+        end = at + 1 + -(-length // _WORD) + count
+        if end > used:
+            return
+        try:
+            key = Key.decode(bytes(chunk[(at + 1) * _WORD : (at + 1) * _WORD + length]))
+        except (ValueError, TypeError):
+            key = None
+        if key is not None and count:
+            yield key, numbers[end - count : end]
+        at = end

@@ -1,0 +1,60 @@
+"""The metrics port: GET /metrics, /healthz and /readyz, from a thread."""
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from telemetry.metrics import Metrics
+
+
+def serve(metrics: Metrics, host: str, port: int) -> int:
+    """Returns the port, which is chosen when `port` is 0. Raises OSError if taken."""
+
+    class Handler(_Handler):
+        told = metrics
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return int(server.server_address[1])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    told: Metrics
+    #: Of a client that sends nothing, in seconds.
+    timeout = 10
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path in {"/", "/metrics"}:
+            self._answer(200, self.told.render(), self.told.content_type)
+        elif path in {"/healthz", "/readyz"}:
+            self._state(ready=path == "/readyz")
+        else:
+            self._answer(404, b'{"status":"not found"}', "application/json")
+
+    def _state(self, *, ready: bool) -> None:
+        """Alive: the loop of each process that runs turns. Ready: each runs, and is ready."""
+        states = list(self.told.processes())
+        bad = [one.name for one in states if (one.runs and one.hangs) or (ready and not one.ready)]
+        status = ("not ready" if ready else "hangs") if bad or not states else ("ready" if ready else "alive")
+        body: dict[str, Any] = {"status": status, "processes": {one.name: one.name not in bad for one in states}}
+        self._answer(503 if bad or not states else 200, json.dumps(body).encode(), "application/json")
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _answer(self, status: int, body: bytes, media_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """A scrape every few seconds is no news."""
+
+    def version_string(self) -> str:
+        return "umpire"

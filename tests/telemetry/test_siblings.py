@@ -1,0 +1,155 @@
+"""One scrape tells all processes of a directory, whichever is asked; what one of them counted outlives it."""
+
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from umpire_servers import ROOT, poll
+
+from telemetry import cells as module
+from telemetry.cells import COUNTER, Cells, Key, read
+from telemetry.endpoint import serve
+from telemetry.metrics import PREFIX, Metrics
+from telemetry.observer import Note
+from telemetry.places import is_running, take_place
+
+COUNTING = """
+import sys, time
+from pathlib import Path
+from telemetry.metrics import Metrics
+from telemetry.observer import Note
+from telemetry.places import take_place
+directory = Path(sys.argv[1])
+metrics = Metrics(place=take_place(directory, "api"), directory=directory)
+metrics.alive()
+for _ in range(100):
+    metrics(Note("door.answered", labels={"route": "/x", "status": "202"}, value=0.02))
+metrics(Note("adaptive.concurrency", labels={"provider": "mock"}, value=7))
+print("counted", flush=True)
+time.sleep(60)
+"""
+
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", COUNTING, str(tmp_path)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == "counted\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+
+
+def scraped(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Value by name and labels' values, in the order of the labels' names."""
+    return {
+        (sample.name.removeprefix(PREFIX), *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+
+
+def test_one_scrape_tells_all_and_a_killed_process_leaves_its_numbers_to_its_successor(
+    tmp_path: Path, start: Start
+) -> None:
+    one, _ = start(), start()
+    mine = Metrics(place=take_place(tmp_path, "worker-mock"), directory=tmp_path)
+    mine(Note("ledger.admitted", labels={"provider": "mock"}))
+    mine.alive()
+    told = scraped(mine)
+    assert [told["http_requests_total", name, "/x", "202"] for name in ("api-1", "api-2")] == [100, 100]
+    assert told["http_request_duration_seconds_count", "api-1", "/x"] == 100
+    assert told["admitted_total", "worker-mock-1", "mock"] == 1
+    assert told["concurrency_limit", "api-1", "mock"] == 7
+    assert {told["process_up", name] for name in ("api-1", "api-2", "worker-mock-1")} == {1}
+    one.send_signal(signal.SIGKILL)
+    one.wait()
+    told = scraped(mine)
+    assert told["http_requests_total", "api-1", "/x", "202"] == 100
+    assert ("concurrency_limit", "api-1", "mock") not in told  # a level of nobody
+    assert told["process_up", "api-1"] == 0
+    start()
+    told = scraped(mine)
+    assert [told["http_requests_total", name, "/x", "202"] for name in ("api-1", "api-2")] == [200, 100]
+    assert ("http_requests_total", "api-3", "/x", "202") not in told
+
+
+def test_a_process_whose_loop_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics(place=take_place(tmp_path, "worker-mock"), directory=tmp_path)
+    port = serve(metrics, "127.0.0.1", 0)
+
+    def status(path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    metrics.alive(ready=False)
+    assert [status(path) for path in ("/metrics", "/healthz", "/readyz", "/x")] == [200, 200, 503, 404]
+    metrics.alive()
+    assert [status(path) for path in ("/metrics", "/healthz", "/readyz")] == [200, 200, 200]
+    monkeypatch.setattr("telemetry.metrics.ALIVE_SECONDS", 0.1)
+    poll(lambda: status("/healthz") == 503, what="the loop is seen to hang")
+    assert status("/metrics") == 200
+    assert scraped(metrics)["process_up", "worker-mock-1"] == 0
+
+
+def test_a_file_grows_and_is_gone_on_with(tmp_path: Path) -> None:
+    place = take_place(tmp_path, "api")
+    keys = [Key(COUNTER, "m", (f"label {n}", "å" * (n % 9))) for n in range(3_000)]
+    first = Cells(place.file)
+    for n, key in enumerate(keys):
+        first.take(key, 1 + n % 30)[n % 30] = n
+    path = tmp_path / "api-1.metrics"
+    assert path.stat().st_size > 5 * module.CHUNK_BYTES
+    assert is_running(path)
+    assert {key: numbers[-1] for key, numbers in read(path)} == {key: n for n, key in enumerate(keys)}
+    del first
+    place.file.close()
+    assert not is_running(path)
+    again = Cells(take_place(tmp_path, "api").file)
+    assert [again.take(key, 1 + n % 30)[-1] for n, key in enumerate(keys)] == [*range(3_000)]
+    assert again.take(keys[0], 2)[0] == 0  # another version's histogram has other buckets
+
+
+def test_garbage_in_a_file_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "api-1.metrics").write_bytes(b"\xff" * 3 * module.CHUNK_BYTES)
+    (tmp_path / "api-2.metrics").write_bytes(b"short")
+    metrics = Metrics(place=take_place(tmp_path, "worker"), directory=tmp_path)
+    assert scraped(metrics)["process_up", "api-1"] == 0
+    mine = Metrics(place=take_place(tmp_path, "api"), directory=tmp_path)
+    mine(Note("ledger.admitted", labels={"provider": "mock"}))
+    assert scraped(mine)["admitted_total", "api-1", "mock"] == 1
+
+
+def test_without_room_on_the_disk_it_counts_for_itself(tmp_path: Path) -> None:
+    class Full:
+        def seek(self, *_: int) -> int:
+            return 0
+
+        def write(self, _: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+    cells = Cells(Full())  # type: ignore[arg-type]
+    key = Key(COUNTER, "m", ())
+    cells.take(key, 1)[0] += 5
+    assert [(found, *numbers) for found, numbers in cells] == [(key, 5.0)]
