@@ -34,6 +34,8 @@ SETTINGS = {
     "UMPIRE_QUEUE_MAX_RETRIES": "0",
     "UMPIRE_CALL_DEADLINE_SECONDS": "4",
     "UMPIRE_BREAKER_FAILURES": "1000",
+    # A hold would release what it is to end.
+    "UMPIRE_HOLD": "off",
     "UMPIRE_DOOR_REDIS_SECONDS": "3",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
     "UMPIRE_MAX_PROMPT_CHARS": "100000",
