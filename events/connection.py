@@ -52,6 +52,8 @@ class Connection:
             except Exception as error:  # noqa: BLE001 - the outermost loop of its thread: reports must go on
                 fields = {"error": type(error).__name__}
                 self._observer(Note("kafka.report_failed", "error", fields=fields))
+                # One that comes again at once must not keep a processor busy.
+                self._stopping.wait(_POLL_SECONDS)
 
     def _error(self, error: KafkaError) -> None:
         # An idempotent producer that lost its sequence refuses everything from then on.

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from ledger import keys
 from ledger.cancel import cancel
+from telemetry.duty import for_ever
 from telemetry.observer import Level, Note, Observer, silent
 
 #: Of a queue id, in front of its answer.
@@ -73,7 +74,7 @@ class Replies:
         """Subscribe before serving, if Redis is there; go on trying if it is not."""
         with suppress(RedisError, OSError):
             await self._subscribe()
-        self._reader = asyncio.create_task(self._read())
+        self._reader = asyncio.create_task(for_ever("replies", self._read, self._observer))
 
     async def stop(self) -> None:
         if self._reader is not None:

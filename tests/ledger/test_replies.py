@@ -201,3 +201,30 @@ async def finished(house, request):
         return await house.claims().finish(ending(request.queue_id))
     except (RedisError, OSError):
         return None
+
+
+async def test_its_reader_goes_on_after_a_fault_of_ours(house, monkeypatch):
+    notes = []
+    replies = Replies(house.redis, notes.append)
+    hear, faults = replies._hear, iter([KeyError("a fault")])
+
+    def faulty(message):
+        for fault in faults:
+            raise fault
+        hear(message)
+
+    monkeypatch.setattr(replies, "_hear", faulty)
+    monkeypatch.setattr("telemetry.duty.RESTART_SECONDS", 0.01)
+    await replies.start()
+    try:
+        for _ in range(2):
+            request = stored()
+            with replies.expect(request.queue_id) as waiter:
+                await house.redis.publish(f"umpire:replies:{replies.name}", str(request.queue_id).encode() + b"{}")
+                if notes:
+                    assert await waiter.result(5) == b"{}"
+                else:
+                    await apoll(lambda: notes, 5)
+    finally:
+        await replies.stop()
+    assert [note.what for note in notes] == ["error.unexpected"]
