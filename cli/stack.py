@@ -148,15 +148,15 @@ class Stack:
         return parts
 
     def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, Part]]:
-        def make(provider: LLMProviderType, name: str) -> Part:
+        def make(provider: LLMProviderType, name: str, index: int) -> Part:
             ready = path / f"{name}.ready"
-            part = worker_part(self._settings, provider, name, ready, self._say, self._environment)
+            part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
             part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
             part.changed = self._file.tell
             return part
 
         names = worker_names(self._settings, self._settings.enabled)
-        return [(provider, make(provider, name)) for provider, name in names]
+        return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
 
     def _api_parts(self) -> list[Part]:
         count = self._settings.service.api_processes

@@ -28,18 +28,24 @@ def worker_part(
     settings: Settings,
     provider: LLMProviderType,
     name: str,
+    index: int,
     ready_file: Path,
     say: Callable[[str], None],
     surroundings: Callable[[], dict[str, str]],
     patience: float | None = 60.0,
     options: tuple[str, ...] = (),
 ) -> Part:
+    """`index` tells its own metrics port, behind its supervisor's, from those of the others."""
+
     def launch() -> Launch:
         ready_file.unlink(missing_ok=True)
+        extra = {}
+        if settings.telemetry.metrics_port:
+            extra["UMPIRE_METRICS_PORT"] = str(settings.telemetry.metrics_port + 1 + index)
         command = umpire(
             "worker", "--provider", provider.value, "--processes", "1", "--ready-file", str(ready_file), *options
         )
-        return Launch(command, surroundings())
+        return Launch(command, {**surroundings(), **extra})
 
     async def ready() -> bool:
         return ready_file.exists()  # noqa: ASYNC240 - a stat of a local file
@@ -60,7 +66,9 @@ async def supervise(
     with tempfile.TemporaryDirectory(prefix="umpire-") as directory, shared_metrics(settings) as figures:
         surroundings = partial(for_a_sibling, figures)
         parts = [
-            worker_part(settings, provider, name, Path(directory, f"{name}.ready"), say, surroundings, None, options)
-            for provider, name in worker_names(settings, providers)
+            worker_part(
+                settings, provider, name, index, Path(directory, f"{name}.ready"), say, surroundings, None, options
+            )
+            for index, (provider, name) in enumerate(worker_names(settings, providers))
         ]
         await run(Group(parts), announce, say)

@@ -60,6 +60,7 @@ def test_each_process_is_a_child_that_is_started_again_and_stops(
             assert all("--concurrency 3" in " ".join(child.cmdline()) for child in seen)
         assert processes_up(port) == {f"worker-{name}": 1.0 for name in names}
         poll(lambda: (get(f"{at}/healthz")[0], get(f"{at}/readyz")[0]) == (200, 200), 20)
+        assert [get(f"http://127.0.0.1:{port + 1 + index}/metrics")[0] for index in range(children)] == [200] * children
         seen[0].suspend()  # its loop hangs
         poll(lambda: get(f"{at}/healthz")[0] == 503, 20, what="the liveness of a worker that hangs")
         assert sorted(processes_up(port).values()) == [0.0, *[1.0] * (children - 1)]
