@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
@@ -137,6 +138,8 @@ class Claims:
         self.owner = owner
         self._renewed = time.monotonic()
         self._numbers = itertools.count(1)
+        #: Of claims that Redis gave no answer to, by what was asked for.
+        self._unanswered: dict[str | None, int] = {}
         self._observer = observer
         self._unreadable = Unreadable(observer)
         self._most_added = hold_ms(holds)
@@ -157,24 +160,22 @@ class Claims:
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
-    def next_number(self) -> int:
-        """The number of the next claim."""
-        return next(self._numbers)
-
-    async def claim(
-        self, queue_id: str | None, *, more: int, number: int | None = None, beside: Beside | None = None
-    ) -> list[Claimed]:
+    async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out.
 
-        `number`: from `next_number`. Asked again with the same number, for want of an answer, it tells what that claim
-        leased, and leases nothing besides. `beside` travels with it.
+        Where Redis gave no answer, the next call for the same `queue_id` asks by the same number: it tells what the
+        first one leased, and leases nothing besides. `beside` travels with it.
         """
         spent_today = keys.spent(utcnow().date())
         asked = time.monotonic()
         until = asked + self._cap / 1000
-        number, provider = self.next_number() if number is None else number, self._provider.value
+        number, provider = self._unanswered.pop(queue_id, None) or next(self._numbers), self._provider.value
         arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
-        rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
+        try:
+            rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
+        except (RedisError, OSError):
+            self._unanswered[queue_id] = number
+            raise
         found = []
         for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
             stored = self._unreadable.read(claimed_id, body)

@@ -92,9 +92,9 @@ class Completion:
     model: str
     usage: Usage
     stop_reason: StopReason
+    headers: RateHeaders | None = None
     #: The provider's own word for why it stopped, where that is more than an ordinary end.
     stopped: str = ""
-    headers: RateHeaders | None = None
 
 
 #: What a provider's word for a stop looks like. Anything else may be text, and is left out.

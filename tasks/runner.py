@@ -119,12 +119,11 @@ class Runner:
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
         beside = self._ahead.ask() if not self._running else None
-        more, number = slots - (queue_id is not None), self._claims.next_number()
         try:
-            # A ledger that is full or read-only is waited for: the task must not end before. Asked again by its number:
-            # the first one may have leased, and only its answer was lost.
+            # A ledger that is full or read-only is waited for: the task must not end before.
             claimed = await self._persist(
-                lambda: self._claims.claim(queue_id, more=more, number=number, beside=beside), unless_stopping=True
+                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
+                unless_stopping=True,
             )
         finally:
             self._slots.give(slots - len(claimed))

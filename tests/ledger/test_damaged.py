@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_ledger import House, ending, stored
 
 from contracts.enums import QueueStatus
@@ -103,15 +105,21 @@ async def test_a_claim_whose_answer_was_lost_is_told_again_by_its_number(house: 
     requests = [stored(owner="k") for _ in range(3)]
     await house.admit(*requests)
     claims = house.claims()
-    number = claims.next_number()
-    first = await claims.claim(str(requests[0].queue_id), more=1, number=number)
-    again = await claims.claim(str(requests[0].queue_id), more=1, number=number)
-    assert [c.stored.queue_id for c in again] == [c.stored.queue_id for c in first]
-    assert len(first) == 2
-    assert {c.number for c in again} == {number}
+    script, leader = claims._claim, str(requests[0].queue_id)
+
+    async def answer_lost(*arguments: Any, **beside: Any) -> None:
+        await script(*arguments, **beside)
+        raise RedisConnectionError("the answer was lost")
+
+    claims._claim = answer_lost  # type: ignore[assignment]
+    with pytest.raises(RedisConnectionError):
+        await claims.claim(leader, more=1)
+    claims._claim = script
+    again = await claims.claim(leader, more=1)
+    assert [c.stored.queue_id for c in again] == [request.queue_id for request in requests[:2]]
     (third,) = await claims.claim(None, more=5)
     assert third.stored.queue_id == requests[2].queue_id, "nothing more was leased by asking again"
-    assert await claims.claim(None, more=5, number=number) == [], "only the last claim is remembered"
+    assert {c.number for c in again} != {third.number}
 
 
 async def test_a_paid_verdict_of_a_record_that_redis_lost_is_published(house: House) -> None:
