@@ -51,13 +51,15 @@ if operation == 'raise' then
   local why, code, age, mark, prober = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
   if now - age < lifted then return {'stale', lifts} end
   redis.call('HSET', 'umpire:breaker:' .. provider, 'last_error', code)
+  -- A probe has had its turn, whatever its refusal means: also where Redis gave no answer, and the lease is gone since.
+  if reason and prober ~= '' and (not owner or owner == prober) then
+    redis.call('HDEL', key, 'owner', 'lease')
+    redis.call('HSET', key, 'probe', now + tonumber(ARGV[10]))
+  end
   if mark and lifts > mark then return {'own', lifts} end
   if not reason then
     redis.call('HSET', key, 'since', now, 'probe', now + tonumber(ARGV[9]))
     if model ~= '' then redis.call('SADD', models, model) end
-  elseif owner and owner == prober then
-    redis.call('HDEL', key, 'owner', 'lease')
-    redis.call('HSET', key, 'probe', now + tonumber(ARGV[10]))
   end
   redis.call('HSET', key, 'reason', why)
   begins()

@@ -96,6 +96,8 @@ for i = 8, #ARGV, 4 do
       out[#out + 1] = why
     else
       local expires = now + tonumber(left)
+      -- What is read is read before the first write: a fault in between would leave half a record.
+      local ahead, held_so_far = redis.call('ZCARD', queued), held_before(provider)
       redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', priority, 'n', #body, 'e', expires,
         'r', waits == '-' and '' or waits, 't', 0, 'l', 0, 'u', now)
       -- By itself: beside it the record's short fields would take five times the memory (a hash with a long value is a
@@ -105,9 +107,9 @@ for i = 8, #ARGV, 4 do
         redis.call('HSET', key, 'w', owner)
         redis.pcall('HINCRBY', 'umpire:owned', owner, 1)
       end
-      if strict == '0' then redis.call('HSET', key, 'h', held_before(provider)) end
+      if strict == '0' then redis.call('HSET', key, 'h', held_so_far) end
       redis.call('ZADD', 'umpire:expiry', expires, id)
-      out[#out + 1] = redis.call('ZCARD', queued)
+      out[#out + 1] = ahead
       redis.call('ZADD', queued, now, id)
       redis.call('LPUSH', list, message)
       -- Sums: one that cannot be written keeps nobody out.

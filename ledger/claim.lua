@@ -62,7 +62,8 @@ local function remember()
   if #out == 0 then return out end
   local ids = {}
   for n, row in ipairs(out) do ids[n] = row[1] end
-  redis.call('DEL', last)
+  -- The last few: the claim of a probe may come between another one and its repetition.
+  redis.call('HDEL', last, string.format('%d', tonumber(number) - 8))
   redis.call('HSET', last, number, table.concat(ids, ' '))
   redis.call('PEXPIRE', last, 120000)
   return out

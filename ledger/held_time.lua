@@ -3,7 +3,8 @@
 -- How long a provider has been on hold in all, in ms, and why it is on hold now (nil: it is not).
 -- guard/hold.lua writes the hash. Nothing is written when a manual hold ends by its time, so that is worked out here.
 local function held_time(provider, now)
-  local h = redis.call('HMGET', 'umpire:hold:' .. provider, 'total', 'began', 'reason', 'paused', 'until')
+  local h = redis.pcall('HMGET', 'umpire:hold:' .. provider, 'total', 'began', 'reason', 'paused', 'until')
+  if h.err then return 0, nil end
   local total, began = tonumber(h[1] or '') or 0, tonumber(h[2] or '')
   if not began then return total, nil end
   local ends, why = now, h[4] and 'manual' or h[3] or nil

@@ -36,10 +36,11 @@ def reported(value: Any) -> Reported | None:
     if not isinstance(value, dict) or not any(said not in (None, "", [], {}) for said in value.values()):
         return None
     details, metadata = value.get("details"), mapping(value.get("metadata"))
+    inner = _passed_on(value, metadata)
     return Reported(
         status=_status(value.get("code")) or _status(value.get("status")),
-        codes=_codes(value, details, metadata),
-        message=_message(value, metadata),
+        codes=(*_codes(value, details, metadata), *inner.codes),
+        message=inner.message or text(value.get("message")),
         retry_after=_retry_delay(details),
     )
 
@@ -64,16 +65,13 @@ def _codes(error: Mapping[str, Any], details: Any, metadata: Mapping[str, Any]) 
     return tuple(code for code in named if isinstance(code, str) and not code.isdigit())
 
 
-def _message(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    message = text(error.get("message"))
+def _passed_on(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> Reported:
+    """What the provider behind OpenRouter said itself."""
     raw = metadata.get("raw")
-    if message == _PASSED_ON and isinstance(raw, str):
-        passed_on = document(raw)
-        if passed_on is None:
-            return raw
-        inner = reported(passed_on)
-        return inner.message if inner is not None else message
-    return message
+    if error.get("message") != _PASSED_ON or not isinstance(raw, str):
+        return Reported()
+    body = document(raw)
+    return Reported(message=raw) if body is None else reported(body) or Reported()
 
 
 def _retry_delay(details: Any) -> float | None:

@@ -55,7 +55,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
 def _text(content: Any) -> str:
     """A text, or a list of parts, of which thinking is none of the answer."""
     if isinstance(content, list):
-        return "".join(text(part.get("text")) for part in items(content) if part.get("type") in {"text", "output_text"})
+        return "".join(text(part.get("text")) for part in items(content) if part.get("type") in ("text", "output_text"))
     return text(content)
 
 

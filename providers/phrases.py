@@ -1,4 +1,4 @@
-"""Errors that a provider names by its message only: an empty account, and a prompt over the window. Pure.
+"""Errors that a provider names by its message only: an empty or disabled account, and a prompt over the window. Pure.
 
 Everything else is classified by type, status and structured code, since a message may quote the prompt. These have a
 generic code and no other sign, so the message decides, within bounds: the status and code must be the generic ones, and
@@ -35,8 +35,11 @@ _SPEND = (
     "please enable billing",
     "gemini api free tier is not available in your country",
     "key limit exceeded",
+    "billing hard limit has been reached",
     "insufficient (?:credits|balance|funds)",
 )
+
+_DISABLED = ("(?:this|your) organization has been disabled",)
 
 _TOO_LONG = (
     "prompt is too long",
@@ -50,6 +53,11 @@ _TOO_LONG = (
 
 _NAMES: tuple[tuple[re.Pattern[str], AbstractSet[int], type[UmpireError]], ...] = (
     (re.compile(_FIELD + f"(?:{'|'.join(_SPEND)})", re.IGNORECASE), _GENERIC.keys(), errors.SpendLimitReached),
+    (
+        re.compile(_FIELD + f"(?:{'|'.join(_DISABLED)})", re.IGNORECASE),
+        frozenset({400, 403}),
+        errors.ProviderMisconfigured,
+    ),
     (re.compile(_FIELD + f"(?:{'|'.join(_TOO_LONG)})", re.IGNORECASE), frozenset({400}), errors.ContentTooLong),
 )
 

@@ -42,12 +42,16 @@ class Response(aiohttp.ClientResponse):
         """JSON is UTF-8, whatever the response says of its charset: "bz2" would be unpacked, without a limit."""
         return "utf-8"
 
+    async def text(self, *_: Any, **__: Any) -> str:
+        """One byte that is no UTF-8 costs itself, and not the answer."""
+        return (await self.read()).decode("utf-8", "replace")
+
     async def json(self, **options: Any) -> Any:
         """Says that it is no JSON in the way that Google's SDK expects, which then still reports the status."""
         await self.read()
         try:
             return await super().json(**options)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status) from None
 
     def _abort(self) -> None:

@@ -45,7 +45,7 @@ def accepted_message(stored: StoredRequest, state: ProviderAvailability | None) 
 def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError:
     """Why an immediate request is not accepted now."""
     provider, hold = stored.provider.value, state.hold_of(stored.model)
-    if hold is None:
+    if hold is None or (hold is not state.hold and not state.available):
         return ProviderUnavailable(
             f"{provider} is unavailable; nothing was accepted",
             retry_after=state.retry_after,

@@ -43,6 +43,8 @@ class Claim:
         self.probe = probe
         self.model_probe: str | None = None
         """The right to probe the hold of its model, by this name."""
+        self.called = False
+        """The last attempt made its call."""
         self.came = False
         """The last attempt brought an answer, whatever is in it."""
         self.model = stored.model

@@ -33,6 +33,9 @@ WATCH_SECONDS = 0.25
 #: When the probe of a hold may start that this process has just raised: not before Redis was asked, in ms.
 PROBE_UNKNOWN_MS = 1_000
 
+#: A process wakes one request to probe a model's hold, and another one not before so many seconds.
+WAKE_AGAIN_SECONDS = 2.0
+
 #: Runs one request of the backlog, if there is one, as this probe.
 RunProbe = Callable[[Probe], Awaitable[None]]
 
@@ -43,6 +46,8 @@ class _Unreported(NamedTuple):
     error: ProviderError
     began: float
     model: str
+    mark: int | None
+    probe: str
 
 
 class Gatekeeper:
@@ -92,6 +97,10 @@ class Gatekeeper:
         self._raising = 0
         """… and so is one while Redis is being told of some."""
         self._announced: str | None = None
+        self._to_wake: set[str] = set()
+        """Models whose hold is over and whose requests were not woken yet."""
+        self._wake_after: dict[str, float] = {}
+        """Of a model on hold: when another request may be woken to probe it (time.monotonic)."""
 
     @property
     def shut(self) -> str | None:
@@ -119,7 +128,7 @@ class Gatekeeper:
             self._raising -= 1
             self._raised += 1
         if raised is None:
-            self._unreported.append(_Unreported(error, time.monotonic() - seconds, model))
+            self._unreported.append(_Unreported(error, time.monotonic() - seconds, model, mark, probe))
         self._wake.set()
         return raised
 
@@ -193,8 +202,9 @@ class Gatekeeper:
     async def _report_holds(self) -> None:
         """Tell Redis of the holds that it was not told of yet."""
         while self._unreported:
-            error, began, model = self._unreported[0]
-            if await self._holds.raise_(error, time.monotonic() - began, model=model) is None:
+            error, began, model, mark, probe = self._unreported[0]
+            seconds = time.monotonic() - began
+            if await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe) is None:
                 return
             self._unreported.pop(0)
 
@@ -207,16 +217,24 @@ class Gatekeeper:
         if not self.automatic:
             await self._lift_all(state)
         await self._announce(state)
-        for model in ended:
+        self._to_wake |= ended
+        for model in tuple(self._to_wake - state.held_models.keys()):
             await self._wake_all(model)
         for model, hold in state.held_models.items():
-            if hold.probe_in == 0:
+            if hold.probe_in == 0 and state.open and time.monotonic() >= self._wake_after.get(model, 0.0):
+                # The one that was woken before may still be on its way through the queue.
+                self._wake_after[model] = time.monotonic() + WAKE_AGAIN_SECONDS
                 await self._parked.wake_oldest(model)
 
     async def _wake_all(self, model: str) -> None:
-        """A process that dies before this leaves them to another, or to their time."""
+        """The model's hold is over. Where Redis does not answer, it is done with the next look. A process that dies
+        before leaves them to another, or to their time.
+        """
+        self._to_wake.add(model)
         with contextlib.suppress(RedisError, OSError):
             await self._parked.wake_all(model)
+            self._to_wake.discard(model)
+            self._wake_after.pop(model, None)
 
     async def _lift_all(self, state: GateState) -> None:
         """Automatic holds were switched off: those of before end."""

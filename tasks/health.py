@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from contracts.enums import HoldReason
 from contracts.errors import ModelForbidden, ProviderError, UmpireError
 from guard.breaker import Breaker, Transition
 from guard.hold import Outcome
@@ -47,10 +48,13 @@ class Health:
         if isinstance(error, ProviderError) and error.hold and self._gatekeeper.automatic:
             # Before anything that waits: no other call of this process may start.
             release = await self._hold(claim, error, seconds, probe.name if probe is not None and probe.hold else "")
-        elif probe is not None and probe.hold:
+        of_model = isinstance(error, ModelForbidden)  # which says nothing of the provider's own hold
+        if probe is not None and probe.hold and claim.called and (release is None or of_model):
             await self._settle(probe.name, "", came=claim.came)
         model_probe, claim.model_probe = claim.model_probe, None
-        if model_probe is not None and not isinstance(error, ModelForbidden):
+        if model_probe is not None and not claim.called:
+            await self._gatekeeper.probe_released(model_probe, model=claim.stored.model)
+        elif model_probe is not None and not of_model:
             await self._settle(model_probe, claim.stored.model, came=claim.came)
         if probe is not None and probe.breaker:
             return Reported(await self._breaker.probe_failed(probe.name, error), release)
@@ -67,7 +71,11 @@ class Health:
         """Put the provider, or the model, on hold. None: the fault is the request's own, and ends it."""
         model = claim.stored.model if isinstance(error, ModelForbidden) else ""
         name = claim.model_probe or "" if model else probe
-        mark = claim.spent.hold_marks.get(model)
+        before = claim.spent.hold_marks.get(model)
+        # A 402 or a 403 can be about the request. A rejected key hardly is, and there may have been two outages: another
+        # request must succeed once more before this one is blamed.
+        key_rejected = error.hold is HoldReason.MISCONFIGURED and not model
+        mark = before + 1 if before is not None and key_rejected else before
         raised = await self._gatekeeper.raise_hold(error, seconds, model=model, mark=mark, probe=name)
         if raised is None:
             return NotNow("model_hold" if model else "hold")
@@ -75,5 +83,6 @@ class Health:
             return None
         if raised.outcome is Outcome.STALE:
             return NotNow("hold")
-        claim.spent = claim.spent.marked(model, raised.mark)
+        if before is None or not key_rejected:
+            claim.spent = claim.spent.marked(model, raised.mark)
         return NotNow("model_hold" if model else "hold")

@@ -116,6 +116,8 @@ class Judge:
             return claim.judgement().failed(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours would come again, and perhaps be paid again: it ends here
             self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
+            if claim.called:
+                claim.spent = claim.spent.paid(TokenUsage(), None)  # an answer may have come
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
         else:
             # Not before: Redis may take its time, which must not count as the call's.
@@ -135,15 +137,16 @@ class Judge:
     async def _attempt(self, claim: Claim) -> Judgement:
         info = await self._info(claim)
         stored = claim.stored
+        claim.called = claim.came = False
         number = claim.spent.attempts + 1
         call, ignored = build_call(stored.request, info, attempt_id=f"{stored.queue_id}.{number}")
         claim.spent = claim.spent.attempted()
-        claim.came = False
         claim.ignored = ignored
         reservation, claim.reservation = claim.reservation, None
         started = time.monotonic()
         used = 0
         refused = False
+        claim.called = True
         try:
             completion = await self._provider.complete(call)
             claim.came = True

@@ -101,6 +101,27 @@ async def test_whose_second_one_follows_anothers_success_has_itself_to_blame(red
     assert (await Gate(redis, MOCK).read()).open, "it holds nobody up"
 
 
+async def test_a_probe_has_had_its_turn_whatever_its_refusal_means(redis: Redis) -> None:
+    """Also where the fault is the request's own, and where Redis heard of it late."""
+    one = made(redis)
+    for model in ("", "large"):
+        raised = await one.raise_(FORBIDDEN, 0.1, model=model)
+        assert raised is not None
+        await one.probe_succeeded("p", model=model)
+        await asyncio.sleep(0.01)
+        assert (await one.raise_(EMPTY, 0.0, model=model)) == Raised(Outcome.HELD, 1)
+        await due(redis, model)
+        assert await one.lease_probe("a", 60.0, model=model)
+        own = await one.raise_(EMPTY, 0.0, model=model, mark=raised.mark, probe="a")
+        assert own == Raised(Outcome.OWN, 1)
+        assert not await one.lease_probe("b", 60.0, model=model), "the next one has its time"
+        await due(redis, model)
+        assert await one.lease_probe("b", 60.0, model=model), "and nobody holds the right to it"
+        await one.probe_released("b", model=model)
+        await one.raise_(EMPTY, 0.0, model=model, probe="b")
+        assert not await one.lease_probe("c", 60.0, model=model)
+
+
 async def test_a_probe_that_fails_otherwise_has_had_its_turn_and_one_without_a_call_has_not(redis: Redis) -> None:
     one = made(redis)
     await one.raise_(EMPTY, 0.1)

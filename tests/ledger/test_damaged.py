@@ -83,6 +83,13 @@ def _today() -> str:
     return utcnow().date().isoformat()
 
 
+async def test_a_damaged_hold_keeps_nobody_out_and_leaves_no_half_record(house: House) -> None:
+    await house.redis.set("umpire:hold:mock", "text")
+    request = stored()
+    await house.admit(request)
+    assert [c.stored.queue_id for c in await house.claims().claim(None, more=1)] == [request.queue_id]
+
+
 @pytest.mark.parametrize("lacking", ["e", "u", "p", "body", "t", "l"])
 async def test_a_damaged_record_takes_no_other_with_it(house: House, lacking: str) -> None:
     damaged, others = stored(), [stored() for _ in range(3)]

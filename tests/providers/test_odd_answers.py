@@ -202,6 +202,8 @@ def test_content_in_parts() -> None:
         {"type": "text", "text": whole[20:]},
         None,
         {"type": "text", "text": None},
+        {"type": [], "text": "x"},
+        {"type": {}, "text": "x"},
     ]
     choice = {"finish_reason": "stop", "message": {"content": parts}}
     good(OPENROUTER, body_of(OPENROUTER, choices=[choice]))
@@ -303,6 +305,12 @@ def test_gemini_stopped_for_a_reason_that_may_pass(reason: str) -> None:
             "message": "Your input exceeds the context window of this model."}, errors.ContentTooLong),
         (OPENAI, 400, {"type": "invalid_request_error",
             "message": "This model's maximum context length is 128000 tokens."}, errors.ContentTooLong),
+        (ANTHROPIC, 400, {"type": "invalid_request_error", "message": "This organization has been disabled."},
+            errors.ProviderMisconfigured),
+        (OPENAI, 400, {"type": "invalid_request_error", "message": "Billing hard limit has been reached"},
+            errors.SpendLimitReached),
+        (OPENROUTER, 429, {"code": 429, "message": "Provider returned error", "metadata": {
+            "raw": '{"error": {"code": "insufficient_quota", "message": "m"}}'}}, errors.SpendLimitReached),
         (OPENAI, 403, {"code": "unsupported_country", "message": "m"}, errors.ModelForbidden),
     ],
 )  # fmt: skip
@@ -331,6 +339,35 @@ async def test_a_charset_that_is_none(provider: LLMProviderType, status: int) ->
         else:
             with pytest.raises(errors.ProviderRejected):
                 await adapter.complete(call_for(provider))
+
+
+@every
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, b"caf\xe9", errors.ProviderMisconfigured),
+        (401, b"[" * 200_000, errors.ProviderMisconfigured),
+        (503, b"\xff\xfe", errors.ProviderUnavailable),
+        (200, b"[" * 200_000, errors.ParsingError),
+    ],
+    ids=["latin", "deep", "no text", "deep answer"],
+)
+@pytest.mark.parametrize("kind_of_text", ["text/html", "application/json"])
+async def test_a_body_that_is_no_text_hides_no_status(
+    provider: LLMProviderType, status: int, body: bytes, kind: type[errors.UmpireError], kind_of_text: str
+) -> None:
+    sent = answer(status, body, {"content-type": kind_of_text})
+    async with upstream(sent) as server, connected(provider, server.url) as adapter:
+        with pytest.raises(errors.UmpireError) as caught:
+            await adapter.complete(call_for(provider))
+    assert type(caught.value) is kind
+
+
+@every
+async def test_one_byte_that_is_no_text_costs_no_verdict(provider: LLMProviderType) -> None:
+    whole = json.dumps(body_of(provider, extra="x")).encode().replace(b'"x"', b'"\xff"')
+    async with upstream(answer(200, whole)) as server, connected(provider, server.url) as adapter:
+        assert parse_verdict(await adapter.complete(call_for(provider))).confidence == 4
 
 
 async def failing(provider: LLMProviderType, status: int, error: dict[str, Any]) -> errors.UmpireError:

@@ -31,13 +31,13 @@ class Account:
         self.fault = fault
         self.fault_of: dict[str, Callable[[Connection], Any]] = {}
         self.times: list[float] = []
-        self._verdict = answer(200, body_of(ANTHROPIC))
+        self.verdict = answer(200, body_of(ANTHROPIC))
 
     async def serve(self, connection: Connection) -> None:
         self.times.append(time.monotonic())
         said = json.dumps(self.upstream.calls[-1]["body"])
         own = next((fault for words, fault in self.fault_of.items() if words in said), None)
-        await (own or self.fault or self._verdict)(connection)
+        await (own or self.fault or self.verdict)(connection)
 
     def calls_since(self, moment: float) -> int:
         return sum(one >= moment for one in self.times)

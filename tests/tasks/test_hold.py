@@ -272,3 +272,21 @@ async def test_switched_off_a_rejected_key_fails_its_request_at_once(redis_url: 
             LLMErrorCode.CONFIGURATION_ERROR
         }
         assert len(here.account.times) == 3
+
+
+async def test_a_second_outage_of_the_key_fails_nothing_either(redis_url: str, kafka_bootstrap: str) -> None:
+    """What was refused in the first one is not to blame."""
+    async with scene(redis_url, kafka_bootstrap, KEY_REJECTED) as here:
+        ids = [await here.at.submit(ANTHROPIC) for _ in range(6)]
+        async with worker(ANTHROPIC, **here.settings):
+            await here.held(HoldReason.MISCONFIGURED)
+            await here.quiet()
+            here.account.fault_of["the first one through"] = here.account.verdict
+            first = await here.at.submit(ANTHROPIC, "the first one through", priority=10)
+            await here.at.inbox.until([first], 20)
+            await apoll(lambda: here.account.calls_since(0) >= 10, 20)
+            await here.held(HoldReason.MISCONFIGURED)
+            await here.quiet()
+            here.account.fault = None
+            results = await here.at.inbox.until(ids, 30)
+        assert {results[queue_id].data.winner for queue_id in ids} == {"Essay B"}
