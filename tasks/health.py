@@ -72,8 +72,8 @@ class Health:
         model = claim.stored.model if isinstance(error, ModelForbidden) else ""
         name = claim.model_probe or "" if model else probe
         before = claim.spent.hold_marks.get(model)
-        # A 402 or a 403 can be about the request. A rejected key hardly is, and there may have been two outages: another
-        # request must succeed once more before this one is blamed.
+        # A 402 or a 403 can be about the request. A rejected key hardly is, and there may have been two outages: others
+        # must succeed once more before this request is blamed.
         key_rejected = error.hold is HoldReason.MISCONFIGURED and not model
         mark = before + 1 if before is not None and key_rejected else before
         raised = await self._gatekeeper.raise_hold(error, seconds, model=model, mark=mark, probe=name)
