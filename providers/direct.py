@@ -69,7 +69,7 @@ class DirectClient(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
         if stream or how:
-            raise NotImplementedError
+            raise NotImplementedError("a stream has no limit: no call of ours asks for one")
         if self.is_closed:
             return await super().send(request)  # says so
         try:
