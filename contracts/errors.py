@@ -53,8 +53,8 @@ class UmpireError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
-    #: Usage (providers/base.py) of an answer with status 200 that reports this error: it may have been billed. None: there
-    #: was no such answer. Never on the wire.
+    #: Usage (providers/base.py) of an answer with status 200 that reports this error: it may have been billed. None:
+    #: there was no such answer. Never on the wire.
     usage: Any = None
 
     def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
