@@ -8,11 +8,10 @@ import logging
 import re
 import sys
 import threading
-from pathlib import Path
-from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
+from telemetry.fault import locations
 from telemetry.lean_structlog import structlog
 
 #: What a line says before it comes to values: a template's beginning, or that of a text that was put together.
@@ -20,8 +19,6 @@ _WORDS = re.compile(r"[^\n('\"<\[{%:]*")
 
 #: Libraries whose errors tell of connections and servers, which an operator needs to read, and of nothing that we sent.
 _OF_SERVERS = ("redis.", "kombu.", "amqp.")
-
-_FRAMES = 5
 
 
 def without_texts(record: logging.LogRecord) -> bool:
@@ -37,11 +34,11 @@ def without_texts(record: logging.LogRecord) -> bool:
 
 
 def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A structlog processor: an exception's class and where it came from, in the place of its traceback."""
+    """A structlog processor: an exception's class and locations, instead of its traceback."""
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[0] is not None:
         event["exception"] = info[0].__name__
-        event["frames"] = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(info[2])[-_FRAMES:]]
+        event.update(locations(info[2]))
         if isinstance(info[1], OSError) and info[1].strerror:
             event["reason"] = info[1].strerror
     return event
