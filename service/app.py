@@ -123,7 +123,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     results = Results(redis, publisher, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
-    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
     waits = Waits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)

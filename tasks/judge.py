@@ -159,6 +159,7 @@ class Judge:
                 self._paid(claim, error.usage, None, claim.model, time.monotonic() - started)
             raise
         finally:
+            claim.spent = claim.spent.called(time.monotonic() - started)
             self._over(claim, refused=refused)
             if reservation is not None:
                 self._settle_soon(reservation, used or reservation.tokens)

@@ -147,7 +147,9 @@ class Runtime:
             take_along=settings.worker.take_along,
             observer=observer,
         )
-        ender = Ender(self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+        ender = Ender(
+            self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer
+        )
         custodian = Custodian(
             self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
         )
