@@ -272,7 +272,11 @@ class Runner:
             lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, number=claimed.number)])
         )
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
-        self._observer(Note("comparison.returned", "info", labels))
+        note = Note("comparison.returned", "info", labels)
+        if reason == "breaker":
+            self._gatekeeper.note(note)
+        else:
+            self._observer(note)
         return f"returned: {reason}"
 
     async def _park(self, claimed: Claimed, spent: Spent) -> str:

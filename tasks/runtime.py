@@ -188,6 +188,7 @@ class Runtime:
         """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
         left = await self.runner.drain(drain_seconds)
         await cancel(*self._background)
+        self._gatekeeper.close()
         self._lifecycle.flush()
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))

@@ -15,7 +15,8 @@ from telemetry.fault import locations
 from telemetry.lean_structlog import structlog
 
 #: What a line says before it comes to values: a template's beginning, or that of a text that was put together.
-_WORDS = re.compile(r"[^\n('\"<\[{%:]*")
+#: An apostrophe is one of its own words' only in a contraction: others begin a quotation.
+_WORDS = re.compile(r"(?:[^\n('\"<\[{%:]|(?<=[A-Za-z]{2})'(?=[a-z]{1,2}\b))*")
 
 #: What `logging.captureWarnings` logs: path, line, class and message, then the line of source.
 _WARNING = re.compile(r"(?:[^\n]*/)?(?P<place>[^/\n]+:\d+: \w+): (?P<message>.*)")

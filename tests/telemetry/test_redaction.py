@@ -135,13 +135,15 @@ from telemetry.process import start_telemetry
 
 start_telemetry(TelemetrySettings(), "x")
 TokenUsage.model_construct(prompt_tokens={CANARY!r}).model_dump_json()
-warnings.warn("old, use another: {KEY}", UserWarning)
+warnings.warn("it's old, use another: {KEY}", UserWarning)
+warnings.warn("not b'{KEY}'", UserWarning)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
     )
-    first, second = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    first, second, third = [json.loads(line)["event"] for line in done.stderr.splitlines()]
     assert "UserWarning: Pydantic serializer warnings" in first
-    assert second == "<string>:9: UserWarning: old, use another"
+    assert second == "<string>:9: UserWarning: it's old, use another"
+    assert third == "<string>:10: UserWarning: not b"
     assert CANARY not in done.stderr
     assert KEY not in done.stderr
