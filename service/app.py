@@ -17,6 +17,7 @@ from contracts.settings import Settings, load_settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.queue_snapshots import Mode, QueueSnapshots
 from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
@@ -108,6 +109,12 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     return app
 
 
+def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
+    if acceptance.redis_away:
+        return "spool"
+    return "redis" if stand_in.custodian.holds else None
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
     seconds = settings.service.door_redis_seconds
@@ -131,6 +138,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     stand_in = StandIn(
         redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
     )
+    snapshots = QueueSnapshots(
+        ledger, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
+    )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
@@ -140,6 +150,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "custodian": stand_in.custodian.watch,
         "resender": stand_in.resender.watch,
         "cost alerts": stand_in.alerts.watch,
+        "queue snapshots": snapshots.watch,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:

@@ -15,6 +15,7 @@ from events.dead_letter import DeadLetterTopic
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.queue_snapshots import QueueSnapshots
 from events.relay import Relay
 from events.resender import Resender
 from guard.ahead import Ahead
@@ -161,12 +162,19 @@ class Runtime:
             observer=observer,
         )
         alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
+        snapshots = QueueSnapshots(
+            self._ledger,
+            settings.enabled,
+            mode=lambda: "redis" if custodian.holds else None,
+            observer=observer,
+        )
         duties: dict[str, Callable[[], Awaitable[None]]] = {
             "heartbeat": lambda: beat(self._claims, self.runner, provider, observer),
             "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
             "custodian": custodian.watch,
             "resender": resender.watch,
             "cost alerts": alerts.watch,
+            "queue snapshots": snapshots.watch,
         }
         if self._adapting is not None:
             duties["adaptive limits"] = self._adapting.watch
