@@ -124,7 +124,7 @@ class Process:
             )
         try:
             poll(lambda: ready() or not self.running, deadline, what=f"{self.name} ready")
-            assert self.running, f"{self.name} ended at once"
+            assert self.running, f"{self.name} ended at once, exit code {self._child.returncode}"
         except AssertionError as error:
             self.kill()
             raise RuntimeError(f"{error}:\n{self.log.read_text(errors='replace')[-2000:]}") from error
