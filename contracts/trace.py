@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 
 #: Version 00 ends after the flags; a later one may go on.
 _PARENT = r"(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})"
@@ -26,6 +27,7 @@ def continue_trace(traceparent: str | None, random: bytes | None = None) -> str:
     return f"00-{match[1]}-{new[32:]}-{match[2]}"
 
 
+@lru_cache(maxsize=1024)  # a comparison has six events, each with its headers
 def trace_id(traceparent: str | None) -> str | None:
     """The 32 hex digits of its trace, or None where it is absent or malformed."""
     match = _match(traceparent)
