@@ -17,6 +17,7 @@ from contracts.settings import Settings, load_settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
@@ -139,6 +140,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "drainer": drainer.watch,
         "custodian": stand_in.custodian.watch,
         "resender": stand_in.resender.watch,
+        "kafka recovery": lambda: recover([publisher, *results.publishers]),
         "cost alerts": stand_in.alerts.watch,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
@@ -158,7 +160,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             waits=waits,
             availability=availability,
             estimate=estimate,
-            kafka=KafkaState(publisher),
+            kafka=KafkaState(publisher, *results.publishers),
             lifecycle=lifecycle,
             unstarted=unstarted,
             ender=ender,

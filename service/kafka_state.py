@@ -1,4 +1,6 @@
-"""Whether Kafka answers: asked of a broker now and then, from a thread, and remembered."""
+"""Whether Kafka answers: asked of a broker now and then, from a thread, and remembered. And whether this process has
+working producers.
+"""
 
 import asyncio
 import time
@@ -12,11 +14,18 @@ ANSWER_SECONDS = 1.0
 
 
 class KafkaState:
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, *others: Publisher) -> None:
+        """`publisher` asks the broker; `others` are further ones of the process."""
         self._publisher = publisher
+        self._publishers = (publisher, *others)
         self._up = False
         self._fresh_until = 0.0
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def outage(self) -> str | None:
+        """Kafka's name of the error that leaves this process without one of its producers, if there is one."""
+        return next((one.outage for one in self._publishers if one.outage is not None), None)
 
     async def is_up(self) -> bool:
         if time.monotonic() >= self._fresh_until:

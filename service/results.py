@@ -29,6 +29,10 @@ class Results:
             bury=DeadLetterTopic(best_effort, settings.kafka, observer).tell,
         )
 
+    @property
+    def publishers(self) -> tuple[Publisher, Publisher]:
+        return self._publisher, self._alone
+
     async def close(self, seconds: float) -> None:
         """What is not delivered by then stays in the outbox, due to a worker at once."""
         await self.relay.drain(seconds)

@@ -15,6 +15,7 @@ from events.dead_letter import DeadLetterTopic
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.recovery import recover
 from events.relay import Relay
 from events.resender import Resender
 from guard.ahead import Ahead
@@ -164,6 +165,7 @@ class Runtime:
             "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
             "custodian": custodian.watch,
             "resender": resender.watch,
+            "kafka recovery": lambda: recover([self._publisher, self._alone, self._best_effort]),
             "cost alerts": alerts.watch,
         }
         if self._adapting is not None:
@@ -171,11 +173,16 @@ class Runtime:
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     def is_ready(self) -> bool:
-        """It consumes, or its gate is closed on purpose."""
+        """It consumes, or its gate is closed on purpose; and it has what it delivers its results with."""
+        if self._relay.outage is not None:
+            return False
         return self._rows.is_attached or not self._gatekeeper.open
 
     async def warm_up(self) -> None:
-        """To be done before anything is consumed: the first attempts have their whole time for their calls."""
+        """To be done before anything is consumed: the first attempts have their whole time for their calls, and a
+        worker that cannot have a producer shows it from the start.
+        """
+        await asyncio.to_thread(self._publisher.connect)
         await self._provider.warm_up()
 
     async def _waiting(self) -> bool:
