@@ -33,6 +33,9 @@ _FATAL_SECONDS = 10.0
 #: What the operating system refuses: memory, or a thread.
 _NO_RESOURCES = DeliveryError("_CRIT_SYS_RESOURCE", retriable=True)
 
+#: Between two looks for a topic that the brokers may be making.
+_LOOK_AGAIN_SECONDS = 0.1
+
 #: While the broker is away, one best-effort event in so many seconds goes through, to find out whether it is back.
 _PROBE_SECONDS = 2.0
 
@@ -135,6 +138,22 @@ class Publisher:
         if not connection.gone and time.monotonic() >= self._fatal_until:
             self._end_outage()
         return True
+
+    def knows(self, topic: str, timeout: float) -> bool:
+        """Whether the brokers have the topic, or make it since it is asked for, within `timeout` seconds. Blocks. True
+        where they do not answer: nothing is known then.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                found = self._ready().producer.list_topics(topic, timeout=timeout).topics[topic]
+            except (KafkaException, NoProducer):
+                return True
+            if found.error is None or not delivery_error(found.error).unknown_topic:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def flush(self, timeout: float) -> int:
         """Wait for the reports of what was handed over; how many events still have none after `timeout` seconds."""

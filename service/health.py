@@ -104,7 +104,8 @@ async def _kafka(parts: Parts) -> dict[str, Any]:
     if outage := parts.kafka.outage:
         # Of this process only: its producer cannot be made, or failed for good.
         return {"state": "down", "producer_error": outage}
-    return {"state": "up" if up else "down"}
+    found: dict[str, Any] = {"state": "up" if up else "down"}
+    return found | ({"warnings": parts.kafka.warnings} if parts.kafka.warnings else {})
 
 
 @router.get("/metrics", response_class=Response, **METRICS)

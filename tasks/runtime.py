@@ -93,7 +93,7 @@ class Runtime:
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
         self._alone = Publisher.alone(settings.kafka, observer)
         self._best_effort = Publisher.best_effort(settings.kafka, observer)
-        bury = DeadLetterTopic(self._best_effort, settings.kafka, observer).tell
+        bury = DeadLetterTopic(self._alone, settings.kafka, observer).tell
         self._relay = Relay(self._publisher, outbox, loop, settings, observer, alone=self._alone, bury=bury)
         self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
@@ -197,7 +197,7 @@ class Runtime:
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
-        await asyncio.to_thread(self._alone.close, 0)
+        await asyncio.to_thread(self._alone.close, BEST_EFFORT_FLUSH_SECONDS)
         await self._relay.close(SETTLE_SECONDS)
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
