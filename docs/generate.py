@@ -47,9 +47,9 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     topics.CALLBACK_DEAD_LETTER: (
         events.LLMComparisonResultV1,
         (
-            "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. A copy that did not"
-            " fit has dead_letter_truncated: it lacks request_metadata, or its data has request_id, provider, model, winner"
-            " and error_code only. Best effort."
+            "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. A copy that did"
+            " not fit has dead_letter_truncated: it lacks request_metadata, or its data has request_id, provider,"
+            " model, winner and error_code only. Best effort."
         ),
     ),
 }
