@@ -23,6 +23,9 @@ _GATHER_SECONDS = 0.01
 #: Fifty requests to Kafka a second cost the broker, and librdkafka's thread here, much less than one an event.
 _BURST_SECONDS = 0.02
 
+#: How many events that cannot be read are remembered as counted.
+_MOST_UNKNOWN = 10_000
+
 
 class Relay:
     """Belongs to one event loop; `send` and `resend` are called on it."""
@@ -57,6 +60,8 @@ class Relay:
         #: Sent, and no report of it yet.
         self._unreported = 0
         self._unanswered_since: float | None = None
+        #: Events that this version cannot read, and has counted.
+        self._unknown: set[bytes] = set()
         self._settlement = Settlement(
             book,
             unknown_topic_seconds=settings.kafka.kafka_unknown_topic_seconds,
@@ -117,10 +122,22 @@ class Relay:
         sent = 0
         for entry in entries:
             if entry.entry_id not in self._in_flight:
-                made = headers_of_value(entry.event, entry.queue_id)
+                made = self._headers(entry)
+                if made is None:
+                    continue
                 self.send(entry.entry_id, entry.topic, entry.key, entry.event, made, forbidden=entry.forbidden)
                 sent += 1
         return sent
+
+    def _headers(self, entry: Entry) -> Headers | None:
+        """None where this version cannot read the event: it stays in the outbox, for a version that can."""
+        try:
+            return headers_of_value(entry.event, entry.queue_id)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            if entry.entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
+                self._unknown.add(entry.entry_id)
+                self._observer(Note("row.unknown", "error", {"kind": "event"}, fields={"queue_id": entry.queue_id}))
+            return None
 
     def _count_sent(self) -> None:
         self._unreported += 1

@@ -102,11 +102,10 @@ class Resender:
         """Older than their producer would try: it died."""
         now, after = await self._custody.now_ms(), None
         while await self._room():
-            entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
-            if not entries:
+            after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
+            if after is None:
                 return
             self._resend(entries)
-            after = entries[-1].entry_id
 
     async def _room(self) -> bool:
         """Wait for it; false when another worker is in charge by then."""

@@ -159,14 +159,16 @@ class Custody:
         hold does not count towards it: see expired.lua.
         """
         start, looked = 0, 0
-        holds: dict[bytes, HoldReason | None] = {}
-        # A few short scripts in place of one: Redis does nothing else meanwhile.
-        while start >= 0 and looked < LOOK_EXPIRED and not holds:
+        left: list[Left] = []
+        # A few short scripts in place of one: Redis does nothing else meanwhile. Those that this version cannot read
+        # stay, and keep no other from being found.
+        while start >= 0 and looked < LOOK_EXPIRED and not left:
             start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
             looked += LOOK_AT_ONCE
             holds = {queue_id: _hold(why) for queue_id, why in rows}
-        left = await self._read(list(holds))
-        return [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in left]
+            found = await self._read(list(holds))
+            left = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
+        return left
 
     async def _push(
         self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"

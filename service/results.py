@@ -16,7 +16,7 @@ class Results:
     """Its producers connect on first use: a door that ends nothing has none of them."""
 
     def __init__(self, redis: Redis, settings: Settings, observer: Observer) -> None:
-        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
         self._alone = Publisher.alone(settings.kafka, observer)
         self.relay = Relay(

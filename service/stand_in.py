@@ -52,7 +52,7 @@ class StandIn:
             # Not only the custodian: its producer may be the one that failed.
             may=lambda: self._no_worker,
             custody=self._custody,
-            outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max),
+            outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer),
             relay=relay,
             settings=settings.worker,
             observer=observer,

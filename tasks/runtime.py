@@ -90,7 +90,7 @@ class Runtime:
         )
         self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
-        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
         self._alone = Publisher.alone(settings.kafka, observer)
         self._best_effort = Publisher.best_effort(settings.kafka, observer)
         bury = DeadLetterTopic(self._alone, settings.kafka, observer).tell
