@@ -172,6 +172,18 @@ def demo(
     raise typer.Exit(demo(output))
 
 
+@app.command()
+def topics() -> None:
+    """Make the dead-letter topic, where Kafka makes no topics by itself. Exit code 1: Kafka refused, or is away."""
+    settings = read_settings()
+    from cli.topics import make_or_explain
+
+    done, line = make_or_explain(settings)
+    if not done:
+        raise Failure(line)
+    print(line)  # noqa: T201
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         try:

@@ -21,6 +21,7 @@ from cli.probe import http_status
 from cli.redis_check import check_own_redis
 from cli.stack_file import StackFile
 from cli.supervisor import Supervisor
+from cli.topics import make_or_explain
 from cli.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
@@ -86,9 +87,16 @@ class Stack:
         await self._supervisor.start(self._servers)
         if not self._embedded_redis:
             await check_own_redis(self._settings.redis.address(), self._say)
+        if not self._embedded_kafka:  # which makes each topic on its first use
+            await self._make_topics()
         await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
         self._file.start()
+
+    async def _make_topics(self) -> None:
+        done, line = await asyncio.to_thread(make_or_explain, self._settings)
+        if not done:
+            self._say(f"warning: {line}. Copies of dead letters are lost without it.")
 
     async def _door_is_open(self) -> None:
         """Wait a little for it, and not longer: a full ledger refuses requests, and its workers are what empties it."""

@@ -48,6 +48,8 @@ class Metric:
         return self.amount or self.level or self.buckets is not None
 
 
+UNKNOWN_ROWS = Metric("unknown_rows_total", "What Redis holds and this version cannot read: passed over", ("kind",))
+
 #: Note → metrics. Labels are those of the note that are named here.
 TABLE: dict[str, tuple[Metric, ...]] = {
     "door.answered": (
@@ -58,6 +60,8 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "key.refused": (Metric("key_refusals_total", "Requests refused for their API key", ("reason",)),),
     "key.remembered": (Metric("keys_remembered_total", "API keys taken from the local copy while Redis was away"),),
     "ledger.admitted": (Metric("admitted_total", "Requests accepted", ("provider",)),),
+    "record.unreadable": (UNKNOWN_ROWS,),
+    "row.unknown": (UNKNOWN_ROWS,),
     "ledger.cancelled": (Metric("cancelled_total", "Requests cancelled before they started", ("provider",)),),
     "ledger.unavailable": (Metric("ledger_unavailable_total", "Times that Redis did not answer the door"),),
     "spool.accepted": (Metric("spool_accepted_total", "Requests accepted into the spool", ("provider",)),),

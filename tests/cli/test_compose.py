@@ -26,15 +26,15 @@ KNOWN = {name for concern in CONCERNS for name in variables(concern)}
 
 def test_every_part_of_the_design_is_there() -> None:
     workers = {f"worker-{provider.value}" for provider in LLMProviderType}
-    assert set(SERVICES) == {"api", "flower", "redis", "kafka", "prometheus", "grafana"} | workers
+    assert set(SERVICES) == {"api", "flower", "topics", "redis", "kafka", "prometheus", "grafana"} | workers
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_has_a_health_check_and_an_exact_version(name: str) -> None:
     service = SERVICES[name]
-    assert "healthcheck" in service or name == "api"  # the API's is the image's own
+    assert "healthcheck" in service or name in {"api", "topics"}  # the API's is the image's own; the other one ends
     assert re.search(r":v?\d+\.\d+", service["image"]), "no floating tag"
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("on-failure" if name == "topics" else "unless-stopped")
     assert service["logging"]["options"]["max-size"]
 
 

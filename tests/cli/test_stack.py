@@ -19,7 +19,7 @@ import psutil
 import pytest
 import redis
 from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive, umpire
-from umpire_servers import ROOT, poll
+from umpire_servers import ROOT, ServerMissing, poll
 
 from cli.client import ApiClient
 from cli.demo_batch import Batch, judge_all
@@ -110,11 +110,15 @@ def test_the_command_that_it_suggests_works_as_it_is_printed(shared: Up, tmp_pat
     assert "Essay" in done.stdout or "A.txt" in done.stdout
 
 
-def test_redis_cli_takes_the_url(shared: Up) -> None:
+def redis_cli() -> str:
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if program is None:
-        pytest.skip("no redis-cli on PATH")
-    command = [program, "--no-auth-warning", "-u", shared.stack["redis"], "ping"]
+        raise ServerMissing("redis-cli", "no redis-cli on PATH (Debian: redis-tools)")
+    return program
+
+
+def test_redis_cli_takes_the_url(shared: Up, need_tool: Callable[[Callable[[], str]], str]) -> None:
+    command = [need_tool(redis_cli), "--no-auth-warning", "-u", shared.stack["redis"], "ping"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "PONG\n"
 
 
