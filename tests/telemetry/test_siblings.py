@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
+from umpire_cli import get
 from umpire_servers import ROOT, poll
 
+from cli.ports import listen, url_of
 from telemetry import cells as module
 from telemetry.cells import COUNTER, Cells, Key, read
-from telemetry.endpoint import serve
+from telemetry.endpoint import serve, serve_on
+from telemetry.library import LibraryMetrics
 from telemetry.metrics import PREFIX, Metrics
 from telemetry.observer import Note
 from telemetry.places import is_running, take_place
@@ -197,3 +201,25 @@ def test_without_room_on_the_disk_it_counts_for_itself(tmp_path: Path) -> None:
     key = Key(COUNTER, "m", ())
     cells.take(key, 1)[0] += 5
     assert [(Key.decode(text), *numbers) for text, numbers in cells] == [(key, 5.0)]
+
+
+def test_a_process_that_counts_with_the_library_is_served_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    Counter("flower_events_total", "Events", registry=registry).inc()
+    metrics = LibraryMetrics("flower-1", registry)
+    with listen("127.0.0.1", 0, setting="a test") as server:
+        serve_on(metrics, server)
+        base = url_of(server)
+
+        def status(path: str) -> int:
+            return get(base + path)[0]
+
+        text = get(f"{base}/metrics")[1].decode()
+        assert "flower_events_total 1.0" in text
+        assert "llm_provider_build_info{" in text
+        assert [status(path) for path in ("/healthz", "/readyz")] == [200, 200]
+        monkeypatch.setattr("telemetry.library.ALIVE_SECONDS", 0.05)
+        poll(lambda: status("/healthz") == 503, what="the loop is seen to hang")
+        monkeypatch.undo()
+        metrics.alive()
+        assert status("/healthz") == 200
