@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.api_part import API_SLACK_SECONDS
 from cli.environment import USAGE
 from cli.failure import Failure
 from cli.metrics import listen_for_scrapes
 from cli.ports import listen
-from cli.stack import API_SLACK_SECONDS
 from contracts.settings import Settings
 
 if TYPE_CHECKING:

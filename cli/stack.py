@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cli.api_part import ApiPart
 from cli.children import umpire
 from cli.datadir import DataDirectory
 from cli.embedded_kafka import EmbeddedKafka
@@ -16,7 +17,6 @@ from cli.embedded_redis import EmbeddedRedis
 from cli.logfile import LogFile
 from cli.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
 from cli.part import Launch, Part
-from cli.pids_file import PidsFile
 from cli.ports import url_of
 from cli.probe import http_status
 from cli.redis_check import check_own_redis
@@ -27,12 +27,8 @@ from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from ledger.cancel import cancel
 
-#: Seconds that the API may take beyond the longest wait of a client.
-API_SLACK_SECONDS = 10.0
-
 _OK = 200
 _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
-_FOLLOW_SECONDS = 0.25
 
 
 class Stack:
@@ -59,16 +55,19 @@ class Stack:
         self._embedded_kafka = None if "UMPIRE_KAFKA_BOOTSTRAP" in os.environ else EmbeddedKafka(path / "kafka.address")
         auth = settings.flower.flower_basic_auth
         self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
-        self.api_url, self.flower_url = url_of(api), url_of(flower)
+        self.flower_url = url_of(flower)
         self._metrics = settings.telemetry.metrics_directory or path / "metrics"
         self._servers = self._server_parts()
         self._workers = self._worker_parts(path)
-        self._api_pids = PidsFile(path / "api.pids")
-        self._api = self._api_part()
+        self._api = ApiPart(settings, api, path, self._environment, self._part)
         #: What Prometheus is to scrape, by part: every series is at one of these addresses, and at one only.
         self.scraped: dict[str, str] = {}
         self.metrics_urls = self._serve_metrics()
         self._flower = self._part("flower", self._launch_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))
+
+    @property
+    def api_url(self) -> str:
+        return self._api.url
 
     @property
     def redis_url(self) -> str:
@@ -92,7 +91,7 @@ class Stack:
         await self._supervisor.start(self._servers)
         if not self._embedded_redis:
             await check_own_redis(self._settings.redis.address(), self._say)
-        await self._supervisor.start([self._api, *[part for _, part in self._workers], self._flower])
+        await self._supervisor.start([self._api.part, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
         self._file.start()
 
@@ -105,7 +104,7 @@ class Stack:
         self._say("the API refuses requests at present; its /readyz tells why")
 
     async def mind(self) -> None:
-        following = asyncio.create_task(self._follow_api())
+        following = asyncio.create_task(self._api.follow(self._say, self._file.tell))
         try:
             await self._supervisor.mind()
         finally:
@@ -117,7 +116,7 @@ class Stack:
         self._file.stop()
         self._sockets["api"].close()
         await self._supervisor.stop(
-            [[self._api], [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
+            [[self._api.part], [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
         )
         for server in self._sockets.values():
             server.close()
@@ -133,7 +132,7 @@ class Stack:
         workers: dict[str, list[int]] = {}
         for provider, part in self._workers:
             workers.setdefault(provider.value, []).extend([part.pid] if part.pid else [])
-        pids: dict[str, Any] = {"api": self._pids_of_api(), "workers": workers}
+        pids: dict[str, Any] = {"api": self._api.pids, "workers": workers}
         pids |= {part.name: part.pid for part in (*self._servers, self._flower)}
         return {
             "api": self.api_url,
@@ -169,35 +168,6 @@ class Stack:
         names = worker_names(self._settings, self._settings.enabled)
         return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
 
-    def _api_part(self) -> Part:
-        async def ready() -> bool:
-            return bool(self._pids_of_api()) and await _answers(f"{self.api_url}/healthz")
-
-        grace = self._settings.service.immediate_wait_seconds + API_SLACK_SECONDS
-        return self._part("api", self._launch_api, ready, grace=grace)
-
-    def _pids_of_api(self) -> list[int]:
-        """Those that serve. Of several their own supervisor is the part, which starts them again."""
-        if self._api.pid is None:
-            return []
-        return [self._api.pid] if self._settings.service.api_processes == 1 else self._api_pids.read()
-
-    async def _follow_api(self) -> None:
-        """Say so, here and in stack.json, when one of several API processes has a successor."""
-        if self._settings.service.api_processes == 1:
-            return  # it is the part itself
-        known = self._pids_of_api()
-        while True:
-            await asyncio.sleep(_FOLLOW_SECONDS)
-            now = self._pids_of_api()
-            if now == known:
-                continue
-            gone, new = sorted({*known} - {*now}), sorted({*now} - {*known})
-            if gone and new:
-                self._say(f"API process {_listed(gone)} ended; {_listed(new)} took its place")
-            known = now
-            self._file.tell()
-
     def _environment(self) -> dict[str, str]:
         return for_a_sibling(
             self._metrics,
@@ -222,15 +192,6 @@ class Stack:
         api, flower = self.scraped.values()
         return [api, *([everything] if everything else []), flower]
 
-    def _launch_api(self) -> Launch:
-        self._api_pids.remove()
-        descriptor = self._sockets["api"].fileno()
-        processes = str(self._settings.service.api_processes)
-        command = umpire(
-            "api", "--descriptor", str(descriptor), "--processes", processes, "--pids-file", str(self._api_pids.path)
-        )
-        return Launch(command, self._environment(), (descriptor,))
-
     def _launch_flower(self) -> Launch:
         page, metrics = (self._sockets[name].fileno() for name in ("flower", "flower metrics"))
         surroundings = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
@@ -239,7 +200,7 @@ class Stack:
 
     def _kafka_is_ready(self) -> None:
         """The embedded broker has a new port after each start, and its clients know only the old one."""
-        clients = [part for part in (self._api, *[part for _, part in self._workers]) if part.pid]
+        clients = [part for part in (self._api.part, *[part for _, part in self._workers]) if part.pid]
         if not clients or self._stopping:
             return
         self._file.tell()
@@ -252,10 +213,6 @@ class Stack:
     async def _replace(self, part: Part) -> None:
         with suppress(asyncio.CancelledError):
             await part.replace()
-
-
-def _listed(pids: list[int]) -> str:
-    return ", ".join(map(str, pids))
 
 
 async def _answers(url: str) -> bool:
