@@ -157,11 +157,13 @@ def test_every_room_is_in_the_image() -> None:
     assert kept == rooms | {"pyproject.toml", "README.md", "requirements.lock"}
 
 
-def test_prometheus_scrapes_the_api_and_every_worker() -> None:
+def test_prometheus_scrapes_the_api_flower_and_every_worker() -> None:
     jobs = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
     targets = {(name, one["port"]) for job in jobs for one in job["dns_sd_configs"] for name in one["names"]}
-    metrics_port = int(SERVICES["worker-mock"]["environment"]["UMPIRE_METRICS_PORT"])
-    assert targets == {("api", 8080)} | {(name, metrics_port) for name in OURS if name.startswith("worker-")}
+    scraped = [name for name in OURS if name.startswith("worker-") or name == "flower"]
+    ports = {(name, int(SERVICES[name]["environment"]["UMPIRE_METRICS_PORT"])) for name in scraped}
+    assert targets == {("api", 8080)} | ports
+    assert {SERVICES[name]["environment"]["UMPIRE_METRICS_HOST"] for name in scraped} == {"0.0.0.0"}  # noqa: S104
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
