@@ -49,6 +49,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     from cli.flower_views import HANDLERS
     from tasks.app import app as celery
     from tasks.app import broker
+    from telemetry.logging import configure_logging
 
     celery.conf.update(broker(settings.redis))
     password = check(settings)
@@ -61,7 +62,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     default_options.inspect_timeout = _INSPECT_MS
     # Worker names are new at each start; those that are gone need not stay.
     default_options.purge_offline_workers = 3600
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    configure_logging(settings.telemetry, "flower")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     prefix = settings.flower.flower_url_prefix.strip("/")
     if prefix:

@@ -18,6 +18,7 @@ from contracts.topics import CALLBACK_DEAD_LETTER
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
@@ -110,6 +111,12 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     return app
 
 
+def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
+    if acceptance.redis_away:
+        return "spool"
+    return "redis" if stand_in.custodian.holds else None
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
     seconds = settings.service.door_redis_seconds
@@ -125,13 +132,16 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     results = Results(redis, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
-    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
     waits = Waits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
     stand_in = StandIn(
         redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
+    )
+    snapshots = QueueSnapshots(
+        ledger, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
@@ -143,6 +153,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "resender": stand_in.resender.watch,
         "kafka recovery": lambda: recover([publisher, *results.publishers]),
         "cost alerts": stand_in.alerts.watch,
+        "queue snapshots": snapshots.watch,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, InternalError, UmpireError, is_permanent
+from events.ending import failure_of
 from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
@@ -248,6 +249,8 @@ class Runner:
             self._observer(Note("lease.lost", "warning", labels={"provider": claimed.stored.provider.value}))
             return
         self._hook.publish(entry_id, ending, headers)
+        if note := failure_of(claimed.stored, judgement, state):
+            self._observer(note)
         self._judge.completed(claimed.stored, judgement)
         self._hook.ended(claimed.stored, judgement, state, claimed.tries)
 
@@ -269,7 +272,11 @@ class Runner:
             lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, number=claimed.number)])
         )
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
-        self._observer(Note("comparison.returned", "info", labels))
+        note = Note("comparison.returned", "info", labels)
+        if reason == "breaker":
+            self._gatekeeper.note(note)
+        else:
+            self._observer(note)
         return _returned(reason, spent)
 
     async def _park(self, claimed: Claimed, spent: Spent) -> str:

@@ -15,6 +15,7 @@ from events.dead_letter import DeadLetterTopic
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.queue_snapshots import QueueSnapshots
 from events.recovery import recover
 from events.relay import Relay
 from events.resender import Resender
@@ -148,7 +149,9 @@ class Runtime:
             take_along=settings.worker.take_along,
             observer=observer,
         )
-        ender = Ender(self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+        ender = Ender(
+            self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer
+        )
         custodian = Custodian(
             self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
         )
@@ -160,6 +163,12 @@ class Runtime:
             observer=observer,
         )
         alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
+        snapshots = QueueSnapshots(
+            self._ledger,
+            settings.enabled,
+            mode=lambda: "redis" if custodian.holds else None,
+            observer=observer,
+        )
         duties: dict[str, Callable[[], Awaitable[None]]] = {
             "heartbeat": lambda: beat(self._claims, self.runner, provider, observer),
             "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
@@ -167,6 +176,7 @@ class Runtime:
             "resender": resender.watch,
             "kafka recovery": lambda: recover([self._publisher, self._alone, self._best_effort]),
             "cost alerts": alerts.watch,
+            "queue snapshots": snapshots.watch,
         }
         if self._adapting is not None:
             duties["adaptive limits"] = self._adapting.watch
@@ -193,6 +203,7 @@ class Runtime:
         """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
         left = await self.runner.drain(drain_seconds)
         await cancel(*self._background)
+        self._gatekeeper.close()
         self._lifecycle.flush()
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))

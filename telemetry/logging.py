@@ -1,6 +1,7 @@
 """structlog: one JSON object a line on stderr, or lines for a person."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,7 +31,9 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
         _named(process),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=_has_colours())
     )
     level = _LEVELS[settings.log_level]
     structlog.configure(
@@ -51,6 +54,12 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
+    logging.captureWarnings(True)
+
+
+def _has_colours() -> bool:
+    """On a terminal only: in a file or a pipe the codes would stand between the words that one searches for."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _named(process: str) -> structlog.typing.Processor:

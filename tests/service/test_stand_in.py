@@ -37,6 +37,9 @@ async def test_without_a_worker_the_door_ends_what_is_past_its_time(settings, ap
     error = result["error_detail"]
     assert (error["error_code"], error["details"]["reason"]) == ("LLM_PROVIDER_TIMEOUT", "LLM_REQUEST_EXPIRED")
     assert SECRET.encode() not in entry[b"e"]
+    (note,) = await apoll(lambda: api.notes.named("comparison.failed"), what="its log line")
+    assert (note.level, note.fields["queue_id"], note.labels["status"]) == ("info", late, "expired")
+    assert SECRET not in str(note)
     await redis.aclose()
 
 
