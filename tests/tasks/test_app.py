@@ -53,6 +53,7 @@ def test_any_other_attribute_error_in_the_consumer_is_a_fault(tmp_path: Path, re
     try:
         process.start(log.exists)
         poll(lambda: not process.running, 60, what="the worker ends")
+        assert process.stop() == 1
     finally:
         process.kill()
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
