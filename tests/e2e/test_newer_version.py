@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 from redis.asyncio import Redis
-from umpire_keys import table
+from umpire_key_table import table
 from umpire_servers import apoll, free_port
 from umpire_worker import Desk, api, desk, worker
 
