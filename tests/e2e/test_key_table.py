@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from umpire_account import ANTHROPIC, MODEL_FORBIDDEN, Account, refused
 from umpire_kafka import KafkaServer
-from umpire_keys import table
+from umpire_key_table import table
 from umpire_servers import apoll
 from umpire_upstream import answer, upstream
 from umpire_worker import Desk, api, desk, reach, worker

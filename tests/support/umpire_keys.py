@@ -1,41 +1,37 @@
-"""The tables of Redis keys, which stand in the docstrings of ledger/keys.py and guard/keys.py."""
+"""API keys for tests of the door."""
 
-import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-import guard.keys
-import ledger.keys
-from contracts.enums import LLMProviderType
-
-#: What each placeholder of a name stands for.
-PLACEHOLDERS = {
-    "provider": "|".join(provider.value for provider in LLMProviderType),
-    "queue id": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "model": "[a-z].*",
-    "worker": r"[\w-]+\.[0-9a-f]{12}",
-    "process": "[0-9a-f]{32}",
-    "yyyy-mm-dd": r"\d{4}-\d\d-\d\d",
-    "hash": "[0-9a-f]{64}",
-    "key id": "[0-9A-Za-z]+",
-    "step": "[369]",
-    "exchange": "[a-z.]+",
-}
-
-_ROW = re.compile(r"^((?:umpire|_kombu)(?:<[^>]+>|[^\s<])*) +(hash|string|zset|set|stream|list|channel) ", re.MULTILINE)
+from guard.api_key import DEFAULT_SCOPES, PREFIX, Scope, _checksum
+from guard.api_keys import ApiKeys
+from ledger.connection import connect
 
 
-class Row(NamedTuple):
-    name: str
-    """With its placeholders."""
-    kind: str
-    """As Redis' TYPE names it; or "channel"."""
+@dataclass(frozen=True)
+class Key:
+    id: str
+    text: str
 
-    def matches(self, key: str) -> bool:
-        parts = re.split(r"<([^>]+)>", self.name)
-        pattern = "".join(f"(?:{PLACEHOLDERS[part]})" if n % 2 else re.escape(part) for n, part in enumerate(parts))
-        return re.fullmatch(pattern, key) is not None
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.text}"}
 
 
-def table() -> list[Row]:
-    text = f"{ledger.keys.__doc__}\n{guard.keys.__doc__}"
-    return [Row(name, kind) for name, kind in _ROW.findall(text)]
+async def make_key(url: str, *, scopes: frozenset[Scope] = DEFAULT_SCOPES, topics: Any = (), **limits: Any) -> Key:
+    redis = connect(url, timeout=5)
+    key, text = await ApiKeys(redis).create("test", scopes, tuple(topics), **limits)
+    await redis.aclose()
+    return Key(key.id, text)
+
+
+async def revoke_key(url: str, key: Key) -> None:
+    redis = connect(url, timeout=5)
+    assert await ApiKeys(redis).revoke([key.id]) == [key.id]
+    await redis.aclose()
+
+
+def with_secret(key_id: str, secret: str) -> str:
+    """Well-formed, with a right checksum."""
+    body = f"{PREFIX}{key_id}_{secret}"
+    return body + _checksum(body)

