@@ -50,6 +50,7 @@ async def test_no_request_is_answered_500(redis_server, level, form):
         server.start()
         await apoll(lambda: _ready(client), 20, what="Redis is back")
         after = await _statuses(client)
+        faults = [line for line in (await client.get("/metrics")).text.splitlines() if "unexpected_errors_total{" in line]
         log = process.log.read_text()
         assert process.running
     assert 202 in without_kafka
@@ -57,6 +58,7 @@ async def test_no_request_is_answered_500(redis_server, level, form):
     assert without_kafka | without_both | after <= {200, 202, 422, 503}
     assert "Traceback" not in log
     assert "error.unexpected" not in log
+    assert faults == [], "no observer raised"
 
 
 async def _dropped(client: httpx2.AsyncClient) -> bool:
