@@ -16,8 +16,9 @@ BODY = {"user_prompt": "x", "callback_topic": "t", "processing_mode": "queue"}
 
 CLIENTS, SCRAPES = 6, 100
 
-#: Less than one process answers in the time that a successor of the other one needs for its imports.
-ANSWERS = 50
+#: Far fewer than one process answers in the time that a successor of the other one needs for its imports, even on a
+#: machine that is busy with other tests.
+ANSWERS = 10
 
 
 class Load:
