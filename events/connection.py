@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Producer
 
+from telemetry.fault import fault
 from telemetry.observer import Level, Note, Observer
 
 #: How long one poll waits when nothing happens; a report wakes it at once. Bounds how long a stop takes.
@@ -26,7 +27,11 @@ class Connection:
         self._stopping = threading.Event()
         self.producer = Producer(config | {"error_cb": self._error}, logger=_logger(observer))
         self._thread = threading.Thread(target=self._serve, name="kafka-reports", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            del self.producer  # refers back to this object by its callback; its own threads end with it
+            raise
 
     def retire(self) -> None:
         """Fail what is still queued, so that each event's owner is told, and end the thread once it was."""
@@ -50,8 +55,7 @@ class Connection:
                 self.producer.poll(_POLL_SECONDS)
                 self._stopping.wait(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - the outermost loop of its thread: reports must go on
-                fields = {"error": type(error).__name__}
-                self._observer(Note("kafka.report_failed", "error", fields=fields))
+                self._observer(Note("kafka.report_failed", "error", fields=fault(error)))
                 # One that comes again at once must not keep a processor busy.
                 self._stopping.wait(_POLL_SECONDS)
 

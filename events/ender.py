@@ -6,12 +6,13 @@ from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import UmpireError
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
-from events.ending import ending_of, status_of
+from events.ending import ending_of, failure_of, status_of
 from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.result import Judgement, Spent
 from ledger.claims import Ending, Who
 from ledger.custody import Left
+from telemetry.observer import Observer, silent
 
 _EVENTS = {
     QueueStatus.CANCELLED: QueueEvent.CANCELLED,
@@ -29,6 +30,7 @@ class Ender:
         settings: KafkaSettings,
         *,
         sha256_of: Callable[[LLMComparisonRequest], str],
+        observer: Observer = silent,
     ) -> None:
         """`finish`: the ledger's, in the name of whoever ends it."""
         self._finish = finish
@@ -36,6 +38,7 @@ class Ender:
         self._lifecycle = lifecycle
         self._settings = settings
         self._sha256_of = sha256_of
+        self._observer = observer
 
     async def end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who = Who.IDLE) -> bool:
         """False where it has started, or ended, meanwhile."""
@@ -48,6 +51,8 @@ class Ender:
         if entry_id is None:
             return False
         self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers)
+        if note := failure_of(stored, judgement, state):
+            self._observer(note)
         told = status_of(stored, state, _EVENTS[state], spent.attempts, error)
         self._lifecycle.tell(told, queue_id=stored.queue_id, traceparent=stored.traceparent)
         return True

@@ -1,4 +1,6 @@
-"""How a comparison ends, as it is told: the one result event for the outbox, and the status event. Pure."""
+"""What is said of a comparison's end: the one result event for the outbox, the status event, the log line of one that
+failed. Pure.
+"""
 
 from contracts.clock import utcnow
 from contracts.enums import QueueEvent, QueueStatus
@@ -10,6 +12,7 @@ from events.headers import Headers, headers_of
 from events.result import Judgement, code_on_kafka, result_of
 from ledger.claims import Ending, Who
 from ledger.request import StoredRequest
+from telemetry.observer import Note
 
 
 def ending_of(
@@ -54,3 +57,27 @@ def status_of(
         occurred_at=utcnow(),
         error_code=code_on_kafka(error) if error else None,
     )
+
+
+def failure_of(stored: StoredRequest, judgement: Judgement, state: QueueStatus) -> Note | None:
+    """The note on a comparison that ended failed or expired; None for any other end.
+
+    `waited`: seconds from its acceptance to its end. `ms`: of its calls, over all its claims. Nothing in it is the
+    provider's or the caller's own text.
+    """
+    error = judgement.error
+    if error is None or state not in {QueueStatus.FAILED, QueueStatus.EXPIRED}:
+        return None
+    spent = judgement.spent
+    fields = {
+        "queue_id": str(stored.queue_id),
+        "correlation_id": str(stored.correlation_id),
+        "model": stored.model,
+        "attempts": spent.attempts,
+        "waited": round(max(0.0, (utcnow() - stored.requested_at).total_seconds()), 3),
+        "ms": spent.call_ms,
+        "cost": spent.cost,
+        "cost_known": spent.cost_known,
+    }
+    labels = {"provider": stored.provider.value, "status": state.value, "error_code": error.code.value}
+    return Note("comparison.failed", "info", labels, fields=fields)

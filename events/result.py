@@ -27,9 +27,14 @@ class Spent(Outgoing):
     usage: TokenUsage = TokenUsage()
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     cost_known: bool = True
+    call_ms: int = 0
+    """Of its calls, whatever came of them."""
     hold_marks: dict[str, int] = {}
     """By model, or "" for the whole provider: what the request got when a call of its own raised the hold: see
     guard/hold.py."""
+
+    last_error: str = ""
+    """Code of its last attempt's error, for Flower's rows."""
 
     @classmethod
     def read(cls, kept: bytes) -> Self:
@@ -44,8 +49,15 @@ class Spent(Outgoing):
     def marked(self, model: str, mark: int) -> "Spent":
         return self.model_copy(update={"hold_marks": {**self.hold_marks, model: mark}})
 
+    def failed(self, code: LLMErrorCode) -> "Spent":
+        return self.model_copy(update={"last_error": code.value})
+
     def attempted(self) -> "Spent":
         return self.model_copy(update={"attempts": self.attempts + 1})
+
+    def called(self, seconds: float) -> "Spent":
+        """With one more call, which took so long."""
+        return self.model_copy(update={"call_ms": self.call_ms + round(1000 * seconds)})
 
     def answered(self) -> "Spent":
         return self.model_copy(update={"answers": self.answers + 1})
@@ -82,7 +94,8 @@ class Judgement:
 
     def without_sums(self, error: UmpireError) -> "Judgement":
         """The same error with nothing in it that an event might refuse: tokens and cost are not known."""
-        return Judgement(model=self.model, spent=Spent(attempts=self.spent.attempts, cost_known=False), error=error)
+        spent = Spent(attempts=self.spent.attempts, call_ms=self.spent.call_ms, cost_known=False)
+        return Judgement(model=self.model, spent=spent, error=error)
 
 
 def code_on_kafka(error: UmpireError) -> LLMErrorCode:

@@ -6,7 +6,8 @@
 --   lease   owner, lease (ms)
 --   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed, error code
 --           (or '')
--- Returns nil, or {state, since (ms), ms until a probe may start} when the operation changed the state.
+-- Returns {state, since (ms), ms until a probe may start, failures that opened it (or 0), code of the last one (or '')}
+-- when the operation changed the state. Otherwise nil; for a report while it is not closed, {state}.
 --
 -- What a report may do: while the breaker is closed, count. While it is open or half-open, only the statistics: those
 -- calls began before it opened, and neither keep it open for longer nor close it. The clock ends `open`, the probe ends
@@ -26,16 +27,18 @@ local IN_A_ROW = 4     -- times the volume: so many failures without a success o
 
 local held = redis.call('HMGET', breaker, 'state', 'since', 'until', 'owner', 'lease', 'average')
 local state = held[1] or 'closed'
-local since = tonumber(held[2] or 0)
-local opens = tonumber(held[3] or 0)
+-- A state that only a newer version knows: a probe finds out, and ends it.
+if state ~= 'closed' and state ~= 'open' then state = 'half_open' end
+local since = tonumber(held[2] or '') or 0
+local opens = tonumber(held[3] or '') or 0
 local owner = held[4]
-local lease = tonumber(held[5] or 0)
-local average = tonumber(held[6] or -1)
+local lease = tonumber(held[5] or '') or 0
+local average = tonumber(held[6] or '') or -1
 
-local function change(to, wait)
+local function change(to, wait, failures, code)
   redis.call('HSET', breaker, 'state', to, 'since', now, 'until', now + wait)
   redis.call('HDEL', breaker, 'owner', 'lease', 'successes', 'row')
-  return {to, now, wait}
+  return {to, now, wait, failures or 0, code or ''}
 end
 
 -- `mean` may be unknown, which is 0: a probe is sometimes known to have been answered, but not how fast.
@@ -62,12 +65,13 @@ local function count(failures, successes, length)
   local sums = {f = 0, s = 0}
   local slots = redis.call('HGETALL', window)
   for i = 1, #slots, 2 do
-    local age = slot - tonumber(string.sub(slots[i], 2))
-    if age >= SLOTS or age < 0 then
+    local kind, number, amount = string.sub(slots[i], 1, 1), tonumber(string.sub(slots[i], 2)), tonumber(slots[i + 1])
+    if not (sums[kind] and number and amount) then
+      -- A newer version's: left to it. The window as a whole ends by its time.
+    elseif slot - number >= SLOTS or slot < number then
       redis.call('HDEL', window, slots[i])
     else
-      local kind = string.sub(slots[i], 1, 1)
-      sums[kind] = sums[kind] + tonumber(slots[i + 1])
+      sums[kind] = sums[kind] + amount
     end
   end
   return sums.f, sums.s
@@ -88,7 +92,7 @@ if operation == 'report' then
     failed(#ARGV - 8)
     redis.call('HSET', breaker, 'last_error', ARGV[8])
   end
-  if state ~= 'closed' then return nil end
+  if state ~= 'closed' then return {state} end
   local row = 0
   if successes > 0 then
     -- Nobody knows in which order they came: its failures make no row, and end the one before them.
@@ -97,7 +101,9 @@ if operation == 'report' then
     row = redis.call('HINCRBY', breaker, 'row', failures)
   end
   local bad, good = count(failures, successes, length)
-  if failures > 0 and bad >= volume and (bad >= good or row >= IN_A_ROW * volume) then return change('open', recovery) end
+  if failures > 0 and bad >= volume and (bad >= good or row >= IN_A_ROW * volume) then
+    return change('open', recovery, bad, ARGV[8])
+  end
   return nil
 end
 
@@ -106,7 +112,7 @@ if operation == 'lease' then
   if owner and now < lease then return nil end
   if state == 'open' then change('half_open', 0) end
   redis.call('HSET', breaker, 'owner', ARGV[3], 'lease', now + tonumber(ARGV[4]))
-  return {'half_open', state == 'open' and now or since, 0}
+  return {'half_open', state == 'open' and now or since, 0, 0, ''}
 end
 
 if operation == 'settle' then
@@ -116,7 +122,7 @@ if operation == 'settle' then
   if ARGV[4] == 'failure' then
     failed(1)
     redis.call('HSET', breaker, 'last_error', ARGV[8])
-    return change('open', tonumber(ARGV[6]))
+    return change('open', tonumber(ARGV[6]), 1, ARGV[8])
   end
   if ARGV[4] == 'success' then
     succeeded(1, tonumber(ARGV[5]))

@@ -51,6 +51,8 @@ class Breaker:
         self._successes = 0
         self._seconds = 0.0
         self._holds = settings.hold.hold == "on"
+        self.known = CircuitState.CLOSED
+        """Its state by the last that this process heard of it."""
         self._failures: GroupCommit[tuple[float, str], Transition | None] = GroupCommit(self._commit)
 
     def succeeded(self, seconds: float) -> None:
@@ -136,16 +138,30 @@ class Breaker:
             labels = {"provider": self._provider.value, "operation": operation}
             self._observer(Note("breaker.unreported", "warning", labels, fields={"error": type(error).__name__}))
             return None
+        if operation == "report":
+            self.known = CircuitState(reply[0].decode()) if reply else CircuitState.CLOSED
         return (self._transition(reply),)
 
     def _transition(self, reply: Any) -> Transition | None:
-        if reply is None:
+        if reply is None or len(reply) == 1:
             return None
-        state = CircuitState(reply[0].decode())
+        state = self.known = CircuitState(reply[0].decode())
         retry_after = reply[2] / 1000 if state is CircuitState.OPEN else None
-        labels = {"provider": self._provider.value, "state": state.value}
-        self._observer(Note("breaker.changed", "warning" if retry_after is not None else "info", labels, retry_after))
+        self._note(state, retry_after, failures=reply[3], code=reply[4].decode())
         return Transition(self._provider, state, from_ms(reply[1]), retry_after)
+
+    def _note(self, state: CircuitState, retry_after: float | None, *, failures: int, code: str) -> None:
+        labels = {"provider": self._provider.value, "state": state.value}
+        if retry_after is None:
+            self._observer(Note("breaker.changed", "info", labels))
+            return
+        fields = {
+            "error_code": code,
+            "failures": failures,
+            "window_seconds": self._window_ms / 1000,
+            "next_probe_seconds": retry_after,
+        }
+        self._observer(Note("breaker.changed", "warning", labels, fields=fields))
 
 
 def _trips(error: UmpireError) -> bool:

@@ -43,6 +43,8 @@ class Sizes:
     full: bool
     """Whether the next request would be refused."""
     dead: int
+    usage: float
+    """Share of what the ledger takes at most: by count or by bytes, whichever is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ class Figures:
         unfinished, processing, outbox, (kept, refusing), dead = await pipeline.execute()
         size = int(_number(kept))
         full = self._marks.refuse(refusing is not None, unfinished + outbox, size, 0)
-        return Sizes(unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead)
+        usage = self._marks.usage(unfinished + outbox, size)
+        return Sizes(
+            unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead, usage=usage
+        )
 
     async def today(self, owner: str | None = None) -> Today:
         """Of all requests, or of those that the API key `owner` (its id) submitted."""

@@ -55,6 +55,8 @@ class SpoolSize:
     requests: int
     bytes: int
     refusing: bool
+    usage: float
+    """Share of what the spool takes at most: by count or by bytes, whichever is more."""
 
 
 class Spool:
@@ -154,7 +156,8 @@ class Spool:
         return await self._do(take)
 
     async def size(self) -> SpoolSize:
-        return SpoolSize(*await self._do(_size))
+        requests, size, refusing = await self._do(_size)
+        return SpoolSize(requests, size, refusing, self._marks.usage(requests, size))
 
     async def close(self) -> None:
         """The file stays; a later use opens it again."""

@@ -17,6 +17,10 @@ class Watermarks(NamedTuple):
         # One is taken in any case: of a store for one, a share would take none.
         return cls(max(1, high * count), high * size, low * count, low * size)
 
+    def usage(self, count: int, size: int) -> float:
+        """Share of the high watermark that is taken: by count or by bytes, whichever is more."""
+        return max(count / self.most, size / self.most_bytes)
+
     def refuse(self, refusing: bool, count: int, size: int, incoming: int) -> bool:
         """Whether the next one, of `incoming` bytes, is refused; `refusing`: the last one was. As in admit.lua."""
         if refusing and (count > self.low or size > self.low_bytes):

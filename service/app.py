@@ -14,9 +14,12 @@ from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
 from contracts.settings import Settings, load_settings
+from contracts.topics import CALLBACK_DEAD_LETTER
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
+from events.queue_snapshots import Mode, QueueSnapshots
+from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
@@ -108,6 +111,12 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     return app
 
 
+def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
+    if acceptance.redis_away:
+        return "spool"
+    return "redis" if stand_in.custodian.holds else None
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
     seconds = settings.service.door_redis_seconds
@@ -120,16 +129,19 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    results = Results(redis, publisher, settings, observer)
+    results = Results(redis, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
-    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256)
+    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
     waits = Waits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
     stand_in = StandIn(
         redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
+    )
+    snapshots = QueueSnapshots(
+        ledger, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
@@ -139,7 +151,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "drainer": drainer.watch,
         "custodian": stand_in.custodian.watch,
         "resender": stand_in.resender.watch,
+        "kafka recovery": lambda: recover([publisher, *results.publishers]),
         "cost alerts": stand_in.alerts.watch,
+        "queue snapshots": snapshots.watch,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
@@ -158,7 +172,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             waits=waits,
             availability=availability,
             estimate=estimate,
-            kafka=KafkaState(publisher),
+            kafka=KafkaState(
+                publisher, *results.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
+            ),
             lifecycle=lifecycle,
             unstarted=unstarted,
             ender=ender,

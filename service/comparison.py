@@ -100,10 +100,11 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
             event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
     except AcceptedBefore as before:
         return repeated(before.queue_id, stored)
-    if event is None:
+    result = result_of(event, parts.observer) if event is not None else None
+    if result is None:
         return _queued(parts, stored, ahead, prefer, chosen, state)
     headers = {"Preference-Applied": chosen.applied_wait} if chosen.applied_wait else {}
-    return answer(result_of(event), stored, scope, headers)
+    return answer(result, stored, scope, headers)
 
 
 ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))

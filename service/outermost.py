@@ -2,12 +2,12 @@
 
 import time
 from http import HTTPStatus
-from traceback import extract_tb
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problem import problem, unexpected
+from telemetry.fault import fault, locations
 from telemetry.observer import Note, Observer
 
 
@@ -52,6 +52,5 @@ class Outermost:
             self._observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
 
     def _unexpected(self, error: Exception) -> None:
-        frames = [f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-5:]]
-        fields = {"error": type(error).__name__, "frames": frames}
+        fields = {**fault(error), **locations(error.__traceback__)}
         self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Celery
-from kombu.transport.redis import Transport
+from kombu.transport.redis import Channel, Transport
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
@@ -21,10 +21,23 @@ if OutOfMemoryError not in Transport.connection_errors:
 # this.
 BaseParser.EXCEPTION_CLASSES.setdefault("UNBLOCKED", RedisConnectionError)
 
-if AttributeError not in Transport.connection_errors:
-    # celery 5.7.0: when Redis dies while a task is unacked and a slot is free, kombu's reconnect raises AttributeError,
-    # and the worker would exit. As a connection error it reconnects. tests/tasks/test_redis_kill.py holds this.
-    Transport.connection_errors += (AttributeError,)
+
+class _Channel(Channel):
+    def _connparams(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Raises ConnectionError where the connection of this channel was closed.
+
+        celery 5.7.0 closes a lost connection before it reconnects. A task that ends afterwards still asks its old
+        channel for a Redis client. Kombu reads the address from `connection.client`, and one of the two is None by
+        then. The AttributeError would end the worker. tests/tasks/test_app.py holds this.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the channel's connection to the broker was closed")
+        parameters: dict[str, Any] = super()._connparams(*args, **kwargs)  # type: ignore[misc]
+        return parameters
+
+
+# Only this case: any other AttributeError in the consumer is a fault, and ends the worker with its place in the log.
+Transport.Channel = _Channel
 
 app = Celery("umpire", set_as_current=True)
 

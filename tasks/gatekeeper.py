@@ -25,6 +25,7 @@ from guard.hold import Hold, Holds, Raised
 from ledger.parked import Parked
 from tasks.claim import Probe
 from tasks.rows import Consumer, Rows
+from telemetry.fold import Fold
 from telemetry.observer import Note, Observer
 
 #: How often the shared state is read. A breaker that this process itself opened closes its gate at once.
@@ -35,6 +36,9 @@ PROBE_UNKNOWN_MS = 1_000
 
 #: A process wakes one request to probe a model's hold, and another one not before so many seconds.
 WAKE_AGAIN_SECONDS = 2.0
+
+#: What `breaker.affected` calls the notes that it counts.
+_AFFECTED = {"call.finished": "calls_failed", "call.retry": "retries", "comparison.returned": "returned"}
 
 #: Runs one request of the backlog, if there is one, as this probe.
 RunProbe = Callable[[Probe], Awaitable[None]]
@@ -97,6 +101,9 @@ class Gatekeeper:
         self._raising = 0
         """… and so is one while Redis is being told of some."""
         self._announced: str | None = None
+        self._state = CircuitState.CLOSED
+        """The breaker's, as this process saw it last."""
+        self._affected = Fold("breaker.affected", {"provider": provider.value}, _AFFECTED, observer)
         self._to_wake: set[str] = set()
         """Models whose hold is over and whose requests were not woken yet."""
         self._wake_after: dict[str, float] = {}
@@ -161,11 +168,34 @@ class Gatekeeper:
         await self._gate.pause(seconds)
         self._wake.set()
 
+    def note(self, note: Note) -> None:
+        """A note on one call or one request. While the breaker is not closed there are three for each call in flight:
+        `breaker.affected` has their count, once for each state of the breaker.
+        """
+        if self.broken:
+            self._affected.add(note)
+        else:
+            self._observer(note)
+
+    def close(self) -> None:
+        """No call is in flight any more."""
+        self._affected.close()
+
+    def _set_state(self, state: CircuitState) -> None:
+        if state is not self._state:
+            self._affected.close()
+            self._state = state
+        self.broken = state is not CircuitState.CLOSED
+
     def tell(self, transition: Transition | None) -> None:
-        """The breaker changed its state by a report of this process: act on it, and tell the world."""
+        """The breaker answered a report of this process. A change of its state is acted on, and published."""
         if transition is None:
+            if self._breaker.known is not CircuitState.CLOSED and not self.broken:
+                # Another process opened it. What fails here until the next look must cost no try either.
+                self._set_state(self._breaker.known)
+                self._set_open(is_open=False, reason=self._breaker.known.value)
             return
-        self.broken = transition.state is not CircuitState.CLOSED
+        self._set_state(transition.state)
         if self.broken:
             self._set_open(is_open=False, reason=transition.state.value)
         self._wake.set()
@@ -209,7 +239,8 @@ class Gatekeeper:
             self._unreported.pop(0)
 
     async def _follow_state(self, state: GateState) -> None:
-        self.broken = state.state is not CircuitState.CLOSED
+        self._breaker.known = state.state
+        self._set_state(state.state)
         self.hold = state.hold
         self._set_open(is_open=state.open, reason=_why_closed(state))
         ended = self.held_models.keys() - state.held_models.keys()

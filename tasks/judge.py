@@ -98,7 +98,7 @@ class Judge:
                 lambda _: self._attempt(claim),
                 self._policy,
                 stopping=self.stopping,
-                observer=self._observer,
+                observer=self._gatekeeper.note,
                 before=lambda: self._enter(claim),
                 failed=lambda error, seconds: self._failed(claim, error, seconds),
                 answers=spent.answers,
@@ -159,6 +159,7 @@ class Judge:
                 self._paid(claim, error.usage, None, claim.model, time.monotonic() - started)
             raise
         finally:
+            claim.spent = claim.spent.called(time.monotonic() - started)
             self._over(claim, refused=refused)
             if reservation is not None:
                 self._settle_soon(reservation, used or reservation.tokens)
@@ -223,16 +224,19 @@ class Judge:
 
     async def _failed(self, claim: Claim, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
+        claim.spent = claim.spent.failed(error.code)
         if isinstance(error, AnswerError):
             claim.spent = claim.spent.answered()
         else:
             claim.failure = error
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
-        self._observer(
-            Note("call.finished", "warning", labels, seconds, fields={"error": type(error).__name__, **error.details})
-        )
-        transition, release = await self._health.failed(claim, error, seconds)
-        self._gatekeeper.tell(transition)
+        fields = {"error": type(error).__name__, **error.details}
+        try:
+            transition, release = await self._health.failed(claim, error, seconds)
+            self._gatekeeper.tell(transition)
+        finally:
+            # Not before: by now it is known whether the breaker is open.
+            self._gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
         self._entrance.rest(claim, resting=True)
         if _sent_away(error) and not claim.probing:
             # Where more was asked for than is known to be borne, a refusal was to be expected, and concerns no other.

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 from uuid import uuid4
@@ -15,6 +14,7 @@ from contracts.queues import queue_name
 from contracts.settings import Settings
 from ledger.preflight import durability_of
 from tasks.app import app, broker
+from tasks.celery_log import keep_our_logging
 from tasks.compare import host
 from tasks.loop import LoopThread
 from tasks.pool import LoopPool
@@ -50,14 +50,17 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     loop.start(keep_alive(metrics, runtime.is_ready))
     host.loop, host.runner, host.slots = loop, runtime.runner, slots
 
-    def stopping(**_: object) -> None:
+    def stopping(**signalled: str) -> None:
+        """From a signal handler, in which no logger may be used."""
+        note = Note("worker.stopping", "info", fields={"signal": signalled["sig"]})
+        loop.loop.call_soon_threadsafe(observer, note)
         loop.loop.call_soon_threadsafe(runtime.runner.stop)
 
     def stopped(**_: object) -> None:
         loop.run(runtime.close(settings.worker.drain_seconds))
         loop.stop()
 
-    signals.setup_logging.connect(_logged_elsewhere, weak=False)
+    keep_our_logging()
     signals.worker_ready.connect(_interrupt_as_terminate, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_shutdown.connect(stopped, weak=False)
@@ -78,13 +81,6 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
-
-
-def _logged_elsewhere(**_: object) -> None:
-    """A receiver of `setup_logging` is how Celery is told that the log is set up already."""
-    for each_task in ("celery.worker.strategy", "celery.app.trace"):
-        # Two lines a task, which only say that it handed over.
-        logging.getLogger(each_task).setLevel(logging.WARNING)
 
 
 def _interrupt_as_terminate(**_: object) -> None:

@@ -1,6 +1,7 @@
 """structlog: one JSON object a line on stderr, or lines for a person."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,13 +31,16 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
         _named(process),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=_has_colours())
     )
     level = _LEVELS[settings.log_level]
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write for a line and its end: what threads write at the same time is not mixed.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -51,6 +55,12 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
+    logging.captureWarnings(True)
+
+
+def _has_colours() -> bool:
+    """On a terminal only: in a file or a pipe the codes would stand between the words that one searches for."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _named(process: str) -> structlog.typing.Processor:

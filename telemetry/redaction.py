@@ -8,20 +8,21 @@ import logging
 import re
 import sys
 import threading
-from pathlib import Path
-from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
+from telemetry.fault import locations
 from telemetry.lean_structlog import structlog
 
 #: What a line says before it comes to values: a template's beginning, or that of a text that was put together.
-_WORDS = re.compile(r"[^\n('\"<\[{%:]*")
+#: An apostrophe is one of its own words' only in a contraction: others begin a quotation.
+_WORDS = re.compile(r"(?:[^\n('\"<\[{%:]|(?<=[A-Za-z]{2})'(?=[a-z]{1,2}\b))*")
+
+#: What `logging.captureWarnings` logs: path, line, class and message, then the line of source.
+_WARNING = re.compile(r"(?:[^\n]*/)?(?P<place>[^/\n]+:\d+: \w+): (?P<message>.*)")
 
 #: Libraries whose errors tell of connections and servers, which an operator needs to read, and of nothing that we sent.
 _OF_SERVERS = ("redis.", "kombu.", "amqp.")
-
-_FRAMES = 5
 
 
 def without_texts(record: logging.LogRecord) -> bool:
@@ -29,6 +30,8 @@ def without_texts(record: logging.LogRecord) -> bool:
     if record.exc_info and record.exc_info[1] is not None:
         words = _WORDS.match(str(record.msg))
         record.msg, record.args = f"{record.name}: {words[0].strip() if words else ''}", ()
+    elif record.name == "py.warnings":
+        record.msg, record.args = _beginning_of_warning(record.getMessage()), ()
     elif isinstance(record.args, dict):
         record.args = {name: _told(value) for name, value in record.args.items()}
     elif record.args:
@@ -37,14 +40,23 @@ def without_texts(record: logging.LogRecord) -> bool:
 
 
 def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A structlog processor: an exception's class and where it came from, in the place of its traceback."""
+    """A structlog processor: an exception's class and locations, instead of its traceback."""
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[0] is not None:
         event["exception"] = info[0].__name__
-        event["frames"] = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(info[2])[-_FRAMES:]]
+        event.update(locations(info[2]))
         if isinstance(info[1], OSError) and info[1].strerror:
             event["reason"] = info[1].strerror
     return event
+
+
+def _beginning_of_warning(text: str) -> str:
+    """Its place, its class and its first words: pydantic's, for one, goes on with the value that it is about."""
+    warned = _WARNING.match(text)
+    if warned is None:
+        return "a warning"
+    words = _WORDS.match(warned["message"])
+    return f"{warned['place']}: {words[0].strip() if words else ''}"
 
 
 def catch_the_uncaught() -> None:

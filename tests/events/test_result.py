@@ -8,9 +8,10 @@ import pytest
 
 from contracts import errors
 from contracts.clock import utcnow
-from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
+from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType, QueueStatus
 from contracts.events import LLMComparisonResultV1, TokenUsage
 from contracts.http import LLMComparisonRequest
+from events.ending import failure_of
 from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 
@@ -99,6 +100,27 @@ def test_what_was_spent_survives_the_ledger() -> None:
     spent = Spent().attempted().answered().paid(USAGE, 0.1).attempted()
     assert Spent.model_validate_json(spent.model_dump_json()) == spent
     assert spent.answers == 1
+
+
+def test_only_a_failure_and_an_expiry_are_noted_as_failed_and_without_any_text() -> None:
+    error = errors.ProviderUnavailable("the provider's own words", status=503)
+    spent = Spent().attempted().called(0.25).attempted().called(0.5).paid(USAGE, 0.1)
+    failed = verdict(spent).failed(error)
+    request = stored()
+    note = failure_of(request, failed, QueueStatus.FAILED)
+    assert note is not None
+    assert (note.what, note.level) == ("comparison.failed", "info")
+    assert note.labels == {"provider": "mock", "status": "failed", "error_code": "LLM_PROVIDER_UNAVAILABLE"}
+    assert 0 <= note.fields["waited"] < 10
+    assert {**note.fields, "waited": 0} == {
+        "queue_id": str(request.queue_id), "correlation_id": str(request.correlation_id), "model": "mock",
+        "attempts": 2, "ms": 750, "cost": 0.1, "cost_known": True, "waited": 0,
+    }  # fmt: skip
+    assert "words" not in str(note)
+    assert failure_of(request, failed, QueueStatus.EXPIRED) is not None
+    assert failure_of(request, failed, QueueStatus.CANCELLED) is None
+    assert failure_of(request, verdict(), QueueStatus.COMPLETED) is None
+    assert failed.without_sums(error).spent.call_ms == 750
 
 
 def tree(cls: type[errors.UmpireError]) -> list[type[errors.UmpireError]]:

@@ -412,3 +412,30 @@ async def test_each_change_is_noted(redis: Redis, notes: Notes) -> None:
     await lease(one, "a")
     await one.probe_succeeded("a")
     assert [note.labels["state"] for note in notes.named("breaker.changed")] == ["open", "half_open", "closed"]
+
+
+async def test_the_note_of_an_opening_has_its_cause(redis: Redis, notes: Notes) -> None:
+    """Failures in the window, or the probe's own; the code of the last one; when the next probe may start."""
+    settings = breaker_settings(failures=3, window_seconds=20.0, recovery_seconds=0.05)
+    one = Breaker(redis, MOCK, settings, notes)
+    for _ in range(settings.breaker_volume):
+        await one.failed(DOWN)
+    await apoll(lambda: one.lease_probe("a", 30.0))
+    await one.probe_failed("a", ProviderTimeout("slow"))
+    first, half, again = notes.named("breaker.changed")
+    volume = settings.breaker_volume
+    assert (first.level, half.level, again.level) == ("warning", "info", "warning")
+    numbers = {"failures": volume, "window_seconds": 20.0, "next_probe_seconds": 0.05}
+    assert first.fields == {"error_code": "LLM_PROVIDER_UNAVAILABLE", **numbers}
+    assert half.fields == {}
+    assert again.fields == {**first.fields, "error_code": "LLM_PROVIDER_TIMEOUT", "failures": 1}
+
+
+async def test_a_report_tells_a_process_of_an_opening_that_it_did_not_see(redis: Redis) -> None:
+    one, other = breaker(redis), breaker(redis)
+    assert other.known is CircuitState.CLOSED
+    await opened(one)
+    assert one.known is CircuitState.OPEN
+    assert other.known is CircuitState.CLOSED
+    assert await other.failed(DOWN) is None
+    assert other.known is CircuitState.OPEN

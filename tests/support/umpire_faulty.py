@@ -1,4 +1,4 @@
-"""`python umpire_faulty.py api | worker`: the real thing, with faults in it that quote what they were handling."""
+"""`python umpire_faulty.py api | worker | consumer`: the real thing, with faults that quote what they handle."""
 
 import asyncio
 import sys
@@ -94,5 +94,18 @@ def worker() -> int:
     return run(load_settings(), LLMProviderType.MOCK)
 
 
+def consumer() -> int:
+    """A worker whose Celery consumer has a fault of its own."""
+    from kombu.transport.redis import MultiChannelPoller
+
+    from tasks.worker import run
+
+    def without_attribute(self: MultiChannelPoller) -> None:
+        self.no_such_method()  # type: ignore[attr-defined]
+
+    MultiChannelPoller.on_poll_start = without_attribute  # type: ignore[method-assign]
+    return run(load_settings(), LLMProviderType.MOCK)
+
+
 if __name__ == "__main__":
-    sys.exit(api() if sys.argv[1] == "api" else worker())
+    sys.exit({"api": api, "worker": worker, "consumer": consumer}[sys.argv[1]]())

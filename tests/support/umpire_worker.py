@@ -229,6 +229,12 @@ async def desk(redis_url: str, kafka: str) -> AsyncIterator[Desk]:
         await made.close()
 
 
+def failed_lines(log: str) -> list[dict[str, Any]]:
+    """Of a worker's log: the lines of comparisons that ended failed or expired."""
+    lines = [loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "comparison.failed"]
+
+
 def attempts_at(upstream: Upstream | Aimock) -> Counter[str]:
     """Calls that arrived upstream, by queue id: every adapter sends it in this header.
 

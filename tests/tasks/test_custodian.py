@@ -1,9 +1,11 @@
 """What nobody holds any more: lapsed leases, poison, expiry. A real worker's custodian does it."""
 
+from collections import Counter
+
 import pytest
 from umpire_servers import apoll
 from umpire_upstream import hang, upstream
-from umpire_worker import CANARY, attempts_at, desk, judging, open_breaker, reach, worker
+from umpire_worker import CANARY, attempts_at, desk, failed_lines, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
 from contracts.settings import LedgerSettings
@@ -24,8 +26,10 @@ async def test_what_dead_workers_left(redis_url: str, kafka_bootstrap: str) -> N
         await at.redis.hset(f"umpire:req:{poison}", "l", 2)
         lost = await at.submit(ANTHROPIC, "its message is lost")
         await at.redis.delete("umpire.anthropic:9")
-        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)):
+        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)) as works:
             results = await at.inbox.until([lapsed, poison, lost], 40)
+            (line,) = await apoll(lambda: failed_lines(works.log), what="the log line of what was given up")
+        assert (line["queue_id"], line["status"], line["error_code"]) == (poison, "failed", "LLM_INTERNAL_ERROR")
         assert results[lapsed].data.winner
         assert results[lost].data.winner
         error = results[poison].data.error_detail
@@ -38,11 +42,17 @@ async def test_what_is_past_its_time_ends_as_a_timeout(redis_url: str, kafka_boo
     """During an outage too, and where no worker serves its provider: waiting must not be for ever."""
     async with desk(redis_url, kafka_bootstrap) as at, upstream(judging()) as provider:
         await open_breaker(at, ANTHROPIC, breaker_recovery_seconds=3600)
-        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)):
+        async with worker(ANTHROPIC, **LEASE, **at.settings, **reach(ANTHROPIC, provider.url)) as works:
             waiting, unserved = [await at.submit(one, ttl=1.0) for one in (ANTHROPIC, LLMProviderType.OPENAI)]
             results = await at.inbox.until([waiting, unserved])
             status = at.lifecycle("llm_provider.queue_status.v1")
             told = await apoll(lambda: [e["data"]["event"] for e in status.events], what="the status event")
+            await apoll(lambda: len(failed_lines(works.log)) >= 2, what="a log line of each")
+            lines = failed_lines(works.log)
+        assert Counter(line["queue_id"] for line in lines) == {waiting: 1, unserved: 1}
+        for line in lines:
+            assert (line["status"], line["error_code"], line["attempts"]) == ("expired", "LLM_REQUEST_EXPIRED", 0)
+            assert line["waited"] >= 1
         assert set(told) == {"QUEUE_REQUEST_EXPIRED"}
         for queue_id in (waiting, unserved):
             error = results[queue_id].data.error_detail

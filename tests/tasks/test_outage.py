@@ -1,7 +1,9 @@
 """A provider that fails every call: its backlog waits in Redis, costs no try, and is all answered after it recovers."""
 
+import asyncio
 import base64
 import json
+from collections import Counter
 
 import pytest
 from umpire_providers import body_of
@@ -25,6 +27,9 @@ SETTINGS = {
     "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
     "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),
 }
+
+#: Lines that each call in flight had at an opening.
+PER_CALL = {"call.finished", "call.retry", "comparison.returned"}
 
 OVERLOADED = answer(529, {"type": "error", "error": {"type": "overloaded_error", "message": "no"}})
 
@@ -77,6 +82,45 @@ async def test_the_backlog_waits_in_redis_and_is_answered_after_recovery(redis_u
             for log in (works.log, door.log.read_text()):
                 assert CANARY not in log
                 assert "Traceback" not in log
+
+
+async def test_an_opening_is_two_lines_whatever_the_calls_in_flight(redis_url: str, kafka_bootstrap: str) -> None:
+    """Its cause, and how many calls it affected: three lines for each of them told nothing more. In both workers: the
+    one that opened it, and the one that hears of it by its own failures.
+    """
+    slots, backlog, served = 40, 100, asyncio.Event()
+
+    async def serve(connection: Connection) -> None:
+        await served.wait()
+        await OVERLOADED(connection)
+
+    settings = {**SETTINGS, "UMPIRE_ANTHROPIC_CONCURRENCY": str(slots), "UMPIRE_BREAKER_RECOVERY_SECONDS": "3600"}
+    settings |= {"UMPIRE_ADAPTIVE_CONCURRENCY": "false"}
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(serve) as provider:
+        settings |= {**at.settings, **reach(ANTHROPIC, provider.url)}
+        async with worker(ANTHROPIC, **settings) as one, worker(ANTHROPIC, **settings) as other:
+            for _ in range(backlog):
+                await at.submit(ANTHROPIC)
+            await apoll(lambda: len(provider.calls) == 2 * slots, 30, what="all calls in flight")
+            served.set()
+
+            async def waits_in_redis() -> bool:
+                return len(await at.messages(ANTHROPIC)) == backlog
+
+            await apoll(waits_in_redis, 20, what="the whole backlog in Redis")
+            await asyncio.gather(*(asyncio.to_thread(each.process.stop) for each in (one, other)))
+            logs = [[json.loads(line) for line in each.log.splitlines()] for each in (one, other)]
+    lines = [line for log in logs for line in log]
+    (opening,) = [line for line in lines if line["event"] == "breaker.changed"]
+    assert (opening["state"], opening["error_code"]) == ("open", "LLM_PROVIDER_UNAVAILABLE")
+    assert opening["failures"] >= 5
+    assert opening["next_probe_seconds"] == 3600
+    affected = [line for line in lines if line["event"] == "breaker.affected"]
+    assert len(affected) == 2, "one of each worker"
+    single = Counter(line["event"] for line in lines if line["event"] in PER_CALL)
+    assert sum(single.values()) < 12, f"only what failed before it opened has lines of its own: {single}"
+    assert sum(line["calls_failed"] for line in affected) + single["call.finished"] == 2 * slots
+    assert sum(line["returned"] for line in affected) >= 2 * slots
 
 
 async def test_a_probe_that_fails_costs_no_try(redis_url: str, kafka_bootstrap: str) -> None:

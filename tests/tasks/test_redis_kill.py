@@ -20,7 +20,6 @@ QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIR
 async def test_a_killed_redis_costs_no_worker_and_no_second_call(
     redis_server: Callable[..., RedisServer], kafka_bootstrap: str
 ) -> None:
-    """Without the mend in tasks/app.py, celery 5.7.0 exits here with an AttributeError."""
     redis = redis_server(aof=True)
     async with (
         desk(redis.url, kafka_bootstrap) as at,

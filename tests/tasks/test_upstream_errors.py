@@ -13,7 +13,7 @@ import pytest
 from umpire_aimock import Aimock
 from umpire_dripping import dripping
 from umpire_providers import REAL, VERDICT
-from umpire_worker import CANARY, Result, Worker, attempts_at, desk, reach
+from umpire_worker import CANARY, Result, Worker, attempts_at, desk, failed_lines, reach
 
 from contracts.enums import LLMErrorCode, LLMProviderType
 
@@ -164,6 +164,26 @@ async def test_answers_without_a_verdict_are_paid_for(run: Run, provider: LLMPro
         assert data.token_usage.prompt_tokens == 100 * answers
         assert data.token_usage.completion_tokens == 20 * answers
         assert data.cost_estimate > 0 or data.request_metadata["cost_known"] is False
+
+
+@pytest.mark.parametrize("provider", REAL)
+async def test_each_that_failed_has_one_line_in_the_log(run: Run, provider: LLMProviderType) -> None:
+    """And none that did not."""
+    for name, case in CASES.items():
+        data = run.cells[provider, name].result.data
+        lines = [line for line in failed_lines(run.log) if line["queue_id"] == data.request_id]
+        if case.code is None:
+            assert not lines
+            continue
+        (line,) = lines
+        assert line["level"] == "info"
+        assert (line["provider"], line["status"], line["error_code"]) == (provider, "failed", case.code)
+        assert line["correlation_id"] == str(data.correlation_id)
+        assert line["model"]
+        assert (line["attempts"], line["cost"]) == (case.calls, data.cost_estimate)
+        assert 0 < line["ms"] <= 1000 * line["waited"]
+        if name == "timeout":
+            assert line["ms"] > 1000 * 2.5 * case.calls, "of all its claims"
 
 
 async def test_no_essay_and_no_key_in_the_workers_logs(run: Run) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import pytest
 from umpire_servers import ROOT
@@ -26,23 +26,30 @@ RESERVED = ("event", "level", "self", "args", "name", "msg", "process", "timesta
 
 
 def notes_of_the_code() -> dict[str, set[str]]:
-    """Every note that the code sends: its name, and its labels and fields where they stand there literally."""
+    """Every note that the code sends: its name, and the labels and fields that stand in its function."""
     found: dict[str, set[str]] = {what: set() for what in TABLE}
     for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if _is_note(node) and isinstance(node.args[0], ast.Constant):
-                found.setdefault(node.args[0].value, set()).update(_names(node))
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for what in filter(None, map(_named, ast.walk(function))):
+                    for each in what:
+                        found.setdefault(each, set()).update(_keys(function))
     return found
 
 
-def _is_note(node: ast.AST) -> TypeGuard[ast.Call]:
-    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note"
-    return is_call and isinstance(node, ast.Call) and bool(node.args)
+def _named(node: ast.AST) -> list[str]:
+    """The names that a note or a fold of notes may have."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+        return []
+    if node.func.id not in {"Note", "Fold"}:
+        return []
+    return [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant) and type(part.value) is str]
 
 
-def _names(call: ast.Call) -> set[str]:
-    dicts = [node for node in ast.walk(call) if isinstance(node, ast.Dict)]
-    return {key.value for one in dicts for key in one.keys if isinstance(key, ast.Constant) and key.value}
+def _keys(function: ast.AST) -> set[str]:
+    dicts = [node for node in ast.walk(function) if isinstance(node, ast.Dict)]
+    keys = [key.value for one in dicts for key in one.keys if isinstance(key, ast.Constant)]
+    return {key for key in keys if isinstance(key, str) and key}
 
 
 NOTES = notes_of_the_code()
@@ -51,6 +58,10 @@ NOTES = notes_of_the_code()
 def test_the_notes_of_the_code_are_found() -> None:
     assert len(NOTES) > 40
     assert "event" in NOTES["lifecycle.dropped"]
+    assert NOTES["comparison.failed"] >= {"queue_id", "error_code", "waited", "ms", "cost"}
+    assert NOTES["breaker.changed"] >= {"error_code", "failures", "window_seconds", "next_probe_seconds"}
+    assert NOTES["queue_metrics_snapshot"] >= {"mode", "size", "usage_percent", "accepting"}
+    assert {"breaker.affected", "queue_metrics_unread", "worker.stopping", "cost.limit_near"} <= NOTES.keys()
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

@@ -123,3 +123,27 @@ def test_an_exception_among_a_line_s_values(message: str, arguments: tuple[objec
     assert without_texts(record)
     assert shown in record.getMessage()
     assert KEY not in record.getMessage()
+
+
+def test_a_warning_is_a_line_of_the_log_that_quotes_nothing() -> None:
+    """Pydantic's quotes the value that it is about."""
+    code = f"""
+import warnings
+from contracts.events import TokenUsage
+from contracts.settings import TelemetrySettings
+from telemetry.process import start_telemetry
+
+start_telemetry(TelemetrySettings(), "x")
+TokenUsage.model_construct(prompt_tokens={CANARY!r}).model_dump_json()
+warnings.warn("it's old, use another: {KEY}", UserWarning)
+warnings.warn("not b'{KEY}'", UserWarning)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    first, second, third = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert "UserWarning: Pydantic serializer warnings" in first
+    assert second == "<string>:9: UserWarning: it's old, use another"
+    assert third == "<string>:10: UserWarning: not b"
+    assert CANARY not in done.stderr
+    assert KEY not in done.stderr

@@ -1,0 +1,30 @@
+"""Celery's own lines are lines of the process' log, like any other."""
+
+import logging
+from typing import Any
+
+from celery import signals
+from celery.apps import worker
+
+#: At level info they write two lines a task, which only say that it was handed over.
+_EACH_TASK = ("celery.worker.strategy", "celery.app.trace")
+
+
+def keep_our_logging() -> None:
+    """Keep Celery from setting up loggers and from writing to stdout past them. To be called before a worker is made,
+    and after telemetry.logging.configure_logging.
+    """
+    # A receiver of this signal is how Celery learns that the log is set up already.
+    signals.setup_logging.connect(_set_up_already, weak=False)
+    # Celery writes "worker: Warm shutdown" to stdout itself, from a signal handler, in which no logger may be used. The
+    # note `worker.stopping` says the same. tests/telemetry/test_log_lines.py holds that nothing else is written.
+    worker.safe_say = _say_nothing  # type: ignore[attr-defined]
+
+
+def _set_up_already(**_: object) -> None:
+    for name in _EACH_TASK:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _say_nothing(*_: Any) -> None:
+    pass
