@@ -12,6 +12,7 @@ from benchmarks.depth import depth
 from benchmarks.fairness import fairness
 from benchmarks.immediate import immediate
 from benchmarks.memory import memory
+from benchmarks.scrape import scrape
 from benchmarks.single import single
 from benchmarks.stack import Servers
 from benchmarks.starting import starting
@@ -117,6 +118,7 @@ CASES = {
     "spread_paced": Case(_slow(is_paced=True, sd_ms=500)),
     "thousand": Case(_thousand),
     "starting": Case(lambda b, _: starting(b.servers, b.tools)),
+    "scrape": Case(lambda _b, _run: scrape()),
     "memory": Case(lambda b, _: memory(b.servers, b.tools, count=b.count(50_000)), ONCE),
     "depth": Case(lambda b, _: depth(b.servers, measured=b.count(3_000), scale=b.scale), THRICE),
     "adaptive": Case(lambda b, _: adaptive(b.servers, scale=b.scale), ONCE),

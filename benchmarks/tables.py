@@ -181,6 +181,7 @@ _PLAIN = {
     "reuse": "What keeping connections gains the SDK's own call, in the clear on loopback",
     "peers": "Peers, closed loop",
     "starting": "Starting",
+    "scrape": "One scrape of 20 processes, all series changed since the one before",
     "memory": "Memory, 200 calls in flight",
     "depth": "Cost by the depth of the backlog",
     "adaptive": "Upstreams whose limit is not known",

@@ -45,6 +45,7 @@ def judge(evidence: Evidence) -> Report:
         "failed, though only the account was at fault": promises.failed_for_the_account(evidence),
         "more calls than probes while a key was rejected": promises.too_many_probes(evidence),
         "called after its end": promises.called_after_end(evidence),
+        "no answer, though only one of two API processes was dead": promises.unanswered(evidence),
         "a part ended by itself, or badly": promises.badly_ended(evidence),
         "a good request rejected": access.rejected(evidence),
         "left in Redis at the end": promises.left_behind(evidence),

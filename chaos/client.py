@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from chaos.book import Book
-from chaos.stack import APIS, CALLERS, PROVIDERS
+from chaos.stack import CALLERS, PROVIDERS
 
 TOPICS = ["chaos.verdicts.a", "chaos.verdicts.b"]
 
@@ -33,7 +33,7 @@ class Plan:
     priority: int
     ttl: int | None
     twice: bool
-    """A request with a key: sent to both APIs at the same time."""
+    """A request with a key: sent twice at the same time, on two connections, which both API processes take from."""
     again: bool
     """A request with a key: sent again when it was accepted."""
     cancel: bool
@@ -94,8 +94,8 @@ class Outcome:
 
 
 class Client:
-    def __init__(self, urls: dict[str, str], keys: dict[str, str], seed: int, book: Book) -> None:
-        self._urls = urls
+    def __init__(self, url: str, keys: dict[str, str], seed: int, book: Book) -> None:
+        self._url = url
         self._keys = keys
         self._seed = seed
         self._book = book
@@ -113,22 +113,20 @@ class Client:
 
     async def compare(self, number: int) -> None:
         plan = Plan.of(self._seed, number)
-        api = self._random.choice(APIS)
         if plan.twice:
-            outcomes = await asyncio.gather(self._post(plan, APIS[0]), self._post(plan, APIS[1]))
+            outcomes = await asyncio.gather(self._post(plan), self._post(plan))
             outcome = min(
                 outcomes, key=lambda one: ("accepted", "rejected", "refused", "unknown", "unsent").index(one.kind)
             )
         else:
-            outcome = await self._post(plan, api)
+            outcome = await self._post(plan)
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until and self._may_try_again(plan, outcome):
             await asyncio.sleep(min(outcome.retry_after, 3.0) if outcome.kind == "refused" else 0.2)
-            api = APIS[1 - APIS.index(api)]
             if plan.key is None:
                 # Another request, since the one before is over: an event for that one would be found out.
                 plan.correlation_id = str(uuid.uuid4())
-            outcome = await self._post(plan, api)
+            outcome = await self._post(plan)
         if outcome.queue_id is None:
             return
         if plan.cancel:
@@ -138,7 +136,7 @@ class Client:
             )
         if plan.again:
             await asyncio.sleep(self._random.uniform(0, 5))
-            await self._post(plan, self._random.choice(APIS))
+            await self._post(plan)
 
     def _may_try_again(self, plan: Plan, outcome: Outcome) -> bool:
         """What was refused or never sent may be sent again; what was not answered only with an Idempotency-Key."""
@@ -148,14 +146,14 @@ class Client:
             return plan.mode != "immediate" or plan.key is not None
         return outcome.kind == "unsent" or (outcome.kind == "unknown" and plan.key is not None)
 
-    async def _post(self, plan: Plan, api: str) -> Outcome:
+    async def _post(self, plan: Plan) -> Outcome:
         asked, sent = plan.body(), time.time()
         headers = self._presented(plan.caller, stranger=plan.stranger)
         if plan.key:
             headers["Idempotency-Key"] = plan.key
         status, answer, error, wait = None, None, None, None
         try:
-            response = await self._http.post(f"{self._urls[api]}/api/v1/comparison", json=asked, headers=headers)
+            response = await self._http.post(f"{self._url}/api/v1/comparison", json=asked, headers=headers)
             status, answer, wait = response.status_code, response.json(), response.headers.get("retry-after")
         except httpx2.HTTPError as failed:
             error = type(failed).__name__
@@ -168,7 +166,7 @@ class Client:
         if queue_id:
             self.accepted.add(queue_id)
         self._book.write(
-            kind="post", number=plan.number, api=api, sent=sent, outcome=kind, status=status, error=error,
+            kind="post", number=plan.number, sent=sent, outcome=kind, status=status, error=error,
             retry_after=wait, queue_id=queue_id, idempotency_key=plan.key,
             caller="stranger" if plan.stranger else plan.caller,
             asked={name: value for name, value in asked.items() if name != "user_prompt"}, answer=answer,
@@ -182,7 +180,7 @@ class Client:
     async def _delete(self, queue_id: str, caller: str, *, mine: bool) -> None:
         sent, status, error = time.time(), None, None
         try:
-            url = f"{self._urls[self._random.choice(APIS)]}/api/v1/comparison/{queue_id}"
+            url = f"{self._url}/api/v1/comparison/{queue_id}"
             response = await self._http.delete(url, headers=self._presented(caller))
             status = response.status_code
         except httpx2.HTTPError as failed:

@@ -28,6 +28,8 @@ class Evidence:
     """Times at which Redis was frozen, killed, full or read-only."""
     rejections: list[Entry]
     """Times at which a provider rejected its key."""
+    one_fewer: list[Entry]
+    """Times at which one of the API's processes was dead and the other one served."""
     exits: list[Entry]
     left: Entry | None
     events: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -58,6 +60,7 @@ class Evidence:
             absences=[one for one in told if one["kind"] == "absence"],
             redis=[one for one in told if one["kind"] == "redis"],
             rejections=[one for one in told if one["kind"] == "rejected"],
+            one_fewer=[one for one in told if one["kind"] == "api process away"],
             exits=[one for one in told if one["kind"] == "exit"],
             left=next((one for one in told if one["kind"] == "left"), None),
         )

@@ -26,12 +26,17 @@ async def worker_stopped(stack: Stack, rng: random.Random) -> str:
     return await means.hit(means.one_of(stack.workers, rng), signal.SIGTERM)
 
 
-async def api_killed(stack: Stack, rng: random.Random) -> str:
-    return await means.hit(means.one_of(stack.apis, rng), signal.SIGKILL)
+async def api_killed(stack: Stack, _: random.Random) -> str:
+    """The supervisor, and with it all of its processes."""
+    return await means.hit(stack.api, signal.SIGKILL)
 
 
-async def api_stopped(stack: Stack, rng: random.Random) -> str:
-    return await means.hit(means.one_of(stack.apis, rng), signal.SIGTERM)
+async def api_stopped(stack: Stack, _: random.Random) -> str:
+    return await means.hit(stack.api, signal.SIGTERM)
+
+
+async def api_processes_killed_one_by_one(stack: Stack, rng: random.Random) -> str:
+    return await means.kill_api_processes(stack, rng)
 
 
 async def redis_frozen_briefly(stack: Stack, rng: random.Random) -> str:
@@ -76,12 +81,20 @@ async def redis_read_only(stack: Stack, rng: random.Random) -> str:
     return f"read-only for {seconds:.1f} s"
 
 
-async def spool_survives_api_killed(stack: Stack, rng: random.Random) -> str:
-    return await means.with_requests_in_the_spool(stack, rng, signal.SIGKILL)
+async def spool_survives_api_processes_killed(stack: Stack, rng: random.Random) -> str:
+    """Both, one after the other."""
+    victims = await means.whole_api(stack)
+    order = iter(rng.sample([*enumerate(victims, 1)], len(victims)))
+
+    async def hit_api() -> str:
+        number, victim = next(order)
+        return await means.kill_api_process(stack, victim, number)
+
+    return await means.with_requests_in_the_spool(stack, rng, hit_api)
 
 
 async def spool_survives_api_stopped(stack: Stack, rng: random.Random) -> str:
-    return await means.with_requests_in_the_spool(stack, rng, signal.SIGTERM)
+    return await means.with_requests_in_the_spool(stack, rng, lambda: means.hit(stack.api, signal.SIGTERM))
 
 
 async def worker_killed_while_redis_is_frozen(stack: Stack, rng: random.Random) -> str:

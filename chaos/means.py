@@ -4,8 +4,10 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+
+import psutil
 
 from chaos.part import Part
 from chaos.stack import CUT_OFF, PROVIDERS, Stack
@@ -80,18 +82,46 @@ async def redis_away(stack: Stack, seconds: float) -> None:
         await asyncio.to_thread(stack.redis.start)
 
 
-async def with_requests_in_the_spool(stack: Stack, rng: random.Random, number: signal.Signals) -> str:
+async def kill_api_process(stack: Stack, process: psutil.Process, number: int) -> str:
+    """With SIGKILL; its supervisor starts another one in its place. `number`: as it stands in the report."""
+    name = f"{stack.api.alias} process {number}"
+    process.kill()
+    stack.book.write(kind="signal", part=name, pid=process.pid, signal=signal.SIGKILL.name)
+    return name
+
+
+async def whole_api(stack: Stack) -> list[psutil.Process]:
+    """Its processes, once all of them answer."""
+    async with asyncio.timeout(120):
+        await stack.api.is_ready.wait()
+        while not await stack.api_is_whole():  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0.1)
+    return stack.api_processes()
+
+
+async def kill_api_processes(stack: Stack, rng: random.Random) -> str:
+    """Each of them, one once the one before has a successor. The book says from when to when there was one fewer."""
+    victims = await whole_api(stack)
+    killed, seconds = [], []
+    for number, victim in rng.sample([*enumerate(victims, 1)], len(victims)):
+        killed.append(await kill_api_process(stack, victim, number))
+        began = time.time()
+        await whole_api(stack)
+        stack.book.write(kind="api process away", began=began, ended=time.time())
+        seconds.append(f"{time.time() - began:.1f} s")
+    return f"{', '.join(killed)}; a successor after {', '.join(seconds)}"
+
+
+async def with_requests_in_the_spool(stack: Stack, rng: random.Random, hit_api: Callable[[], Awaitable[str]]) -> str:
     with redis_in_trouble(stack, "killed"):
         stack.redis.kill()
         await asyncio.sleep(rng.uniform(3, 5))
-        part = one_of(stack.apis, rng)
-        alias = await hit(part, number)
+        alias = await hit_api()
         await asyncio.sleep(2)
         await asyncio.to_thread(stack.redis.start)
     # Once more while the spool drains.
     await asyncio.sleep(0.3)
-    other = next(one for one in stack.apis.values() if one is not part)
-    return f"{alias}, then {await hit(other, number)} as it drained"
+    return f"{alias}, then {await hit_api()} as it drained"
 
 
 async def take_kafka_down(stack: Stack, rng: random.Random, seconds: float) -> str:

@@ -43,6 +43,10 @@ class Part:
         return f"{self.name}.{self._number}"
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 

@@ -14,6 +14,9 @@ NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 #: this came from an API that stood still.
 STALLED_SECONDS = 1.15
 
+#: A client learns so soon that the process at the other end of its connection is dead, in seconds.
+ON_ITS_WAY_SECONDS = 0.5
+
 #: A call may have been on its way when the event that ended its request was read, in seconds.
 CROSSING_SECONDS = 1.0
 
@@ -195,6 +198,21 @@ def called_after_end(evidence: Evidence) -> list[str]:
         for queue_id, arrivals in evidence.events.items()
         for call in evidence.calls_of[queue_id]
         if call["received"] > arrivals[0]["at"] + CROSSING_SECONDS
+    ]
+
+
+def unanswered(evidence: Evidence) -> list[str]:
+    """While one of the API's processes is dead, the other one answers everything. What was on its way to the one that
+    died is lost with it, and so is what a later signal to the API met.
+    """
+    signals = [one["at"] for one in evidence.signals if one["part"].startswith("api")]
+    return [
+        f"number {post['number']}: {post['outcome']}, {post['sent'] - one['began']:.1f} s after the kill"
+        for one in evidence.one_fewer
+        for post in evidence.posts
+        if one["began"] + ON_ITS_WAY_SECONDS <= post["sent"] <= one["ended"]
+        and post["status"] is None
+        and not any(post["sent"] <= at <= post["at"] for at in signals)
     ]
 
 

@@ -36,8 +36,7 @@ class Run:
         self._seed = seed
         self._form = form
         self._stack = Stack(out, form.tree, seed, form.timing)
-        urls = {name: self._stack.url(name) for name in self._stack.apis}
-        self._client = Client(urls, self._stack.keys, seed, Book(out / CLIENT))
+        self._client = Client(self._stack.url, self._stack.keys, seed, Book(out / CLIENT))
         self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Book(out / KAFKA))
         self._out = out
         self._began = time.time()
@@ -47,7 +46,7 @@ class Run:
         assert task is not None  # noqa: S101 - it runs in one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            say("starting Redis, Kafka, 2 APIs, 3 workers and the upstream …")
+            say("starting Redis, Kafka, an API of 2 processes, 3 workers and the upstream …")
             await self._stack.start()
             self._inbox.start()
             self._began = time.time()

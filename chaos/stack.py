@@ -1,12 +1,15 @@
-"""The stack of a run: Redis with AOF, Apache Kafka, two APIs with one spool, three workers, and the upstream."""
+"""The stack of a run: Redis with AOF, Apache Kafka, an API of two processes with one spool, three workers, and
+the upstream."""
 
 import asyncio
 import contextlib
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx2
+import psutil
 
 from chaos import ROOT
 from chaos.answers import PLACE
@@ -25,7 +28,8 @@ PROVIDERS = ("anthropic", "openai")
 
 #: Name → provider.
 WORKERS = {"anthropic-1": "anthropic", "anthropic-2": "anthropic", "openai-1": "openai"}
-APIS = ("api-1", "api-2")
+#: Of the API, under one supervisor: `umpire api --processes 2`.
+API_PROCESSES = 2
 
 #: The worker that a partition cuts off.
 CUT_OFF = "anthropic-2"
@@ -34,6 +38,9 @@ CUT_OFF = "anthropic-2"
 CALLERS = ("one", "other")
 
 UMPIRE = (sys.executable, "-m", "cli.main")
+
+#: In the text of /metrics, an API process that runs and whose loop turns.
+_UP = re.compile(r'^llm_provider_process_up\{process="api-\d+"\} 1\.0$', re.MULTILINE)
 
 
 class Stack:
@@ -53,8 +60,8 @@ class Stack:
         self.kafka = KafkaServer(host=self._host)
         self._aimock = Aimock(fixtures=[{"match": {}, "response": {"content": PLACE}}])
         self.upstream_port = free_port()
-        self.ports = {name: free_port() for name in APIS}
-        self.apis = {name: self._api(name) for name in APIS}
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.api = self._api()
         self.workers = {name: self._worker(name) for name in WORKERS}
         self._upstream = self._part("upstream", self._launch_upstream, self._upstream_ready)
         #: Of the callers.
@@ -63,10 +70,7 @@ class Stack:
 
     @property
     def parts(self) -> list[Part]:
-        return [*self.apis.values(), *self.workers.values()]
-
-    def url(self, api: str) -> str:
-        return f"http://127.0.0.1:{self.ports[api]}"
+        return [self.api, *self.workers.values()]
 
     async def start(self) -> None:
         servers = (self.redis.start, self.kafka.start, self._aimock.start)
@@ -82,6 +86,23 @@ class Stack:
         async with asyncio.timeout(180):
             for part in self.parts:
                 await part.is_ready.wait()
+
+    def api_processes(self) -> list[psutil.Process]:
+        """Those that serve, the oldest first; multiprocessing has one of its own beside them."""
+        with contextlib.suppress(psutil.Error):
+            found = psutil.Process(self.api.pid).children() if self.api.running else []
+            serving = [one for one in found if "spawn_main" in " ".join(one.cmdline())]
+            return sorted(serving, key=psutil.Process.create_time)
+        return []  # one of them has just ended
+
+    async def api_is_whole(self) -> bool:
+        """All of its processes run, and answer."""
+        if len(self.api_processes()) < API_PROCESSES:
+            return False
+        with contextlib.suppress(httpx2.HTTPError):
+            text = (await self._http.get(f"{self.url}/metrics", timeout=5)).text
+            return len(_UP.findall(text)) == API_PROCESSES
+        return False
 
     async def misbehave(self, **rates: Mapping[str, float]) -> None:
         """By provider, the shares of faults besides the usual ones; none: only the usual ones."""
@@ -141,16 +162,12 @@ class Stack:
             raise RuntimeError(complaint.decode())
         return text.decode().strip()
 
-    def _api(self, name: str) -> Part:
+    def _api(self) -> Part:
         def launch(_: int) -> tuple[Sequence[str], Mapping[str, str]]:
-            return [*UMPIRE, "api", "--port", str(self.ports[name])], self._environment()
+            port, processes = self.url.rpartition(":")[2], str(API_PROCESSES)
+            return [*UMPIRE, "api", "--port", port, "--processes", processes], self._environment()
 
-        async def ready() -> bool:
-            with contextlib.suppress(httpx2.HTTPError):
-                return (await self._http.get(f"{self.url(name)}/healthz", timeout=2)).status_code == 200
-            return False
-
-        return self._part(name, launch, ready, self._tree)
+        return self._part("api", launch, self.api_is_whole, self._tree)
 
     def _worker(self, name: str) -> Part:
         provider = WORKERS[name]

@@ -3,24 +3,28 @@
 import signal
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.api_part import API_SLACK_SECONDS
 from cli.environment import USAGE
 from cli.failure import Failure
-from cli.ports import inherited, listen
-from cli.stack import API_SLACK_SECONDS
+from cli.metrics import listen_for_scrapes
+from cli.ports import listen
 from contracts.settings import Settings
 
 if TYPE_CHECKING:
     from uvicorn import Config
 
 
-def api(settings: Settings, host: str, port: int, processes: int) -> None:
-    server = listen_for_callers(settings, host, port)
+def api(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
+    """`pids_file`: where several processes are written down; see api_processes.py."""
     if processes == 1:
         serve(settings, server)
-    else:
-        _serve_many(settings, server, processes)
+        return
+    from cli.api_processes import serve_many
+
+    serve_many(_bound(settings, server), server, processes, pids_file)
 
 
 def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socket:
@@ -47,22 +51,18 @@ def _bound(settings: Settings, server: socket.socket) -> Settings:
     return replace(settings, service=settings.service.model_copy(update={"host": host}))
 
 
-def serve_inherited(settings: Settings, descriptor: int) -> None:
-    serve(settings, inherited(descriptor))
-
-
 def serve(settings: Settings, server: socket.socket) -> None:
     """Serve until SIGTERM; what has begun is finished."""
     import uvicorn
 
     settings = _bound(settings, server)
     from service.app import create_app
-    from telemetry.endpoint import serve as serve_metrics
+    from telemetry.endpoint import serve_on
     from telemetry.process import start_telemetry
 
     observer, metrics = start_telemetry(settings.telemetry, "api")
     if settings.telemetry.metrics_port is not None:
-        serve_metrics(metrics, settings.telemetry.metrics_host, settings.telemetry.metrics_port)
+        serve_on(metrics, listen_for_scrapes(settings, settings.telemetry.metrics_port))
     app = create_app(settings, (observer, metrics))
     # uvicorn raises the signal again once it has stopped; by then it has been obeyed, and the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,9 +78,3 @@ def config_of(settings: Settings, app: Any, **more: Any) -> "Config":
         app, loop="uvloop", http="service.protocol:Protocol", log_config=None, access_log=False, server_header=False,
         lifespan="on", proxy_headers=False, ws="none", timeout_graceful_shutdown=grace, **more,
     )  # fmt: skip
-
-
-def _serve_many(settings: Settings, server: socket.socket, processes: int) -> None:
-    from cli.api_processes import serve_many
-
-    serve_many(_bound(settings, server), server, processes)

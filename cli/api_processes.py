@@ -7,8 +7,10 @@ the environment as this process did: its keys go through no pipe.
 import os
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from uvicorn import Config
@@ -20,6 +22,7 @@ from cli.console import say
 from cli.failure import Failure
 from cli.leash import die_with
 from cli.metrics import for_a_sibling, shared_metrics
+from cli.pids_file import PidsFile
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 
@@ -28,8 +31,11 @@ from telemetry.logging import configure_logging
 PING_SECONDS = 20
 
 
-def serve_many(settings: Settings, server: socket.socket, processes: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises Failure when a child does not start."""
+def serve_many(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Failure when a child does not start.
+
+    `pids_file`: has the children's process ids from when all of them are ready.
+    """
     configure_logging(settings.telemetry, "api.supervisor")
     with shared_metrics(settings) as figures:
         surroundings = for_a_sibling(figures)
@@ -37,22 +43,34 @@ def serve_many(settings: Settings, server: socket.socket, processes: int) -> Non
         os.environ.update(surroundings)
         make = partial(_application, settings.service.host, os.getpid())
         config = config_of(settings, make, factory=True, workers=processes, timeout_worker_healthcheck=PING_SECONDS)
-        supervisor = _Supervisor(config, server)
+        supervisor = _Supervisor(config, server, PidsFile(pids_file) if pids_file else None)
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise Failure("an API process does not start; the lines above tell why")
 
 
 class _Supervisor(Multiprocess):
-    def __init__(self, config: Config, server: socket.socket) -> None:
+    def __init__(self, config: Config, server: socket.socket, pids_file: PidsFile | None) -> None:
         super().__init__(config, [server])
+        self._pids_file = pids_file
+        self._written: list[int] = []
         self._announced = False
 
     def keep_subprocess_alive(self) -> None:
+        """Called twice a second."""
         super().keep_subprocess_alive()
         if not self._announced and all(process.is_ready() for process in self.processes):
             self._announced = True
             say(f"{self.processes_num} API processes on port {self.sockets[0].getsockname()[1]}")
+        if self._announced and self._pids_file is not None:
+            self._write_pids(self._pids_file)
+
+    def _write_pids(self, file: PidsFile) -> None:
+        pids = [process.pid for process in self.processes if process.pid]
+        if pids != self._written:
+            with suppress(OSError):  # a full disk; tried again the next time
+                file.write(pids)
+                self._written = pids
 
     def handle_hup(self) -> None:
         """The terminal is gone, as for every command of ours. uvicorn would restart the children."""

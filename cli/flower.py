@@ -18,6 +18,8 @@ from contracts.settings import Settings
 #: Comparisons that Flower remembers, a few KB each.
 _MAX_TASKS = 20_000
 _INSPECT_MS = 2_000.0
+#: How often its loop leaves a sign of life for /healthz of the metrics port.
+_ALIVE_MS = 1_000.0
 
 #: Bytes of a request. Flower only shows; what is larger is not read into memory, whoever sends it.
 _MAX_BODY = 100_000
@@ -36,7 +38,8 @@ def check(settings: Settings) -> str:
     return auth.get_secret_value()
 
 
-def flower(settings: Settings, server: socket.socket) -> None:
+def flower(settings: Settings, server: socket.socket, scraped: socket.socket | None = None) -> None:
+    """`scraped`: the socket of its metrics port, if it has one."""
     from flower.app import Flower
     from flower.options import default_options
     from flower.urls import settings as tornado_settings
@@ -70,9 +73,23 @@ def flower(settings: Settings, server: socket.socket) -> None:
     below = f"/{prefix}" if prefix else ""
     application.add_handlers(r".*", [(below + path, page) for path, page in HANDLERS])
     HTTPServer(Door(application, password, below), max_body_size=_MAX_BODY).add_sockets([server])
+    if scraped is not None:
+        _serve_metrics(scraped)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     application.start()  # type: ignore[no-untyped-call]
+
+
+def _serve_metrics(scraped: socket.socket) -> None:
+    """Flower's own counts of tasks and workers, as its /metrics behind the password has them, and its process'."""
+    from tornado.ioloop import PeriodicCallback
+
+    from telemetry.endpoint import serve_on
+    from telemetry.library import LibraryMetrics
+
+    metrics = LibraryMetrics("flower-1")
+    PeriodicCallback(metrics.alive, _ALIVE_MS).start()
+    serve_on(metrics, scraped)
 
 
 def _leave(*_: object) -> NoReturn:

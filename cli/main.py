@@ -44,6 +44,9 @@ def up(
     ] = DEFAULT_DATA,
     port: Port = None,
     flower_port: Port = None,
+    metrics_targets: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the addresses to scrape there, as Prometheus' file_sd.")
+    ] = None,
 ) -> None:
     """Run everything on this machine: Redis, Kafka, the API, workers and Flower."""
     settings = read_serving_settings()
@@ -54,6 +57,7 @@ def up(
         data_dir,
         settings.service.port if port is None else port,
         settings.flower.flower_port if flower_port is None else flower_port,
+        metrics_targets,
     )
 
 
@@ -63,19 +67,20 @@ def api(
     port: Port = None,
     processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that share the port.")] = None,
     descriptor: Descriptor = None,
+    pids_file: Annotated[Path | None, typer.Option(hidden=True, help="Holds the ids of several processes.")] = None,
 ) -> None:
     """Run the HTTP API."""
     settings = read_serving_settings()
     check_redis(settings.redis.address())
     from cli import api as front
+    from cli.ports import inherited
 
-    if descriptor is not None:
-        front.serve_inherited(settings, descriptor)
-        return
     service = settings.service
-    front.api(
-        settings, host or service.host, service.port if port is None else port, processes or service.api_processes
-    )
+    if descriptor is not None:
+        server = inherited(descriptor)
+    else:
+        server = front.listen_for_callers(settings, host or service.host, service.port if port is None else port)
+    front.api(settings, server, processes or service.api_processes, pids_file)
 
 
 @app.command()
@@ -102,10 +107,12 @@ def flower(
     host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
     port: Port = None,
     descriptor: Descriptor = None,
+    metrics_descriptor: Descriptor = None,
 ) -> None:
     """Run Flower, behind the password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
     from cli import flower as page
+    from cli.metrics import listen_for_scrapes
     from cli.ports import inherited, listen
 
     page.check(settings)
@@ -115,7 +122,12 @@ def flower(
     else:
         chosen = settings.flower.flower_port if port is None else port
         server = listen(host or settings.flower.flower_host, chosen, setting="--port or UMPIRE_FLOWER_PORT")
-    page.flower(settings, server)
+    scraped = None
+    if metrics_descriptor is not None:
+        scraped = inherited(metrics_descriptor)
+    elif settings.telemetry.metrics_port is not None:
+        scraped = listen_for_scrapes(settings, settings.telemetry.metrics_port)
+    page.flower(settings, server, scraped)
 
 
 @app.command()
@@ -170,6 +182,18 @@ def demo(
     from cli.demo import demo
 
     raise typer.Exit(demo(output))
+
+
+@app.command()
+def topics() -> None:
+    """Make the dead-letter topic, where Kafka makes no topics by itself. Exit code 1: Kafka refused, or is away."""
+    settings = read_settings()
+    from cli.topics import make_or_explain
+
+    done, line = make_or_explain(settings)
+    if not done:
+        raise Failure(line)
+    print(line)  # noqa: T201
 
 
 def _show_version(wanted: bool) -> None:

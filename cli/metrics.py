@@ -1,12 +1,13 @@
 """The metrics of several processes under one supervisor: their directory, and its port."""
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cli.children import environment
-from cli.failure import Failure
+from cli.ports import listen, url_of
 from contracts.settings import Settings
 
 _DIRECTORY, _PORT = "UMPIRE_METRICS_DIRECTORY", "UMPIRE_METRICS_PORT"
@@ -27,19 +28,23 @@ def shared_metrics(settings: Settings) -> Iterator[Path]:
 
 def serve_port(settings: Settings, directory: Path) -> str | None:
     """The URL of UMPIRE_METRICS_PORT, where it is set, which tells all processes of the directory."""
-    telemetry = settings.telemetry
-    if telemetry.metrics_port is None:
+    if settings.telemetry.metrics_port is None:
         return None
-    from telemetry.endpoint import serve
+    from telemetry.endpoint import serve_on
     from telemetry.metrics import Metrics
 
-    try:
-        port = serve(Metrics(directory=directory), telemetry.metrics_host, telemetry.metrics_port)
-    except OSError as error:
-        where = f"port {telemetry.metrics_port} of {telemetry.metrics_host}"
-        raise Failure(f"{where} cannot be used ({error.strerror}); choose another with {_PORT}") from error
-    host = "127.0.0.1" if telemetry.metrics_host == "0.0.0.0" else telemetry.metrics_host  # noqa: S104 - compared
-    return f"http://{host}:{port}/metrics"
+    server = listen_for_scrapes(settings, settings.telemetry.metrics_port)
+    serve_on(Metrics(directory=directory), server)
+    return metrics_url(server)
+
+
+def listen_for_scrapes(settings: Settings, port: int) -> socket.socket:
+    """Raises Failure where the port is taken."""
+    return listen(settings.telemetry.metrics_host, port, setting=_PORT)
+
+
+def metrics_url(server: socket.socket) -> str:
+    return f"{url_of(server)}/metrics"
 
 
 def for_a_sibling(directory: Path, **extra: str) -> dict[str, str]:

@@ -9,24 +9,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cli.api_part import ApiPart
 from cli.children import umpire
 from cli.datadir import DataDirectory
 from cli.embedded_kafka import EmbeddedKafka
 from cli.embedded_redis import EmbeddedRedis
 from cli.logfile import LogFile
-from cli.metrics import for_a_sibling, serve_port
+from cli.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
 from cli.part import Launch, Part
 from cli.ports import url_of
 from cli.probe import http_status
 from cli.redis_check import check_own_redis
 from cli.stack_file import StackFile
 from cli.supervisor import Supervisor
+from cli.topics import make_or_explain
 from cli.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
-
-#: Seconds that the API may take beyond the longest wait of a client.
-API_SLACK_SECONDS = 10.0
+from ledger.cancel import cancel
 
 _OK = 200
 _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
@@ -56,13 +56,19 @@ class Stack:
         self._embedded_kafka = None if "UMPIRE_KAFKA_BOOTSTRAP" in os.environ else EmbeddedKafka(path / "kafka.address")
         auth = settings.flower.flower_basic_auth
         self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
-        self.api_url, self.flower_url = url_of(api), url_of(flower)
+        self.flower_url = url_of(flower)
         self._metrics = settings.telemetry.metrics_directory or path / "metrics"
-        self.metrics_urls = self._serve_metrics()
         self._servers = self._server_parts()
         self._workers = self._worker_parts(path)
-        self._api = self._api_parts()
+        self._api = ApiPart(settings, api, path, self._environment, self._part)
+        #: What Prometheus is to scrape, by part: every series is at one of these addresses, and at one only.
+        self.scraped: dict[str, str] = {}
+        self.metrics_urls = self._serve_metrics()
         self._flower = self._part("flower", self._launch_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))
+
+    @property
+    def api_url(self) -> str:
+        return self._api.url
 
     @property
     def redis_url(self) -> str:
@@ -86,9 +92,16 @@ class Stack:
         await self._supervisor.start(self._servers)
         if not self._embedded_redis:
             await check_own_redis(self._settings.redis.address(), self._say)
-        await self._supervisor.start([*self._api, *[part for _, part in self._workers], self._flower])
+        if not self._embedded_kafka:  # which makes each topic on its first use
+            await self._make_topics()
+        await self._supervisor.start([self._api.part, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
         self._file.start()
+
+    async def _make_topics(self) -> None:
+        done, line = await asyncio.to_thread(make_or_explain, self._settings)
+        if not done:
+            self._say(f"warning: {line}. Copies of dead letters are lost without it.")
 
     async def _door_is_open(self) -> None:
         """Wait a little for it, and not longer: a full ledger refuses requests, and its workers are what empties it."""
@@ -99,7 +112,11 @@ class Stack:
         self._say("the API refuses requests at present; its /readyz tells why")
 
     async def mind(self) -> None:
-        await self._supervisor.mind()
+        following = asyncio.create_task(self._api.follow(self._say, self._file.tell))
+        try:
+            await self._supervisor.mind()
+        finally:
+            await cancel(following)
 
     async def stop(self) -> None:
         """The door first, then the workers, which finish what they have; then what they need for it."""
@@ -107,9 +124,10 @@ class Stack:
         self._file.stop()
         self._sockets["api"].close()
         await self._supervisor.stop(
-            [self._api, [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
+            [[self._api.part], [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
         )
-        self._sockets["flower"].close()
+        for server in self._sockets.values():
+            server.close()
         for task in self._replacing:
             task.cancel()
 
@@ -122,7 +140,7 @@ class Stack:
         workers: dict[str, list[int]] = {}
         for provider, part in self._workers:
             workers.setdefault(provider.value, []).extend([part.pid] if part.pid else [])
-        pids: dict[str, Any] = {"api": [part.pid for part in self._api if part.pid], "workers": workers}
+        pids: dict[str, Any] = {"api": self._api.pids, "workers": workers}
         pids |= {part.name: part.pid for part in (*self._servers, self._flower)}
         return {
             "api": self.api_url,
@@ -158,15 +176,6 @@ class Stack:
         names = worker_names(self._settings, self._settings.enabled)
         return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
 
-    def _api_parts(self) -> list[Part]:
-        count = self._settings.service.api_processes
-        names = ["api"] if count == 1 else [f"api-{number}" for number in range(1, count + 1)]
-        grace = self._settings.service.immediate_wait_seconds + API_SLACK_SECONDS
-        return [
-            self._part(name, self._launch_api, lambda: _answers(f"{self.api_url}/healthz"), grace=grace)
-            for name in names
-        ]
-
     def _environment(self) -> dict[str, str]:
         return for_a_sibling(
             self._metrics,
@@ -178,25 +187,28 @@ class Stack:
         )
 
     def _serve_metrics(self) -> list[str]:
-        """The URLs at which the figures of all processes are told."""
+        """The addresses at which metrics can be read. Flower's come after the workers' ports, where one is set."""
         if self._settings.telemetry.metrics_directory is None:
             for left in self._metrics.glob("*"):  # of an earlier stack, which may have had more processes
                 left.unlink()
-        port = serve_port(self._settings, self._metrics)
-        return [f"{self.api_url}/metrics", *([port] if port else [])]
-
-    def _launch_api(self) -> Launch:
-        descriptor = self._sockets["api"].fileno()
-        return Launch(umpire("api", "--descriptor", str(descriptor)), self._environment(), (descriptor,))
+        everything = serve_port(self._settings, self._metrics)
+        port = self._settings.telemetry.metrics_port
+        self._sockets["flower metrics"] = listen_for_scrapes(
+            self._settings, port + 1 + len(self._workers) if port else 0
+        )
+        self.scraped = {"api": f"{self.api_url}/metrics", "flower": metrics_url(self._sockets["flower metrics"])}
+        api, flower = self.scraped.values()
+        return [api, *([everything] if everything else []), flower]
 
     def _launch_flower(self) -> Launch:
-        descriptor = self._sockets["flower"].fileno()
+        page, metrics = (self._sockets[name].fileno() for name in ("flower", "flower metrics"))
         surroundings = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
-        return Launch(umpire("flower", "--descriptor", str(descriptor)), surroundings, (descriptor,))
+        command = umpire("flower", "--descriptor", str(page), "--metrics-descriptor", str(metrics))
+        return Launch(command, surroundings, (page, metrics))
 
     def _kafka_is_ready(self) -> None:
         """The embedded broker has a new port after each start, and its clients know only the old one."""
-        clients = [part for part in (*self._api, *[part for _, part in self._workers]) if part.pid]
+        clients = [part for part in (self._api.part, *[part for _, part in self._workers]) if part.pid]
         if not clients or self._stopping:
             return
         self._file.tell()

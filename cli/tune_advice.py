@@ -13,8 +13,8 @@ from contracts.settings import Settings
 #: Share of one core that a worker's event loop may take: above it calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
 
-#: What a slot is held for beside its call, in seconds: claim and verdict are round trips to Redis. No more than what
-#: docs/performance.md has as "single, without the upstream".
+#: How long a slot is held beside its call, in seconds: claim and verdict are round trips to Redis. A little more than
+#: the time that the service adds to one comparison alone (docs/performance.md, line 3 of the figures).
 SLOT_SECONDS = 0.013
 
 #: Slots above what Little's law asks for: latency varies.

@@ -11,6 +11,7 @@ from cli.api import listen_for_callers
 from cli.console import say, show
 from cli.datadir import STACK_FILE, DataDirectory
 from cli.environment import DEFAULT_DATA
+from cli.metrics_targets import kept
 from cli.ports import listen
 from cli.stack import Stack
 from cli.supervisor import for_ever, run
@@ -22,14 +23,16 @@ _AUTH = {
 }
 
 
-def up(settings: Settings, path: Path, port: int, flower_port: int) -> None:
+def up(settings: Settings, path: Path, port: int, flower_port: int, metrics_targets: Path | None = None) -> None:
     began = time.monotonic()
     api = listen_for_callers(settings, settings.service.host, port)
     flower = listen(settings.flower.flower_host, flower_port, setting="--flower-port or UMPIRE_FLOWER_PORT")
-    with DataDirectory(path) as directory:
+    with DataDirectory(path) as directory, kept(metrics_targets) as targets:
         stack = Stack(settings, directory, api, flower, say)
 
         async def stay() -> None:
+            if targets is not None:
+                targets.write(stack.scraped)
             _welcome(stack, settings, path, time.monotonic() - began)
             await for_ever()
 

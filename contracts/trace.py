@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 
 #: Version 00 ends after the flags; a later one may go on.
 _PARENT = r"(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})"
@@ -9,22 +10,33 @@ _VERSION_00 = re.compile(rf"00-{_PARENT}\Z")
 _LATER = re.compile(rf"(?!00|ff)[0-9a-f]{{2}}-{_PARENT}(?:-.*)?\Z")
 
 
-def continue_trace(traceparent: str | None) -> str:
+#: Bytes of a trace id and a span id.
+RANDOM_BYTES = 16 + 8
+
+
+def continue_trace(traceparent: str | None, random: bytes | None = None) -> str:
     """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one.
 
     A new trace is flagged `00`, not sampled: nothing here records spans, and `01` would claim that somebody does.
+    `random`: RANDOM_BYTES of the system's own, where the caller has some.
     """
+    new = (random or secrets.token_bytes(RANDOM_BYTES)).hex()
     match = _match(traceparent)
     if match is None:
-        new = secrets.token_hex(16 + 8)  # one call of the kernel for both
         return f"00-{new[:32]}-{new[32:]}-00"
-    return f"00-{match[1]}-{secrets.token_hex(8)}-{match[2]}"
+    return f"00-{match[1]}-{new[32:]}-{match[2]}"
 
 
+@lru_cache(maxsize=1024)  # a comparison has six events, each with its headers
 def trace_id(traceparent: str | None) -> str | None:
     """The 32 hex digits of its trace, or None where it is absent or malformed."""
     match = _match(traceparent)
     return match[1] if match else None
+
+
+def own_trace_id(traceparent: str) -> str:
+    """The same of a traceparent that `continue_trace` made, without reading it."""
+    return traceparent[3:35]
 
 
 def _match(traceparent: str | None) -> re.Match[str] | None:

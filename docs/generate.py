@@ -46,7 +46,11 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     ),
     topics.CALLBACK_DEAD_LETTER: (
         events.LLMComparisonResultV1,
-        "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. Best effort.",
+        (
+            "A result that Kafka refused for good; dead_letter_topic and dead_letter_reason tell of it. A copy that did"
+            " not fit has dead_letter_truncated: it lacks request_metadata, or its data has request_id, provider,"
+            " model, winner and error_code only. Best effort."
+        ),
     ),
 }
 
@@ -218,6 +222,7 @@ def asyncapi() -> str:
             "source_service": {"const": events.SERVICE_NAME, "description": "As ce_source."},
             "dead_letter_topic": {**text, "description": "On the dead-letter topic: where it was to go."},
             "dead_letter_reason": {**text, "description": "On the dead-letter topic: Kafka's name for why it did not."},
+            "dead_letter_truncated": {"const": "true", "description": "On the dead-letter topic: the copy was cut."},
         },
     }
     document = {

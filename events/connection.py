@@ -27,7 +27,11 @@ class Connection:
         self._stopping = threading.Event()
         self.producer = Producer(config | {"error_cb": self._error}, logger=_logger(observer))
         self._thread = threading.Thread(target=self._serve, name="kafka-reports", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            del self.producer  # refers back to this object by its callback; its own threads end with it
+            raise
 
     def retire(self) -> None:
         """Fail what is still queued, so that each event's owner is told, and end the thread once it was."""

@@ -1,6 +1,13 @@
-"""The dead-letter topic: what Kafka refused for good, best effort. The ledger's dead letters have it in any case."""
+"""The dead-letter topic: a copy of what Kafka refused for good, best effort. The ledger's dead letters have the event
+itself in any case.
 
+A copy is cut until it fits: the whole event, the event without the caller's `request_metadata`, a summary of at most
+`SUMMARY_BYTES`.
+"""
+
+from enum import IntEnum
 from functools import partial
+from typing import Any
 
 from contracts.encoding import dumps, loads
 from contracts.settings import KafkaSettings
@@ -11,33 +18,71 @@ from events.producer import Publisher
 from ledger.outbox import Entry
 from telemetry.observer import Note, Observer, silent
 
+#: The bound of a summary: key, value, headers, and what Kafka adds to a batch of one event (61 bytes, and at most 4 for
+#: each header), with the topic prefix that is the default. It leaves room below a `max.message.bytes` of 2,000.
+SUMMARY_BYTES = 1_800
 
-def dead_letter(entry: Entry, error: DeliveryError) -> tuple[bytes, Headers]:
-    """The same event, which says in `metadata` and headers where it was to go, and why it did not; too large, it goes
-    without the caller's `request_metadata`.
-    """
+#: Of a model's name in a summary; OpenRouter's are the longest, with some 60.
+_MODEL_CHARACTERS = 100
+
+
+class Cut(IntEnum):
+    """How much of the event a copy has."""
+
+    WHOLE = 0
+    NO_METADATA = 1
+    SUMMARY = 2
+
+
+def dead_letter(entry: Entry, error: DeliveryError, cut: Cut) -> tuple[bytes, Headers]:
+    """The same event. Its `metadata` and headers say where it was to go, why it did not, and whether it was cut."""
     event = loads(entry.event)
     why = {"dead_letter_topic": entry.topic, "dead_letter_reason": error.code}
-    event["metadata"] = {**(event.get("metadata") or {}), **why}
-    if error.too_large:
+    if cut is not Cut.WHOLE:
+        why["dead_letter_truncated"] = "true"
+    made = headers_of_value(entry.event, entry.queue_id)
+    if cut is Cut.NO_METADATA:
         event["data"]["request_metadata"] = {}
-    made: Headers = [(name, value.encode()) for name, value in why.items()]
-    return dumps(event), headers_of_value(entry.event, entry.queue_id) + made
+    elif cut is Cut.SUMMARY:
+        event["data"] = _summary(event["data"])
+        event["metadata"] = None
+        made = [(name, value) for name, value in made if name not in {"traceparent", "trace_id"}]
+    event["metadata"] = {**(event.get("metadata") or {}), **why}
+    return dumps(event), made + [(name, value.encode()) for name, value in why.items()]
+
+
+def _summary(data: dict[str, Any]) -> dict[str, Any]:
+    """Whose result it is, and how it ended. No text of a model or a caller."""
+    error = data.get("error_detail") or {}
+    return {
+        "request_id": data.get("request_id"),
+        "provider": data.get("provider"),
+        "model": str(data.get("model"))[:_MODEL_CHARACTERS],
+        "winner": data.get("winner"),
+        "error_code": error.get("error_code"),
+    }
 
 
 class DeadLetterTopic:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
-        """`publisher`: one for best effort."""
+        """`publisher`: one that sends each event in a batch of its own, or a broker's limit would be the batch's."""
         self._publisher = publisher
         self._topic = settings.topic_prefix + CALLBACK_DEAD_LETTER
         self._observer = observer
 
     def tell(self, entry: Entry, error: DeliveryError) -> None:
         """Never blocks or raises."""
-        value, made = dead_letter(entry, error)
-        self._publisher.publish(self._topic, entry.key, value, made, partial(self._report, entry.queue_id))
+        self._send(entry, error, Cut.NO_METADATA if error.too_large else Cut.WHOLE)
 
-    def _report(self, queue_id: str, error: DeliveryError | None) -> None:
-        if error is not None:
-            labels = {"event": CALLBACK_DEAD_LETTER, "reason": error.code}
-            self._observer(Note("lifecycle.dropped", "warning", labels, fields={"queue_id": queue_id}))
+    def _send(self, entry: Entry, error: DeliveryError, cut: Cut) -> None:
+        value, made = dead_letter(entry, error, cut)
+        self._publisher.publish(self._topic, entry.key, value, made, partial(self._report, entry, error, cut))
+
+    def _report(self, entry: Entry, error: DeliveryError, cut: Cut, refused: DeliveryError | None) -> None:
+        if refused is None:
+            return
+        if refused.too_large and cut is not Cut.SUMMARY:
+            self._send(entry, error, Cut(cut + 1))
+            return
+        labels = {"event": CALLBACK_DEAD_LETTER, "reason": refused.code}
+        self._observer(Note("lifecycle.dropped", "warning", labels, fields={"queue_id": entry.queue_id}))

@@ -40,6 +40,11 @@ class DeliveryError:
     too_large: bool = False
     unknown_topic: bool = False
 
+    @property
+    def answered(self) -> bool:
+        """The brokers answered, or nobody needed to ask them: this process reaches Kafka as well as any other."""
+        return not self.retriable or self.unknown_topic
+
 
 #: The local queue is full: the broker is away or slow.
 QUEUE_FULL = DeliveryError("_QUEUE_FULL", retriable=True)

@@ -4,6 +4,8 @@ The plain ones repeat what CloudEvents has: consumers in use deduplicate and rou
 `trace_id` and `source_service`.
 """
 
+from functools import lru_cache
+
 from contracts.encoding import loads
 from contracts.events import SERVICE_NAME
 from contracts.trace import trace_id
@@ -12,25 +14,24 @@ from events.envelope import Sealed
 #: confluent-kafka's own type; the values here are always bytes.
 Headers = list[tuple[str, str | bytes | None]]
 
-#: The same in every event.
-_FIXED: Headers = [
-    ("ce_specversion", b"1.0"),
-    ("ce_source", SERVICE_NAME.encode()),
-    ("source_service", SERVICE_NAME.encode()),
-    ("content-type", b"application/json"),
-]
+
+@lru_cache(maxsize=64)
+def _fixed(event_type: str) -> Headers:
+    """The same in every event of a type."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", SERVICE_NAME.encode()),
+        ("source_service", SERVICE_NAME.encode()),
+        ("content-type", b"application/json"),
+        ("ce_type", event_type.encode()),
+        ("event_type", event_type.encode()),
+    ]
 
 
 def headers(*, event_id: str, event_type: str, time: str, subject: str | None, traceparent: str | None) -> Headers:
     """From the fields themselves: the hot path parses nothing. `subject` is the queue id."""
-    made: Headers = [
-        *_FIXED,
-        ("ce_id", event_id.encode()),
-        ("event_id", event_id.encode()),
-        ("ce_type", event_type.encode()),
-        ("event_type", event_type.encode()),
-        ("ce_time", time.encode()),
-    ]
+    its_id = event_id.encode()
+    made: Headers = [*_fixed(event_type), ("ce_id", its_id), ("event_id", its_id), ("ce_time", time.encode())]
     if subject:
         made.append(("ce_subject", subject.encode()))
     if traceparent:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,8 +23,29 @@ OnDelivery = Callable[[DeliveryError | None], None]
 #: wait for them for ever.
 _inherited: list[Connection] = []
 
+#: A producer that could not be made is not asked for again within so many seconds: each try starts threads.
+_MAKE_AGAIN_SECONDS = 1.0
+
+#: After a fatal error a new producer must have been well for so many seconds, or have delivered something. An
+#: idempotent one asks for its producer id as soon as it reaches a broker, so the same error would come back sooner.
+_FATAL_SECONDS = 10.0
+
+#: What the operating system refuses: memory, or a thread.
+_NO_RESOURCES = DeliveryError("_CRIT_SYS_RESOURCE", retriable=True)
+
+#: Between two looks for a topic that the brokers may be making.
+_LOOK_AGAIN_SECONDS = 0.1
+
 #: While the broker is away, one best-effort event in so many seconds goes through, to find out whether it is back.
 _PROBE_SECONDS = 2.0
+
+
+class NoProducer(Exception):
+    """librdkafka, or the operating system, refused to make a producer."""
+
+    def __init__(self, error: DeliveryError) -> None:
+        super().__init__(error.code)
+        self.error = error
 
 
 class Publisher:
@@ -31,6 +53,7 @@ class Publisher:
 
     def __init__(self, settings: KafkaSettings, observer: Observer = silent) -> None:
         self._config: dict[str, Any] = producer_config(settings)
+        self._purpose = "results"
         self._observer = observer
         self._pid = pid()
         self._lock = threading.Lock()
@@ -38,25 +61,41 @@ class Publisher:
         self._closed = False
         self._away = False
         self._next_probe = 0.0
+        self._outage: str | None = None
+        self._fatal_until = 0.0
+        self._refused: DeliveryError | None = None
+        self._make_again = 0.0
 
     @classmethod
     def best_effort(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
         """A publisher of events that may be lost; see best_effort_config."""
         publisher = cls(settings, observer)
-        publisher._config = best_effort_config(settings)
+        publisher._config, publisher._purpose = best_effort_config(settings), "best effort"
         return publisher
 
     @classmethod
     def alone(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
         """A publisher that sends each event in a batch of its own; see alone_config."""
         publisher = cls(settings, observer)
-        publisher._config = alone_config(settings)
+        publisher._config, publisher._purpose = alone_config(settings), "large results"
         return publisher
 
     @property
     def away(self) -> bool:
         """No broker answered lately."""
         return self._away
+
+    @property
+    def outage(self) -> str | None:
+        """Kafka's name of the error that leaves this process without a working producer, from when it happened until
+        another producer works. It says nothing of the brokers: see `away`.
+        """
+        return self._outage
+
+    def connect(self) -> None:
+        """Make the producer now and not at the first event, so that `outage` shows whether it can be made."""
+        with suppress(NoProducer):
+            self._ready()
 
     def publish(self, topic: str, key: str, value: bytes, headers: Headers, on_delivery: OnDelivery) -> None:
         """Hand over one event. Never blocks or raises; `on_delivery` is told once: None when all replicas have it.
@@ -72,6 +111,8 @@ class Publisher:
             )
         except BufferError:
             on_delivery(QUEUE_FULL)
+        except NoProducer as refused:
+            on_delivery(refused.error)
         except KafkaException as refused:
             on_delivery(delivery_error(refused.args[0]))
 
@@ -86,14 +127,33 @@ class Publisher:
         return connection is None or len(connection.producer) < QUEUE_EVENTS // 2
 
     def reachable(self, timeout: float) -> bool:
-        """Whether a broker answers within `timeout` seconds. Blocks for as long."""
+        """Whether a broker answers within `timeout` seconds. Blocks for as long. Ends an outage that is over."""
         if self._closed:
             return False
         try:
-            self._ready().producer.list_topics(timeout=timeout)
-        except KafkaException:
+            connection = self._ready()
+            connection.producer.list_topics(timeout=timeout)
+        except (KafkaException, NoProducer):
             return False
+        if not connection.gone and time.monotonic() >= self._fatal_until:
+            self._end_outage()
         return True
+
+    def knows(self, topic: str, timeout: float) -> bool:
+        """Whether the brokers have the topic, or make it since it is asked for, within `timeout` seconds. Blocks. True
+        where they do not answer: nothing is known then.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                found = self._ready().producer.list_topics(topic, timeout=timeout).topics[topic]
+            except (KafkaException, NoProducer):
+                return True
+            if found.error is None or not delivery_error(found.error).unknown_topic:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def flush(self, timeout: float) -> int:
         """Wait for the reports of what was handed over; how many events still have none after `timeout` seconds."""
@@ -115,8 +175,37 @@ class Publisher:
             if self._connection is None or self._connection.gone:
                 if self._connection is not None:
                     self._connection.retire()
-                self._connection = Connection(self._config, self._observer, self._error)
+                    self._connection = None
+                self._connection = self._make()
             return self._connection
+
+    def _make(self) -> Connection:
+        """Under the lock. Raises NoProducer."""
+        if self._refused is not None and time.monotonic() < self._make_again:
+            raise NoProducer(self._refused)
+        try:
+            made = Connection(self._config, self._observer, self._error)
+        except (KafkaException, RuntimeError, MemoryError, OSError) as error:
+            why = error.args[0] if isinstance(error, KafkaException) else None
+            # Whatever its reason, it is no fault of the event: another process may deliver it.
+            self._refused = DeliveryError(why.name(), retriable=True) if why else _NO_RESOURCES
+            self._make_again = time.monotonic() + _MAKE_AGAIN_SECONDS
+            self._begin_outage("kafka.no_producer", self._refused.code)
+            raise NoProducer(self._refused) from error
+        self._refused = None
+        if time.monotonic() >= self._fatal_until:
+            self._end_outage()
+        return made
+
+    def _begin_outage(self, what: str, code: str) -> None:
+        begins, self._outage = self._outage is None, code
+        if begins:  # once, not at each try
+            self._observer(Note(what, "error", fields={"code": code, "producer": self._purpose}))
+
+    def _end_outage(self) -> None:
+        if self._outage is not None:
+            self._outage, self._fatal_until = None, 0.0
+            self._observer(Note("kafka.producer_back", "info", fields={"producer": self._purpose}))
 
     def _own(self) -> Connection | None:
         """The connection that this process made, if any: one that a fork brought along is left alone."""
@@ -126,6 +215,7 @@ class Publisher:
             if self._connection is not None:
                 _inherited.append(self._connection)
             self._connection, self._pid, self._away = None, pid(), False
+            self._outage, self._refused, self._fatal_until = None, None, 0.0
         return self._connection
 
     def _report(self, on_delivery: OnDelivery, error: KafkaError | None, _message: Any) -> None:
@@ -133,6 +223,7 @@ class Publisher:
             if self._away:
                 self._away = False
                 self._observer(Note("kafka.back", "info"))
+            self._end_outage()
             on_delivery(None)
             return
         if error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001 - librdkafka's local codes are named so
@@ -143,7 +234,8 @@ class Publisher:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - as above
             self._lost(error)
         elif error.fatal():
-            self._observer(Note("kafka.fatal", "error", fields={"code": error.name()}))
+            self._fatal_until = time.monotonic() + _FATAL_SECONDS
+            self._begin_outage("kafka.fatal", error.name())
 
     def _lost(self, error: KafkaError) -> None:
         if not self._away:

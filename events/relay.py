@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -21,6 +22,9 @@ _GATHER_SECONDS = 0.01
 #: An event goes at once, unless others went so short a time ago: then it goes with those that come until that is over.
 #: Fifty requests to Kafka a second cost the broker, and librdkafka's thread here, much less than one an event.
 _BURST_SECONDS = 0.02
+
+#: How many events that cannot be read are remembered as counted.
+_MOST_UNKNOWN = 10_000
 
 
 class Relay:
@@ -53,6 +57,11 @@ class Relay:
         self._last_burst = -math.inf
         self._lock = threading.Lock()
         self._reports: list[Report] = []
+        #: Sent, and no report of it yet.
+        self._unreported = 0
+        self._unanswered_since: float | None = None
+        #: Events that this version cannot read, and has counted.
+        self._unknown: set[bytes] = set()
         self._settlement = Settlement(
             book,
             unknown_topic_seconds=settings.kafka.kafka_unknown_topic_seconds,
@@ -71,11 +80,24 @@ class Relay:
         """No broker answered lately."""
         return self._publisher.away
 
+    @property
+    def outage(self) -> str | None:
+        """Kafka's name of the error that leaves this process without a working producer, if there is one."""
+        return self._publisher.outage or self._alone.outage
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """By time.monotonic: since when results were sent and brokers answered none of them. None while nothing waits
+        for an answer.
+        """
+        return self._unanswered_since
+
     def send(
         self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers, *, forbidden: bool = False
     ) -> None:
         """`forbidden`: the request's owner may not publish to the topic, whatever the operator's list says."""
         self._in_flight.add(entry_id)
+        self._count_sent()
         on_delivery = partial(self._report, entry_id, topic, len(value))
         # The door has asked the same; but the operator's list may have changed since, and `--topic` is typed by hand.
         if not forbidden and (topic == self._own_topic or self._topics.allow(topic)):
@@ -100,12 +122,30 @@ class Relay:
         sent = 0
         for entry in entries:
             if entry.entry_id not in self._in_flight:
-                made = headers_of_value(entry.event, entry.queue_id)
+                made = self._headers(entry)
+                if made is None:
+                    continue
                 self.send(entry.entry_id, entry.topic, entry.key, entry.event, made, forbidden=entry.forbidden)
                 sent += 1
         return sent
 
+    def _headers(self, entry: Entry) -> Headers | None:
+        """None where this version cannot read the event: it stays in the outbox, for a version that can."""
+        try:
+            return headers_of_value(entry.event, entry.queue_id)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            if entry.entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
+                self._unknown.add(entry.entry_id)
+                self._observer(Note("row.unknown", "error", {"kind": "event"}, fields={"queue_id": entry.queue_id}))
+            return None
+
+    def _count_sent(self) -> None:
+        self._unreported += 1
+        if self._unanswered_since is None:
+            self._unanswered_since = time.monotonic()
+
     def _send_alone(self, entry: Entry) -> None:
+        self._count_sent()
         made = headers_of_value(entry.event, entry.queue_id)
         on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
         self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
@@ -161,6 +201,9 @@ class Relay:
     def _gather(self) -> None:
         with self._lock:
             reports, self._reports = self._reports, []
+        self._unreported -= len(reports)
+        if any(report.error is None or report.error.answered for report in reports):
+            self._unanswered_since = time.monotonic() if self._unreported else None
         self._settlement.add(reports)
 
     def _done(self, entry_ids: Iterable[bytes]) -> None:

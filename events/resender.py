@@ -27,7 +27,8 @@ WINDOW = 5_000
 #: Read at one time; and as many are in flight while the broker is away, to find out whether it is back.
 BATCH = 500
 
-#: Whoever has not reached Kafka for so many seconds leaves it to the others for so many.
+#: A process that sent results and had no answer from Kafka for so many seconds gives up the lock, and does not take it
+#: again for so many. One without a working producer gives it up at once.
 PATIENCE_SECONDS, REST_SECONDS = 5.0, 10.0
 
 
@@ -50,8 +51,8 @@ class Resender:
         self._age = settings.outbox_resend_seconds
         self._observer = observer
         self._next_sweep = 0.0
-        self._holds = False
-        self._away_since: float | None = None
+        self.holds = False
+        """Whether this process has the lock."""
         self._rests_until = 0.0
 
     async def watch(self) -> None:
@@ -64,27 +65,32 @@ class Resender:
                         await self._send_old()
                         self._next_sweep = time.monotonic() + SWEEP_SECONDS
             except (RedisError, OSError) as error:
-                if self._holds:  # once, not four times a second
+                if self.holds:  # once, not four times a second
                     self._observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
-                self._holds = False
+                self.holds = False
             await asyncio.sleep(TICK_SECONDS)
 
     async def _in_charge(self) -> bool:
         """Take the lock, or keep it. It lapses by itself while this waits for Kafka."""
-        now = time.monotonic()
-        if not self._relay.away:
-            self._away_since, self._rests_until = None, 0.0
-        elif self._away_since is None:
-            self._away_since = max(now, self._rests_until)
-        elif now - self._away_since >= PATIENCE_SECONDS:
-            self._away_since, self._rests_until = None, now + REST_SECONDS
-        wanted = self._may() and now >= self._rests_until
-        if wanted:
-            self._holds = await self._custody.hold_resending()
-        elif self._holds:
+        if self._may() and not self._gives_way():
+            self.holds = await self._custody.hold_resending()
+        elif self.holds:
             await self._custody.release_resending()
-            self._holds = False
-        return self._holds
+            self.holds = False
+        return self.holds
+
+    def _gives_way(self) -> bool:
+        """Whether another process should send: this one has no producer, or Kafka does not answer it."""
+        if self._relay.outage is not None:
+            return True
+        now, since = time.monotonic(), self._relay.unanswered_since
+        if since is None:
+            self._rests_until = 0.0
+        elif now - max(since, self._rests_until) >= PATIENCE_SECONDS:
+            self._rests_until = now + REST_SECONDS
+            if self.holds:
+                self._observer(Note("resender.gave_way", "warning", fields={"unanswered_seconds": round(now - since)}))
+        return now < self._rests_until
 
     async def _send_due(self) -> None:
         taken = BATCH
@@ -96,11 +102,10 @@ class Resender:
         """Older than their producer would try: it died."""
         now, after = await self._custody.now_ms(), None
         while await self._room():
-            entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
-            if not entries:
+            after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
+            if after is None:
                 return
             self._resend(entries)
-            after = entries[-1].entry_id
 
     async def _room(self) -> bool:
         """Wait for it; false when another worker is in charge by then."""

@@ -33,6 +33,9 @@ class Spent(Outgoing):
     """By model, or "" for the whole provider: what the request got when a call of its own raised the hold: see
     guard/hold.py."""
 
+    last_error: str = ""
+    """Code of its last attempt's error, for Flower's rows."""
+
     @classmethod
     def read(cls, kept: bytes) -> Self:
         """From the record. What cannot be read, of another version or damaged, is not known; it costs no verdict."""
@@ -45,6 +48,9 @@ class Spent(Outgoing):
 
     def marked(self, model: str, mark: int) -> "Spent":
         return self.model_copy(update={"hold_marks": {**self.hold_marks, model: mark}})
+
+    def failed(self, code: LLMErrorCode) -> "Spent":
+        return self.model_copy(update={"last_error": code.value})
 
     def attempted(self) -> "Spent":
         return self.model_copy(update={"attempts": self.attempts + 1})

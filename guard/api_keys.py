@@ -1,5 +1,6 @@
 """The API keys in Redis: made, listed and revoked by the operator. What changes here holds for the next request."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,7 @@ class ApiKeys:
         *records, owned, spent = await pipeline.execute()
         found = zip(ids, records, owned, spent, strict=True)
         uses = [
-            KeyUse(key_of(key_id, _decoded(record)), int(unfinished or 0), float(cost or 0))
+            KeyUse(key_of(key_id, _decoded(record)), _whole(_text_of(unfinished)) or 0, _number(_text_of(cost)) or 0.0)
             for key_id, record, unfinished, cost in found
             if record
         ]
@@ -109,13 +110,28 @@ def key_of(key_id: str, fields: Fields) -> ApiKey:
         name=field("name"),
         scopes=frozenset(filter(None, field("scopes").split(","))),
         topics=tuple(filter(None, field("topics").split(","))),
-        rate=int(field("rate")) if field("rate") else None,
-        max_queued=int(field("queued")) if field("queued") else None,
-        daily_cost=float(field("cost")) if field("cost") else None,
-        created=int(field("created") or 0),
-        revoked=int(field("revoked")) if field("revoked") else None,
+        rate=_whole(field("rate")),
+        max_queued=_whole(field("queued")),
+        daily_cost=_number(field("cost")),
+        created=_whole(field("created")) or 0,
+        # Whatever stands there, it is revoked.
+        revoked=(_whole(field("revoked")) or 0) if field("revoked") else None,
         processing_mode=_mode(field("mode")),
     )
+
+
+def _number(text: str) -> float | None:
+    """A limit that only a newer version can read is none here, as for the scripts: its caller is not locked out."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(text: str) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)
 
 
 def _mode(text: str) -> ProcessingMode | None:
@@ -124,7 +140,11 @@ def _mode(text: str) -> ProcessingMode | None:
 
 
 def _decoded(record: dict[bytes, bytes]) -> Fields:
-    return {name.decode(): value.decode() for name, value in record.items()}
+    return {_text_of(name): _text_of(value) for name, value in record.items()}
+
+
+def _text_of(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
 
 
 def _text(value: float | None) -> str:

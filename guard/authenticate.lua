@@ -15,7 +15,7 @@ local now = time[1] * 1000000 + time[2]
 
 local function charge(id, rate)
   local key, interval = 'umpire:rate:' .. id, WINDOW / rate
-  local tat = math.max(now, tonumber(redis.call('GET', key) or 0))
+  local tat = math.max(now, tonumber(redis.call('GET', key) or '') or 0)
   -- So far away it was written before the clock was set back.
   if tat > now + 2 * WINDOW then tat = now end
   local granted = tat + interval <= now + WINDOW
@@ -36,8 +36,10 @@ for i = 1, #ARGV, 2 do
   else
     for n = 1, #FIELDS do key[n] = key[n] or '' end
     local rate = '1 0 0'
-    if key[1] == ARGV[i + 1] and key[9] == '' and key[5] ~= '' then
-      rate = string.format('%d %d %d', charge(ARGV[i], tonumber(key[5])))
+    -- A rate that only a newer version can read is none here: it must not fail the other requests of this call.
+    local per_minute = tonumber(key[5])
+    if key[1] == ARGV[i + 1] and key[9] == '' and per_minute and per_minute > 0 then
+      rate = string.format('%d %d %d', charge(ARGV[i], per_minute))
     end
     out[#out + 1] = rate .. '\0' .. table.concat(key, '\0')
   end

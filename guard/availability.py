@@ -36,6 +36,11 @@ class ProviderAvailability:
     hold: Hold | None = None
     held_models: Mapping[str, Hold] = field(default_factory=dict)
 
+    @property
+    def is_usual(self) -> bool:
+        """It takes every call: no hold of it or of a model, breaker closed, no pause."""
+        return self.available and not self.hold and not self.held_models and self.state is CircuitState.CLOSED
+
     def hold_of(self, model: str) -> Hold | None:
         """The hold that a request for this model meets."""
         return self.hold or self.held_models.get(model)

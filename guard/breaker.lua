@@ -27,11 +27,13 @@ local IN_A_ROW = 4     -- times the volume: so many failures without a success o
 
 local held = redis.call('HMGET', breaker, 'state', 'since', 'until', 'owner', 'lease', 'average')
 local state = held[1] or 'closed'
-local since = tonumber(held[2] or 0)
-local opens = tonumber(held[3] or 0)
+-- A state that only a newer version knows: a probe finds out, and ends it.
+if state ~= 'closed' and state ~= 'open' then state = 'half_open' end
+local since = tonumber(held[2] or '') or 0
+local opens = tonumber(held[3] or '') or 0
 local owner = held[4]
-local lease = tonumber(held[5] or 0)
-local average = tonumber(held[6] or -1)
+local lease = tonumber(held[5] or '') or 0
+local average = tonumber(held[6] or '') or -1
 
 local function change(to, wait, failures, code)
   redis.call('HSET', breaker, 'state', to, 'since', now, 'until', now + wait)
@@ -63,12 +65,13 @@ local function count(failures, successes, length)
   local sums = {f = 0, s = 0}
   local slots = redis.call('HGETALL', window)
   for i = 1, #slots, 2 do
-    local age = slot - tonumber(string.sub(slots[i], 2))
-    if age >= SLOTS or age < 0 then
+    local kind, number, amount = string.sub(slots[i], 1, 1), tonumber(string.sub(slots[i], 2)), tonumber(slots[i + 1])
+    if not (sums[kind] and number and amount) then
+      -- A newer version's: left to it. The window as a whole ends by its time.
+    elseif slot - number >= SLOTS or slot < number then
       redis.call('HDEL', window, slots[i])
     else
-      local kind = string.sub(slots[i], 1, 1)
-      sums[kind] = sums[kind] + tonumber(slots[i + 1])
+      sums[kind] = sums[kind] + amount
     end
   end
   return sums.f, sums.s

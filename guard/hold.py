@@ -3,6 +3,7 @@
 guard/hold.lua holds the rules; docs/decisions/0016-holds.md says why.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,14 +48,14 @@ class Hold:
 def read_hold(values: Sequence[bytes | None], now: int) -> Hold | None:
     """The hold by its hash's `FIELDS` at this moment of Redis' clock. A manual one goes before an automatic one."""
     reason, since, probe, owner, lease, paused, until, text = values
-    ends = _number(until)
+    ends = whole(until)
     if paused and not 0 < ends <= now:
         words = (text or b"").decode(errors="replace")
-        return Hold(HoldReason.MANUAL, _number(paused), ends, None, words)
+        return Hold(HoldReason.MANUAL, whole(paused), ends, None, words)
     if not reason:
         return None
-    due = max(_number(probe), _number(lease) if owner else 0)
-    return Hold(_reason(reason), _number(since), 0, max(0, due - now))
+    due = max(whole(probe), whole(lease) if owner else 0)
+    return Hold(_reason(reason), whole(since), 0, max(0, due - now))
 
 
 def _reason(value: bytes) -> HoldReason:
@@ -64,8 +65,18 @@ def _reason(value: bytes) -> HoldReason:
         return HoldReason.MISCONFIGURED
 
 
-def _number(value: bytes | None) -> int:
-    return int(float(value)) if value else 0
+def number(value: bytes | None) -> float | None:
+    """None where there is none, or only a newer version can read it."""
+    try:
+        found = float(value) if value else None
+    except ValueError:
+        return None
+    return found if found is not None and math.isfinite(found) else None
+
+
+def whole(value: bytes | None) -> int:
+    """0 where there is no number."""
+    return int(number(value) or 0)
 
 
 class Outcome(StrEnum):

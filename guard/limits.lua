@@ -27,10 +27,10 @@ local buckets = {}
 local function bucket_of(key)
   if not buckets[key] then
     local held = redis.call('HMGET', key, 'r', 't', 'at')
-    local passed = math.max(0, now - tonumber(held[3] or now))
+    local passed = math.max(0, now - (tonumber(held[3] or '') or now))
     buckets[key] = {
-      r = math.min(r_cap, tonumber(held[1] or r_cap) + passed * r_rate),
-      t = math.min(t_cap, tonumber(held[2] or t_cap) + passed * t_rate),
+      r = math.min(r_cap, (tonumber(held[1] or '') or r_cap) + passed * r_rate),
+      t = math.min(t_cap, (tonumber(held[2] or '') or t_cap) + passed * t_rate),
     }
   end
   return buckets[key]

@@ -10,7 +10,7 @@ from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import Unavailable
 from guard import keys
 from guard.hold import FIELDS as HOLD_FIELDS
-from guard.hold import Hold, read_hold
+from guard.hold import Hold, number, read_hold, whole
 from ledger.keys import queued
 
 _FIELDS = (
@@ -93,7 +93,7 @@ async def snapshots(redis: Redis, providers: Sequence[LLMProviderType]) -> list[
 async def _held_models(redis: Redis, provider: LLMProviderType, names: Collection[bytes], now: int) -> dict[str, Hold]:
     if not names:
         return {}
-    models = sorted(name.decode() for name in names)
+    models = sorted(name.decode(errors="replace") for name in names)
     pipeline = redis.pipeline(transaction=False)
     for model in models:
         pipeline.hmget(keys.hold(provider, model), HOLD_FIELDS)
@@ -110,17 +110,18 @@ def _snapshot(
     waiting: int,
 ) -> Snapshot:
     state, since, opens, owner, lease, last_success, last_failure, failures, average, last_error = breaker
-    pause_end, pause_length = (int(part) for part in gate.split()) if gate else (0, 0)
+    # A newer version may add to it.
+    pause_end, pause_length, *_ = *map(whole, (gate or b"").split()), 0, 0
     return Snapshot(
         now=now,
         state=_state(state),
-        since=int(since or 0),
-        opens=int(opens or 0),
-        leased_until=int(lease or 0) if owner else 0,
-        last_success=int(last_success or 0),
-        last_failure=int(last_failure or 0),
-        failures=int(failures or 0),
-        average=float(average) if average else None,
+        since=whole(since),
+        opens=whole(opens),
+        leased_until=whole(lease) if owner else 0,
+        last_success=whole(last_success),
+        last_failure=whole(last_failure),
+        failures=whole(failures),
+        average=number(average),
         pause_end=pause_end,
         pause_length=pause_length,
         last_error=(last_error or b"").decode(errors="replace"),

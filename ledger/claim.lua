@@ -72,19 +72,22 @@ end
 if leader ~= '' then take(leader) end
 local looked = 0
 for i = 10, #ARGV do
+  local foreign = {}
   while wanted > 0 and looked < MOST do
     local messages = redis.call('RPOP', ARGV[i], wanted)
     if not messages then break end
     looked = looked + #messages
-    for n, message in ipairs(messages) do
+    for _, message in ipairs(messages) do
       local id = string.match(message, '"task": ?"tasks%.compare"') and string.match(message, '"id": ?"([%x%-]+)"')
       if not id then
-        -- Not ours to judge: leave it where it was, for Celery, and what came after it.
-        for back = #messages, n, -1 do redis.call('RPUSH', ARGV[i], messages[back]) end
-        return remember()
+        foreign[#foreign + 1] = message
+      elseif take(id) then
+        wanted = wanted - 1
       end
-      if take(id) then wanted = wanted - 1 end
     end
   end
+  -- Not ours to judge: back to where they were, for Celery. While the gate is closed Celery takes none, and they must not
+  -- keep the probe from what stands behind them.
+  for n = #foreign, 1, -1 do redis.call('RPUSH', ARGV[i], foreign[n]) end
 end
 return remember()

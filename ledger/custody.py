@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from contracts.enums import HoldReason, LLMProviderType, known_provider
+from contracts.enums import HoldReason, LLMProviderType, QueueStatus, known_provider
 from contracts.queues import PRIORITY_STEPS, list_name, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
@@ -45,6 +45,10 @@ HEADS = 64
 #: A message looks lost from when a worker takes it off the broker until that worker's next heartbeat, or its claim.
 #: Seconds for which it must look lost: longer than a heartbeat takes to come (tasks/heartbeat.py).
 SUSPECT_SECONDS = 6.0
+
+
+#: States of a record that this version knows.
+_STATES = frozenset({"deferred", *QueueStatus})
 
 
 class Left(NamedTuple):
@@ -104,21 +108,23 @@ class Custody:
 
         Returns how many lapsed, and those that lapsed too often, leased to the custodian, who has to end them.
         """
-        lapsed = await self._lapsed()
+        lapsed = await self._past(keys.LEASES)
         if not lapsed:
             return 0, []
         lease_ms = int(self._settings.lease_seconds * 1000)
         arguments: list[str | bytes | int] = [self._owner, self._settings.max_lapses, lease_ms]
         for queue_id, provider, priority in lapsed:
-            arguments.extend((queue_id, *_message(queue_id.decode(), provider, priority)))
+            arguments.extend((queue_id, *_message(queue_id.decode(errors="replace"), provider, priority)))
         poison = await self._lapse(*arguments)
         return len(lapsed), await self._read(poison)
 
-    async def _lapsed(self) -> list[tuple[bytes, LLMProviderType, int]]:
-        """Those of providers that this version knows; a newer version takes care of the others."""
+    async def _past(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
+        """The first of these records whose time has come, of providers and in states that this version knows; a newer
+        version takes care of the others.
+        """
         now = await self.now_ms()
         for start in range(0, LOOK_EXPIRED, SWEEP):
-            ids: Any = await self._redis.zrangebyscore(keys.LEASES, "-inf", now, start=start, num=SWEEP)
+            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=SWEEP)
             known = [
                 (queue_id, provider, priority)
                 for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True)
@@ -130,11 +136,8 @@ class Custody:
 
     async def push_due(self, provider: LLMProviderType) -> int:
         """Deferred requests whose time has come go back to their queue. Returns how many."""
-        ids: Any = await self._redis.zrangebyscore(
-            keys.deferred(provider.value), "-inf", await self.now_ms(), start=0, num=SWEEP
-        )
-        priorities = [priority for _, priority in await self._where(ids)]
-        return await self._push("deferred", provider, list(zip(ids, priorities, strict=True)))
+        due = await self._past(keys.deferred(provider.value))
+        return await self._push("deferred", provider, [(queue_id, priority) for queue_id, _, priority in due])
 
     async def push_lost(self, provider: LLMProviderType) -> int:
         """Queued requests whose message is gone get a new one. Returns how many."""
@@ -159,14 +162,16 @@ class Custody:
         hold does not count towards it: see expired.lua.
         """
         start, looked = 0, 0
-        holds: dict[bytes, HoldReason | None] = {}
-        # A few short scripts in place of one: Redis does nothing else meanwhile.
-        while start >= 0 and looked < LOOK_EXPIRED and not holds:
+        left: list[Left] = []
+        # A few short scripts in place of one: Redis does nothing else meanwhile. Those that this version cannot read
+        # stay, and keep no other from being found.
+        while start >= 0 and looked < LOOK_EXPIRED and not left:
             start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
             looked += LOOK_AT_ONCE
             holds = {queue_id: _hold(why) for queue_id, why in rows}
-        left = await self._read(list(holds))
-        return [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in left]
+            found = await self._read(list(holds))
+            left = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
+        return left
 
     async def _push(
         self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
@@ -182,13 +187,9 @@ class Custody:
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
-            pipeline.hmget(keys.record(queue_id.decode()), "p", "q")
+            pipeline.hmget(keys.record(queue_id.decode(errors="replace")), "p", "q", "s")
         rows = await pipeline.execute() if ids else []
-        # A record that ended meanwhile has neither; its script leaves it alone whatever the message says.
-        return [
-            (known_provider(provider.decode(errors="replace")) if provider else LLMProviderType.MOCK, _priority(q))
-            for provider, q in rows
-        ]
+        return [(_provider(provider, state), _priority(q)) for provider, q, state in rows]
 
     async def _read(self, ids: Sequence[bytes]) -> list[Left]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -210,6 +211,15 @@ def _hold(why: bytes) -> HoldReason | None:
         return HoldReason(why.decode()) if why else None
     except ValueError:  # of a newer version
         return HoldReason.MISCONFIGURED
+
+
+def _provider(value: bytes | None, state: bytes | None) -> LLMProviderType | None:
+    """None where only a newer version knows the provider, or the state. A record that ended meanwhile has neither: its
+    script leaves it alone whatever the message says.
+    """
+    if state is not None and state.decode(errors="replace") not in _STATES:
+        return None
+    return known_provider(value.decode(errors="replace")) if value else LLMProviderType.MOCK
 
 
 def _priority(value: bytes | None) -> int:

@@ -49,7 +49,7 @@ class DeadLetters:
             pipeline.hstrlen(keys.dead(queue_id.decode()), "e")
         found = await pipeline.execute() if rows else []
         return [
-            DeadLetter(queue_id.decode(), topic.decode(), reason.decode(), from_ms(int(at)), size)
+            DeadLetter(queue_id.decode(), topic.decode(), (reason or b"").decode(), from_ms(int(at)), size)
             for (queue_id, at), (topic, reason), size in zip(rows, found[::2], found[1::2], strict=True)
             if topic is not None
         ]
@@ -59,9 +59,17 @@ class DeadLetters:
         pipeline.zscore(keys.DEAD, queue_id)
         pipeline.hmget(keys.dead(queue_id), "t", "r", "k", "e")
         at, (topic, reason, key, event) = await pipeline.execute()
-        if at is None:
+        if at is None or topic is None or event is None:
             return None
-        return DeadLetter(queue_id, topic.decode(), reason.decode(), from_ms(int(at)), len(event), key.decode(), event)
+        return DeadLetter(
+            queue_id,
+            topic.decode(),
+            (reason or b"").decode(),
+            from_ms(int(at)),
+            len(event),
+            (key or b"").decode(),
+            event,
+        )
 
     async def replay(self, queue_ids: Sequence[str], topic: str | None = None) -> list[str]:
         """Back to the outbox, each in one step, to be sent at once. Returns those that were dead letters."""

@@ -1,4 +1,5 @@
-"""Redis keys. The Lua scripts build the same names; this file is their table.
+"""Redis keys. The Lua scripts build the same names; this file is their table, and guard/keys.py is that of its own.
+tests/e2e/test_key_table.py holds both against a busy ledger.
 
 umpire:req:<queue id>        hash   the record: see `FIELDS`
 umpire:body:<queue id>       string StoredRequest as JSON; removed when the request ends
@@ -23,13 +24,22 @@ umpire:replies:<process>     channel results that this API process waits for: th
 umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
 umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, <provider>.<status>, and requests.<key id>
 umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
-umpire:nothing               never there: whether Redis takes writes is seen by a write that needs it to be
+umpire:nothing               string never there: whether Redis takes writes is seen by a write that needs it to be
 umpire:custodian             string the owner of the custodian's lock
+umpire:resender              string the owner of the lock of the one that sends results again
 umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
 umpire:apikeys               set    ids of all API keys, revoked ones too
 umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
 umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
 umpire:alerted:<yyyy-mm-dd>  set    "<key id> <share>" of limits whose alert was sent that day
+
+The broker's, which Celery (kombu) reads as well:
+
+umpire.<provider>            list   a provider's most urgent messages, the next to be consumed last
+umpire.<provider>:<step>     list   those of a lower step of priority
+_kombu.binding.<exchange>    set    kombu's own: which queues an exchange has
+_kombu.binding_permanent.<exchange> set as well
+_kombu.binding_deadlines     zset   as well
 """
 
 from datetime import date

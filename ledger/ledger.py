@@ -17,7 +17,7 @@ from ledger import keys
 from ledger.figures import Figures
 from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
-from ledger.once import AcceptedBefore, Once
+from ledger.once import AcceptedBefore, Once, known_before
 from ledger.redis_clock import RedisClock
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
@@ -116,7 +116,7 @@ class Ledger(Figures):
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
         self._answered = True
         if isinstance(ahead, bytes):
-            raise AcceptedBefore(UUID(ahead.decode()))
+            raise AcceptedBefore(known_before(ahead))
         if ahead < 0:
             refused = refusal(ahead, self._held)
             if isinstance(refused, QueueFull):
@@ -155,8 +155,7 @@ class Ledger(Figures):
             value: Any = await self._redis.get(keys.once(once.key))
         except (RedisError, OSError) as error:
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
-        before, queue_id = (value[:64].decode(), value[64:].decode()) if value else ("", "")
-        return UUID(queue_id) if before == once.fingerprint else None
+        return known_before(value[64:]) if value and value[:64] == once.fingerprint.encode() else None
 
 
 def _weight(row: Row) -> int:

@@ -17,6 +17,7 @@ if from > 0 then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', from, look)) do ids[#ids + 1] = id end
 end
 for i = last + 1, #ARGV do ids[#ids + 1] = ARGV[i] end
+local KNOWN = {deferred = true, processing = true, completed = true, failed = true, expired = true, cancelled = true}
 local heads = {}
 for i = 8, last, 2 do
   local messages = redis.call('LRANGE', ARGV[i + 1], -sample, -1)
@@ -34,7 +35,8 @@ for _, id in ipairs(ids) do
   if #out == most then break end
   local r = redis.call('HMGET', 'umpire:req:' .. id, 's', 'q', 'u')
   if r[1] ~= 'queued' then
-    redis.call('ZREM', queued, id)
+    -- A state that only a newer version knows is left to it.
+    if not r[1] or KNOWN[r[1]] then redis.call('ZREM', queued, id) end
   elseif not seen[id] then
     seen[id] = true
     local priority, head = tonumber(r[2] or '') or 9, nil

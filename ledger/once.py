@@ -5,7 +5,11 @@ import json
 from typing import NamedTuple
 from uuid import UUID
 
+from contracts.errors import IdempotencyConflict
 from contracts.http import LLMComparisonRequest
+
+#: Characters of a queue id. A newer version may keep more behind it.
+_ID = 36
 
 
 class Once(NamedTuple):
@@ -32,6 +36,16 @@ class AcceptedBefore(Exception):
     def __init__(self, queue_id: UUID) -> None:
         super().__init__(str(queue_id))
         self.queue_id = queue_id
+
+
+def known_before(kept: bytes) -> UUID:
+    """The queue id that an idempotency key was given. Raises IdempotencyConflict where only a newer version can read
+    it: the key was used, and a second request must not be accepted for it.
+    """
+    try:
+        return UUID(kept[:_ID].decode())
+    except ValueError:
+        raise IdempotencyConflict("the Idempotency-Key was used, with a newer version of the service") from None
 
 
 def _sha256(text: str) -> str:

@@ -1,6 +1,6 @@
 """Results that Kafka has not confirmed. An entry leaves only by a delivery report, or to the dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from ledger import keys
 from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
 
 #: A result that was not delivered is due for another try after this, in ms: without a pause, those that a full local
 #: queue sent back would go round and round.
@@ -15,6 +16,12 @@ AGAIN_MS = 2_000
 
 #: Confirmed in one script: bounds its time.
 _BATCH = 500
+
+#: Fields that an entry must have.
+_FIELDS = {b"i", b"t", b"k", b"e"}
+
+#: How many unknown entries are remembered as counted.
+_MOST_UNKNOWN = 10_000
 
 
 class Entry(NamedTuple):
@@ -60,8 +67,10 @@ class Fate(StrEnum):
 
 
 class Outbox:
-    def __init__(self, redis: Redis, *, max_dead: int) -> None:
+    def __init__(self, redis: Redis, *, max_dead: int, observer: Observer = silent) -> None:
         self._redis = redis
+        self._observer = observer
+        self._unknown: set[bytes] = set()
         self._max_dead = max_dead
         self._confirm = Script(redis, "confirm")
         self._undelivered = Script(redis, "undelivered")
@@ -96,20 +105,35 @@ class Outbox:
     async def take_due(self, limit: int) -> tuple[int, list[Entry]]:
         """Results that nobody is sending: how many were due, and those of them that are not delivered yet."""
         taken, rows = await self._due(limit)
-        return taken, [_read(entry_id, dict(zip(flat[::2], flat[1::2], strict=True))) for entry_id, flat in rows]
+        return taken, self._known((id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in rows)
 
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]:
         """Those that are still here."""
         pipeline = self._redis.pipeline(transaction=False)
         for entry_id in entry_ids:
             pipeline.xrange(keys.OUTBOX, entry_id, entry_id)
-        return [_read(*row) for rows in await pipeline.execute() for row in rows]
+        return self._known(row for rows in await pipeline.execute() for row in rows)
 
-    async def older_than(self, now_ms: int, age: float, *, after: bytes | None = None, limit: int = 500) -> list[Entry]:
-        """Entries written over `age` seconds before `now_ms` (Redis' clock: its ids begin with it), oldest first."""
+    async def older_than(
+        self, now_ms: int, age: float, *, after: bytes | None = None, limit: int = 500
+    ) -> tuple[bytes | None, list[Entry]]:
+        """Entries written over `age` seconds before `now_ms` (Redis' clock: its ids begin with it), oldest first. And
+        the id after which to go on; None: there are no more.
+        """
         start = b"(" + after if after else b"-"
         rows: Any = await self._redis.xrange(keys.OUTBOX, min=start, max=max(0, now_ms - int(age * 1000)), count=limit)
-        return [_read(*row) for row in rows]
+        return rows[-1][0] if rows else None, self._known(rows)
+
+    def _known(self, rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
+        """Those that this version can read. A newer one's are left to it, and each is counted once."""
+        found = []
+        for entry_id, fields in rows:
+            if fields.keys() >= _FIELDS:
+                found.append(_read(entry_id, fields))
+            elif entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
+                self._unknown.add(entry_id)
+                self._observer(Note("row.unknown", "error", {"kind": "outbox"}, fields={"entry": entry_id.decode()}))
+        return found
 
 
 def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

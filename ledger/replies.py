@@ -117,7 +117,7 @@ class Replies:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     def _hear(self, message: bytes) -> None:
-        waiter = self._waiting.get(message[:_ID].decode())
+        waiter = self._waiting.get(message[:_ID].decode(errors="replace"))
         if waiter is not None:
             # A worker of an earlier version sends no answer: it is read then.
             waiter.answer = message[_ID:] or None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -53,9 +53,10 @@ class Spending:
             pipeline.hmget(keys.api_key(key.decode()), "name", "cost")
         limits = await pipeline.execute() if news else []
         found = [
-            Reached(day, key.decode(), (name or b"").decode(), Decimal(value.decode()), Decimal(limit.decode()), share)
+            Reached(day, key.decode(), (name or b"").decode(), spent, most, share)
             for (key, value), (name, limit) in zip(news, limits, strict=True)
-            if limit
+            # A number that only a newer version reads, or that is damaged, keeps no other key from its alert.
+            if (spent := _amount(value)) is not None and (most := _amount(limit)) is not None
             for share in SHARES
         ]
         found = [one for one in found if one.spent >= one.limit * one.share]
@@ -66,6 +67,14 @@ class Spending:
         marked = (await pipeline.execute())[::2] if found else []
         self._seen[day].update(news)
         return [one for one, is_new in zip(found, marked, strict=True) if is_new]
+
+
+def _amount(text: bytes | None) -> Decimal | None:
+    try:
+        amount = Decimal((text or b"").decode())
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
+    return amount if amount.is_finite() else None
 
 
 def _mark(one: Reached) -> str:

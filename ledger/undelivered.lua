@@ -13,26 +13,25 @@ local out = {}
 for n = 3, #ARGV, 3 do
   local entry, patience = ARGV[n], tonumber(ARGV[n + 2])
   local row = redis.call('XRANGE', 'umpire:outbox', entry, entry)[1]
-  local since = ms
+  local since, f = ms, {}
+  for i = 1, row and #row[2] or 0, 2 do f[row[2][i]] = row[2][i + 1] end
   if row and patience > 0 then
     redis.call('ZADD', 'umpire:outbox:doubted', 'NX', ms, entry)
     since = tonumber(redis.call('ZSCORE', 'umpire:outbox:doubted', entry))
   end
   if not row then
     out[#out + 1] = { 'gone' }
-  elseif patience < 0 or ms - since < patience then
+  elseif patience < 0 or ms - since < patience or not (f.i and f.t and f.k and f.e) then
     redis.call('ZADD', 'umpire:outbox:due', again, entry)
     out[#out + 1] = { 'waits' }
   elseif redis.call('ZCARD', 'umpire:dead') >= most then
     redis.call('ZADD', 'umpire:outbox:due', again, entry)
     out[#out + 1] = { 'full' }
   else
-    local f = {}
-    for i = 1, #row[2], 2 do f[row[2][i]] = row[2][i + 1] end
     redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', ARGV[n + 1])
     redis.call('ZADD', 'umpire:dead', ms, f.i)
     redis.call('XDEL', 'umpire:outbox', entry)
-    redis.call('DECRBY', 'umpire:bytes', #f.e)
+    redis.pcall('DECRBY', 'umpire:bytes', #f.e)  -- a sum: keeps nothing from its place
     redis.call('ZREM', 'umpire:outbox:due', entry)
     redis.call('ZREM', 'umpire:outbox:doubted', entry)
     out[#out + 1] = { 'dead', f.i, f.t, f.k, f.e }

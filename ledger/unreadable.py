@@ -25,5 +25,5 @@ class Unreadable:
                 # Which fields, and nothing of what they hold.
                 where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
                 fields = {"queue_id": queue_id.decode(), "where": ", ".join(where[:5])}
-                self._observer(Note("record.unreadable", "error", fields=fields))
+                self._observer(Note("record.unreadable", "error", {"kind": "record"}, fields=fields))
             return None

@@ -1,8 +1,9 @@
 """What is let in: pure checks of one request against the operator's limits and the manifest. No I/O."""
 
 import math
+import secrets
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID
 
 from contracts.clock import utcnow
 from contracts.encoding import dumps
@@ -10,7 +11,7 @@ from contracts.enums import LLMBatchingMode, LLMProviderType
 from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig, InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
 from contracts.settings import Settings
-from contracts.trace import continue_trace
+from contracts.trace import RANDOM_BYTES, continue_trace
 from guard.api_key import ApiKey
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
@@ -54,15 +55,16 @@ class Admission:
         self._check_metadata(received, body_bytes)
         now = utcnow()
         model = self._manifest.admit(provider, overrides.model_override, received, self._settings, now.date())
+        random = secrets.token_bytes(16 + 16 + RANDOM_BYTES)  # one call of the kernel for all ids
         return StoredRequest(
-            queue_id=uuid4(),
-            correlation_id=received.correlation_id or uuid4(),
+            queue_id=UUID(bytes=random[:16], version=4),
+            correlation_id=received.correlation_id or UUID(bytes=random[16:32], version=4),
             request=received,
             provider=provider,
             model=model.model_id,
             requested_at=now,
             expires_at=now + timedelta(seconds=ttl),
-            traceparent=continue_trace(traceparent),
+            traceparent=continue_trace(traceparent, random[32:]),
             owner=key.id if key else None,
             caller=(key.name or None) if key else None,
         )

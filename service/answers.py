@@ -1,5 +1,6 @@
 """From the result event to the answer of a client that waited for it."""
 
+from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -10,6 +11,7 @@ from contracts.events import ErrorDetail, EventEnvelope, LLMComparisonResultV1
 from contracts.http import LLMComparisonResponse
 from ledger.request import StoredRequest
 from service.problem import error_class, problem
+from telemetry.observer import Note, Observer
 
 JSON = "application/json"
 
@@ -19,8 +21,13 @@ _CODES = frozenset(code.value for code in LLMErrorCode)
 _OF_THE_ERROR = frozenset({"message", "retry_after", "is_retryable"})
 
 
-def result_of(event: bytes) -> LLMComparisonResultV1:
-    return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
+def result_of(event: bytes, observer: Observer) -> LLMComparisonResultV1 | None:
+    """None where only a newer version can read it: its client learns it from the topic."""
+    try:
+        return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
+    except ValidationError:
+        observer(Note("row.unknown", "warning", {"kind": "answer"}))
+        return None
 
 
 def answer(result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, headers: dict[str, str]) -> Response:

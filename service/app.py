@@ -14,10 +14,12 @@ from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
 from contracts.settings import Settings, load_settings
+from contracts.topics import CALLBACK_DEAD_LETTER
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.queue_snapshots import Mode, QueueSnapshots
+from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
@@ -127,7 +129,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    results = Results(redis, publisher, settings, observer)
+    results = Results(redis, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
@@ -149,6 +151,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
         "drainer": drainer.watch,
         "custodian": stand_in.custodian.watch,
         "resender": stand_in.resender.watch,
+        "kafka recovery": lambda: recover([publisher, *results.publishers]),
         "cost alerts": stand_in.alerts.watch,
         "queue snapshots": snapshots.watch,
     }
@@ -169,7 +172,9 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
             waits=waits,
             availability=availability,
             estimate=estimate,
-            kafka=KafkaState(publisher),
+            kafka=KafkaState(
+                publisher, *results.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
+            ),
             lifecycle=lifecycle,
             unstarted=unstarted,
             ender=ender,

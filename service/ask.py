@@ -52,10 +52,12 @@ async def ask_provider(
         await parts.ledger.admit(stored, reply_to=parts.replies.name, by=by)
         event = await parts.waits.result(waiter, seconds)
     elapsed = round((clock() - started) * 1000)
-    if event is None:
+    result = result_of(event, parts.observer) if event is not None else None
+    if result is None:
         detail = f"no answer within {seconds:g} s; the comparison goes on"
+        if event is not None:
+            detail = "this version of the service cannot read the answer, which a newer one wrote"
         return _failed(provider, stored.model, elapsed, ProviderTimeout(detail))
-    result = result_of(event)
     if result.error_detail is not None:
         return _failed(provider, result.model, result.response_time_ms, error_of(result.error_detail))
     return ProviderTestResponse(

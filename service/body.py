@@ -63,13 +63,24 @@ def _too_long(limit: int) -> ContentTooLong:
     return ContentTooLong(f"the body is longer than {limit} bytes", limit_bytes=limit)
 
 
+_MARKS = (BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)
+
+
+def _without_mark(body: bytes) -> bytes:
+    """RFC 8259, 8.1: a parser may ignore a byte order mark, which some editors and clients write. Raises
+    InvalidRequest for the one of UTF-16.
+    """
+    if not body.startswith(BOM_UTF8):
+        raise InvalidRequest("the body must be UTF-8, and begins with the byte order mark of UTF-16")
+    return body.removeprefix(BOM_UTF8)
+
+
 def parse(body: bytes) -> LLMComparisonRequest:
     """Strict: a number in quotes is no number. Of a key given twice the last one counts. Raises InvalidRequest."""
-    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise InvalidRequest("the body must be UTF-8, and begins with the byte order mark of UTF-16")
+    if body.startswith(_MARKS):
+        body = _without_mark(body)
     try:
-        # RFC 8259, 8.1: a parser may ignore a byte order mark, which some editors and clients write.
-        return LLMComparisonRequest.model_validate_json(body.removeprefix(BOM_UTF8), strict=True)
+        return LLMComparisonRequest.model_validate_json(body, strict=True)
     except ValidationError as error:
         if error.error_count() > MAX_FAULTS:
             raise InvalidRequest(f"the body is wrong in {error.error_count()} places") from None

@@ -35,8 +35,8 @@ def owner_of(scope: Scope) -> str | None:
 
 def default_mode(scope: Scope, settings: ServiceSettings) -> ProcessingMode:
     """Of a request that names no mode: its key's, else the operator's."""
-    key = key_of(scope)
-    return (key.processing_mode if key else None) or settings.default_processing_mode
+    caller: Caller | None = scope.get(_CALLER)
+    return (caller.key.processing_mode if caller else None) or settings.default_processing_mode
 
 
 def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:

@@ -15,7 +15,7 @@ from contracts.enums import ProcessingMode, QueueEvent, QueueStatus
 from contracts.errors import InvalidRequest, ProviderUnavailable, Unavailable
 from contracts.events import LLMQueueStatusV1
 from contracts.http import LLMQueuedResponse
-from contracts.trace import trace_id
+from contracts.trace import own_trace_id
 from guard.availability import ProviderAvailability
 from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
@@ -31,7 +31,7 @@ from service.parts import Parts, parts_of
 from service.plain_route import PlainRoute
 from service.prefer import NO_PREFERENCE, Prefer, parse_prefer
 from service.problem import CORRELATION_ID, QUEUE_ID
-from service.waiting import accepted_message, provider_state, refusal
+from service.waiting import explain, refusal
 from telemetry.observer import Note
 
 router = APIRouter(route_class=PlainRoute)
@@ -100,10 +100,11 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
             event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
     except AcceptedBefore as before:
         return repeated(before.queue_id, stored)
-    if event is None:
+    result = result_of(event, parts.observer) if event is not None else None
+    if result is None:
         return _queued(parts, stored, ahead, prefer, chosen, state)
     headers = {"Preference-Applied": chosen.applied_wait} if chosen.applied_wait else {}
-    return answer(result_of(event), stored, scope, headers)
+    return answer(result, stored, scope, headers)
 
 
 ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
@@ -178,13 +179,14 @@ def _queued(
     chosen: Way,
     state: ProviderAvailability | None,
 ) -> Response:
+    message, provider_state = explain(stored, state)
     body = LLMQueuedResponse(
         queue_id=stored.queue_id,
-        message=accepted_message(stored, state),
+        message=message,
         estimated_wait_minutes=None if ahead is None else parts.estimate.minutes(stored.provider, ahead),
         correlation_id=stored.correlation_id,
-        trace_id=trace_id(stored.traceparent),
-        provider_state=provider_state(stored, state) if state else None,
+        trace_id=own_trace_id(stored.traceparent) if stored.traceparent else None,
+        provider_state=provider_state,
     )
     applied = ", ".join(filter(None, ("respond-async" if prefer.respond_async else None, chosen.applied_wait)))
     return Response(dumps(body), 202, {"Preference-Applied": applied} if applied else None, JSON)

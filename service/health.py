@@ -66,7 +66,7 @@ async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
 
 
 async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
-    kafka = {"state": "up" if await parts.kafka.is_up() else "down"}
+    kafka = await _kafka(parts)
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
             state, sizes, workers, states, warnings = await asyncio.gather(
@@ -96,6 +96,16 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     }
     refuses = f"Redis is {state}" if state != "up" else "Queue at capacity" if sizes.full else None
     return {"redis": redis, "kafka": kafka, "providers": providers}, refuses
+
+
+async def _kafka(parts: Parts) -> dict[str, Any]:
+    """The door needs no Kafka to accept a request, so nothing here makes it refuse."""
+    up = await parts.kafka.is_up()
+    if outage := parts.kafka.outage:
+        # Of this process only: its producer cannot be made, or failed for good.
+        return {"state": "down", "producer_error": outage}
+    found: dict[str, Any] = {"state": "up" if up else "down"}
+    return found | ({"warnings": parts.kafka.warnings} if parts.kafka.warnings else {})
 
 
 @router.get("/metrics", response_class=Response, **METRICS)

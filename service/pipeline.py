@@ -19,13 +19,19 @@ WRITE_SECONDS = 30.0
 
 
 class _Flow(FlowControl):
-    """uvicorn's, which resumes reading whenever an application asks for its body."""
+    """uvicorn's, which resumes reading whenever an application asks for its body: not so while it is held."""
 
-    held = False
+    def hold(self) -> None:
+        self.pause_reading()
+        self.resume_reading = _nothing  # type: ignore[method-assign]
 
-    def resume_reading(self) -> None:
-        if not self.held:
-            super().resume_reading()
+    def let_go(self) -> None:
+        del self.resume_reading  # the class' own again
+        self.resume_reading()
+
+
+def _nothing() -> None:
+    pass
 
 
 class BoundedPipeline(HttpToolsProtocol):
@@ -37,6 +43,8 @@ class BoundedPipeline(HttpToolsProtocol):
     _joined: Joined
     #: Bytes that were read and not parsed yet.
     _unparsed = b""
+    #: The connection ends with an answer that was given: nothing more of it is parsed.
+    _refused = False
     _stalled: asyncio.TimerHandle | None = None
     #: The cycle whose application runs; `self.cycle` is the newest one.
     _running: RequestResponseCycle | None = None
@@ -63,16 +71,14 @@ class BoundedPipeline(HttpToolsProtocol):
         self._joined.lost()
 
     def feed(self, data: bytes) -> None:
-        """Parse one slice. Errors are answered by the implementation, which also says with `is_refused` to stop."""
-        raise NotImplementedError
-
-    def is_refused(self) -> bool:
+        """Parse one slice. Errors are answered by the implementation, which sets `_refused` to stop."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
-        if self.is_refused():
+        if self._refused:
             return
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         if self._unparsed:
             self._unparsed += data  # read before the transport was paused
         elif len(data) <= SLICE_BYTES and len(self.pipeline) < MAX_PIPELINED:
@@ -82,11 +88,10 @@ class BoundedPipeline(HttpToolsProtocol):
 
     def _take_in(self, data: bytes) -> None:
         start = 0
-        while start < len(data) and not self.is_refused():
+        while start < len(data) and not self._refused:
             if len(self.pipeline) >= MAX_PIPELINED:
                 self._unparsed = data[start:]
-                self.flow.pause_reading()
-                self.flow.held = True
+                self.flow.hold()
                 return
             self.feed(data[start : start + SLICE_BYTES])
             start += SLICE_BYTES
@@ -95,8 +100,7 @@ class BoundedPipeline(HttpToolsProtocol):
         super().on_response_complete()
         if self._unparsed and len(self.pipeline) <= MAX_PIPELINED // 2 and not self.transport.is_closing():
             data, self._unparsed = self._unparsed, b""
-            self.flow.held = False
-            self.flow.resume_reading()
+            self.flow.let_go()
             self._take_in(data)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -37,7 +37,6 @@ class Protocol(BoundedPipeline):
     _since: float | None = None
     #: Bytes since the last head or part of a body.
     _outside = 0
-    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -51,9 +50,6 @@ class Protocol(BoundedPipeline):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_looking()
         super().connection_lost(exc)
-
-    def is_refused(self) -> bool:
-        return self._refused
 
     def feed(self, data: bytes) -> None:
         self._outside += len(data)

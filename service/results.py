@@ -15,8 +15,8 @@ from telemetry.observer import Observer
 class Results:
     """Its producers connect on first use: a door that ends nothing has none of them."""
 
-    def __init__(self, redis: Redis, best_effort: Publisher, settings: Settings, observer: Observer) -> None:
-        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
+    def __init__(self, redis: Redis, settings: Settings, observer: Observer) -> None:
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
         self._alone = Publisher.alone(settings.kafka, observer)
         self.relay = Relay(
@@ -26,12 +26,16 @@ class Results:
             settings,
             observer,
             alone=self._alone,
-            bury=DeadLetterTopic(best_effort, settings.kafka, observer).tell,
+            bury=DeadLetterTopic(self._alone, settings.kafka, observer).tell,
         )
+
+    @property
+    def publishers(self) -> tuple[Publisher, Publisher]:
+        return self._publisher, self._alone
 
     async def close(self, seconds: float) -> None:
         """What is not delivered by then stays in the outbox, due to a worker at once."""
         await self.relay.drain(seconds)
         await asyncio.to_thread(self._publisher.close, seconds)
-        await asyncio.to_thread(self._alone.close, 0)
+        await asyncio.to_thread(self._alone.close, seconds)
         await self.relay.close(seconds)

@@ -38,6 +38,7 @@ class StandIn:
     ) -> None:
         """`unanswered` is called whenever Redis does not answer; it is asked several times a second."""
         self._ledger = ledger
+        self._no_worker = False
         self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self.custodian = Custodian(
             self._custody,
@@ -48,9 +49,10 @@ class StandIn:
             unanswered=unanswered,
         )
         self.resender = Resender(
-            may=lambda: self.custodian.holds,
+            # Not only the custodian: its producer may be the one that failed.
+            may=lambda: self._no_worker,
             custody=self._custody,
-            outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max),
+            outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer),
             relay=relay,
             settings=settings.worker,
             observer=observer,
@@ -58,7 +60,8 @@ class StandIn:
         self.alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: self.custodian.holds, observer=observer)
 
     async def _in_charge(self) -> bool:
-        if not await self._ledger.workers():
+        self._no_worker = not await self._ledger.workers()
+        if self._no_worker:
             return await self._custody.hold_lock()
         await self.leave()
         return False
@@ -67,4 +70,5 @@ class StandIn:
         """A worker's custodian need not wait for the lock to lapse."""
         if self.custodian.holds:
             await self._custody.release_lock()
+        if self.resender.holds:
             await self._custody.release_resending()

@@ -19,6 +19,16 @@ _KINDS: dict[HoldReason, type[ProviderOnHold]] = {
 }
 
 
+def explain(stored: StoredRequest, state: ProviderAvailability | None) -> tuple[str, str | None]:
+    """What a 202 says, and its `provider_state`. `state` None: not known."""
+    message = f"Accepted; the verdict comes on {stored.request.callback_topic}"
+    if state is None:
+        return message, None
+    if state.is_usual:
+        return message, "available"
+    return message + _why_it_waits(stored, state), provider_state(stored, state)
+
+
 def provider_state(stored: StoredRequest, state: ProviderAvailability) -> str:
     """`available`, `on_hold`, `circuit_open`, `circuit_half_open`, or `paused` (the provider asked for patience)."""
     if state.hold_of(stored.model) is not None:
@@ -28,18 +38,14 @@ def provider_state(stored: StoredRequest, state: ProviderAvailability) -> str:
     return "available" if state.available else "paused"
 
 
-def accepted_message(stored: StoredRequest, state: ProviderAvailability | None) -> str:
-    """What a 202 says. `state` None: not known."""
-    message = f"Accepted; the verdict comes on {stored.request.callback_topic}"
-    if state is None:
-        return message
+def _why_it_waits(stored: StoredRequest, state: ProviderAvailability) -> str:
     provider, hold = stored.provider.value, state.hold_of(stored.model)
     if hold is not None:
         held = _held(stored, hold, state)
-        return f"{message} once {held} is no longer on hold ({hold.reason.value}): {_WHY[hold.reason]}"
+        return f" once {held} is no longer on hold ({hold.reason.value}): {_WHY[hold.reason]}"
     if state.state is not CircuitState.CLOSED:
-        return f"{message} once {provider} answers again: its calls fail at present"
-    return message if state.available else f"{message} once {provider} takes calls again: it asked for a pause"
+        return f" once {provider} answers again: its calls fail at present"
+    return "" if state.available else f" once {provider} takes calls again: it asked for a pause"
 
 
 def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError:

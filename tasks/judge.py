@@ -224,6 +224,7 @@ class Judge:
 
     async def _failed(self, claim: Claim, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
+        claim.spent = claim.spent.failed(error.code)
         if isinstance(error, AnswerError):
             claim.spent = claim.spent.answered()
         else:

@@ -178,7 +178,9 @@ class Runner:
             self._rows.retried(queue_id, result)
 
     async def _judge_and_settle(self, claimed: Claimed, probe: Probe | None) -> str:
-        """Returns what became of it, for Flower: completed, failed: CODE, deferred, returned."""
+        """Returns what became of it, for Flower: completed, failed, deferred or returned; but for the first with the
+        error's code and the number of attempts.
+        """
         stored = claimed.stored
         spent = Spent.read(claimed.spent)
         refused = self._permission.refusal(claimed)
@@ -192,8 +194,7 @@ class Runner:
                 await self._gatekeeper.pause(reason.seconds)
             if reason.reason == "model_hold":
                 return await self._park(claimed, reason.spent)
-            row = await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
-            return f"{row}, attempt {reason.spent.attempts}"
+            return await self._give_back(claimed, reason.reason, front=reason.spent == spent, spent=reason.spent)
         try:
             return await self._settle(claimed, judgement)
         except Exception as error:  # noqa: BLE001 - what was paid must not be paid again, whatever is wrong with it
@@ -232,8 +233,7 @@ class Runner:
             return None
         if shut := self._gatekeeper.shut:
             # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
-            row = await self._give_back(claimed, shut, front=False, spent=judgement.spent)
-            return f"{row} after {error.code.value}, attempt {judgement.spent.attempts}"
+            return await self._give_back(claimed, shut, front=False, spent=judgement.spent)
         if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
             await self._gatekeeper.pause(error.retry_after)
         delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
@@ -266,8 +266,8 @@ class Runner:
         self._hook.status(claimed.stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
         return f"deferred: {error.code.value}, attempt {judgement.spent.attempts}"
 
-    async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent | None = None) -> str:
-        kept = spent.model_dump_json().encode() if spent else b""
+    async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> str:
+        kept = spent.model_dump_json().encode()
         await self._persist(
             lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, number=claimed.number)])
         )
@@ -277,7 +277,7 @@ class Runner:
             self._gatekeeper.note(note)
         else:
             self._observer(note)
-        return f"returned: {reason}"
+        return _returned(reason, spent)
 
     async def _park(self, claimed: Claimed, spent: Spent) -> str:
         """Its model is on hold: it waits beside the queue, in which other models' requests go on, and costs no try."""
@@ -286,7 +286,7 @@ class Runner:
         await self._persist(lambda: self._claims.give_back([parked]))
         labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
         self._observer(Note("comparison.returned", "info", labels))
-        return "returned: model_hold"
+        return _returned("model_hold", spent)
 
     async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:
         """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it. Where Redis
@@ -318,3 +318,9 @@ class Runner:
         if self._running:
             await asyncio.wait(list(self._running), timeout=seconds)
         return len(self._running)
+
+
+def _returned(reason: str, spent: Spent) -> str:
+    """With the error of its last attempt, which may be an earlier claim's."""
+    after = f" after {spent.last_error}" if spent.last_error else ""
+    return f"returned: {reason}{after}, attempt {spent.attempts}"

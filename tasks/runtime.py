@@ -16,6 +16,7 @@ from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.queue_snapshots import QueueSnapshots
+from events.recovery import recover
 from events.relay import Relay
 from events.resender import Resender
 from guard.ahead import Ahead
@@ -90,10 +91,10 @@ class Runtime:
         )
         self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
-        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max)
+        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
         self._alone = Publisher.alone(settings.kafka, observer)
         self._best_effort = Publisher.best_effort(settings.kafka, observer)
-        bury = DeadLetterTopic(self._best_effort, settings.kafka, observer).tell
+        bury = DeadLetterTopic(self._alone, settings.kafka, observer).tell
         self._relay = Relay(self._publisher, outbox, loop, settings, observer, alone=self._alone, bury=bury)
         self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
@@ -173,6 +174,7 @@ class Runtime:
             "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
             "custodian": custodian.watch,
             "resender": resender.watch,
+            "kafka recovery": lambda: recover([self._publisher, self._alone, self._best_effort]),
             "cost alerts": alerts.watch,
             "queue snapshots": snapshots.watch,
         }
@@ -181,11 +183,16 @@ class Runtime:
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     def is_ready(self) -> bool:
-        """It consumes, or its gate is closed on purpose."""
+        """It consumes, or its gate is closed on purpose; and it has what it delivers its results with."""
+        if self._relay.outage is not None:
+            return False
         return self._rows.is_attached or not self._gatekeeper.open
 
     async def warm_up(self) -> None:
-        """To be done before anything is consumed: the first attempts have their whole time for their calls."""
+        """To be done before anything is consumed: the first attempts have their whole time for their calls, and a
+        worker that cannot have a producer shows it from the start.
+        """
+        await asyncio.to_thread(self._publisher.connect)
         await self._provider.warm_up()
 
     async def _waiting(self) -> bool:
@@ -201,7 +208,7 @@ class Runtime:
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
         await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
-        await asyncio.to_thread(self._alone.close, 0)
+        await asyncio.to_thread(self._alone.close, BEST_EFFORT_FLUSH_SECONDS)
         await self._relay.close(SETTLE_SECONDS)
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:

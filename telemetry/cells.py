@@ -12,6 +12,7 @@ import json
 import math
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 else:  # they are generic from Python 3.14 on
     Numbers = Bytes = memoryview
 
+#: An encoded key, and its numbers. Whoever reads a file again and again decodes each key once.
+Entry = tuple[bytes, Numbers]
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -41,8 +45,11 @@ class Key:
 
     @classmethod
     def decode(cls, text: bytes) -> "Key":
-        """Raises ValueError for what no version of this wrote."""
-        kind, metric, *labels = json.loads(text)
+        """Raises ValueError if it is not a list of strings: no version of this program wrote it."""
+        words = json.loads(text)
+        if not (isinstance(words, list) and len(words) > 1 and all(isinstance(word, str) for word in words)):
+            raise ValueError("not a key")
+        kind, metric, *labels = words
         return cls(kind, metric, tuple(labels))
 
 
@@ -58,12 +65,14 @@ class Cells:
             size = file.seek(0, 2)
             for start in range(0, size - CHUNK_BYTES + 1, CHUNK_BYTES):
                 self._chunks.append(memoryview(mmap.mmap(file.fileno(), CHUNK_BYTES, offset=start)))
-        for key, numbers in self:
-            self._found[key, len(numbers)] = numbers
-            if key.kind == LEVEL:
-                numbers[0] = math.nan
+        for text, numbers in self:
+            with suppress(ValueError):
+                key = Key.decode(text)
+                self._found[key, len(numbers)] = numbers
+                if key.kind == LEVEL:
+                    numbers[0] = math.nan
 
-    def __iter__(self) -> Iterator[tuple[Key, Numbers]]:
+    def __iter__(self) -> Iterator[Entry]:
         for chunk in self._chunks:
             yield from _entries(chunk)
 
@@ -97,30 +106,28 @@ class Cells:
         return memoryview(bytearray(CHUNK_BYTES))
 
 
-def read(path: Path) -> Iterator[tuple[Key, Numbers]]:
+def read(path: Path) -> Iterator[Entry]:
     """The series of another process, alive or dead. Raises OSError."""
     with path.open("rb") as file:
         size = file.seek(0, 2) // CHUNK_BYTES * CHUNK_BYTES
         if not size:
             return
+        # Mapped, not copied: each number is then one load from memory, which cannot see half of a store.
         whole = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
         for start in range(0, size, CHUNK_BYTES):
             yield from _entries(whole[start : start + CHUNK_BYTES])
 
 
-def _entries(chunk: Bytes) -> Iterator[tuple[Key, Numbers]]:
-    """What cannot be read, of another version perhaps, is passed over."""
+def _entries(chunk: Bytes) -> Iterator[Entry]:
+    """Ends at the first entry whose length is wrong."""
     words, numbers = chunk.cast("Q"), chunk.cast("d")
     at, used = 1, min(words[0], CHUNK_BYTES // _WORD)
     while at < used:
-        length, count = words[at] >> 32, words[at] & 0xFFFF_FFFF
-        end = at + 1 + -(-length // _WORD) + count
-        if end > used:
+        head = words[at]
+        length, count = head >> 32, head & 0xFFFF_FFFF
+        start = (at + 1) * _WORD
+        at += 1 + -(-length // _WORD) + count
+        if at > used:
             return
-        try:
-            key = Key.decode(bytes(chunk[(at + 1) * _WORD : (at + 1) * _WORD + length]))
-        except (ValueError, TypeError):
-            key = None
-        if key is not None and count:
-            yield key, numbers[end - count : end]
-        at = end
+        if count:
+            yield chunk[start : start + length].tobytes(), numbers[at - count : at]

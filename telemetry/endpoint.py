@@ -1,34 +1,61 @@
 """The metrics port: GET /metrics, /healthz and /readyz, from a thread."""
 
 import json
+import socket
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 
-from telemetry.metrics import Metrics
+from telemetry.metrics import ProcessState
 
 
-def serve(metrics: Metrics, host: str, port: int) -> int:
+class Source(Protocol):
+    """What is served: see Metrics and LibraryMetrics."""
+
+    content_type: str
+
+    def render(self) -> bytes: ...
+    def processes(self) -> Iterable[ProcessState]: ...
+
+
+def serve(source: Source, host: str, port: int) -> int:
     """Returns the port, which is chosen when `port` is 0. Raises OSError if taken."""
-
-    class Handler(_Handler):
-        told = metrics
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    server = ThreadingHTTPServer((host, port), _handler(source))
+    _start(server)
     return int(server.server_address[1])
 
 
+def serve_on(source: Source, listening: socket.socket) -> None:
+    """On a socket that listens already; it is closed with this process."""
+    host, port = listening.getsockname()[:2]
+    server = ThreadingHTTPServer((host, port), _handler(source), bind_and_activate=False)
+    server.socket.close()
+    server.socket = listening
+    _start(server)
+
+
+def _start(server: ThreadingHTTPServer) -> None:
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _handler(served: Source) -> type["_Handler"]:
+    class Handler(_Handler):
+        source = served
+
+    return Handler
+
+
 class _Handler(BaseHTTPRequestHandler):
-    told: Metrics
+    source: Source
     #: Of a client that sends nothing, in seconds.
     timeout = 10
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path in {"/", "/metrics"}:
-            self._answer(200, self.told.render(), self.told.content_type)
+            self._answer(200, self.source.render(), self.source.content_type)
         elif path in {"/healthz", "/readyz"}:
             self._state(ready=path == "/readyz")
         else:
@@ -36,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _state(self, *, ready: bool) -> None:
         """Alive: the loop of each process that runs turns. Ready: each runs, and is ready."""
-        states = list(self.told.processes())
+        states = list(self.source.processes())
         bad = [one.name for one in states if (one.runs and one.hangs) or (ready and not one.ready)]
         status = ("not ready" if ready else "hangs") if bad or not states else ("ready" if ready else "alive")
         body: dict[str, Any] = {"status": status, "processes": {one.name: one.name not in bad for one in states}}

@@ -74,9 +74,10 @@ class TelemetrySettings(Concern):
     metrics_host: str = "127.0.0.1"
     """Address of the metrics port."""
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    """Metrics port of `umpire worker`, and of `umpire api` and `umpire up` besides the API's own /metrics (0: any free
-    one): /metrics, /healthz and /readyz of all its processes. Each worker of several has one of its own behind it, from
-    this number plus 1 on. Not set: none."""
+    """Metrics port of `umpire worker`, of `umpire flower`, and of `umpire api` and `umpire up` besides the API's own
+    /metrics (0: any free one): /metrics, /healthz and /readyz of all its processes. Each worker of several has a port
+    of its own behind it, from this number plus 1 on, and Flower in `umpire up` the next one. Not set: none, but for
+    Flower in `umpire up`, which takes any free one."""
     metrics_directory: Path | None = None
     """Directory in which the processes of a host keep their figures: each /metrics tells all that are in it, with the
     label `process`, and a process that is started again goes on with the figures of the one before. Not set: `umpire

@@ -1,9 +1,9 @@
-"""A consumer of umpire's callbacks: each effect exactly once, whatever happens to this process or comes twice.
+"""A consumer of umpire's callbacks: each effect exactly once, even if this process is killed or an event comes twice.
 
     pip install confluent-kafka
     python consume.py --bootstrap localhost:9092 --topic my.verdicts --group my-service --database verdicts.sqlite3
 
-The effect here is a table of wins by essay. Take `apply` away, and put your own in its place.
+The effect here is a table of wins by essay. Replace `apply` by your own.
 """
 
 import argparse
@@ -21,10 +21,10 @@ log = logging.getLogger("consume")
 
 RESULT = "llm_provider.comparison_result.v1"
 
-#: Which of the ids in our `metadata` the winner is.
+#: Winner → the key of its id in our `metadata`.
 SIDES = {"Essay A": "essay_a_id", "Essay B": "essay_b_id"}
 
-#: The effects, and what was seen, are in one database: only so can they be written in one transaction.
+#: Effects and seen events are in one database, so that one transaction can write both.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY, request_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS wins (essay_id TEXT PRIMARY KEY, wins INTEGER NOT NULL);
@@ -38,16 +38,16 @@ CREATE TABLE IF NOT EXISTS rejected (
 
 
 class Malformed(Exception):
-    """It will never be understood, however often it is read."""
+    """Reading the message again would fail again."""
 
 
 class Outcome(NamedTuple):
-    """What is used of a result event; whatever else is in it is left alone."""
+    """The fields of a result event that this consumer uses. It ignores all others."""
 
     event_id: str
     request_id: str
     winner: str | None
-    """Our own id of the better essay: umpire gives back the `metadata` that we sent."""
+    """Our id of the better essay, from the `metadata` that we sent and umpire returned."""
     code: str = ""
     reason: str = ""
     submit_again: bool = False
@@ -71,14 +71,14 @@ def read(value: bytes | None) -> Outcome:
 
 
 def text(value: object) -> str:
-    """Raises TypeError, and ValueError where JSON let half a surrogate pair through."""
+    """Raises TypeError; ValueError for half a surrogate pair, which JSON allows."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} in place of a string")
     return value.encode().decode()
 
 
 def handle(db: sqlite3.Connection, message: Message) -> None:
-    """One message, inside of the caller's transaction."""
+    """Process one message within the caller's transaction."""
     try:
         outcome = read(message.value())
     except Malformed as why:
@@ -92,7 +92,7 @@ def handle(db: sqlite3.Connection, message: Message) -> None:
 
 
 def apply(db: sqlite3.Connection, outcome: Outcome) -> None:
-    """The effect. It would count twice if it were applied twice: `handle` sees to it that it is not."""
+    """The effect. `handle` calls this once for each event; a second call would count the win twice."""
     if outcome.winner is not None:
         db.execute("INSERT INTO wins VALUES (?, 1) ON CONFLICT DO UPDATE SET wins = wins + 1", (outcome.winner,))
     else:
@@ -112,17 +112,17 @@ def consume(consumer: Consumer, db: sqlite3.Connection, stopping: list[int]) -> 
                 messages.append(message)
         if not messages:
             continue
-        with db:  # one transaction: all of it, or nothing
+        with db:  # one transaction: everything or nothing
             db.execute("BEGIN IMMEDIATE")
             for message in messages:
                 handle(db, message)
-        # Only now. Killed before this line, the next process reads them again, and finds each in `seen`.
+        # Not before: if this process is killed here, the next one reads the events again and finds each in `seen`.
         try:
             consumer.commit(asynchronous=False)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise
-            log.warning("offsets not committed, so some will come again: %s", error.args[0].str())
+            log.warning("offsets not committed; some events will be read again: %s", error.args[0].str())
 
 
 def main() -> None:
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--group", required=True)
     parser.add_argument("--database", required=True)
-    parser.add_argument("--instance", help="this process' own name: a restart has its partitions back at once")
+    parser.add_argument("--instance", help="name of this process: after a restart it gets its partitions back at once")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopping: list[int] = []
@@ -141,13 +141,13 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    db = sqlite3.connect(options.database, isolation_level=None)  # its default, synchronous=FULL, is what is needed
+    db = sqlite3.connect(options.database, isolation_level=None)  # needs synchronous=FULL, the default
     db.executescript(SCHEMA)
     config: dict[str, Any] = {
         "bootstrap.servers": options.bootstrap,
         "group.id": options.group,
         "enable.auto.commit": False,
-        # A new group, or one whose offsets Kafka has forgotten, begins with the oldest event and passes over none.
+        # A new group, or one whose offsets Kafka has deleted, begins with the oldest event and misses none.
         "auto.offset.reset": "earliest",
     }
     if options.instance:

@@ -284,6 +284,17 @@ def _rejected(ledgers: Ledgers) -> None:
     ledgers.post(20.0, None, status=422, outcome="rejected")
 
 
+def _no_answer(ledgers: Ledgers, sent: float, at: float) -> None:
+    """One of the API's processes is dead from 20 to 23."""
+    ledgers.faults.append({"kind": "api process away", "began": 20.0, "ended": 23.0})
+    lost = ledgers.post(at, None, status=None, outcome="unknown")
+    lost["sent"] = sent
+
+
+def _no_answer_of_the_other_process(ledgers: Ledgers) -> None:
+    _no_answer(ledgers, 21.0, 22.0)
+
+
 def _left_behind(ledgers: Ledgers) -> None:
     ledgers.faults.append({"kind": "left", "at": 1.0, "leases": 0, "outbox": 2})
 
@@ -315,6 +326,7 @@ def _left_behind(ledgers: Ledgers) -> None:
         (_cancelled_by_another, "let in without a key, or to what is another's"),
         (_good_key_refused, "a good key refused"),
         (_rejected, "a good request rejected"),
+        (_no_answer_of_the_other_process, "no answer, though only one of two API processes was dead"),
         (_left_behind, "left in Redis at the end"),
     ],
 )
@@ -323,6 +335,17 @@ def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledge
     report = ledgers.judge(tmp_path)
     assert not report.ok
     assert report.broken[promise]
+
+
+@pytest.mark.parametrize(("sent", "at"), [(19.9, 20.0), (20.1, 20.1), (22.0, 24.5), (23.1, 23.2)])
+def test_what_a_killed_api_process_had_in_hand_may_have_no_answer(
+    ledgers: Ledgers, tmp_path: Path, sent: float, at: float
+) -> None:
+    """The second one was killed at 24."""
+    _no_answer(ledgers, sent, at)
+    ledgers.killed(24.0, "api.1 process 77")
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
 
 
 def test_what_was_in_flight_and_a_probe_now_and_then_are_allowed(ledgers: Ledgers, tmp_path: Path) -> None:

@@ -26,15 +26,15 @@ KNOWN = {name for concern in CONCERNS for name in variables(concern)}
 
 def test_every_part_of_the_design_is_there() -> None:
     workers = {f"worker-{provider.value}" for provider in LLMProviderType}
-    assert set(SERVICES) == {"api", "flower", "redis", "kafka", "prometheus", "grafana"} | workers
+    assert set(SERVICES) == {"api", "flower", "topics", "redis", "kafka", "prometheus", "grafana"} | workers
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_has_a_health_check_and_an_exact_version(name: str) -> None:
     service = SERVICES[name]
-    assert "healthcheck" in service or name == "api"  # the API's is the image's own
+    assert "healthcheck" in service or name in {"api", "topics"}  # the API's is the image's own; the other one ends
     assert re.search(r":v?\d+\.\d+", service["image"]), "no floating tag"
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("on-failure" if name == "topics" else "unless-stopped")
     assert service["logging"]["options"]["max-size"]
 
 
@@ -157,11 +157,13 @@ def test_every_room_is_in_the_image() -> None:
     assert kept == rooms | {"pyproject.toml", "README.md", "requirements.lock"}
 
 
-def test_prometheus_scrapes_the_api_and_every_worker() -> None:
+def test_prometheus_scrapes_the_api_flower_and_every_worker() -> None:
     jobs = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
     targets = {(name, one["port"]) for job in jobs for one in job["dns_sd_configs"] for name in one["names"]}
-    metrics_port = int(SERVICES["worker-mock"]["environment"]["UMPIRE_METRICS_PORT"])
-    assert targets == {("api", 8080)} | {(name, metrics_port) for name in OURS if name.startswith("worker-")}
+    scraped = [name for name in OURS if name.startswith("worker-") or name == "flower"]
+    ports = {(name, int(SERVICES[name]["environment"]["UMPIRE_METRICS_PORT"])) for name in scraped}
+    assert targets == {("api", 8080)} | ports
+    assert {SERVICES[name]["environment"]["UMPIRE_METRICS_HOST"] for name in scraped} == {"0.0.0.0"}  # noqa: S104
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:

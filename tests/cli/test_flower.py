@@ -1,13 +1,16 @@
 """`umpire flower` over HTTP: nothing without the password, on any of its routes, by any method."""
 
 import http.client
+import json
 import re
+import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flower.urls import handlers
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tornado.web import URLSpec
 from umpire_cli import UMPIRE, umpire
@@ -177,3 +180,32 @@ def test_its_pages_work_with_a_redis_over_tls(tmp_path: Path) -> None:
             assert "Unable to get queues" not in (tmp_path / "log").read_text()
         finally:
             process.kill()
+
+
+def test_its_metrics_port_serves_its_process(tmp_path: Path, redis_url: str) -> None:
+    """By itself, with UMPIRE_METRICS_PORT; the page's own /metrics stays behind the password."""
+    found, metrics = free_port(), free_port()
+    settings = {"UMPIRE_FLOWER_BASIC_AUTH": PASSWORD, "UMPIRE_REDIS_URL": redis_url}
+    settings["UMPIRE_METRICS_PORT"] = str(metrics)
+    process = Process("flower", [*UMPIRE, "flower", "--port", str(found)], tmp_path / "log", settings)
+    try:
+        process.start(lambda: port_open(found), 60)
+        status, body, headers = ask(metrics, "/metrics")
+        assert (status, headers["server"]) == (200, "umpire")
+        told = {sample.name for family in text_string_to_metric_families(body.decode()) for sample in family.samples}
+        assert told >= {"process_resident_memory_bytes", "process_cpu_seconds_total", "llm_provider_build_info"}
+        for path in ("/healthz", "/readyz"):
+            assert json.loads(ask(metrics, path)[1])["processes"] == {"flower-1": True}
+        assert ask(metrics, "/tasks")[0] == 404
+        assert ask(found, "/metrics")[0] == 401
+    finally:
+        process.kill()
+
+
+def test_a_taken_metrics_port_is_told(tmp_path: Path, redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {"UMPIRE_FLOWER_BASIC_AUTH": PASSWORD, "UMPIRE_REDIS_URL": redis_url}
+        done = umpire("flower", "--port", 0, UMPIRE_METRICS_PORT=str(port), **settings)
+    assert done.returncode == 1
+    assert f"port {port} of 127.0.0.1 is already in use; choose another with UMPIRE_METRICS_PORT" in done.stderr

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from umpire_cli import Up
+from umpire_disk import Disk, Namespace
 from umpire_servers import poll
 from umpire_worker import Inbox
 
@@ -24,22 +24,16 @@ TOPIC = "full.disk.results"
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+def namespace(need_tool: Callable[[Callable[[], Namespace]], Namespace]) -> Iterator[Namespace]:
+    made = need_tool(Namespace)
+    yield made
+    made.discard()
+
+
+@pytest.fixture
+def small_disk(namespace: Namespace, tmp_path: Path) -> Callable[[str], Disk]:
     """Factory of folders on a file system of 10 MB each."""
-    mounted: list[Path] = []
-
-    def mount(name: str) -> Path:
-        path = tmp_path / name
-        path.mkdir(parents=True, mode=0o700)
-        command = ["mount", "-t", "tmpfs", "-o", "size=10m,mode=0700", "tmpfs", str(path)]
-        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-            pytest.skip("needs the right to mount a file system")
-        mounted.append(path)
-        return path
-
-    yield mount
-    for path in mounted:
-        subprocess.run(["umount", "-l", str(path)], check=True)
+    return lambda name: namespace.mount(tmp_path / name, "10m")
 
 
 class Filler:
@@ -75,12 +69,13 @@ def post(api: str) -> tuple[int, dict[str, Any]]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("which", ["all", "logs", "spool"])
 def test_a_stack_survives_a_full_disk_and_loses_nothing(
-    up: Callable[..., Up], small_disk: Callable[[str], Path], which: str, tmp_path: Path
+    up: Callable[..., Up], namespace: Namespace, small_disk: Callable[[str], Disk], which: str, tmp_path: Path
 ) -> None:
     disk = small_disk({"all": "data", "logs": "data/logs", "spool": "spool"}[which])
-    spool = {"UMPIRE_SPOOL_PATH": str(disk / "spool.sqlite3")} if which == "spool" else {}
+    spool = {"UMPIRE_SPOOL_PATH": str(disk.path / "spool.sqlite3")} if which == "spool" else {}
     running = up(
         data_dir=tmp_path / "data",
+        within=namespace,
         UMPIRE_MOCK_LATENCY_MS="300",
         UMPIRE_MOCK_CONCURRENCY="4",
         UMPIRE_LOG_LEVEL="debug",
@@ -98,7 +93,7 @@ def test_a_stack_survives_a_full_disk_and_loses_nothing(
 
     for _ in range(30):
         assert submit() == 202
-    filler = Filler(disk)
+    filler = Filler(disk.seen)
     filler.fill()
     if which == "spool":  # it is asked for only while Redis is away
         os.kill(running.stack["pids"]["redis"], signal.SIGSTOP)
@@ -124,8 +119,8 @@ def test_a_stack_survives_a_full_disk_and_loses_nothing(
     assert "Traceback" not in running.text
 
 
-def test_a_stack_json_that_cannot_be_written_stays_as_it_was(small_disk: Callable[[str], Path]) -> None:
-    disk = small_disk("data")
+def test_a_stack_json_that_cannot_be_written_stays_as_it_was(small_disk: Callable[[str], Disk]) -> None:
+    disk = small_disk("data").seen
     with DataDirectory(disk) as directory:
         directory.tell({"api": "old"})
         Filler(disk).fill()
@@ -135,8 +130,8 @@ def test_a_stack_json_that_cannot_be_written_stays_as_it_was(small_disk: Callabl
         assert sorted(path.name for path in disk.iterdir()) == ["filler", "stack.json", "up.lock"]
 
 
-def test_a_log_on_a_full_disk_gives_its_older_generation_up(small_disk: Callable[[str], Path]) -> None:
-    disk = small_disk("logs")
+def test_a_log_on_a_full_disk_gives_its_older_generation_up(small_disk: Callable[[str], Disk]) -> None:
+    disk = small_disk("logs").seen
     log = LogFile(disk / "part.log")
     older = disk / "part.log.1"
     older.write_bytes(b"o" * 2_000_000)

@@ -35,7 +35,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
     helped = umpire("--help")
     assert helped.returncode == 0
-    for command in ("up", "api", "worker", "flower", "compare", "models", "demo", "tune"):
+    for command in ("up", "api", "worker", "flower", "compare", "models", "demo", "topics", "tune"):
         assert f" {command} " in helped.stdout
 
 

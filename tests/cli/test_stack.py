@@ -1,5 +1,6 @@
 """`umpire up`, for real: what it tells, what it mends, and what it leaves."""
 
+import json
 import os
 import pty
 import re
@@ -19,7 +20,8 @@ import psutil
 import pytest
 import redis
 from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive, umpire
-from umpire_servers import ROOT, poll
+from umpire_killed_api import kill_each_under_load
+from umpire_servers import ROOT, ServerMissing, poll
 
 from cli.client import ApiClient
 from cli.demo_batch import Batch, judge_all
@@ -83,14 +85,33 @@ def test_stack_json_is_true_and_private_and_everything_it_names_answers(shared: 
 
 
 def test_one_scrape_tells_all_parts_that_count(shared: Up) -> None:
-    (url,) = shared.stack["metrics"]
+    url, flower = shared.stack["metrics"]
     judged(shared)
     text = get(url)[1].decode()
     assert {*re.findall(r'process_up\{process="([^"]+)"\} 1.0', text)} == {"api-1", "worker-mock-1"}
     assert 'llm_provider_comparisons_total{process="worker-mock-1",provider="mock",status="completed"}' in text
     assert 'llm_provider_admitted_total{process="api-1",provider="mock"}' in text
     assert 'llm_provider_workers_alive{provider="mock"} 1.0' in text  # shared state belongs to no process
-    assert f"metrics {url}" in shared.text
+    assert f"metrics {url}   {flower}" in shared.text
+
+
+def test_flower_has_metrics_of_its_own(shared: Up) -> None:
+    _, url = shared.stack["metrics"]
+    judged(shared)
+
+    def told() -> bool:
+        text = get(url)[1].decode()
+        return 'task="tasks.compare"' in text and "process_cpu_seconds_total" in text
+
+    poll(told, 20, what="the tasks that Flower has seen, and its process")
+    text = get(url)[1].decode()
+    assert re.search(r'llm_provider_build_info\{python="3[.0-9]+",version="[^"]+"\} 1.0', text)
+    assert "llm_provider_comparisons_total" not in text  # or all would be counted twice
+    pid = shared.stack["pids"]["flower"]
+    seconds = psutil.Process(pid).create_time()
+    (started,) = re.findall(r"^process_start_time_seconds (\S+)", text, re.MULTILINE)
+    assert abs(float(started) - seconds) < 2
+    assert get(url.replace("/metrics", "/healthz"))[0] == 200
 
 
 def test_no_secret_stands_on_a_command_line(shared: Up) -> None:
@@ -110,11 +131,15 @@ def test_the_command_that_it_suggests_works_as_it_is_printed(shared: Up, tmp_pat
     assert "Essay" in done.stdout or "A.txt" in done.stdout
 
 
-def test_redis_cli_takes_the_url(shared: Up) -> None:
+def redis_cli() -> str:
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if program is None:
-        pytest.skip("no redis-cli on PATH")
-    command = [program, "--no-auth-warning", "-u", shared.stack["redis"], "ping"]
+        raise ServerMissing("redis-cli", "no redis-cli on PATH (Debian: redis-tools)")
+    return program
+
+
+def test_redis_cli_takes_the_url(shared: Up, need_tool: Callable[[Callable[[], str]], str]) -> None:
+    command = [need_tool(redis_cli), "--no-auth-warning", "-u", shared.stack["redis"], "ping"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "PONG\n"
 
 
@@ -313,12 +338,64 @@ def test_a_full_ledger_does_not_keep_the_stack_from_starting(up: MakeUp) -> None
     again.signal(signal.SIGTERM)
 
 
-def test_several_api_processes_share_the_port(up: MakeUp) -> None:
+def test_the_metrics_addresses_are_written_for_prometheus_and_removed_at_the_end(up: MakeUp, tmp_path: Path) -> None:
+    file = tmp_path / "targets.json"
+    file.write_text("of a stack that was killed")
+    # "0": a port of the supervisor's own, which shows what the API shows. Scraped too, it would count everything twice.
+    running = up("--metrics-targets", str(file), UMPIRE_METRICS_PORT="0")
+    poll(lambda: file.read_text().count("targets") > 1, 10, what="the addresses")
+    groups = json.loads(file.read_text())
+    api, everything, flower = running.stack["metrics"]
+    urls = [f"http://{one['targets'][0]}{one['labels']['__metrics_path__']}" for one in groups]
+    assert urls == [api, flower]
+    assert [one["labels"]["part"] for one in groups] == ["api", "flower"]
+    assert [get(url)[0] for url in (api, everything, flower)] == [200, 200, 200]
+    judged(running)
+    assert [b"\nllm_provider_http_requests_total{" in get(url)[1] for url in urls] == [True, False]
+    flower_pid = running.stack["pids"]["flower"]
+    os.kill(flower_pid, signal.SIGKILL)
+    replaced(running, flower_pid, lambda pids: pids["flower"])
+    poll(lambda: get(flower)[0] == 200, 30, what="the same address after a restart")
+    assert running.stop() == 0
+    assert not file.exists()
+    assert [path.name for path in tmp_path.glob(".targets*")] == []
+
+
+def test_a_targets_file_that_cannot_be_written_is_told_before_anything_starts(up: MakeUp, tmp_path: Path) -> None:
+    refused = up("--metrics-targets", str(tmp_path / "none" / "targets.json"), start=False).start(wait=False)
+    assert refused.process
+    assert refused.process.wait(20) == 1
+    assert "targets.json cannot be written (No such file or directory); see --metrics-targets" in refused.text
+    assert "redis" not in refused.text
+
+
+async def test_several_api_processes_are_one_command_and_each_may_be_killed(up: MakeUp) -> None:
     running = up(UMPIRE_API_PROCESSES="2")
-    pids = running.stack["pids"]["api"]
-    assert len(pids) == 2
-    os.kill(pids[0], signal.SIGKILL)
-    poll(lambda: len(running.stack["pids"]["api"]) == 2 and pids[0] not in running.stack["pids"]["api"], 30)
+    lines = [" ".join(child.cmdline()) for child in running.descendants()]
+    assert len([line for line in lines if "cli.main api" in line]) == 1
+    first = running.stack["pids"]["api"]
+    assert len(first) == 2
+    assert all(is_pid_alive(pid) for pid in first)
+    url = running.stack["api"]
+    text = await kill_each_under_load(url, lambda: running.stack["pids"]["api"])
+    assert {*re.findall(r'http_requests_total\{process="([^"]+)"', text)} == {"api-1", "api-2"}
+    second = running.stack["pids"]["api"]
+    assert not {*first} & {*second}
+    for pid in first:
+        assert re.search(rf"API process {pid} ended; (\d+) took its place", running.text)
+    assert "api was killed" not in running.text
+    assert running.stop() == 0
+    assert running.left() == []
+
+
+def test_a_killed_supervisor_of_the_api_is_started_again_with_its_processes(up: MakeUp) -> None:
+    running = up(UMPIRE_API_PROCESSES="2")
+    before = running.stack["pids"]["api"]
+    (supervisor,) = [child for child in running.descendants() if "cli.main api" in " ".join(child.cmdline())]
+    supervisor.kill()
+    poll(lambda: "api is ready again" in running.text, 40)
+    poll(lambda: len(found := running.stack["pids"]["api"]) == 2 and not {*found} & {*before}, 10, what="new processes")
+    assert not [child for child in running.left() if child.pid in {supervisor.pid, *before}]
     assert judged(running)["winner"]
 
 

@@ -34,6 +34,8 @@ class Kafka:
     """Takes everything: a relay as far as the resender sees it."""
 
     away = False
+    outage = None
+    unanswered_since = None
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox

@@ -1,15 +1,19 @@
 """The publisher's contract, on the embedded broker and on Apache Kafka."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from uuid import uuid4
 
 import pytest
+import trustme
 from confluent_kafka import KafkaError
 from umpire_events import Remembered, read
-from umpire_servers import free_port, poll
+from umpire_servers import ROOT, clean_environment, free_port, poll
 
 from contracts.settings import KafkaSettings
 from events.delivery import DeliveryError
@@ -220,8 +224,84 @@ def test_security_settings_reach_librdkafka_and_the_password_no_log():
     assert "secret" not in repr(settings)
 
 
-def test_a_configuration_that_librdkafka_refuses_is_told_to_the_owner(topic, make, tmp_path):
-    reports = []
-    publisher = make("127.0.0.1:1", kafka_security_protocol="ssl", kafka_ssl_ca_location=str(tmp_path / "missing.pem"))
-    publisher.publish(topic, "k", b"v", [], reports.append)
-    assert len(reports) == 1 and reports[0] is not None
+def test_a_producer_that_cannot_be_made_is_an_outage_until_it_can_and_no_fault_of_the_event(
+    kafka_bootstrap, topic, make, tmp_path
+):
+    observer, reports, missing = Remembered(), [], tmp_path / "authorities.pem"
+    publisher = make(kafka_bootstrap, observer, kafka_security_protocol="ssl", kafka_ssl_ca_location=str(missing))
+    assert publisher.outage is None
+    for _ in range(3):
+        publisher.publish(topic, "k", b"v", [], reports.append)
+    assert reports == [DeliveryError("_INVALID_ARG", retriable=True)] * 3
+    assert publisher.outage == "_INVALID_ARG"
+    assert not publisher.reachable(1)
+    (note,) = observer.named("kafka.no_producer")
+    assert (note.level, note.fields) == ("error", {"code": "_INVALID_ARG", "producer": "results"})
+    trustme.CA().cert_pem.write_to_path(missing)
+
+    def made():
+        publisher.connect()
+        return publisher.outage is None
+
+    poll(made, 10, every=0.1)
+    assert len(observer.named("kafka.producer_back")) == 1
+
+
+#: A process whose memory ends where it stands when it wants its producer.
+SHORT_OF_MEMORY = """
+import json, os, resource, sys
+from contracts.settings import KafkaSettings
+from events.producer import Publisher
+
+reports, notes = [], []
+publisher = Publisher(KafkaSettings(kafka_bootstrap=sys.argv[1]), notes.append)
+mapped = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+resource.setrlimit(resource.RLIMIT_AS, (mapped + 2**20, resource.RLIM_INFINITY))
+publisher.publish(sys.argv[2], "k", b"0", [], reports.append)
+limited = publisher.outage
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+while not publisher.reachable(5):
+    pass
+publisher.publish(sys.argv[2], "k", b"1", [], reports.append)
+left = publisher.close(20)
+codes = [error and [error.code, error.retriable] for error in reports]
+print(json.dumps([limited, codes, publisher.outage, left, [note.what for note in notes if note.level == "error"]]))
+"""
+
+
+def test_without_memory_for_a_producer_each_event_is_given_back_and_later_ones_are_delivered(kafka_bootstrap, topic):
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY, kafka_bootstrap, topic],
+        env={**clean_environment(), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    code = "_CRIT_SYS_RESOURCE"
+    assert json.loads(done.stdout) == [code, [[code, True], None], None, 0, ["kafka.no_producer"]]
+
+
+def test_a_fatal_error_is_an_outage_until_a_delivery(kafka_bootstrap, topic, make):
+    observer, reports = Remembered(), []
+    publisher = make(kafka_bootstrap, observer)
+    publisher.publish(topic, "k", b"0", [], reports.append)
+    assert publisher.flush(20) == 0
+    publisher._connection._error(KafkaError(KafkaError._FATAL, "lost its sequence", fatal=True))
+    assert publisher.outage == "_FATAL"
+    # A broker that answers proves little: the same error may come as soon as there is something to send.
+    assert publisher.reachable(5)
+    assert publisher.outage == "_FATAL"
+    publisher.publish(topic, "k", b"1", [], reports.append)
+    assert publisher.flush(20) == 0
+    assert reports == [None, None]
+    assert publisher.outage is None
+    assert [note.what for note in observer if note.what.startswith("kafka.")] == ["kafka.fatal", "kafka.producer_back"]
+
+
+def test_a_fatal_error_with_nothing_to_deliver_is_over_when_a_new_producer_stays_well(
+    kafka_bootstrap, make, monkeypatch
+):
+    monkeypatch.setattr("events.producer._FATAL_SECONDS", 0.5)
+    publisher = make(kafka_bootstrap)
+    publisher.connect()
+    publisher._connection._error(KafkaError(KafkaError._FATAL, "lost its sequence", fatal=True))
+    assert publisher.outage == "_FATAL"
+    poll(lambda: publisher.reachable(5) and publisher.outage is None, 10)

@@ -66,7 +66,7 @@ def topic():
 def make_relay(publisher, alone, outbox, kafka, observer=None, callback_topics="*"):
     settings = Settings(kafka=kafka, service=ServiceSettings(callback_topics=callback_topics))
     observer = Remembered() if observer is None else observer
-    buried = DeadLetterTopic(publisher, kafka).tell
+    buried = DeadLetterTopic(alone, kafka).tell
     return Relay(publisher, outbox, asyncio.get_running_loop(), settings, observer, alone=alone, bury=buried)
 
 
@@ -184,7 +184,14 @@ async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_bat
     event, first = loads(message.value()), loads(large.event)
     assert event["event_id"] == first["event_id"]
     assert event["data"] == {"winner": "Essay A", "request_metadata": {}}
-    headers, why = dict(message.headers()), {"dead_letter_topic": topic, "dead_letter_reason": "MSG_SIZE_TOO_LARGE"}
+    headers, why = (
+        dict(message.headers()),
+        {
+            "dead_letter_topic": topic,
+            "dead_letter_reason": "MSG_SIZE_TOO_LARGE",
+            "dead_letter_truncated": "true",
+        },
+    )
     assert event["metadata"] == {"traceparent": "00-x", **why}
     assert {name: headers[name].decode() for name in why} == why
     assert headers["ce_id"] == event["event_id"].encode()

@@ -149,15 +149,16 @@ async def test_one_claim_looks_at_a_bounded_number_of_stale_pointers(house):
     assert ids(await claims.claim(None, more=16)) == [str(wanted.queue_id)]
 
 
-async def test_a_message_of_another_task_stays_for_celery_and_so_does_what_came_after_it(house):
+async def test_a_message_of_another_task_stays_for_celery_and_what_stands_behind_it_goes_on(house):
     first, second, third = stored(), stored(), stored()
     await house.admit(first)
     foreign = b'{"headers":{"task":"another.task","id":"00000000-0000-0000-0000-000000000000"}}'
     await house.redis.lpush("umpire.mock:9", foreign)
     await house.admit(second, third)
-    before = await house.messages("umpire.mock:9")
-    assert ids(await house.claims().claim(None, more=16)) == [str(first.queue_id)]
-    assert await house.messages("umpire.mock:9") == before[1:]
+    await house.redis.lpush("umpire.mock:9", foreign + b" ")
+    claimed = await house.claims().claim(None, more=16)
+    assert ids(claimed) == [str(one.queue_id) for one in (first, second, third)]
+    assert await house.messages("umpire.mock:9") == [foreign, foreign + b" "]
 
 
 async def test_messages_that_celery_restored_in_its_own_json_are_understood(house):

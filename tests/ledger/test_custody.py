@@ -277,16 +277,18 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
     claims = house.claims()
     entries = [await claims.finish(ending(request.queue_id)) for request in requests]
     now = await house.custody().now_ms()
-    assert await house.outbox.older_than(now, 60) == []
-    first = await house.outbox.older_than(now + 1, 0, limit=2)
-    rest = await house.outbox.older_than(now + 1, 0, after=first[-1].entry_id)
+    assert await house.outbox.older_than(now, 60) == (None, [])
+    after, first = await house.outbox.older_than(now + 1, 0, limit=2)
+    assert after == first[-1].entry_id
+    _, rest = await house.outbox.older_than(now + 1, 0, after=after)
     assert [entry.entry_id for entry in first + rest] == entries
     assert [entry.queue_id for entry in first + rest] == [str(request.queue_id) for request in requests]
     assert (first[0].topic, first[0].key, first[0].event) == ("answers", "key", ending(requests[0].queue_id).event)
     await house.confirm()
     await house.confirm(*entries[:4])
     await house.confirm(*entries[:4])  # twice does no harm
-    assert [entry.entry_id for entry in await house.outbox.older_than(now + 1, 0)] == entries[4:]
+    _, left = await house.outbox.older_than(now + 1, 0)
+    assert [entry.entry_id for entry in left] == entries[4:]
     assert (await house.ledger.sizes()).outbox == 1
 
 

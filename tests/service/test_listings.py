@@ -20,6 +20,7 @@ from umpire_service import (
 
 from contracts.encoding import loads
 from contracts.http import HealthCheckResponse, LLMProviderListResponse, ModelManifestResponse, ProviderTestResponse
+from events.topics import ensure_topic
 
 pytestmark = pytest.mark.redis
 
@@ -110,6 +111,25 @@ async def test_readiness_tells_of_each_dependency(settings, api):
     assert ready.dependencies["redis"]["state"] == "up"
     assert ready.dependencies["kafka"] == {"state": "down"}
     assert ready.dependencies["providers"] == {"mock": {"workers": 1, "state": "closed", "hold": None}}
+
+
+@pytest.mark.kafka
+async def test_a_missing_dead_letter_topic_is_a_warning_where_kafka_makes_no_topics(redis_url, kafka_server):
+    kafka = settings_of(redis_url, kafka=kafka_server(auto_create_topics_enable="false").bootstrap)
+    async with door(kafka) as api:
+
+        async def told(warnings):
+            answer = await api.get("/readyz")
+            assert answer.status_code == 200
+            found = answer.json()["dependencies"]["kafka"]
+            assert found["state"] == "up"
+            return found.get("warnings", []) == warnings
+
+        topic = "huleedu.llm_provider.callback_dead_letter.v1"
+        text = f"the topic {topic} does not exist, and Kafka makes none by itself: copies of dead letters are lost."
+        await apoll(lambda: told([f"{text} `umpire topics` makes it."]), 10, what="the warning")
+        assert await asyncio.to_thread(ensure_topic, kafka.kafka, topic)
+        await apoll(lambda: told([]), 20, every=0.5, what="the warning is over")
 
 
 @pytest.mark.kafka

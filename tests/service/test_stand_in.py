@@ -106,3 +106,28 @@ async def test_results_that_dead_workers_left_reach_kafka(redis_url, kafka_boots
     inbox = Inbox(kafka_bootstrap, topic)
     assert await inbox.until([queue_id])
     await worker.redis.aclose()
+
+
+@pytest.mark.kafka
+async def test_a_door_without_a_producer_says_so_and_leaves_results_to_another(redis_url, kafka_bootstrap, tmp_path):
+    """Its /readyz names the error, and it goes on accepting requests: it needs no Kafka for that."""
+    topic = f"stand.in.{uuid4().hex}"
+    unable = {"kafka_security_protocol": "ssl", "kafka_ssl_ca_location": str(tmp_path / "missing.pem")}
+    settings = settings_of(redis_url, kafka=kafka_bootstrap)
+    sick = replace(settings, kafka=settings.kafka.model_copy(update=unable))
+    async with door(sick) as first:
+        kafka = {"state": "down", "producer_error": "_INVALID_ARG"}
+        ready = await first.get("/readyz")
+        assert (ready.status_code, ready.json()["dependencies"]["kafka"]) == (200, kafka)
+        await apoll(lambda: first.parts.stand_in.custodian.holds, what="it is the custodian")
+        late = (await first.post(processing_mode="queue", callback_topic=topic)).json()["queue_id"]
+        redis = Worker(settings).redis
+        await redis.zadd("umpire:expiry", {late: 1}, xx=True)
+        await apoll(lambda: redis.xlen("umpire:outbox"), what="it has ended the request")
+        async with door(settings_of(redis_url, kafka=kafka_bootstrap)) as second:
+            inbox = Inbox(kafka_bootstrap, topic)
+            await inbox.until([late], 15)
+            inbox.close()
+            assert first.parts.stand_in.custodian.holds
+            assert (await second.get("/readyz")).json()["dependencies"]["kafka"] == {"state": "up"}
+        await redis.aclose()

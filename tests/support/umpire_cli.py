@@ -13,6 +13,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import psutil
+from umpire_disk import Namespace
 from umpire_servers import ROOT, clean_environment, poll
 
 from contracts.clock import utcnow
@@ -43,21 +44,24 @@ def environment(**settings: str) -> dict[str, str]:
 class Up:
     """`umpire up` on free ports."""
 
-    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
-        self.data_dir = data_dir
+    def __init__(self, data_dir: Path, *options: str, within: Namespace | None = None, **settings: str) -> None:
+        """`within`: the namespace that its processes run in, and in which the data directory is."""
+        self.data_dir = within.seen(data_dir) if within else data_dir
         self.output = data_dir.with_name(f"{data_dir.name}.out")
         self._command = [*UMPIRE, "up", "--data-dir", str(data_dir), "--port", "0", "--flower-port", "0", *options]
         self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
         self.cwd = ROOT
+        self._within = within
         self._seen: dict[int, psutil.Process] = {}
 
     def start(self, *, wait: bool = True) -> Self:
         if wait:  # that of one that was killed would be taken for this one's
             (self.data_dir / "stack.json").unlink(missing_ok=True)
         with self.output.open("ab") as output:
+            command = self._within.command(self._command, self.cwd) if self._within else self._command
             self.process = subprocess.Popen(
-                self._command, cwd=self.cwd, env=environment(**self._settings), stdout=output, stderr=output
+                command, cwd=self.cwd, env=environment(**self._settings), stdout=output, stderr=output
             )
         if wait:
             poll(lambda: self.up_or_ended, START_SECONDS, what="stack.json")

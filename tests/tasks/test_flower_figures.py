@@ -4,14 +4,16 @@ import asyncio
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from celery import Celery
+from umpire_account import ANTHROPIC, KEY_REJECTED, MODEL_FORBIDDEN, Account
 from umpire_servers import apoll
-from umpire_worker import desk, worker
+from umpire_upstream import Connection, upstream
+from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
 from tasks.app import SETTINGS
@@ -101,5 +103,45 @@ async def test_in_an_outage_rows_say_what_the_provider_did(redis_url: str, kafka
                 for _ in range(30):
                     await at.submit(MOCK)
                 await apoll(lambda: heard["task-retried"], 30, what="rows of what was put off")
-        named = re.compile(r"returned: breaker.*, attempt \d+|deferred: LLM_PROVIDER_UNAVAILABLE, attempt \d+")
-        assert any(named.fullmatch(one["exception"]) for one in heard["task-retried"])
+        named = re.compile(
+            r"returned: breaker( after LLM_PROVIDER_UNAVAILABLE, attempt [1-9]\d*|, attempt 0)"
+            r"|deferred: LLM_PROVIDER_UNAVAILABLE, attempt \d+"
+        )
+        assert [one["exception"] for one in heard["task-retried"] if not named.fullmatch(one["exception"])] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(KEY_REJECTED, "hold"), (MODEL_FORBIDDEN, "model_hold")], ids=["hold", "model hold"]
+)
+async def test_rows_of_what_a_hold_gives_back_carry_code_and_attempt(
+    fault: Callable[[Connection], Any], reason: str, redis_url: str, kafka_bootstrap: str
+) -> None:
+    account = Account(fault)
+    async with desk(redis_url, kafka_bootstrap) as at, upstream(account.serve) as provider:
+        account.upstream = provider
+        with events_of(redis_url) as (_, heard):
+            async with worker(ANTHROPIC, **at.settings, **reach(ANTHROPIC, provider.url)):
+                queue_id = await at.submit(ANTHROPIC)
+                await apoll(lambda: heard["task-retried"], 30, what="the row of what was given back")
+        told = heard["task-retried"][0]
+        # Its attempt may be a probe's: the receiver is not always there for the first one.
+        row = rf"returned: {reason} after LLM_CONFIGURATION_ERROR, attempt [1-9]"
+        assert told["uuid"] == queue_id
+        assert re.fullmatch(row, told["exception"])
+
+
+async def test_the_row_of_one_that_is_given_back_before_its_next_call_has_the_code_of_its_last(
+    redis_url: str, kafka_bootstrap: str
+) -> None:
+    """Its first claim was deferred after an error; the second one finds the minute's only call used."""
+    async with desk(redis_url, kafka_bootstrap) as at:
+        settings = {**at.settings, "UMPIRE_MOCK_LATENCY_MS": "0", "UMPIRE_MOCK_ERROR_RATE": "1"}
+        settings |= {"UMPIRE_MOCK_RPM": "1", "UMPIRE_RETRY_ATTEMPTS": "1", "UMPIRE_DEFER_SECONDS": "0.1"}
+        with events_of(redis_url) as (_, heard):
+            async with worker(MOCK, **settings):
+                queue_id = await at.submit(MOCK)
+                await apoll(lambda: len(heard["task-retried"]) >= 2, 40, what="both rows")
+        assert [(one["uuid"], one["exception"]) for one in heard["task-retried"][:2]] == [
+            (queue_id, "deferred: LLM_PROVIDER_UNAVAILABLE, attempt 1"),
+            (queue_id, "returned: rate_limit after LLM_PROVIDER_UNAVAILABLE, attempt 1"),
+        ]

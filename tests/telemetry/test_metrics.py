@@ -60,6 +60,27 @@ def test_a_histogram_is_the_one_that_the_library_would_make(value):
     assert set(wanted) <= set(metrics.render().decode().splitlines())
 
 
+@pytest.mark.parametrize("label", ['a "quoted" one', "back\\slash", "two\nlines", "100 % é 漢", "{}", "%s"])
+def test_any_label_is_written_as_the_library_would(label):
+    metrics, registry = Metrics(), CollectorRegistry()
+    count = Counter(PREFIX + "admitted_total", "Requests accepted", ["provider"], registry=registry)
+    metrics(Note("ledger.admitted", labels={"provider": label}))
+    count.labels(label).inc()
+    wanted = [line for line in generate_latest(registry).decode().split("\n") if "_created" not in line]
+    assert set(wanted) <= set(metrics.render().decode().split("\n"))
+    assert scraped(metrics)[PREFIX + "admitted_total", (("provider", label),)] == 1
+
+
+@pytest.mark.parametrize("value", [1e-9, 1e6, 123456789.25, 1e300, float("inf"), -1.5])
+def test_any_number_is_read_back_as_it_was(value):
+    metrics = Metrics()
+    metrics(Note("adaptive.rate", labels={"provider": "mock"}, value=value))
+    metrics(Note("call.cost", labels={"provider": "mock"}, value=value))
+    found = scraped(metrics)
+    names = [PREFIX + "start_rate_limit", PREFIX + "cost_usd_total"]
+    assert [found[name, (("provider", "mock"),)] for name in names] == [value, value]
+
+
 def test_notes_from_several_threads_are_all_counted():
     metrics = Metrics()
 

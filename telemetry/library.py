@@ -1,0 +1,44 @@
+"""The metrics of a process that counts with prometheus_client itself, as Flower does.
+
+Its registry has the process' own (CPU, memory, open files, garbage collections) and whatever the program adds.
+"""
+
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+
+from telemetry.metrics import ALIVE_SECONDS, PREFIX, ProcessState
+
+
+class LibraryMetrics:
+    content_type = CONTENT_TYPE
+
+    def __init__(self, process: str, registry: CollectorRegistry = REGISTRY) -> None:
+        """`process`: such as `flower-1`, for /healthz."""
+        self._process = process
+        self._registry = registry
+        self._alive_at = time.monotonic()
+        build = Gauge(PREFIX + "build_info", "What runs; always 1", ["version", "python"], registry=registry)
+        build.labels(_version(), platform.python_version()).set(1)
+
+    def alive(self) -> None:
+        """A sign of life, from the loop whose hanging is to be seen."""
+        self._alive_at = time.monotonic()
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def processes(self) -> Iterator[ProcessState]:
+        hangs = time.monotonic() - self._alive_at > ALIVE_SECONDS
+        yield ProcessState(self._process, runs=True, hangs=hangs, ready=not hangs, series=[])
+
+
+def _version() -> str:
+    try:
+        return version("umpire-service")
+    except PackageNotFoundError:  # run from the source tree
+        return "0"
