@@ -30,4 +30,4 @@ async def healthz() -> dict[str, str]:
 if __name__ == "__main__":
     service_app.create_app = lambda *_: app
     settings = load_settings()
-    api.api(settings, "127.0.0.1", int(sys.argv[1]), processes=1)
+    api.serve(settings, api.listen_for_callers(settings, "127.0.0.1", int(sys.argv[1])))
