@@ -9,7 +9,7 @@ umpire:fetched:<provider>    zset   pointers that workers hold and have not clai
 umpire:parked:<provider>:<model> zset deferred records that wait for their model's hold to end, by since when (ms)
 umpire:claimed:<worker>      hash   queue ids that the worker's last claims leased, by claim number, for two minutes
 umpire:leases                zset   processing records by the end (ms) of their lease
-umpire:expiry                zset   all unfinished records by the end (ms) of their time to live; its size is the ledger's
+umpire:expiry                zset   unfinished records by the end (ms) of their time to live; its size is the ledger's
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox
 umpire:refusing              string exists while the ledger refuses: from its high watermark until its low one
 umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes

@@ -150,7 +150,7 @@ class Ledger(Figures):
         return list(answers)
 
     async def recall(self, once: Once) -> UUID | None:
-        """The queue id accepted before under this key for the same request, or None. Raises as `admit` does."""
+        """The queue id stored for this key and the same request, or None. Raises Unavailable, IdempotencyConflict."""
         try:
             value: Any = await self._redis.get(keys.once(once.key))
         except (RedisError, OSError) as error:
