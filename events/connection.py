@@ -29,8 +29,8 @@ class Connection:
         self._thread = threading.Thread(target=self._serve, name="kafka-reports", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no more threads
-            del self.producer  # refers back to this object by its callback; its own threads end with it
+        except RuntimeError:  # the system has no more threads
+            del self.producer  # its callback refers to this object: break the cycle, so that its own threads end
             raise
 
     def retire(self) -> None:

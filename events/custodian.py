@@ -32,7 +32,7 @@ JUMP_SECONDS = 1.0
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
 
 
-#: Requests that are ended at one time.
+#: Requests that are ended concurrently.
 TOGETHER = 64
 
 

@@ -41,7 +41,7 @@ _PROBE_SECONDS = 2.0
 
 
 class NoProducer(Exception):
-    """librdkafka, or the operating system, refused to make a producer."""
+    """librdkafka or the operating system refused to create a producer."""
 
     def __init__(self, error: DeliveryError) -> None:
         super().__init__(error.code)
@@ -118,7 +118,7 @@ class Publisher:
             on_delivery(delivery_error(refused.args[0]))
 
     def has_room(self) -> bool:
-        """Whether a best-effort event would be taken now."""
+        """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
         if self._away:
             now = time.monotonic()
             if now < self._next_probe:

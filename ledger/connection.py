@@ -8,7 +8,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-#: Far above what a process uses (group commits share round trips): at the limit, redis-py fails instead of waiting.
+#: Far above what a process uses, since group commits share round trips. At the limit, commands wait for a connection.
 MAX_CONNECTIONS = 1_000
 
 

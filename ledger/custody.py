@@ -209,7 +209,7 @@ class Custody:
 def _hold(why: bytes) -> HoldReason | None:
     try:
         return HoldReason(why.decode()) if why else None
-    except ValueError:  # of a newer version
+    except ValueError:  # a reason that only a newer version knows
         return HoldReason.MISCONFIGURED
 
 

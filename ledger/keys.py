@@ -14,7 +14,7 @@ umpire:bytes                 string bytes of the bodies of unfinished records, a
 umpire:refusing              string exists while the ledger refuses: from its high watermark until its low one
 umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes
 umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
-                             f 1 where the topic is forbidden to the request's owner
+                             f 1 if the topic is forbidden to the request's owner
 umpire:outbox:due            zset   outbox entries that no process is sending, by the time (ms) of their next try
 umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) that was first reported
 umpire:dead                  zset   queue ids of dead letters, by when (ms) Kafka refused them for good

@@ -110,7 +110,7 @@ class Ledger(Figures):
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
-            level: Level = "warning" if self._answered else "debug"  # once, not for every request
+            level: Level = "warning" if self._answered else "debug"  # warn once per outage
             self._answered = False
             self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error

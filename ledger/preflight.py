@@ -126,7 +126,7 @@ async def durability(redis: Redis) -> list[str]:
 
 
 async def durability_of(address: RedisAddress) -> list[str]:
-    """The same over a connection of its own; empty if Redis does not answer."""
+    """The same over a new connection; empty if Redis does not answer."""
     redis = connect(address.url, timeout=SECONDS, tls=address.tls)
     try:
         return await durability(redis)

@@ -23,5 +23,5 @@ class RedisClock:
 
     def at(self, moment: float) -> int:
         """Redis' time in ms, or slightly less, at `moment` (time.monotonic). `observe` must have been called before."""
-        assert self._ahead is not None  # noqa: S101 - the callers look first
+        assert self._ahead is not None  # noqa: S101 - the callers check is_fresh first
         return int((moment + self._ahead) * 1000)

@@ -22,7 +22,7 @@ from telemetry.observer import Level, Note, Observer, silent
 #: Bytes of the queue id with which a message begins.
 _ID = 36
 
-#: Wait between two tries to subscribe again, in seconds.
+#: Seconds between two attempts to subscribe again.
 RECONNECT_SECONDS = 0.25
 
 
@@ -110,7 +110,7 @@ class Replies:
                     if message is not None:
                         self._hear(message["data"])
             except (RedisError, OSError) as error:
-                level: Level = "debug" if lost else "warning"  # once, not at every try to subscribe again
+                level: Level = "debug" if lost else "warning"  # warn once per outage
                 lost = True
                 self._observer(Note("replies.lost", level, fields={"error": type(error).__name__}))
                 await self._drop()

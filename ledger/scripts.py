@@ -83,7 +83,7 @@ class Beside:
     reply: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def answer(self) -> Any:
-        """Wait for its reply, and run the script by itself if Redis did not know it."""
+        """Wait for its reply. If Redis did not know the script, run it alone, by its text."""
         try:
             # Shielded: a caller that stops waiting must not cancel the reply to a script already sent.
             return await asyncio.shield(self.reply)

@@ -60,7 +60,7 @@ class SpoolSize:
 
 
 class Spool:
-    """Used from one event loop; SQLite runs in a thread of its own."""
+    """To be used from one event loop; SQLite runs in a separate thread."""
 
     def __init__(self, settings: SpoolSettings, owner: str, observer: Observer = silent) -> None:
         self._settings = settings
