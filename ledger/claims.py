@@ -23,7 +23,7 @@ from ledger.scripts import Beside, Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Note, Observer, silent
 
-#: Heartbeats in one lease. A process' entry in the list of live workers lasts as long.
+#: Heartbeats per lease. A process counts as live for as long as a lease after each heartbeat.
 HEARTBEATS_PER_LEASE = 3
 
 

@@ -10,7 +10,7 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-#: Bytes of all items of one round trip; a larger item goes alone. Each is held in memory several times while sent.
+#: Most bytes of all items in one round trip; a larger item is sent alone. Each is in memory several times while sent.
 MOST_BYTES = 4_000_000
 
 
@@ -47,7 +47,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._deadlines = Deadlines()
 
     async def submit(self, item: ItemT, *, within: float | None = None, deadline: float | None = None) -> ResultT:
-        """Commit `item` with others and return its result. `within`: seconds that it may wait for an earlier batch.
+        """Commit `item` and return its result. `within`: seconds that it may wait, unless a batch is sent before.
 
         Raises TimeoutError at `deadline` (time.monotonic); an item that was not sent by then is never sent.
         """
