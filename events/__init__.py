@@ -1,3 +1,3 @@
-"""Events on Kafka: envelope and CloudEvents headers, one producer a process, the relay that clears the outbox, and the
-best-effort lifecycle events.
+"""Events on Kafka: envelope and CloudEvents headers, the producers, the relay that clears the outbox, best-effort
+lifecycle events, and the maintenance duties.
 """

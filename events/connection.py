@@ -1,4 +1,4 @@
-"""One librdkafka producer, with the thread that serves its reports."""
+"""One librdkafka producer, with the thread that serves its delivery reports."""
 
 import logging
 import threading
@@ -10,15 +10,15 @@ from confluent_kafka import KafkaError, Producer
 from telemetry.fault import fault
 from telemetry.observer import Level, Note, Observer
 
-#: How long one poll waits when nothing happens; a report wakes it at once. Bounds how long a stop takes.
+#: Longest wait of one poll; a report ends it at once. It bounds how long a stop takes.
 _POLL_SECONDS = 0.2
-#: Reports are served at most this often: a wake-up for each would cost more than the event itself, and only the outbox
-#: waits for them.
+#: Pause between two polls: waking up for each report would cost more than the event itself, and only the outbox waits
+#: for reports.
 _PAUSE_SECONDS = 0.005
 
 
 class Connection:
-    """A producer of this process; `gone` tells that librdkafka gave it up and it must be replaced."""
+    """A producer of this process. `gone`: it had a fatal error or was retired, and must be replaced."""
 
     def __init__(self, config: dict[str, Any], observer: Observer, on_error: Callable[[KafkaError], None]) -> None:
         self.gone = False
@@ -29,18 +29,18 @@ class Connection:
         self._thread = threading.Thread(target=self._serve, name="kafka-reports", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no more threads
-            del self.producer  # refers back to this object by its callback; its own threads end with it
+        except RuntimeError:  # the system has no more threads
+            del self.producer  # its callback refers to this object: break the cycle, so that its own threads end
             raise
 
     def retire(self) -> None:
-        """Fail what is still queued, so that each event's owner is told, and end the thread once it was."""
+        """Fail all queued events, so that each gets its report, and end the thread after the last report."""
         self.gone = True
         self.producer.purge(in_queue=True, in_flight=True)
         self._stopping.set()
 
     def flush(self, timeout: float) -> int:
-        """Events still without a report after at most `timeout` seconds."""
+        """Wait up to `timeout` seconds for reports. Returns how many events still have none."""
         return self.producer.flush(timeout)
 
     def close(self, timeout: float) -> int:
@@ -56,31 +56,31 @@ class Connection:
                 self._stopping.wait(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - the outermost loop of its thread: reports must go on
                 self._observer(Note("kafka.report_failed", "error", fields=fault(error)))
-                # One that comes again at once must not keep a processor busy.
+                # An error that repeats at once must not cause a busy loop.
                 self._stopping.wait(_POLL_SECONDS)
 
     def _error(self, error: KafkaError) -> None:
-        # An idempotent producer that lost its sequence refuses everything from then on.
+        # After a fatal error, such as a lost sequence, an idempotent producer refuses all further events.
         if error.fatal():
             self.gone = True
         self._on_error(error)
 
 
 class _ToObserver(logging.Handler):
-    """librdkafka's own log lines, as notes."""
+    """Passes librdkafka's log lines to the observer as notes."""
 
     def __init__(self, observer: Observer) -> None:
         super().__init__()
         self._observer = observer
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Warnings at most: what matters to us is told by reports, and an absent broker is no error of this process.
+        # At most a warning: delivery reports show what matters, and an unavailable broker is no error of this process.
         level: Level = "warning" if record.levelno >= logging.ERROR else "info"
         self._observer(Note("kafka.log", level, fields={"line": record.getMessage()}))
 
 
 def _logger(observer: Observer) -> logging.Logger:
-    # Not from getLogger: it belongs to one producer, and nobody else's configuration reaches it.
+    # Not from getLogger: it belongs to one producer, and the process' logging configuration must not affect it.
     logger = logging.Logger("librdkafka")  # noqa: LOG001 - see above
     logger.addHandler(_ToObserver(observer))
     return logger

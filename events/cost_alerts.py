@@ -1,5 +1,5 @@
-"""LLMCostAlertV1: an API key has spent a share of what it may spend a day. Once for each key, day and share; what Kafka
-does not take is told again, with the same event id.
+"""LLMCostAlertV1: an API key has spent a share of its daily cost limit. One alert for each key, day and share; an alert
+that Kafka does not take is sent again, with the same event id.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from events.lifecycle import Lifecycle
 from ledger.spending import Reached, Spending
 from telemetry.observer import Level, Note, Observer
 
-#: Between two looks, in seconds.
+#: Seconds between two checks.
 PERIOD_SECONDS = 2.0
 
-#: Of the alerts' event ids.
+#: UUID namespace of the alerts' event ids.
 _NAMESPACE = UUID("a4a4ce2c-9d55-5d0c-8b1e-3d7b2d1f6c52")
 
 
@@ -31,13 +31,13 @@ class CostAlerts:
         self._lifecycle = lifecycle
         self._in_charge = in_charge
         self._observer = observer
-        #: Also filled from the producer's thread.
+        #: Alerts that were dropped and must be sent again. Also appended to from the producer's thread.
         self._untold: list[Reached] = []
-        #: What the log has: while Kafka is away, the same is reached again at every look.
+        #: Alerts already logged: while Kafka is unavailable, each check finds the same ones again.
         self._logged: set[tuple[date, str, Decimal]] = set()
 
     async def watch(self) -> None:
-        """For ever."""
+        """Run `look` every PERIOD_SECONDS while this process is in charge. Never returns."""
         hindered = False
         while True:
             if self._in_charge():
@@ -45,7 +45,7 @@ class CostAlerts:
                     await self.look()
                     hindered = False
                 except (RedisError, OSError) as error:
-                    level: Level = "debug" if hindered else "warning"  # once, not at every look
+                    level: Level = "debug" if hindered else "warning"  # warn once per outage
                     hindered = True
                     self._observer(Note("alerts.hindered", level, fields={"error": type(error).__name__}))
             await asyncio.sleep(PERIOD_SECONDS)

@@ -1,5 +1,5 @@
-"""The custodian: what nobody holds any more is seen to. One in every worker process, and one in every API process for
-where no worker is alive; the one in charge works.
+"""The maintenance loop: pushes due deferrals and lost pointers, takes back lapsed leases, ends expired requests. Every
+worker process has one, and every API process in case no worker is alive; the one that holds the lock works.
 """
 
 import asyncio
@@ -21,21 +21,22 @@ from telemetry.observer import Level, Note, Observer
 
 T = TypeVar("T")
 
-#: A tick: how late a deferred request may be.
+#: Seconds between two looks: how late a deferred request may be.
 TICK_SECONDS = 0.25
 
-#: Redis' clock was set, or the machine slept, when it and our own differ by so many seconds more than a look before.
+#: If the difference between Redis' clock and ours changes by more than this between two looks, in seconds, Redis' clock
+#: was set or the machine slept.
 JUMP_SECONDS = 1.0
 
-#: Slower than this, Redis does not count as healthy: heartbeats may have come too late as well.
+#: A round trip longer than this, in seconds, means that Redis is not healthy: heartbeats may have been late as well.
 HEALTHY_ROUND_TRIP_SECONDS = 1.0
 
 
-#: Requests that are ended at one time.
+#: Requests that are ended concurrently.
 TOGETHER = 64
 
 
-#: Ends a request, and tells it. False where it had ended, or was not the custodian's to end, by then.
+#: Ends a request and publishes its events. False if it had ended meanwhile, or this process may not end it.
 End = Callable[[Left, UmpireError, QueueStatus, Who], Awaitable[bool]]
 
 
@@ -57,9 +58,9 @@ class Custodian:
         observer: Observer,
         unanswered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`in_charge` takes the custodian's lock, or keeps it, and tells whether it is ours.
+        """`in_charge` takes or keeps the maintenance lock, and returns whether this process holds it.
 
-        `unanswered` is called after every look that Redis gave no answer to.
+        `unanswered` is called after every look that Redis did not answer.
         """
         self._custody = custody
         self._settings = settings
@@ -69,9 +70,9 @@ class Custodian:
         self._unanswered = unanswered
         self._well_since: float | None = None
         self._ahead: float | None = None
-        """Redis' clock before our own, in seconds, by the last look."""
+        """Redis' clock minus time.monotonic, in seconds, at the last look."""
         self.holds = False
-        """Whether this one is in charge."""
+        """Whether this process holds the maintenance lock."""
         self._chores = [
             _Chore(TICK_SECONDS, self._push_due),
             _Chore(1.0, self._take_back_lapsed),
@@ -80,40 +81,40 @@ class Custodian:
         ]
 
     async def watch(self) -> None:
-        """For ever."""
+        """Run `look` every TICK_SECONDS. Never returns."""
         while True:
             started = time.monotonic()
             await self.look()
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
     async def look(self) -> None:
-        """Every custodian watches Redis, in charge or not."""
+        """Check the lock, Redis' health and its clock; then, with the lock, run the sweeps that are due."""
         started = time.monotonic()
         try:
             self.holds = await self._timed(self._in_charge)
             await self._timed(self._follow_clock)
             self._well_since = self._well_since or time.monotonic()
-            # The longest due first: one that cannot be done must not keep the others from being done.
+            # The longest overdue first, so that a sweep which fails does not keep the others from running.
             for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
                 if started >= chore.due:
                     chore.due = started + chore.period
                     await chore.run()
         except (RedisError, OSError) as error:
-            level: Level = "warning" if self._well_since else "debug"  # once, not four times a second
+            level: Level = "warning" if self._well_since else "debug"  # warn once per outage
             self._well_since, self.holds = None, False
             self._observer(Note("custodian.hindered", level, fields={"error": type(error).__name__}))
             if not isinstance(error, ResponseError):
                 self._unanswered()
 
     async def _follow_clock(self) -> None:
-        """A clock that jumps ends every lease at once, though nobody gave one up."""
+        """Detect a jump of Redis' clock: it makes all leases lapse at once, although their workers still run."""
         ahead = await self._custody.now_ms() / 1000 - time.monotonic()
         if self._ahead is not None and abs(ahead - self._ahead) > JUMP_SECONDS:
             self._well_since = None
         self._ahead = ahead
 
     async def _timed(self, step: Callable[[], Awaitable[T]]) -> T:
-        """While a step takes long, Redis may have been frozen."""
+        """Run `step`. If it takes long, Redis may have been frozen and does not count as healthy."""
         started = time.monotonic()
         done = await step()
         if time.monotonic() - started > HEALTHY_ROUND_TRIP_SECONDS:
@@ -122,7 +123,7 @@ class Custodian:
 
     @property
     def _well(self) -> bool:
-        """Redis was healthy for one full lease, so that a lease that has lapsed has really been given up."""
+        """Redis has been healthy for one full lease, so a worker whose lease lapsed has really stopped."""
         lease = self._settings.lease_seconds
         return self._well_since is not None and time.monotonic() - self._well_since >= lease
 
@@ -149,7 +150,7 @@ class Custodian:
         await self._end_all(late, QueueStatus.EXPIRED, Who.IDLE)
 
     async def _end_all(self, ended: Sequence[tuple[Left, UmpireError]], state: QueueStatus, who: Who) -> None:
-        """So many share a round trip, and only that is timed: thousands may end at once, with Redis in good health."""
+        """End requests in groups of TOGETHER and time each group alone: thousands may end while Redis is healthy."""
         for start in range(0, len(ended), TOGETHER):
             some = ended[start : start + TOGETHER]
             await self._timed(partial(asyncio.gather, *(self._end(left, error, state, who) for left, error in some)))
@@ -164,7 +165,7 @@ class Custodian:
 
 
 def expiry_of(left: Left) -> RequestExpired:
-    """What a request ends with whose time ran out; where that was in a hold, `details.hold` says which."""
+    """The error of a request whose time to live is over. `details.hold`: the reason of its hold, if it was on hold."""
     expired_at = iso(left.stored.expires_at)
     if left.hold is None:
         return RequestExpired("no verdict within the request's time to live", expired_at=expired_at)

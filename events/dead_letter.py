@@ -1,8 +1,8 @@
-"""The dead-letter topic: a copy of what Kafka refused for good, best effort. The ledger's dead letters have the event
-itself in any case.
+"""The dead-letter topic: a best-effort copy of each result that Kafka refused for good. The event itself is always kept
+in the ledger's dead letters.
 
-A copy is cut until it fits: the whole event, the event without the caller's `request_metadata`, a summary of at most
-`SUMMARY_BYTES`.
+A copy is shortened until it fits: the whole event, then without the caller's `request_metadata`, then a summary of at
+most `SUMMARY_BYTES`.
 """
 
 from enum import IntEnum
@@ -18,16 +18,16 @@ from events.producer import Publisher
 from ledger.outbox import Entry
 from telemetry.observer import Note, Observer, silent
 
-#: The bound of a summary: key, value, headers, and what Kafka adds to a batch of one event (61 bytes, and at most 4 for
-#: each header), with the topic prefix that is the default. It leaves room below a `max.message.bytes` of 2,000.
+#: Most bytes of a summary: key, value, headers, and what Kafka adds to a batch of one event (61 bytes, and at most 4
+#: for each header), with the default topic prefix. It leaves room below a `max.message.bytes` of 2,000.
 SUMMARY_BYTES = 1_800
 
-#: Of a model's name in a summary; OpenRouter's are the longest, with some 60.
+#: Characters of a model's name in a summary; OpenRouter's names are the longest, with some 60.
 _MODEL_CHARACTERS = 100
 
 
 class Cut(IntEnum):
-    """How much of the event a copy has."""
+    """How much of the event a copy contains."""
 
     WHOLE = 0
     NO_METADATA = 1
@@ -35,7 +35,7 @@ class Cut(IntEnum):
 
 
 def dead_letter(entry: Entry, error: DeliveryError, cut: Cut) -> tuple[bytes, Headers]:
-    """The same event. Its `metadata` and headers say where it was to go, why it did not, and whether it was cut."""
+    """Value and headers of the copy. Its `metadata` and headers add its topic, the error, and whether it was cut."""
     event = loads(entry.event)
     why = {"dead_letter_topic": entry.topic, "dead_letter_reason": error.code}
     if cut is not Cut.WHOLE:
@@ -52,7 +52,7 @@ def dead_letter(entry: Entry, error: DeliveryError, cut: Cut) -> tuple[bytes, He
 
 
 def _summary(data: dict[str, Any]) -> dict[str, Any]:
-    """Whose result it is, and how it ended. No text of a model or a caller."""
+    """The request's id and its outcome, without any text of a model or a caller."""
     error = data.get("error_detail") or {}
     return {
         "request_id": data.get("request_id"),
@@ -65,13 +65,13 @@ def _summary(data: dict[str, Any]) -> dict[str, Any]:
 
 class DeadLetterTopic:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
-        """`publisher`: one that sends each event in a batch of its own, or a broker's limit would be the batch's."""
+        """`publisher` must send each event in a batch of its own, since brokers apply their size limit to the batch."""
         self._publisher = publisher
         self._topic = settings.topic_prefix + CALLBACK_DEAD_LETTER
         self._observer = observer
 
     def tell(self, entry: Entry, error: DeliveryError) -> None:
-        """Never blocks or raises."""
+        """Send a copy of `entry`. Never blocks or raises."""
         self._send(entry, error, Cut.NO_METADATA if error.too_large else Cut.WHOLE)
 
     def _send(self, entry: Entry, error: DeliveryError, cut: Cut) -> None:

@@ -1,13 +1,13 @@
-"""What becomes of an event that was handed to the producer."""
+"""Delivery errors: why an event did not reach Kafka, and whether sending it again can help."""
 
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError
 
-#: No broker takes an event of this size; or of the size of the batch that it went with.
+#: The brokers refuse an event of this size, or a batch of the size that it was sent in.
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
-#: The brokers do not know the topic, and did not make it when they were asked. Somebody may yet.
+#: The brokers do not know the topic and did not create it on request. It may still be created.
 _UNKNOWN_TOPIC = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -16,7 +16,7 @@ _UNKNOWN_TOPIC = frozenset(
     }
 )
 
-#: Sending the very same event again would be refused again.
+#: The same event would be refused again.
 _UNRETRIABLE = frozenset(
     {
         *_TOO_LARGE,
@@ -33,7 +33,7 @@ _UNRETRIABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeliveryError:
-    """Why an event did not arrive. `code` is Kafka's own name for it, from a bounded set."""
+    """Why an event was not delivered. `code` is Kafka's name of the error, from a bounded set."""
 
     code: str
     retriable: bool
@@ -42,14 +42,14 @@ class DeliveryError:
 
     @property
     def answered(self) -> bool:
-        """The brokers answered, or nobody needed to ask them: this process reaches Kafka as well as any other."""
+        """The brokers answered, or did not need to: another process would not reach Kafka any better."""
         return not self.retriable or self.unknown_topic
 
 
-#: The local queue is full: the broker is away or slow.
+#: The local queue is full: the broker is unavailable or slow.
 QUEUE_FULL = DeliveryError("_QUEUE_FULL", retriable=True)
 CLOSED = DeliveryError("_CLOSED", retriable=True)
-#: By our own rule: the topic is not, or no longer, among those that may be published to.
+#: Refused by us: the topic is not, or no longer, among those that may be published to.
 FORBIDDEN = DeliveryError("TOPIC_FORBIDDEN", retriable=False)
 
 

@@ -1,4 +1,4 @@
-"""Ending what no worker runs: its result event goes to the outbox and at once to Kafka, its status event with it."""
+"""Ends requests that no worker runs: writes the result event to the outbox, sends it to Kafka, and a status event."""
 
 from collections.abc import Awaitable, Callable
 
@@ -32,7 +32,7 @@ class Ender:
         sha256_of: Callable[[LLMComparisonRequest], str],
         observer: Observer = silent,
     ) -> None:
-        """`finish`: the ledger's, in the name of whoever ends it."""
+        """`finish` ends a request in the ledger, under this process' name: Claims.finish or Unstarted.end."""
         self._finish = finish
         self._relay = relay
         self._lifecycle = lifecycle
@@ -41,7 +41,7 @@ class Ender:
         self._observer = observer
 
     async def end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who = Who.IDLE) -> bool:
-        """False where it has started, or ended, meanwhile."""
+        """End the request with `error`. False if `who` may not end it: it has ended, or a worker has claimed it."""
         stored = left.stored
         spent = Spent.read(left.spent)
         judgement = Judgement(model=stored.model, spent=spent, error=error)

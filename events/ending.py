@@ -1,5 +1,5 @@
-"""What is said of a comparison's end: the one result event for the outbox, the status event, the log line of one that
-failed. Pure.
+"""Builds the completion record with the result event, the status event, and the log line of a failed comparison. Pure
+functions.
 """
 
 from contracts.clock import utcnow
@@ -60,10 +60,10 @@ def status_of(
 
 
 def failure_of(stored: StoredRequest, judgement: Judgement, state: QueueStatus) -> Note | None:
-    """The note on a comparison that ended failed or expired; None for any other end.
+    """The note on a comparison that failed or expired; None for any other end.
 
-    `waited`: seconds from its acceptance to its end. `ms`: of its calls, over all its claims. Nothing in it is the
-    provider's or the caller's own text.
+    `waited`: seconds from acceptance to end. `ms`: total time of its calls, over all claims. It contains no text of
+    the provider or the caller.
     """
     error = judgement.error
     if error is None or state not in {QueueStatus.FAILED, QueueStatus.EXPIRED}:

@@ -13,7 +13,7 @@ from contracts.topics import COMPARISON_RESULT, result_event_id
 
 
 class Sealed(NamedTuple):
-    """An event as it goes over the wire, and what its headers say of it."""
+    """An encoded event, and the fields that its headers repeat."""
 
     value: bytes
     """The encoded EventEnvelope."""
@@ -24,8 +24,8 @@ class Sealed(NamedTuple):
     traceparent: str | None
 
 
-#: EventEnvelope's fields as they stand on the wire. A comparison has six events, and a model around each would cost as
-#: much again as what is inside. tests/events/test_envelope.py holds that the model would write the same bytes.
+#: EventEnvelope as a bytes template. A comparison has six events, and an envelope model for each would cost as much
+#: again as its content. tests/events/test_envelope.py checks that the model would write the same bytes.
 _ENVELOPE = (
     b'{"event_id":"%b","event_type":%b,"event_timestamp":"%b","source_service":"'
     + SERVICE_NAME.encode()
@@ -33,7 +33,7 @@ _ENVELOPE = (
 )
 
 
-#: A process' own topics: a dozen.
+#: Caches encoded event types: a process uses about a dozen.
 _encoded = lru_cache(maxsize=64)(dumps)
 
 
@@ -46,7 +46,7 @@ def seal(
     traceparent: str | None = None,
     time: str | None = None,
 ) -> Sealed:
-    """`event_type` is the conventional topic name, whatever topic the event is sent to; `time`: when it was (now)."""
+    """Encode an event. `event_type`: its conventional topic name, whatever topic it is sent to. `time`: default now."""
     its_id, correlation = str(event_id or uuid4()), str(correlation_id)
     time = time or iso_now()
     metadata = dumps({"traceparent": traceparent}) if traceparent else b"null"
@@ -62,7 +62,7 @@ def seal(
 
 
 def seal_result(result: LLMComparisonResultV1, settings: KafkaSettings, *, traceparent: str | None = None) -> Sealed:
-    """The result event; its id is the same however often it is made for one request."""
+    """Encode a result event. Its event id depends on the request only, so repeated results have the same id."""
     return seal(
         result,
         settings.topic_prefix + COMPARISON_RESULT,

@@ -1,7 +1,7 @@
 """Kafka headers: CloudEvents 1.0 in binary mode, the trace context, and four plain ones.
 
-The plain ones repeat what CloudEvents has: consumers in use deduplicate and route by `event_id`, `event_type`,
-`trace_id` and `source_service`.
+The plain ones repeat the CloudEvents headers, because existing consumers deduplicate and route by `event_id`,
+`event_type`, `trace_id` and `source_service`.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 @lru_cache(maxsize=64)
 def _fixed(event_type: str) -> Headers:
-    """The same in every event of a type."""
+    """The headers that all events of a type share."""
     return [
         ("ce_specversion", b"1.0"),
         ("ce_source", SERVICE_NAME.encode()),
@@ -29,7 +29,7 @@ def _fixed(event_type: str) -> Headers:
 
 
 def headers(*, event_id: str, event_type: str, time: str, subject: str | None, traceparent: str | None) -> Headers:
-    """From the fields themselves: the hot path parses nothing. `subject` is the queue id."""
+    """Headers from an event's fields, so that the hot path need not parse the event. `subject` is the queue id."""
     its_id = event_id.encode()
     made: Headers = [*_fixed(event_type), ("ce_id", its_id), ("event_id", its_id), ("ce_time", time.encode())]
     if subject:
@@ -42,7 +42,7 @@ def headers(*, event_id: str, event_type: str, time: str, subject: str | None, t
 
 
 def headers_of(event: Sealed, subject: str | None) -> Headers:
-    """Of an event that was just made."""
+    """Headers of a newly encoded event."""
     return headers(
         event_id=event.event_id,
         event_type=event.event_type,
@@ -53,7 +53,7 @@ def headers_of(event: Sealed, subject: str | None) -> Headers:
 
 
 def headers_of_value(value: bytes, subject: str | None) -> Headers:
-    """Of an encoded envelope: what is sent again from the outbox carries the headers of the first time."""
+    """Headers of a stored event, parsed from its bytes: a result sent again has the headers of the first time."""
     event = loads(value)
     return headers(
         event_id=event["event_id"],

@@ -1,4 +1,4 @@
-"""Lifecycle events: best effort. Straight to the producer; dropped, and counted, rather than ever in the way."""
+"""Lifecycle events: best effort, without an outbox. An event is dropped and counted rather than delay a result."""
 
 import asyncio
 from collections.abc import Callable
@@ -50,7 +50,7 @@ _TOPICS: dict[type[Outgoing], str] = {
     LLMCostAlertV1: COST_ALERT,
 }
 
-#: By the names of UMPIRE_LIFECYCLE_EVENTS.
+#: Topics by the names used in UMPIRE_LIFECYCLE_EVENTS.
 _WIRE_NAMES: dict[LifecycleKind, str] = {
     "queue_status": QUEUE_STATUS,
     "request_started": REQUEST_STARTED,
@@ -62,9 +62,9 @@ _WIRE_NAMES: dict[LifecycleKind, str] = {
     "cost_alert": COST_ALERT,
 }
 
-#: Events are encoded and handed over together, so many seconds after the first. Each hand-over by itself wakes
-#: librdkafka's thread, which costs three times as much as the event does (34 against 9 µs, measured on the caller's
-#: thread); many encoded after one another find their code in the processor's caches; and no comparison waits for it.
+#: Events are encoded and handed to the producer together, this many seconds after the first. A separate hand-over each
+#: would wake librdkafka's thread, which costs three times as much as the event (34 against 9 µs, measured on the
+#: caller's thread); encoding many in a row uses the processor's caches better; and no comparison waits for them.
 GATHER_SECONDS = 0.02
 
 LifecycleEvent = (
@@ -78,18 +78,18 @@ LifecycleEvent = (
     | LLMCostAlertV1
 )
 
-#: Each is an event of its own.
+#: Events that belong to no request: each gets a correlation id of its own.
 _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 
 Dropped = Callable[[], None]
 
 
 def _let_go() -> None:
-    """What is best effort is not missed."""
+    """The default of `dropped`: do nothing."""
 
 
 class _Told(NamedTuple):
-    """An event, as it is kept until it is encoded."""
+    """An event that waits to be encoded."""
 
     name: str
     event: LifecycleEvent
@@ -103,7 +103,7 @@ class _Told(NamedTuple):
 
 class Lifecycle:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
-        """`publisher`: one for best effort, so that these events never stand before results."""
+        """`publisher`: Publisher.best_effort, so that these events never delay results."""
         self._publisher = publisher
         self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
@@ -119,9 +119,9 @@ class Lifecycle:
         event_id: UUID | None = None,
         dropped: Dropped = _let_go,
     ) -> None:
-        """Send soon, or drop when the broker is away or the queue more than half full. Never blocks or raises.
+        """Send soon, or drop if the broker is unavailable or the queue more than half full. Never blocks or raises.
 
-        `dropped` is told, perhaps from a thread of the producer.
+        `dropped` is called if the event is dropped, possibly from a thread of the producer.
         """
         name = _TOPICS[type(event)]
         if name not in self._wanted:
@@ -136,16 +136,16 @@ class Lifecycle:
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
-            except RuntimeError:  # called outside of a loop, which nothing would wake later
+            except RuntimeError:  # no running loop that could flush later
                 self.flush()
 
     def flush(self) -> None:
-        """Hand over what was gathered. Never raises."""
+        """Hand the collected events to the producer. Never raises."""
         gathered, self._gathered = self._gathered, []
         for told in gathered:
             try:
                 self._publish(told)
-            except (ValueError, TypeError) as error:  # what encoders raise: it must not take the others with it
+            except (ValueError, TypeError) as error:  # raised by encoders: the other events must still be sent
                 self._observer(Note("error.unexpected", "error", labels={"where": "lifecycle"}, fields=fault(error)))
                 self._drop(told.name, "unwritable", told.dropped)
 

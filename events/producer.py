@@ -1,4 +1,4 @@
-"""The publisher: one idempotent Kafka producer a process for results, and one for what may be lost."""
+"""The publisher: one idempotent Kafka producer per process for results, and one for events that may be lost."""
 
 import threading
 import time
@@ -19,29 +19,29 @@ from telemetry.observer import Note, Observer, silent
 
 OnDelivery = Callable[[DeliveryError | None], None]
 
-#: Producers that were made before a fork: librdkafka's threads stayed with the parent, and destroying one here would
+#: Producers created before a fork: librdkafka's threads stayed with the parent, and destroying one in the child would
 #: wait for them for ever.
 _inherited: list[Connection] = []
 
-#: A producer that could not be made is not asked for again within so many seconds: each try starts threads.
+#: Seconds between two attempts to create a producer: each attempt starts threads.
 _MAKE_AGAIN_SECONDS = 1.0
 
-#: After a fatal error a new producer must have been well for so many seconds, or have delivered something. An
-#: idempotent one asks for its producer id as soon as it reaches a broker, so the same error would come back sooner.
+#: After a fatal error the outage lasts until a new producer has delivered an event or had no error for this many
+#: seconds. An idempotent producer asks for its id as soon as it reaches a broker, so the error would recur sooner.
 _FATAL_SECONDS = 10.0
 
-#: What the operating system refuses: memory, or a thread.
+#: The operating system refused memory or a thread.
 _NO_RESOURCES = DeliveryError("_CRIT_SYS_RESOURCE", retriable=True)
 
-#: Between two looks for a topic that the brokers may be making.
+#: Seconds between two checks for a topic that the brokers may be creating.
 _LOOK_AGAIN_SECONDS = 0.1
 
-#: While the broker is away, one best-effort event in so many seconds goes through, to find out whether it is back.
+#: While the brokers are unavailable, one best-effort event is let through per this many seconds, as a probe.
 _PROBE_SECONDS = 2.0
 
 
 class NoProducer(Exception):
-    """librdkafka, or the operating system, refused to make a producer."""
+    """librdkafka or the operating system refused to create a producer."""
 
     def __init__(self, error: DeliveryError) -> None:
         super().__init__(error.code)
@@ -49,7 +49,7 @@ class NoProducer(Exception):
 
 
 class Publisher:
-    """Made freely, connected on first use. All methods may be called from any thread."""
+    """Creating one needs no broker: it connects on first use. All methods may be called from any thread."""
 
     def __init__(self, settings: KafkaSettings, observer: Observer = silent) -> None:
         self._config: dict[str, Any] = producer_config(settings)
@@ -82,25 +82,26 @@ class Publisher:
 
     @property
     def away(self) -> bool:
-        """No broker answered lately."""
+        """The brokers are unavailable: all connections are down or an event timed out, and none was delivered since."""
         return self._away
 
     @property
     def outage(self) -> str | None:
-        """Kafka's name of the error that leaves this process without a working producer, from when it happened until
-        another producer works. It says nothing of the brokers: see `away`.
+        """Kafka's name of the error that left this process without a working producer, until another producer works;
+        else None. Unavailable brokers are not an outage: see `away`.
         """
         return self._outage
 
     def connect(self) -> None:
-        """Make the producer now and not at the first event, so that `outage` shows whether it can be made."""
+        """Create the producer now instead of at the first event, so that `outage` shows whether that works."""
         with suppress(NoProducer):
             self._ready()
 
     def publish(self, topic: str, key: str, value: bytes, headers: Headers, on_delivery: OnDelivery) -> None:
-        """Hand over one event. Never blocks or raises; `on_delivery` is told once: None when all replicas have it.
+        """Hand one event to the producer. Never blocks or raises.
 
-        It is called from a thread of the producer, or at once, when the event was not even taken.
+        `on_delivery` is called once: with None when the brokers have acknowledged the event, else with the error. The
+        call comes from a thread of the producer, or at once if the producer did not take the event.
         """
         if self._closed:
             on_delivery(CLOSED)
@@ -117,7 +118,7 @@ class Publisher:
             on_delivery(delivery_error(refused.args[0]))
 
     def has_room(self) -> bool:
-        """Whether a best-effort event would be taken now."""
+        """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
         if self._away:
             now = time.monotonic()
             if now < self._next_probe:
@@ -127,7 +128,7 @@ class Publisher:
         return connection is None or len(connection.producer) < QUEUE_EVENTS // 2
 
     def reachable(self, timeout: float) -> bool:
-        """Whether a broker answers within `timeout` seconds. Blocks for as long. Ends an outage that is over."""
+        """Whether a broker answers within `timeout` seconds; blocks until then. Also ends an outage that is over."""
         if self._closed:
             return False
         try:
@@ -140,8 +141,8 @@ class Publisher:
         return True
 
     def knows(self, topic: str, timeout: float) -> bool:
-        """Whether the brokers have the topic, or make it since it is asked for, within `timeout` seconds. Blocks. True
-        where they do not answer: nothing is known then.
+        """Whether the brokers have the topic, or create it because of this request, within `timeout` seconds. Blocks.
+        Also True if they do not answer, because then the topic may exist.
         """
         end = time.monotonic() + timeout
         while True:
@@ -156,12 +157,12 @@ class Publisher:
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def flush(self, timeout: float) -> int:
-        """Wait for the reports of what was handed over; how many events still have none after `timeout` seconds."""
+        """Wait up to `timeout` seconds for all delivery reports. Returns how many events still have none."""
         connection = self._own()
         return connection.flush(timeout) if connection else 0
 
     def close(self, timeout: float) -> int:
-        """Flush and end; what has no report by then is failed. Afterwards nothing is taken any more."""
+        """Flush, fail the events that have no report by then, and return how many. Later events are refused."""
         self._closed = True
         connection = self._own()
         return connection.close(timeout) if connection else 0
@@ -180,14 +181,14 @@ class Publisher:
             return self._connection
 
     def _make(self) -> Connection:
-        """Under the lock. Raises NoProducer."""
+        """Create a producer; the caller holds the lock. Raises NoProducer."""
         if self._refused is not None and time.monotonic() < self._make_again:
             raise NoProducer(self._refused)
         try:
             made = Connection(self._config, self._observer, self._error)
         except (KafkaException, RuntimeError, MemoryError, OSError) as error:
             why = error.args[0] if isinstance(error, KafkaException) else None
-            # Whatever its reason, it is no fault of the event: another process may deliver it.
+            # Retriable whatever the reason: the event is not at fault, and another process may deliver it.
             self._refused = DeliveryError(why.name(), retriable=True) if why else _NO_RESOURCES
             self._make_again = time.monotonic() + _MAKE_AGAIN_SECONDS
             self._begin_outage("kafka.no_producer", self._refused.code)
@@ -199,7 +200,7 @@ class Publisher:
 
     def _begin_outage(self, what: str, code: str) -> None:
         begins, self._outage = self._outage is None, code
-        if begins:  # once, not at each try
+        if begins:  # log once per outage
             self._observer(Note(what, "error", fields={"code": code, "producer": self._purpose}))
 
     def _end_outage(self) -> None:
@@ -208,7 +209,7 @@ class Publisher:
             self._observer(Note("kafka.producer_back", "info", fields={"producer": self._purpose}))
 
     def _own(self) -> Connection | None:
-        """The connection that this process made, if any: one that a fork brought along is left alone."""
+        """The connection that this process created, or None: one inherited through a fork is not used."""
         if self._pid != pid():
             # A thread of the parent may have held the lock at the fork.
             self._lock = threading.Lock()

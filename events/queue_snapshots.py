@@ -1,4 +1,4 @@
-"""How full the queue is, as a line of the log every half minute, for whoever has logs and no metrics."""
+"""Logs how full the queue is every half minute, for operators who have logs but no metrics."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,13 +14,13 @@ from telemetry.observer import Note, Observer
 
 PERIOD_SECONDS = 30.0
 
-#: What takes requests now; None: another process reports it.
+#: The store to report, which takes requests now; None: another process reports it.
 Mode = Literal["redis", "spool"] | None
 
 
 class QueueSnapshots:
-    """A duty of every worker and API process. The one that is in charge of the ledger reports it. While Redis is away
-    nobody is: then each API process reports the spool of its host.
+    """A duty of every worker and API process. The process that holds the maintenance lock reports the ledger. While
+    Redis is unavailable no process holds it, and each API process reports the spool of its host.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class QueueSnapshots:
         self._period = period
 
     async def watch(self) -> None:
-        """For ever."""
+        """Report every `period` seconds. Never returns."""
         while True:
             await asyncio.sleep(self._period)
             await self.look()
@@ -66,6 +66,6 @@ class QueueSnapshots:
             self._report("spool", size.requests, size.requests, size.usage, accepting=not size.refusing)
 
     def _report(self, mode: str, size: int, queued: int, usage: float, *, accepting: bool) -> None:
-        """`size`: all that counts towards the bounds. `queued`: what waits for a call."""
+        """`size`: entries that count towards the bounds. `queued`: requests that wait for a call."""
         fields = {"size": size, "queued": queued, "usage_percent": round(100 * usage, 1), "accepting": accepting}
         self._observer(Note("queue_metrics_snapshot", "info", {"mode": mode}, fields=fields))

@@ -1,19 +1,19 @@
-"""A process whose Kafka producer failed makes another one as soon as it can, also while it has nothing to send."""
+"""Replaces a Kafka producer that failed as soon as possible, even while the process has nothing to send."""
 
 import asyncio
 from collections.abc import Sequence
 
 from events.producer import Publisher
 
-#: Between two tries, in seconds.
+#: Seconds between two attempts.
 PERIOD_SECONDS = 2.0
 
-#: What a broker is given to answer, in seconds.
+#: Seconds that a broker has to answer.
 ANSWER_SECONDS = 1.0
 
 
 async def recover(publishers: Sequence[Publisher]) -> None:
-    """For ever."""
+    """Check each publisher every PERIOD_SECONDS, and end its outage if possible. Never returns."""
     while True:
         for publisher in publishers:
             if publisher.outage is not None:

@@ -1,4 +1,4 @@
-"""The relay: results from the outbox to Kafka, and Kafka's reports back to the outbox."""
+"""The relay: sends results from the outbox to Kafka, and passes Kafka's delivery reports back to the outbox."""
 
 import asyncio
 import math
@@ -16,19 +16,20 @@ from events.settlement import Book, Report, Settlement
 from ledger.outbox import Entry
 from telemetry.observer import Note, Observer, silent
 
-#: Reports that arrive within this time are settled together. The event itself is out already: nobody waits for it.
+#: Reports that arrive within this time, in seconds, are settled together: after the delivery this is not urgent.
 _GATHER_SECONDS = 0.01
 
-#: An event goes at once, unless others went so short a time ago: then it goes with those that come until that is over.
-#: Fifty requests to Kafka a second cost the broker, and librdkafka's thread here, much less than one an event.
+#: Least time between two bursts, in seconds: an event is sent at once unless others were sent this recently; then it is
+#: sent with the next burst. Fifty produce requests a second cost the broker and librdkafka's thread much less than one
+#: for each event.
 _BURST_SECONDS = 0.02
 
-#: How many events that cannot be read are remembered as counted.
+#: How many unreadable events are remembered, so that each is counted once.
 _MOST_UNKNOWN = 10_000
 
 
 class Relay:
-    """Belongs to one event loop; `send` and `resend` are called on it."""
+    """Belongs to one event loop: call `send` and `resend` on that loop only."""
 
     def __init__(
         self,
@@ -41,26 +42,26 @@ class Relay:
         alone: Publisher,
         bury: Callable[[Entry, DeliveryError], None],
     ) -> None:
-        """`alone`: for what may be too large; `bury`: told of each event that was refused for good."""
+        """`alone`: publisher for results that may be too large. `bury`: called for each result refused for good."""
         self._publisher = publisher
         self._alone = alone
         self._loop = loop
         self._observer = observer
         never = own_topics(settings.kafka.topic_prefix)
         self._topics = TopicPatterns(settings.service.callback_topics, never=never)
-        #: Where the service's own comparisons go, whatever callers may name.
+        #: Topic of the service's own comparisons: allowed, whatever topics callers may use.
         self._own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
-        #: Sent and not yet settled: not to be sent again. Touched on the loop only.
+        #: Entries sent and not yet settled, which must not be sent again. Used on the loop only.
         self._in_flight: set[bytes] = set()
         self._fewer = asyncio.Event()
         self._burst: list[Callable[[], None]] = []
         self._last_burst = -math.inf
         self._lock = threading.Lock()
         self._reports: list[Report] = []
-        #: Sent, and no report of it yet.
+        #: Number of events sent and not yet reported.
         self._unreported = 0
         self._unanswered_since: float | None = None
-        #: Events that this version cannot read, and has counted.
+        #: Entries that this version cannot read and has counted.
         self._unknown: set[bytes] = set()
         self._settlement = Settlement(
             book,
@@ -77,29 +78,29 @@ class Relay:
 
     @property
     def away(self) -> bool:
-        """No broker answered lately."""
+        """The brokers are unavailable: see Publisher.away."""
         return self._publisher.away
 
     @property
     def outage(self) -> str | None:
-        """Kafka's name of the error that leaves this process without a working producer, if there is one."""
+        """Kafka's name of the error that left this process without a working producer, or None."""
         return self._publisher.outage or self._alone.outage
 
     @property
     def unanswered_since(self) -> float | None:
-        """By time.monotonic: since when results were sent and brokers answered none of them. None while nothing waits
-        for an answer.
+        """Time (time.monotonic) since which results have been sent without any answer from the brokers. None while no
+        result waits for an answer.
         """
         return self._unanswered_since
 
     def send(
         self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers, *, forbidden: bool = False
     ) -> None:
-        """`forbidden`: the request's owner may not publish to the topic, whatever the operator's list says."""
+        """Send a result. `forbidden`: its owner may not publish to the topic, even if the operator allows the topic."""
         self._in_flight.add(entry_id)
         self._count_sent()
         on_delivery = partial(self._report, entry_id, topic, len(value))
-        # The door has asked the same; but the operator's list may have changed since, and `--topic` is typed by hand.
+        # The API has checked the topic; but the operator's list may have changed since, and `--topic` is typed by hand.
         if not forbidden and (topic == self._own_topic or self._topics.allow(topic)):
             self._burst.append(partial(self._publisher.publish, topic, key, value, headers, on_delivery))
             if len(self._burst) == 1:
@@ -118,7 +119,7 @@ class Relay:
             publish()
 
     def resend(self, entries: Iterable[Entry]) -> int:
-        """Send what is not in flight already; returns how many those were."""
+        """Send the entries that are not in flight. Returns how many were sent."""
         sent = 0
         for entry in entries:
             if entry.entry_id not in self._in_flight:
@@ -130,7 +131,7 @@ class Relay:
         return sent
 
     def _headers(self, entry: Entry) -> Headers | None:
-        """None where this version cannot read the event: it stays in the outbox, for a version that can."""
+        """None if this version cannot read the event: it stays in the outbox for a version that can."""
         try:
             return headers_of_value(entry.event, entry.queue_id)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -151,14 +152,14 @@ class Relay:
         self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
     async def room(self, limit: int) -> None:
-        """Wait until fewer than `limit` are in flight."""
+        """Wait until fewer than `limit` results are in flight."""
         while len(self._in_flight) >= limit:
             self._fewer.clear()
             await self._fewer.wait()
 
     async def drain(self, within: float) -> int:
-        """Wait until everything sent is delivered, or failed, and settled; how many are not, `within` that many
-        seconds. Those stay in the outbox.
+        """Wait up to `within` seconds until all sent results are settled (delivered or failed). Returns how many are
+        not: those stay in the outbox.
         """
         self._publish()
         try:
@@ -170,7 +171,9 @@ class Relay:
         return len(self._in_flight)
 
     async def close(self, within: float) -> None:
-        """After the publishers', whose last reports make what they did not deliver due to others at once."""
+        """Settle the last reports. Call it after closing the publishers: they fail undelivered results, which are then
+        due for other processes at once.
+        """
         try:
             async with asyncio.timeout(within):
                 await self.room(1)
@@ -178,11 +181,11 @@ class Relay:
             self._settlement.cancel()
 
     def _report(self, entry_id: bytes, topic: str, size: int, error: DeliveryError | None) -> None:
-        """From the producer's thread."""
+        """Called from the producer's thread."""
         if error is None:
             self._observer(Note("callback.delivered", labels={"outcome": "delivered"}))
         else:
-            # No news in itself: the settlement tells what becomes of it.
+            # Only a debug note: Settlement reports what happens to the result.
             labels = {"outcome": "failed", "reason": error.code}
             self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
@@ -195,7 +198,7 @@ class Relay:
         try:
             self._loop.call_soon_threadsafe(self._loop.call_later, _GATHER_SECONDS, self._gather)
         except RuntimeError:
-            # The loop has ended: the outbox keeps what was not confirmed.
+            # The loop has ended: unconfirmed results stay in the outbox.
             self._observer(Note("callback.unconfirmed", "info"))
 
     def _gather(self) -> None:

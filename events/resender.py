@@ -1,5 +1,5 @@
-"""Results that still stand in the outbox are sent again, as fast as Kafka takes them. One process at a time does it, of
-those that reach Kafka.
+"""Sends results again that are still in the outbox, as fast as Kafka takes them. One process at a time does it: one
+that reaches Kafka.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from ledger.custody import Custody
 from ledger.outbox import Entry, Outbox
 from telemetry.observer import Note, Observer
 
-#: How soon after it is due a result is sent again, in seconds.
+#: Seconds between two checks for due results.
 TICK_SECONDS = 0.25
 
-#: Between two looks for results that are too old to be in flight anywhere, in seconds. Those whose sender lives are due
-#: long before; this finds what a dead worker left.
+#: Seconds between two sweeps for results that are too old to be in flight anywhere: a dead process left them. A live
+#: sender makes its undelivered results due long before.
 SWEEP_SECONDS = 5.0
 
-#: Results in flight at one time; more wait for the first to be delivered.
+#: Most results in flight at one time; further ones wait for deliveries.
 WINDOW = 5_000
 
-#: Read at one time; and as many are in flight while the broker is away, to find out whether it is back.
+#: Results read at one time; also the most in flight while the brokers are unavailable, as a probe.
 BATCH = 500
 
-#: A process that sent results and had no answer from Kafka for so many seconds gives up the lock, and does not take it
-#: again for so many. One without a working producer gives it up at once.
+#: A process that had no answer from Kafka for PATIENCE_SECONDS after sending results releases the lock, and does not
+#: take it again for REST_SECONDS. A process without a working producer releases it at once.
 PATIENCE_SECONDS, REST_SECONDS = 5.0, 10.0
 
 
@@ -43,7 +43,7 @@ class Resender:
         observer: Observer,
         may: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`may`: whether this process is one of those that do it."""
+        """`may`: whether this process may resend at the moment."""
         self._may = may
         self._custody = custody
         self._outbox = outbox
@@ -56,7 +56,7 @@ class Resender:
         self._rests_until = 0.0
 
     async def watch(self) -> None:
-        """For ever."""
+        """Resend due and old results while this process holds the lock. Never returns."""
         while True:
             try:
                 if await self._in_charge():
@@ -65,13 +65,13 @@ class Resender:
                         await self._send_old()
                         self._next_sweep = time.monotonic() + SWEEP_SECONDS
             except (RedisError, OSError) as error:
-                if self.holds:  # once, not four times a second
+                if self.holds:  # warn once per outage
                     self._observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
                 self.holds = False
             await asyncio.sleep(TICK_SECONDS)
 
     async def _in_charge(self) -> bool:
-        """Take the lock, or keep it. It lapses by itself while this waits for Kafka."""
+        """Take, keep or release the lock. Returns whether this process holds it. It expires during a wait for Kafka."""
         if self._may() and not self._gives_way():
             self.holds = await self._custody.hold_resending()
         elif self.holds:
@@ -80,7 +80,7 @@ class Resender:
         return self.holds
 
     def _gives_way(self) -> bool:
-        """Whether another process should send: this one has no producer, or Kafka does not answer it."""
+        """Whether another process should resend: this one has no producer, or Kafka does not answer it."""
         if self._relay.outage is not None:
             return True
         now, since = time.monotonic(), self._relay.unanswered_since
@@ -99,7 +99,7 @@ class Resender:
             self._resend(entries)
 
     async def _send_old(self) -> None:
-        """Older than their producer would try: it died."""
+        """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
         now, after = await self._custody.now_ms(), None
         while await self._room():
             after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
@@ -108,7 +108,7 @@ class Resender:
             self._resend(entries)
 
     async def _room(self) -> bool:
-        """Wait for it; false when another worker is in charge by then."""
+        """Wait for room in the window. False if another process holds the lock by then."""
         await self._relay.room(BATCH if self._relay.away else WINDOW)
         return await self._in_charge()
 

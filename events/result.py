@@ -1,4 +1,4 @@
-"""From a judgement to the one result event. Pure."""
+"""Builds the result event from a judgement. Pure functions."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -19,26 +19,26 @@ OPERATION = "compare"
 
 
 class Spent(Outgoing):
-    """What a request has used so far, over all its claims. Kept in its record while it is deferred."""
+    """Attempts, tokens and cost of a request so far, over all its claims. Stored in its record between claims."""
 
     attempts: int = 0
     answers: int = 0
-    """Attempts that brought an answer without a verdict."""
+    """Attempts that got an answer without a verdict."""
     usage: TokenUsage = TokenUsage()
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     cost_known: bool = True
     call_ms: int = 0
-    """Of its calls, whatever came of them."""
+    """Total duration of its calls, failed ones included, in ms."""
     hold_marks: dict[str, int] = {}
-    """By model, or "" for the whole provider: what the request got when a call of its own raised the hold: see
-    guard/hold.py."""
+    """By model, or "" for the whole provider: the mark that the request got when one of its calls raised the hold (see
+    guard/hold.py)."""
 
     last_error: str = ""
-    """Code of its last attempt's error, for Flower's rows."""
+    """Error code of its last attempt, for Flower's rows."""
 
     @classmethod
     def read(cls, kept: bytes) -> Self:
-        """From the record. What cannot be read, of another version or damaged, is not known; it costs no verdict."""
+        """Parse the record's field. If it is damaged or of another version: zeros and an unknown cost, no error."""
         if not kept:
             return cls()
         try:
@@ -56,14 +56,14 @@ class Spent(Outgoing):
         return self.model_copy(update={"attempts": self.attempts + 1})
 
     def called(self, seconds: float) -> "Spent":
-        """With one more call, which took so long."""
+        """With one more call, which took `seconds`."""
         return self.model_copy(update={"call_ms": self.call_ms + round(1000 * seconds)})
 
     def answered(self) -> "Spent":
         return self.model_copy(update={"answers": self.answers + 1})
 
     def paid(self, usage: TokenUsage, cost: float | None) -> "Spent":
-        """With one more answer. A cost that is no finite number from 0 on is not known: no event could hold it."""
+        """With usage and cost (USD) of one more answer. A cost that is not finite or below 0 counts as unknown."""
         known = cost is not None and math.isfinite(cost) and cost >= 0
         return self.model_copy(
             update={
@@ -76,12 +76,12 @@ class Spent(Outgoing):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How a claim went: a verdict, or the error it ended in."""
+    """The outcome of a claim: a verdict, or the error that it ended in."""
 
     model: str
     spent: Spent
     seconds: float = 0.0
-    """From the first attempt to the end of the last one, waits included."""
+    """Seconds from the first attempt to the end of the last one, waits included."""
     winner: EssayComparisonWinner | None = None
     justification: str | None = field(default=None, repr=False)
     confidence: float | None = None
@@ -93,13 +93,13 @@ class Judgement:
         return replace(self, error=error, winner=None, justification=None, confidence=None)
 
     def without_sums(self, error: UmpireError) -> "Judgement":
-        """The same error with nothing in it that an event might refuse: tokens and cost are not known."""
+        """A judgement with only `error`, and without values that an event could reject: tokens and cost are unknown."""
         spent = Spent(attempts=self.spent.attempts, call_ms=self.spent.call_ms, cost_known=False)
         return Judgement(model=self.model, spent=spent, error=error)
 
 
 def code_on_kafka(error: UmpireError) -> LLMErrorCode:
-    """One of the first fifteen. A request whose time ran out in a hold has the code of that hold."""
+    """The error's code on Kafka, one of the first fifteen. A request that expired on hold has the code of that hold."""
     hold = error.details.get("hold") if error.code is LLMErrorCode.REQUEST_EXPIRED else None
     if hold in {HoldReason.MISCONFIGURED.value, HoldReason.SPEND_LIMIT.value}:
         return HOLD_CODES[HoldReason(hold)]
@@ -107,7 +107,7 @@ def code_on_kafka(error: UmpireError) -> LLMErrorCode:
 
 
 def error_detail(stored: StoredRequest, error: UmpireError) -> ErrorDetail:
-    """On the wire: only the first fifteen codes; a code of our own stands in `details.reason`."""
+    """The error as sent to Kafka, with one of the first fifteen codes; any other code goes into `details.reason`."""
     code = code_on_kafka(error)
     details = {**error.details, "is_retryable": error.retryable}
     if error.retry_after is not None:
@@ -142,7 +142,7 @@ def result_of(stored: StoredRequest, judgement: Judgement, prompt_sha256: str) -
         requested_at=stored.requested_at,
         completed_at=utcnow(),
         trace_id=trace_id(stored.traceparent),
-        # The caller's own keys win.
+        # The caller's keys override ours.
         request_metadata={
             "prompt_sha256": prompt_sha256,
             "attempts": spent.attempts,

@@ -1,4 +1,4 @@
-"""What the outbox is told of Kafka's reports: delivered, to be tried again, or refused for good."""
+"""Applies Kafka's delivery reports to the outbox: delivered, to be tried again, or refused for good."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +11,9 @@ from events.delivery import DeliveryError
 from ledger.outbox import Delivered, Entry, Fate, Undelivered
 from telemetry.observer import Note, Observer
 
-#: First and longest wait while the ledger does not take what it is told.
+#: First and longest wait, in seconds, before another try while Redis does not take the reports.
 _RETRY_SECONDS = (0.1, 5.0)
-#: Failures told in one script: bounds its time.
+#: Failures in one script, to bound its time.
 _BATCH = 500
 
 
@@ -24,7 +24,7 @@ class Report(NamedTuple):
 
 
 class Book(Protocol):
-    """The outbox, as far as its relay sees it."""
+    """The operations of the outbox that the relay needs."""
 
     async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]: ...
@@ -42,8 +42,8 @@ class Settlement:
         bury: Callable[[Entry, DeliveryError], None],
         observer: Observer,
     ) -> None:
-        """`done`: the outbox knows of them; `send_alone`: once more, in a batch of its own; `bury`: to the dead-letter
-        topic.
+        """`done` is called with entries that the outbox has settled; `send_alone` sends a result again, in a batch of
+        its own; `bury` sends a copy to the dead-letter topic.
         """
         self._book = book
         self._unknown_topic_seconds = unknown_topic_seconds
@@ -53,9 +53,9 @@ class Settlement:
         self._observer = observer
         self._delivered: list[Delivered] = []
         self._failed: list[tuple[bytes, DeliveryError]] = []
-        #: Refused as too large, perhaps only since their batch was.
+        #: Refused as too large, possibly only because their batch was.
         self._crowded: list[bytes] = []
-        #: Sent again by themselves since then: their next report is of their own size.
+        #: Sent again in a batch of their own: the next report is about their own size.
         self._alone: set[bytes] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -95,7 +95,7 @@ class Settlement:
             self._task = None
 
     async def _settle_some(self) -> None:
-        """What was told leaves its list once the ledger has taken it: others are only ever added behind."""
+        """Write some reports. They leave their list only after Redis took them; new ones are only appended."""
         if delivered := self._delivered[:]:
             await self._book.confirm(delivered)
             del self._delivered[: len(delivered)]
@@ -107,7 +107,7 @@ class Settlement:
         if crowded := self._crowded[:_BATCH]:
             entries = await self._book.read(crowded)
             del self._crowded[: len(crowded)]
-            # The others were delivered by another worker meanwhile.
+            # Entries that are not in the outbox any more were delivered by another process.
             self._settled(set(crowded) - {entry.entry_id for entry in entries})
             for entry in entries:
                 self._alone.add(entry.entry_id)
@@ -125,7 +125,7 @@ class Settlement:
             self._observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
 
     def _patience(self, error: DeliveryError) -> float | None:
-        """Seconds from its first being told after which it is for good."""
+        """Seconds after the first report of this error until it counts as refused for good; None: never."""
         if error.unknown_topic:
             return self._unknown_topic_seconds
         return None if error.retriable else 0.0

@@ -1,4 +1,4 @@
-"""Making a topic where brokers make none by themselves."""
+"""Creates a topic when brokers do not create topics automatically."""
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -7,20 +7,20 @@ from confluent_kafka.cimpl import NewTopic
 from contracts.settings import KafkaSettings
 from events.config import client_config
 
-#: What the brokers are given for each answer, in seconds.
+#: Seconds that the brokers have for each answer.
 ANSWER_SECONDS = 5.0
 
-#: Partitions and replicas: as many as the brokers give a topic that they make themselves.
+#: Number of partitions and replicas: the brokers' defaults.
 _AS_CONFIGURED = -1
 
 
 def ensure_topic(settings: KafkaSettings, topic: str) -> bool:
-    """Whether the topic was made now. Blocks. Raises KafkaException where the brokers do not answer, or refuse."""
-    # Silent: what is raised says as much as its lines on stderr would.
+    """Create the topic; False if it existed. Blocks. Raises KafkaException if the brokers do not answer, or refuse."""
+    # No log on stderr: the exception says as much.
     admin = AdminClient(client_config(settings) | {"log_level": 0})
     if topic in admin.list_topics(timeout=ANSWER_SECONDS).topics:
         return False
-    # Brokers that make topics by themselves make what is asked for by name. The embedded one has no other way.
+    # Brokers with automatic creation create a topic when its metadata is requested. The embedded one has no other way.
     if admin.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic].error is None:
         return True
     wanted = NewTopic(topic, _AS_CONFIGURED, _AS_CONFIGURED)
@@ -29,7 +29,7 @@ def ensure_topic(settings: KafkaSettings, topic: str) -> bool:
     except TimeoutError:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 - librdkafka's local codes
     except KafkaException as refused:
-        # By the brokers themselves, since it was asked for.
+        # Created automatically after the metadata request.
         if refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
     return True

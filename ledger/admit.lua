@@ -1,24 +1,25 @@
 -- Admit requests: the record and its Celery message exist together or not at all.
--- ARGV: the bounds of the ledger, four numbers: requests and bytes above which it refuses, and those to which it must have
---       drained then; the share of them that one provider's requests may take; ms for which an idempotency key is kept;
---       key of the day's spending; then for each request four: what is short, its body, its message, and the time (ms)
---       after which it must not be admitted any more (0: whenever). What is short, with blanks between (each argument of
---       its own costs the door a microsecond or two), and - in place of what is empty: queue id, provider, broker
---       priority, list, time to live in ms, process that waits for the answer (or -), its owner (or -), whether its
---       owner's limits hold (1) or it was accepted before (0), its idempotency key, hashed (or -), the fingerprint of what
---       was sent with it (64 characters, or -), whether time on hold counts towards its time to live (1: its caller set
---       that; 0: it does not).
--- Returns the time (ms) and how many requests the ledger holds, then for each: requests of its provider queued before it;
--- -1 too many requests; -2 too many bytes; -3 its key came with something else before; -4 too late; -5 its owner has as
--- many unfinished as it may; -6 its owner has spent what it may today; -7 its provider's share is used up; or, as a
--- string, the queue id that its key was given before.
--- A replay of an admit whose answer was lost finds its record and changes nothing.
+-- ARGV: four bounds of the ledger: most requests, most bytes, and the requests and bytes to which it must drain before
+--       it accepts again; the share of the first two that one provider's requests may use; ms for which an idempotency
+--       key is kept; key of the day's spending; then four for each request: its short fields, its body, its message,
+--       and the time (ms) after which it must not be admitted (0: no limit).
+-- Short fields, in one argument (a separate one costs the API a microsecond or two), separated by blanks, '-' if empty:
+--       queue id, provider, broker priority, list, time to live in ms, process that waits for the answer, owner, 1 if
+--       the limits of owner and provider apply (0: accepted before, by the spool), hash of the idempotency key,
+--       fingerprint of the request sent with that key (64 characters), 1 if time on hold counts towards the time to
+--       live (because the caller set it; 0: it does not count).
+-- Returns the time (ms) and how many requests the ledger holds, then one answer for each request:
+--       0 or more: requests of its provider queued before it; -1 too many requests; -2 too many bytes; -3 its
+--       idempotency key was used for another request; -4 too late; -5 its owner has too many unfinished requests; -6
+--       its owner has reached its daily cost limit; -7 its provider's share is used up; a string: the queue id stored
+--       for its key.
+-- If an admit is repeated because its answer was lost, it finds its record and changes nothing.
 --@include held_time
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local share, keep, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7]
--- What Kafka has not taken counts as well: an hour without it must not fill Redis.
+-- The outbox counts as well: an hour without Kafka must not fill Redis.
 local size = redis.call('ZCARD', 'umpire:expiry') + redis.call('XLEN', 'umpire:outbox')
 local kept = redis.call('MGET', 'umpire:bytes', 'umpire:refusing')
 local bytes, refusing = tonumber(kept[1] or '') or 0, kept[2] and true
@@ -28,13 +29,13 @@ if refusing and size <= low and bytes <= low_bytes then
 end
 local out = {now, size}
 
--- A sum that cannot be read, for its key is damaged, is none: it keeps nobody out.
+-- A sum that cannot be read, because its key is damaged, counts as 0, so that it refuses no request.
 local function sum(key, field)
   local value = redis.pcall('HGET', key, field)
   return type(value) == 'string' and tonumber(value) or 0
 end
 
--- Of the ledger: the same for everyone.
+-- The ledger's bounds, the same for all requests.
 local function refused(incoming)
   if refusing then return size > low and -1 or -2 end
   local why = size + 1 > most and -1 or bytes + incoming > most_bytes and -2
@@ -45,7 +46,8 @@ local function refused(incoming)
   return why
 end
 
--- Of its provider: unfinished requests and their bytes, so that one provider's outage does not use up the whole ledger.
+-- A provider's unfinished requests and their bytes, bounded so that one provider's outage does not fill the ledger.
+-- Each entry: requests, bytes (both with those admitted here), and requests and bytes that this script has admitted.
 local held = {}
 local function of(provider)
   if not held[provider] then
@@ -59,14 +61,14 @@ local function crowded(provider, incoming)
   return (now_held[1] + 1 > share * most or now_held[2] + incoming > share * most_bytes) and -7
 end
 
--- How long its provider has been on hold so far: what a hold adds from now on does not count.
+-- How long (ms) the provider has been on hold so far. Time on hold from now on does not count towards the time to live.
 local on_hold = {}
 local function held_before(provider)
   if not on_hold[provider] then on_hold[provider] = held_time(provider, now) end
   return on_hold[provider]
 end
 
--- Of its owner.
+-- The limits of the owner (an API key).
 local function over(owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
   local queued, cost = tonumber(limits[1] or ''), tonumber(limits[2] or '')
@@ -88,7 +90,7 @@ for i = 8, #ARGV, 4 do
   elseif redis.call('EXISTS', key) == 1 then
     out[#out + 1] = redis.call('ZRANK', queued, id) or 0
   elseif latest > 0 and now > latest then
-    -- Redis did not get to it for so long that its client has been told by now that nothing was accepted.
+    -- Redis ran this so late that the client has already been answered that its request was not accepted.
     out[#out + 1] = -4
   else
     local why = first == '1' and (owner ~= '-' and over(owner) or crowded(provider, #body)) or refused(#body)
@@ -96,12 +98,12 @@ for i = 8, #ARGV, 4 do
       out[#out + 1] = why
     else
       local expires = now + tonumber(left)
-      -- What is read is read before the first write: a fault in between would leave half a record.
+      -- All reads come before the first write: an error in between would leave half a record.
       local ahead, held_so_far = redis.call('ZCARD', queued), held_before(provider)
       redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', priority, 'n', #body, 'e', expires,
         'r', waits == '-' and '' or waits, 't', 0, 'l', 0, 'u', now)
-      -- By itself: beside it the record's short fields would take five times the memory (a hash with a long value is a
-      -- table, one of short values a list).
+      -- The body has its own key: with a long value in it, the record's hash would take five times the memory (Redis
+      -- stores a hash of short values as a compact list, else as a table).
       redis.call('SET', 'umpire:body:' .. id, body)
       if owner ~= '-' then
         redis.call('HSET', key, 'w', owner)
@@ -112,7 +114,7 @@ for i = 8, #ARGV, 4 do
       out[#out + 1] = ahead
       redis.call('ZADD', queued, now, id)
       redis.call('LPUSH', list, message)
-      -- Sums: one that cannot be written keeps nobody out.
+      -- pcall: a sum that cannot be written must not refuse the request.
       redis.pcall('INCRBY', 'umpire:bytes', #body)
       if once then redis.call('SET', once, fingerprint .. id, 'PX', keep) end
       size, bytes = size + 1, bytes + #body

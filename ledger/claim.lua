@@ -1,12 +1,14 @@
 -- Lease one request, and others that wait in the same Celery queue, most urgent first, as far as slots are free.
--- ARGV: worker, number of this claim among its own, lease in ms, cap in ms (its worker never renews it past that), how
---       many more to take, provider, the task's own queue id (or ''), key of the day's spending, then the queue's lists in
---       the order kombu empties them.
--- Asked again with the number of its worker's last claim, whose answer was lost, it returns what that one leased.
--- Returns for each: queue id, body, tries, lapses, ms that it waited since its message was last pushed, what it has spent
--- so far (or ''); and of a request that has an owner: whether the owner may spend more today, its callback-topic patterns.
--- Stale pointers cost little each, but hours of them may wait in a list, and Redis does nothing else meanwhile: one claim
--- looks at so many messages at most.
+-- ARGV: worker, number of this claim among the worker's claims, lease in ms, cap in ms (the worker never renews the
+--       lease past it), how many others to lease, provider, queue id of the message that Celery delivered (or ''), key
+--       of the day's spending, ms that holds may add to a time to live at most, then the queue's lists in the order
+--       kombu empties them.
+-- If the answer of a claim was lost, the worker repeats its number: the script returns what that claim leased.
+-- Returns for each leased request: queue id, body, tries, lapses, ms since its message was last pushed, attempts and
+-- cost so far (or ''); if it has an owner also: 1 if the owner may spend more today (else 0), its callback-topic
+-- patterns.
+-- A stale pointer costs little, but a list may hold hours of them, and a script blocks Redis: a claim stops after MOST
+-- messages.
 --@include held_time
 local MOST = 1000
 local time = redis.call('TIME')
@@ -27,9 +29,9 @@ end
 local function take(id)
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'p', 't', 'l', 'e', 'u', 'x', 'w')
-  -- A pointer too many (redelivered, or of a finished request) does nothing; an expired request is the custodian's.
+  -- A superfluous pointer (redelivered, or of a finished request) is ignored; maintenance ends an expired request.
   if r[1] ~= 'queued' or r[2] ~= provider then return false end
-  -- Whatever a damaged record lacks must show before the first write: what was leased then would be leased to nobody.
+  -- Check for a damaged record before the first write: after it, an error would leave a lease that no worker knows of.
   local ends, pushed, body = tonumber(r[5] or ''), tonumber(r[6] or ''), redis.call('GET', 'umpire:body:' .. id)
   if not (ends and pushed and body) then return false end
   if ends <= now and ends + extension(key, provider, now, most_added) <= now then return false end
@@ -42,7 +44,7 @@ local function take(id)
   return true
 end
 
--- What the last claim of this worker leased, by its number: for two minutes, in which its answer may be lost.
+-- What this worker's last claims leased, by claim number, kept for two minutes in case an answer is lost.
 local last = 'umpire:claimed:' .. worker
 local before = redis.call('HGET', last, number)
 if before then
@@ -62,7 +64,7 @@ local function remember()
   if #out == 0 then return out end
   local ids = {}
   for n, row in ipairs(out) do ids[n] = row[1] end
-  -- The last few: the claim of a probe may come between another one and its repetition.
+  -- Keep the last eight claims: a probe's claim may come between another claim and its repetition.
   redis.call('HDEL', last, string.format('%d', tonumber(number) - 8))
   redis.call('HSET', last, number, table.concat(ids, ' '))
   redis.call('PEXPIRE', last, 120000)
@@ -86,8 +88,8 @@ for i = 10, #ARGV do
       end
     end
   end
-  -- Not ours to judge: back to where they were, for Celery. While the gate is closed Celery takes none, and they must not
-  -- keep the probe from what stands behind them.
+  -- Messages of other tasks are put back where they were, for Celery. They are popped first, because while the gate is
+  -- closed Celery consumes nothing, and they must not hide the messages behind them from the probe.
   for n = #foreign, 1, -1 do redis.call('RPUSH', ARGV[i], foreign[n]) end
 end
 return remember()

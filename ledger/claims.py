@@ -1,4 +1,4 @@
-"""The worker's side of the ledger: claim, renew, finish, give back, defer. A claim is a lease of one owner."""
+"""The worker's side of the ledger: claim, renew, finish, release, defer. Each claim gives its owner one lease."""
 
 import itertools
 import math
@@ -23,18 +23,18 @@ from ledger.scripts import Beside, Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Note, Observer, silent
 
-#: Heartbeats that a lease outlives when they fail, and the process' presence likewise.
+#: Heartbeats per lease. A process counts as live for as long as a lease after each heartbeat.
 HEARTBEATS_PER_LEASE = 3
 
 
 class Lease(NamedTuple):
-    """One claim of one request. A worker that stood still may hold another one of the same request by now."""
+    """One claim of one request. After a worker was suspended it may hold a later claim of the same request."""
 
     queue_id: str
     number: int
-    """Of the claim, among its worker's."""
+    """Number of the claim among its worker's claims: the fencing token."""
     until: float
-    """It is never renewed past this moment (time.monotonic)."""
+    """The lease is never renewed past this time (time.monotonic)."""
 
 
 class Claimed(NamedTuple):
@@ -44,17 +44,17 @@ class Claimed(NamedTuple):
     waited: float
     """Seconds since its message was last pushed."""
     spent: bytes = b""
-    """What the last claim said of it, see Return."""
+    """Attempts and cost so far, as the last claim recorded them: see Return."""
     may_spend: bool = True
-    """Its owner has not reached the day's limit."""
+    """Its owner has not reached the daily cost limit."""
     topics: str = ""
-    """Callback-topic patterns of its owner, as its key has them; empty: any."""
+    """Callback-topic patterns of its owner's API key, comma-separated; empty: any."""
     until: float = math.inf
     number: int = 0
-    """Of the claim, among its worker's: tells it from an earlier one of the same request."""
+    """Number of the claim among its worker's claims: distinguishes it from an earlier claim of the same request."""
 
     claimed: float = -math.inf
-    """When (time.monotonic)."""
+    """Time of the claim (time.monotonic)."""
 
     @property
     def lease(self) -> Lease:
@@ -62,12 +62,12 @@ class Claimed(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """Leases that a worker had."""
+    """Leases that a worker no longer has."""
 
     taken: list[Lease]
-    """Another holds them, or may."""
+    """The request has another claim, or is queued or deferred again."""
     ended: list[Lease]
-    """By this worker just now, or by another."""
+    """The request has ended, by this worker just now or by another one."""
 
 
 class Who(StrEnum):
@@ -80,7 +80,7 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a request ends: its terminal state and the one event that tells it."""
+    """How a request ends: its terminal state and its result event."""
 
     queue_id: str
     state: QueueStatus
@@ -92,26 +92,26 @@ class Ending:
     forbidden: bool = False
     """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
     number: int | None = None
-    """Of the claim that it ends, where only its holder may; None: whichever claim of this worker."""
+    """Number of the claim that may end it, with `Who.OWN`; None: any claim of this worker."""
     claimed: float | None = None
-    """When it was claimed (time.monotonic), where it was."""
+    """When the request was claimed (time.monotonic); None: it was not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """A request given back: at once or `delay` seconds later, in front of its queue or behind it."""
+    """A released or deferred request: queued again at once or `delay` seconds later, at the front or the back."""
 
     stored: StoredRequest
     delay: float = 0.0
     counts: bool = False
     front: bool = False
     spent: bytes = b""
-    """Whatever the next claim has to know; empty: as before."""
+    """What the next claim has to know (attempts, cost); empty: as stored before."""
     number: int | None = None
-    """Of the claim that is given back; None: whichever claim of this worker."""
+    """Number of the claim that is released; None: any claim of this worker."""
     parked: str = ""
-    """The model whose hold it waits for, for `delay` seconds at most: that time does not count towards its time to
-    live."""
+    """The model whose hold must end first, for at most `delay` seconds. That time does not count towards the request's
+    time to live."""
 
 
 class Claims:
@@ -128,7 +128,7 @@ class Claims:
         holds: HoldSettings | None = None,
         observer: Observer = silent,
     ) -> None:
-        """`cap`: seconds from a claim past which its lease is never renewed: the call's deadline, and a rest."""
+        """`cap`: seconds after a claim past which its lease is never renewed: the call's deadline and a margin."""
         self._redis = redis
         self._provider = provider
         self._lists = list_names(queue_name(provider))
@@ -138,7 +138,7 @@ class Claims:
         self.owner = owner
         self._renewed = time.monotonic()
         self._numbers = itertools.count(1)
-        #: Of claims that Redis gave no answer to, by what was asked for.
+        #: Numbers of claims that Redis did not answer, by the queue id that was asked for.
         self._unanswered: dict[str | None, int] = {}
         self._observer = observer
         self._unreadable = Unreadable(observer)
@@ -156,15 +156,15 @@ class Claims:
         return self._lease / 1000 / HEARTBEATS_PER_LEASE
 
     def is_fresh(self, lease: Lease) -> bool:
-        """It was claimed, or renewed, less than a lease ago: it is ours, unless it was told as lost."""
+        """True if claimed or renewed less than a lease ago: it is ours, unless `renew` has reported it as gone."""
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
     async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
-        """Lease `queue_id` and up to `more` others of the same queue; those that are not to be had are left out.
+        """Lease `queue_id` and up to `more` others of the same queue; those that cannot be leased are left out.
 
-        Where Redis gave no answer, the next call for the same `queue_id` asks by the same number: it tells what the
-        first one leased, and leases nothing besides. `beside` travels with it.
+        If Redis gives no answer, the next call for the same `queue_id` repeats the claim's number: if the first call
+        did lease requests, it returns those and leases no others. `beside` is sent in the same round trip.
         """
         spent_today = keys.spent(utcnow().date())
         asked = time.monotonic()
@@ -179,7 +179,7 @@ class Claims:
         found = []
         for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
             stored = self._unreadable.read(claimed_id, body)
-            if stored is not None:  # its lease lapses otherwise, and another worker may be able to read it
+            if stored is not None:  # an unreadable one's lease lapses, and another worker may be able to read it
                 limits = _limits(*owned)
                 found.append(
                     Claimed(stored, int(tries), int(lapses), int(waited) / 1000, spent, *limits, until, number, asked)
@@ -187,7 +187,7 @@ class Claims:
         return found
 
     async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> Gone:
-        """Heartbeat: renew `leased`; keep the pointers `held` from being taken for lost. Returns what is not ours."""
+        """Heartbeat: renew `leased`, and mark the pointers `held` as not lost. Returns the leases no longer ours."""
         asked = time.monotonic()
         rows = [part for one in leased for part in (one.queue_id, one.number, _ms_left(one, asked))]
         gone = await self._renew(self.owner, self._lease, self._provider.value, self._lease, len(leased), *rows, *held)
@@ -197,7 +197,7 @@ class Claims:
     async def finish(self, ending: Ending) -> bytes | None:
         """End a request; concurrent endings share a round trip.
 
-        Returns the id of its outbox entry, or None where it had ended already, or was not ours to end.
+        Returns the id of its outbox entry, or None if it had ended already or this worker may not end it.
         """
         return await self._endings.submit(ending)
 
@@ -207,18 +207,18 @@ class Claims:
         return list(entry_ids)
 
     async def give_back(self, returns: Sequence[Return]) -> int:
-        """Give leased requests back. Returns how many were still ours."""
+        """Release or defer leased requests. Returns how many were still ours."""
         arguments: list[str | bytes | float] = [self.owner]
         for r in returns:
             arguments.extend(_row(r))
         return int(await self._requeue(*arguments)) if returns else 0
 
     async def leave(self) -> None:
-        """Tell at once that the process is gone; a heartbeat that grows old would tell it later."""
+        """Remove this process from the live workers at once, instead of when its last heartbeat is too old."""
         await self._redis.zrem(keys.WORKERS, f"{self._provider.value}|{self.owner}")
 
     async def push_again(self, queue_id: str, priority: int) -> None:
-        """Put back the pointer of a queued request that was taken off the broker and not claimed."""
+        """Push the pointer of a queued request again that was fetched from the broker and not claimed."""
         await self._requeue(
             self.owner,
             queue_id,
@@ -235,8 +235,8 @@ class Claims:
 
 
 def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> list[str | bytes | int]:
-    """Of finish.lua. The record of a request that was claimed less than `retention` seconds ago is still there, whoever
-    ended it meanwhile.
+    """Arguments of finish.lua. A request that was claimed less than `retention` seconds ago must still have its record,
+    even if another process has ended it since.
     """
     today, now = utcnow().date(), time.monotonic()
     arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
@@ -249,17 +249,17 @@ def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> l
 
 
 def _usd(cost: float) -> str:
-    """A cost that is no finite number above zero is none: see finish.lua."""
+    """In USD. A cost that is not a finite number above zero counts as 0: see finish.lua."""
     return f"{cost:.9f}" if math.isfinite(cost) and cost > 0 else "0"
 
 
 def hold_ms(holds: HoldSettings | None) -> int:
-    """How much time holds may add to a request's time to live, in ms."""
+    """The most that holds may add to a request's time to live, in ms."""
     return int((holds or HoldSettings()).hold_max_seconds * 1000)
 
 
 def sums_unwritten(observer: Observer, count: int) -> None:
-    """finish.lua ended its requests, and could not add up what they cost or how many there are: a key is damaged."""
+    """Report sums (cost, counts) that finish.lua could not update, because a key is damaged. The requests ended."""
     if count:
         observer(Note("ledger.sums_unwritten", "error", value=count))
 

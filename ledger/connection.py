@@ -8,19 +8,18 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-#: Far above what a process uses (group commits share round trips): at the limit, redis-py fails instead of waiting.
+#: Far above what a process uses, since group commits share round trips. At the limit, commands wait for a connection.
 MAX_CONNECTIONS = 1_000
 
 
 def connect(
     url: str, *, timeout: float, max_connections: int = MAX_CONNECTIONS, tls: Mapping[str, Any] = MappingProxyType({})
 ) -> Redis:
-    """A client that answers or fails within `timeout` seconds; it retries nothing, since the caller knows what is safe.
+    """A client that answers or fails within `timeout` seconds. It never retries: the caller knows what is safe.
 
-    More commands at a time than `max_connections` wait their turn, rather than fail: hundreds of waiters may wake at
-    once.
-    `tls`: RedisSettings.address has it.
-    Raises nothing: connections are made on first use, so that a process can start while Redis is away.
+    Commands beyond `max_connections` wait for a connection instead of failing: hundreds of waiters may wake at once.
+    `tls`: from RedisSettings.address.
+    Raises nothing: connections are made on first use, so that a process can start while Redis is unavailable.
     """
     pool = BlockingConnectionPool.from_url(
         url,

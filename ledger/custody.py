@@ -1,5 +1,5 @@
-"""What the custodian does to the ledger: lapsed leases, deferred records, lost pointers, expiry. Only its holder of the
-lock works; every step looks again inside its script, so that two at once would do no harm.
+"""Maintenance of the ledger: lapsed leases, deferred records, lost pointers, expiry. Only the process that holds the
+lock runs it; each script checks the record again before it writes, so two processes at once would do no harm.
 """
 
 import time
@@ -19,31 +19,31 @@ from ledger.scripts import Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
-#: The lock lapses by itself, so that another custodian takes over when its holder dies.
+#: Life of a lock, in ms: another process takes over when its holder dies.
 LOCK_MS = 5_000
 
-#: Records per sweep: bounds one script's time; the next sweep takes the rest.
+#: Records per sweep, to bound one script's time; the next sweep takes the rest.
 SWEEP = 500
 
-#: Bytes of bodies that one sweep reads: they are in memory several times.
+#: Bytes of bodies that one sweep reads: each is held in memory several times.
 SWEEP_BYTES = 16_000_000
 
-#: Of those that are past their time one look goes through so many: the first ones may all be running.
+#: Due or expired records that one look goes through at most: the first ones may all have to be skipped.
 LOOK_EXPIRED = 20 * SWEEP
 
-#: … in scripts that look at so many each: some ms of Redis' time.
+#: Records that one run of expired.lua goes through: some ms of Redis' time.
 LOOK_AT_ONCE = 2 * SWEEP
 
-#: Queued records that one look for lost messages goes through, from the oldest on, and as many from where the last look
-#: ended: what a worker had fetched is the oldest of its priority, but an old backlog of low priority may stand before
-#: an urgent one. Some milliseconds of Redis' time, every two seconds.
+#: Queued records that one search for lost pointers goes through from the oldest on, and as many again from where the
+#: last search ended. The pointers that a killed worker had fetched were the oldest of their priority, but an old
+#: backlog of low priority may stand before an urgent one. Some milliseconds of Redis' time, every two seconds.
 LOOK = 1_500
 
-#: Messages at the head of a list that it is judged by. What was put back in front stands there in no order.
+#: Messages read from the head of each list, to judge how far it is consumed. Those put back in front are in no order.
 HEADS = 64
 
-#: A message looks lost from when a worker takes it off the broker until that worker's next heartbeat, or its claim.
-#: Seconds for which it must look lost: longer than a heartbeat takes to come (tasks/heartbeat.py).
+#: Seconds for which a pointer must look lost before it is pushed again: longer than the time between two heartbeats
+#: (tasks/heartbeat.py), because it looks lost from when a worker fetches it until the worker's claim or next heartbeat.
 SUSPECT_SECONDS = 6.0
 
 
@@ -52,12 +52,12 @@ _STATES = frozenset({"deferred", *QueueStatus})
 
 
 class Left(NamedTuple):
-    """A request that the custodian has to end; `spent` as its last claim gave it back."""
+    """A request that maintenance has to end; `spent` as its last claim recorded it."""
 
     stored: StoredRequest
     spent: bytes
     hold: HoldReason | None = None
-    """What its provider, or its model, was on hold for when its time ran out."""
+    """Why its provider or model was on hold when its time to live ended; None: it was not."""
 
 
 class Custody:
@@ -80,20 +80,20 @@ class Custody:
         self._expired = Script(redis, "expired")
         self._most_added = hold_ms(holds)
         self._lock = Script(redis, "lock")
-        #: Queue id → when its message was first missed, by time.monotonic.
+        #: Queue id → when its pointer was first found missing (time.monotonic).
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
-        #: How far the next look at the others begins.
+        #: Position in the queue from which the next search for lost pointers continues.
         self._looked: dict[LLMProviderType, int] = {}
 
     async def hold_lock(self) -> bool:
-        """Take the custodian's lock, or keep it."""
+        """Take or keep the maintenance lock. Returns whether this process holds it."""
         return bool(await self._lock(keys.CUSTODIAN, self._owner, LOCK_MS))
 
     async def release_lock(self) -> None:
         await self._lock(keys.CUSTODIAN, self._owner, 0)
 
     async def hold_resending(self) -> bool:
-        """Take, or keep, the lock of the one that sends again what stands in the outbox: whoever reaches Kafka may."""
+        """Take or keep the lock for resending the outbox (any process that reaches Kafka may). True if held."""
         return bool(await self._lock(keys.RESENDER, self._owner, LOCK_MS))
 
     async def release_resending(self) -> None:
@@ -104,9 +104,9 @@ class Custody:
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def take_back_lapsed(self) -> tuple[int, list[Left]]:
-        """Requests whose lease lapsed go back to their queue.
+        """Return requests whose lease lapsed to their queue.
 
-        Returns how many lapsed, and those that lapsed too often, leased to the custodian, who has to end them.
+        Returns how many lapsed, and those that lapsed too often: they are leased to this process, which must end them.
         """
         lapsed = await self._past(keys.LEASES)
         if not lapsed:
@@ -119,8 +119,8 @@ class Custody:
         return len(lapsed), await self._read(poison)
 
     async def _past(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
-        """The first of these records whose time has come, of providers and in states that this version knows; a newer
-        version takes care of the others.
+        """The first records of the sorted set `key` whose time has come: queue id, provider, broker priority. Records
+        whose provider or state this version does not know are left to a newer one.
         """
         now = await self.now_ms()
         for start in range(0, LOOK_EXPIRED, SWEEP):
@@ -135,12 +135,12 @@ class Custody:
         return []
 
     async def push_due(self, provider: LLMProviderType) -> int:
-        """Deferred requests whose time has come go back to their queue. Returns how many."""
+        """Return deferred requests whose time has come to their queue. Returns how many."""
         due = await self._past(keys.deferred(provider.value))
         return await self._push("deferred", provider, [(queue_id, priority) for queue_id, _, priority in due])
 
     async def push_lost(self, provider: LLMProviderType) -> int:
-        """Queued requests whose message is gone get a new one. Returns how many."""
+        """Push a new pointer for queued requests whose pointer is gone. Returns how many."""
         queue = queue_name(provider)
         age = int(self._settings.lost_pointer_seconds * 1000)
         before, start = self._suspects.get(provider, {}), self._looked.get(provider, LOOK)
@@ -154,17 +154,17 @@ class Custody:
         self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
         lost = [row for row in missed if now - before.get(row[0], now) >= SUSPECT_SECONDS]
         rows = [(queue_id, int(priority)) for queue_id, priority in lost]
-        # In front: it had come to its turn.
+        # In front: the lost pointer was already next in line.
         return await self._push("queued", provider, rows, place="front")
 
     async def expired(self) -> list[Left]:
-        """Requests past their time to live that no worker runs; a running one ends by its call's own deadline. Time on
-        hold does not count towards it: see expired.lua.
+        """Requests past their time to live that no worker runs; a running one ends at its call's own deadline. Time on
+        hold does not count towards the time to live: see expired.lua.
         """
         start, looked = 0, 0
         left: list[Left] = []
-        # A few short scripts in place of one: Redis does nothing else meanwhile. Those that this version cannot read
-        # stay, and keep no other from being found.
+        # Several short scripts instead of a long one, which would block Redis. Records that this version cannot read
+        # are skipped, so that they do not hide the others.
         while start >= 0 and looked < LOOK_EXPIRED and not left:
             start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
             looked += LOOK_AT_ONCE
@@ -209,13 +209,13 @@ class Custody:
 def _hold(why: bytes) -> HoldReason | None:
     try:
         return HoldReason(why.decode()) if why else None
-    except ValueError:  # of a newer version
+    except ValueError:  # a reason that only a newer version knows
         return HoldReason.MISCONFIGURED
 
 
 def _provider(value: bytes | None, state: bytes | None) -> LLMProviderType | None:
-    """None where only a newer version knows the provider, or the state. A record that ended meanwhile has neither: its
-    script leaves it alone whatever the message says.
+    """None if only a newer version knows the provider or the state. A record that has been removed has neither: any
+    provider does then, because the script skips it.
     """
     if state is not None and state.decode(errors="replace") not in _STATES:
         return None
@@ -223,7 +223,7 @@ def _provider(value: bytes | None, state: bytes | None) -> LLMProviderType | Non
 
 
 def _priority(value: bytes | None) -> int:
-    """The broker's, 0 to 9. The least urgent where the record is damaged."""
+    """Broker priority, 0 to 9; 9 (least urgent) if the record is damaged."""
     return min(int(value), 9) if value and value.isdigit() else 9
 
 

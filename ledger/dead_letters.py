@@ -1,4 +1,4 @@
-"""Results that Kafka refused for good. They leave by an operator's word only: replayed, or dropped."""
+"""Results that Kafka refused for good. Only an operator removes them: by replay or drop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from contracts.clock import from_ms
 from ledger import keys
 from ledger.scripts import Script
 
-#: Dead letters that one script replays: bounds its time.
+#: Dead letters that one script replays, to bound its time.
 _BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Its id is the queue id of its request."""
+    """A result that Kafka refused for good, identified by the queue id of its request."""
 
     queue_id: str
     topic: str
@@ -41,7 +41,7 @@ class DeadLetters:
         return [queue_id.decode() for queue_id in found]
 
     async def newest(self, limit: int) -> list[DeadLetter]:
-        """Without their events, the newest first."""
+        """Up to `limit` dead letters without their events, newest first."""
         rows: Any = await self._redis.zrange(keys.DEAD, 0, limit - 1, desc=True, withscores=True)
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id, _ in rows:
@@ -72,7 +72,9 @@ class DeadLetters:
         )
 
     async def replay(self, queue_ids: Sequence[str], topic: str | None = None) -> list[str]:
-        """Back to the outbox, each in one step, to be sent at once. Returns those that were dead letters."""
+        """Move them back to the outbox, due at once, each in one step; `topic` replaces their own if given. Returns the
+        ids that were dead letters.
+        """
         found: list[str] = []
         for start in range(0, len(queue_ids), _BATCH):
             batch = queue_ids[start : start + _BATCH]
@@ -81,7 +83,7 @@ class DeadLetters:
         return found
 
     async def drop(self, queue_ids: Sequence[str]) -> list[str]:
-        """For good. Returns those that were dead letters."""
+        """Delete them for good. Returns the ids that were dead letters."""
         pipeline = self._redis.pipeline()
         for queue_id in queue_ids:
             pipeline.delete(keys.dead(queue_id))

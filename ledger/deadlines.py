@@ -1,22 +1,22 @@
-"""Deadlines of many futures by one timer. One each, most of them in vain, would be a twentieth of the door's CPU."""
+"""Deadlines of many futures with one timer. A timer each, most of which never fire, would cost 5 % of the API's CPU."""
 
 import asyncio
 import time
 from typing import Any
 
-#: A loop's own clock may be a millisecond behind. In seconds.
+#: Shortest timer, in seconds: a loop's own clock may be a millisecond behind.
 _RESOLUTION = 0.001
 
 
 class Deadlines:
     def __init__(self) -> None:
-        #: Those that are done are left in until the timer goes off.
+        #: Futures that are done stay in the list until the timer fires.
         self._futures: list[tuple[float, asyncio.Future[Any]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._next = 0.0
 
     def add(self, deadline: float, future: asyncio.Future[Any]) -> None:
-        """Then, by time.monotonic(), it fails with TimeoutError, unless it is done."""
+        """Fail `future` with TimeoutError at `deadline` (time.monotonic), unless it is done by then."""
         self._futures.append((deadline, future))
         if self._timer is None or deadline < self._next:
             self._set(deadline)

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Take results that are due for another try, whatever their age. Whoever takes them and dies leaves them to their age.
--- ARGV: how many at most. Returns how many were taken, and the entries of those that still stand in the outbox.
+-- Take results that are due for another try. If the process that takes them dies, they are found later by their age.
+-- ARGV: how many at most. Returns how many were taken, and the entries of those that are still in the outbox.
 local now = redis.call('TIME')
 local ids = redis.call('ZRANGEBYSCORE', 'umpire:outbox:due', '-inf', now[1] * 1000 + math.floor(now[2] / 1000),
   'LIMIT', 0, ARGV[1])
 local out = {}
 for _, id in ipairs(ids) do
   redis.call('ZREM', 'umpire:outbox:due', id)
-  -- What is no id of an entry, as only a newer version writes it, must not cost the others their turn.
+  -- pcall: a member that is not an entry id (only a newer version writes one) must not fail the others.
   local entry = redis.pcall('XRANGE', 'umpire:outbox', id, id)
   if not entry.err then out[#out + 1] = entry[1] end
 end

@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
--- Requests past their time to live that no worker runs. Those that were on hold meanwhile have more time: the next look at
--- each is put off until then.
--- ARGV: ms that holds may add at most, how many records to look at, from which place on, how many to return, bytes of bodies
---       to return.
--- Returns where the next look goes on (or -1: there is no more to look at), then for each that is late: queue id, the hold
--- that it is in now (or '').
+-- Find requests past their time to live that no worker runs. Time on hold extends the time to live: such a request is
+-- moved in umpire:expiry to its later end.
+-- ARGV: ms that holds may add at most, how many records to look at, position of the first one, how many requests to
+--       return at most, bytes of their bodies at most.
+-- Returns the position at which to go on (-1: no more records), then for each expired request: queue id, reason of the
+-- hold that it is in now (or '').
 --@include held_time
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, look, start = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local count, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
--- While the hold goes on, the time left stays the same: not looked at more often than this, in ms.
+-- While a hold lasts, the time left does not shrink: look at the record again after this, in ms.
 local AGAIN = 5000
 local out = {-1}
 while look > 0 and #out <= count and bytes > 0 do
@@ -21,9 +21,9 @@ while look > 0 and #out <= count and bytes > 0 do
     local id, score = ids[n], tonumber(ids[n + 1])
     local key = 'umpire:req:' .. id
     local r = redis.call('HMGET', key, 's', 'p', 'n', 'e')
-    -- Records that this does not understand, of a newer version or damaged, stay where they are.
+    -- Records of a newer version and damaged ones stay where they are.
     local ends = tonumber(r[4] or '')
-    -- Its place among the others is when it is looked at next; it may have been brought forward.
+    -- The score may be earlier than the record's end: its next look may have been brought forward.
     if ends then ends = math.min(ends, score) end
     if (r[1] == 'queued' or r[1] == 'deferred') and r[2] and ends and #out <= count and bytes > 0 then
       local more, why = extension(key, r[2], now, most)

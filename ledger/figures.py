@@ -1,4 +1,4 @@
-"""How much there is in the ledger."""
+"""Counts of the ledger: backlogs, sizes, the day's totals, live workers; and the state of its Redis."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ from ledger import keys
 from ledger.preflight import durability
 from ledger.watermarks import Watermarks
 
-#: Out of memory, or read-only, Redis still answers what is read.
+#: "refusing writes": out of memory or read-only, Redis still answers reads.
 RedisState = Literal["up", "refusing writes", "down"]
 
 
@@ -35,16 +35,16 @@ class Sizes:
 
     unfinished: int
     processing: int
-    """Of these, calls under way."""
+    """Those of `unfinished` that a worker has claimed."""
     outbox: int
     """Results that Kafka has not confirmed."""
     bytes: int
-    """Of the bodies of what is unfinished, and of the results in the outbox."""
+    """Bytes of the bodies of unfinished requests and of the results in the outbox."""
     full: bool
     """Whether the next request would be refused."""
     dead: int
     usage: float
-    """Share of what the ledger takes at most: by count or by bytes, whichever is more."""
+    """Used share of the ledger's high watermark, by count or by bytes, whichever is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Figures:
         )
 
     async def state(self, queue_id: UUID) -> str | None:
-        """The record's state, or None when nothing is known of it."""
+        """The state of the request's record, or None if there is no record."""
         value: Any = await self._redis.hget(keys.record(str(queue_id)), "s")
         return value.decode() if value else None
 
@@ -97,7 +97,7 @@ class Figures:
         )
 
     async def today(self, owner: str | None = None) -> Today:
-        """Of all requests, or of those that the API key `owner` (its id) submitted."""
+        """Today's totals, of all requests or of those that the API key with id `owner` submitted."""
         day = utcnow().date()
         if owner is None:
             requests, cost = await self._redis.hmget(keys.day(day), "requests", "cost")
@@ -120,11 +120,11 @@ class Figures:
         return alive
 
     async def durability(self) -> list[str]:
-        """What is wrong with how Redis keeps what it is given; a line for each."""
+        """Warnings about settings of Redis that may lose data, one line each."""
         return await durability(self._redis)
 
     async def redis_state(self) -> RedisState:
-        """Asked by a write of what is not there, which changes nothing and is refused like any other."""
+        """Tested with SET … XX on a key that never exists: it changes nothing and is refused like any other write."""
         try:
             async with asyncio.timeout(self._timeout):
                 await self._redis.set(keys.NOTHING, b"", xx=True)
@@ -136,7 +136,7 @@ class Figures:
 
 
 def _number(value: bytes | str | None) -> float:
-    """A sum that is damaged counts as none."""
+    """A damaged sum counts as 0."""
     try:
         number = float(value or 0)
     except ValueError:

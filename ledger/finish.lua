@@ -1,19 +1,19 @@
 #!lua flags=allow-oom
--- Runs when Redis is out of memory too: it frees more than it takes, and what it ends is paid.
+-- allow-oom: it frees more memory than it takes, and the verdicts that it writes are paid for.
 -- End requests: terminal state and result event, in one step.
--- ARGV: worker, retention of the state in s, keys of the day's tally and of its spending by owner, then for each: queue
---       id, terminal state, who may end it, topic, key, event, cost in USD, 1 where its topic is forbidden (or ''), number of
---       the claim ('': any), 1 where its record must be here still, whoever ended it (or '').
--- Who may end it: 'any' - a paid verdict ends whatever is unfinished, even if the lease was lost meanwhile, for otherwise
---       it would be paid again; 'own' - only the holder of the lease; 'idle' - only where no worker holds it.
--- A record that must be here and is not was lost with Redis' memory (a stale replica was promoted): what was paid for it is
--- published all the same.
--- Returns how many of its sums could not be written, then for each: the id of its outbox entry, or false where it had ended,
--- or was not the caller's to end.
+-- ARGV: worker, seconds for which the record is kept, key of the day's totals, key of the day's spending, then for
+--       each: queue id, terminal state, who may end it, topic, key, event, cost in USD, 1 if its topic is forbidden (or
+--       ''), number of the claim ('': any), 1 if its record must still exist, even if another process ended it (or '').
+-- Who may end it: 'any' - a paid verdict ends any unfinished request, even if its lease was lost meanwhile: otherwise
+--       it would be paid for again; 'own' - only the holder of the lease; 'idle' - only if no worker holds it.
+-- If a record must exist and does not, Redis lost it (a stale replica was promoted): a result with 'any' is written to
+-- the outbox nevertheless, because it is paid for.
+-- Returns how many sums could not be written, then for each: the id of its outbox entry, or false if the request had
+-- ended or the caller may not end it.
 local worker, retention, day, spent = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local out, held, unwritten = {0}, {}, 0
 
--- Sums come after the event, and none of them can keep a request from ending: what stands in a key may be no number.
+-- Sums are written after the event. A failure (the key may not hold a number) is counted and does not stop the script.
 local function add(...)
   local reply = redis.pcall(...)
   if type(reply) == 'table' and reply.err then
@@ -23,7 +23,7 @@ local function add(...)
   return tonumber(reply)
 end
 
--- A cost counts where it is a finite number above zero: 'inf', 'nan' and what is no number would fail the command.
+-- Only a finite cost above zero is added: 'inf', 'nan' and anything that is not a number would fail the command.
 local function priced(text)
   local cost = tonumber(text)
   return cost and cost > 0 and cost < 1e15
@@ -39,7 +39,7 @@ for i = 5, #ARGV, 10 do
   local forgotten = not s and who == 'any' and ARGV[i + 9] == '1'
   if forgotten or (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)
     or (who == 'own' and s == 'processing' and r[2] == worker and (ARGV[i + 8] == '' or r[7] == ARGV[i + 8])) then
-    -- The event first: whatever else may fail, no state is left without it.
+    -- The event first: whatever else fails, no terminal state exists without its event.
     out[#out + 1] = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', ARGV[i + 3], 'k', ARGV[i + 4], 'e', event,
       'f', ARGV[i + 7])
     redis.call('HSET', key, 's', state)

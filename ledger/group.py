@@ -1,4 +1,4 @@
-"""Group commit: everything submitted while one round trip is out shares the next one."""
+"""Group commit: all items submitted during one round trip share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,19 +10,19 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-#: Items of one round trip weigh so much together, or are one alone: what is sent is in memory several times.
+#: Most bytes of all items in one round trip; a larger item is sent alone. Each is in memory several times while sent.
 MOST_BYTES = 4_000_000
 
 
-#: Where round trips are shared, and few items wait, the next one leaves so many seconds later: it costs its process as
-#: much as two or three items do, so that many small ones in place of fewer would leave a busy process no reserve.
+#: Seconds by which a round trip is delayed if the last one was shared and few items wait. A round trip costs the
+#: process as much as two or three items, so many small ones instead of fewer would leave a busy process no reserve.
 GATHER_SECONDS = 0.001
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
     """Batches items for `commit`, which returns one result for each item, in order, or raises for all of them.
 
-    An item alone goes at once: nothing waits for company that has not come the last time.
+    A single item is committed at once: the delay applies only if the previous batch had more than one item.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         weigh: Callable[[ItemT], int] | None = None,
         gather: float = GATHER_SECONDS,
     ) -> None:
-        """`weigh`: bytes of an item, where these may be many. `gather`: see GATHER_SECONDS."""
+        """`limit`: most items in a batch. `weigh`: bytes of an item, if items may be large. `gather`: in seconds."""
         self._commit = commit
         self._limit = limit
         self._weigh = weigh
@@ -41,15 +41,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._shared = False
-        #: Somebody waits who has not said that it may take longer.
+        #: A batch is due: an item waits that was submitted without `within`, or whose `within` is over.
         self._hurry = False
         self._alarm: asyncio.TimerHandle | None = None
         self._deadlines = Deadlines()
 
     async def submit(self, item: ItemT, *, within: float | None = None, deadline: float | None = None) -> ResultT:
-        """`within`: so many seconds later is soon enough. It goes with the next that are in more of a hurry.
+        """Commit `item` and return its result. `within`: seconds that it may wait, unless a batch is sent before.
 
-        Raises TimeoutError at the `deadline` (time.monotonic): what is not out by then does not go.
+        Raises TimeoutError at `deadline` (time.monotonic); an item that was not sent by then is never sent.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ResultT] = loop.create_future()
@@ -89,8 +89,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
             self._flusher = None
 
     def _take(self) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
-        """What the next round trip carries; empty where nobody waits any more."""
-        # Whoever stopped waiting before its turn is left out: what was given up is not done behind its back.
+        """The items of the next round trip; empty if none is waiting any more."""
+        # Items whose caller has stopped waiting are dropped: the caller believes that they were not committed.
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
         count = self._fitting()
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -102,7 +102,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         return batch
 
     def _fitting(self) -> int:
-        """How many of those that wait go into one round trip: at least one."""
+        """How many of the waiting items fit into one round trip: at least one."""
         first = self._waiting[: self._limit]
         if self._weigh is None:
             return len(first)

@@ -1,7 +1,7 @@
--- Time on hold does not count towards a request's time to live. Included by the scripts that look at it.
+-- Time on hold does not count towards a request's time to live. Scripts that need this include this file.
 
--- How long a provider has been on hold in all, in ms, and why it is on hold now (nil: it is not).
--- guard/hold.lua writes the hash. Nothing is written when a manual hold ends by its time, so that is worked out here.
+-- How long a provider has been on hold in total, in ms, and why it is on hold now (nil: it is not).
+-- guard/hold.lua writes the hash. It writes nothing when a manual hold reaches its end, so that is computed here.
 local function held_time(provider, now)
   local h = redis.pcall('HMGET', 'umpire:hold:' .. provider, 'total', 'began', 'reason', 'paused', 'until')
   if h.err then return 0, nil end
@@ -16,8 +16,8 @@ local function held_time(provider, now)
   return total + math.max(0, ends - began), why
 end
 
--- By how many ms a record outlives its time to live, `most` at most, and the hold that it is in now (or nil): its
--- provider's, or that of its model. A record without 'h' has a time to live that its caller set: holds do not stop it.
+-- By how many ms (at most `most`) holds extend a record's time to live, and why its provider or model is on hold now
+-- (nil: it is not). A record without 'h' has a time to live set by its caller: holds do not extend it.
 local function extension(key, provider, now, most)
   local r = redis.call('HMGET', key, 'h', 'k', 'd')
   local held, why = held_time(provider, now)

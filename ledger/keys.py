@@ -1,45 +1,45 @@
-"""Redis keys. The Lua scripts build the same names; this file is their table, and guard/keys.py is that of its own.
-tests/e2e/test_key_table.py holds both against a busy ledger.
+"""Redis keys of the ledger. The Lua scripts build the same names. guard/keys.py lists those of guard/.
+tests/e2e/test_key_table.py compares both tables with a busy ledger.
 
 umpire:req:<queue id>        hash   the record: see `FIELDS`
 umpire:body:<queue id>       string StoredRequest as JSON; removed when the request ends
 umpire:queued:<provider>     zset   queued records by the time (ms) their message was last pushed
 umpire:deferred:<provider>   zset   deferred records by their not-before time (ms)
 umpire:fetched:<provider>    zset   pointers that workers hold and have not claimed yet, by their last heartbeat (ms)
-umpire:parked:<provider>:<model> zset deferred records that wait for the hold of their model to end, by since when (ms)
-umpire:claimed:<worker>      hash   what the worker's last claim leased, by the number of that claim, for two minutes
+umpire:parked:<provider>:<model> zset deferred records that wait for their model's hold to end, by since when (ms)
+umpire:claimed:<worker>      hash   queue ids that the worker's last claims leased, by claim number, for two minutes
 umpire:leases                zset   processing records by the end (ms) of their lease
-umpire:expiry                zset   every unfinished record by the end (ms) of its time to live; its size is ours
+umpire:expiry                zset   unfinished records by the end (ms) of their time to live; its size is the ledger's
 umpire:bytes                 string bytes of the bodies of unfinished records, and of the events in the outbox
-umpire:refusing              string there while the ledger refuses: from its high watermark until its low one
+umpire:refusing              string exists while the ledger refuses: from its high watermark until its low one
 umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes
 umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
-                             f 1 where the topic is forbidden to the request's owner
-umpire:outbox:due            zset   entries of it that nobody is sending, by the time (ms) of their next try
-umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) it was first told
-umpire:dead                  zset   dead letters, by queue id: when (ms) Kafka refused them for good
-umpire:dead:<queue id>       hash   one of them: t topic, k key, e event, r reason
-umpire:answer:<queue id>     string a result event, for half a minute, only where a client waits for it
+                             f 1 if the topic is forbidden to the request's owner
+umpire:outbox:due            zset   outbox entries that no process is sending, by the time (ms) of their next try
+umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) that was first reported
+umpire:dead                  zset   queue ids of dead letters, by when (ms) Kafka refused them for good
+umpire:dead:<queue id>       hash   a dead letter: t topic, k key, e event, r reason
+umpire:answer:<queue id>     string a result event, kept for half a minute, only if a client waits for it
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
-umpire:workers               zset   live worker processes, "provider|owner", by the end (ms) of their last heartbeat
-umpire:day:<yyyy-mm-dd>      hash   the day's tally: requests, cost, <provider>.<status>, and requests.<key id>
-umpire:once:<hash>           string the fingerprint of what an Idempotency-Key came with, and its queue id
-umpire:nothing               string never there: whether Redis takes writes is seen by a write that needs it to be
-umpire:custodian             string the owner of the custodian's lock
-umpire:resender              string the owner of the lock of the one that sends results again
+umpire:workers               zset   live worker processes, "provider|owner", by the time (ms) their last heartbeat ends
+umpire:day:<yyyy-mm-dd>      hash   the day's totals: requests, cost, <provider>.<status>, and requests.<key id>
+umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id
+umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
+umpire:custodian             string the owner of the maintenance lock
+umpire:resender              string the owner of the lock for resending the outbox
 umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
 umpire:apikeys               set    ids of all API keys, revoked ones too
 umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
 umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
-umpire:alerted:<yyyy-mm-dd>  set    "<key id> <share>" of limits whose alert was sent that day
+umpire:alerted:<yyyy-mm-dd>  set    "<key id> <share>" of cost limits whose alert was sent that day
 
-The broker's, which Celery (kombu) reads as well:
+Keys of the broker, which Celery (kombu) reads as well:
 
-umpire.<provider>            list   a provider's most urgent messages, the next to be consumed last
-umpire.<provider>:<step>     list   those of a lower step of priority
-_kombu.binding.<exchange>    set    kombu's own: which queues an exchange has
-_kombu.binding_permanent.<exchange> set as well
-_kombu.binding_deadlines     zset   as well
+umpire.<provider>            list   a provider's most urgent messages; the last element is consumed next
+umpire.<provider>:<step>     list   its messages of a lower priority step
+_kombu.binding.<exchange>    set    written by kombu: the queues of an exchange
+_kombu.binding_permanent.<exchange> set written by kombu
+_kombu.binding_deadlines     zset   written by kombu
 """
 
 from datetime import date

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- Runs when Redis is out of memory too: without it, what is paid would be lost.
--- Take back requests whose lease lapsed.
--- ARGV: custodian, lapses that are too many, lease in ms, then for each: queue id, list, message.
--- Returns the ids of those that lapsed too often: they are leased to the custodian now, who ends them.
+-- allow-oom: without this script, attempts already paid for would be lost.
+-- Return requests whose lease lapsed to their queue.
+-- ARGV: name of the calling process, lapses at which a request fails, lease in ms, then for each: queue id, list,
+--       message.
+-- Returns the ids of those that lapsed too often: they are leased to the calling process, which ends them.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local custodian, limit, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -24,7 +25,7 @@ for i = 4, #ARGV, 3 do
       redis.call('HDEL', key, 'o')
       redis.call('ZREM', 'umpire:leases', id)
       redis.call('ZADD', 'umpire:queued:' .. r[2], tonumber(r[3] or '') or now, id)
-      -- In front, with the time of its first push: it was first in line before.
+      -- In front, and with its old time of pushing: it was first in line when it was claimed.
       redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
     end
   end

@@ -1,4 +1,4 @@
-"""The door's side of the ledger: admit requests, and see how much there is."""
+"""The API's side of the ledger: admit requests, and read its counts."""
 
 import asyncio
 import time
@@ -24,18 +24,18 @@ from ledger.request import StoredRequest
 from ledger.scripts import Script
 from telemetry.observer import Level, Note, Observer, silent
 
-#: Time for an answer to come back and be read by a loop that may be busy, in seconds: what Redis gets to later than
-#: this before its caller gives up is not admitted. At most half of the time there is.
+#: Seconds reserved for Redis' answer to arrive and be read by a busy loop: a request is not admitted if Redis reaches
+#: it later than this before its caller gives up. At most half of the time left.
 _WAY_BACK_SECONDS = 0.5
 
-#: Arguments of admit.lua for one request: what is short, as one; its body; its message; the time after which it must
-#: not be admitted.
+#: Arguments of admit.lua for one request: all short fields as one string; its body; its message; the time (ms of Redis'
+#: clock) after which it must not be admitted, or 0.
 Row = tuple[str, bytes, bytes, int]
-#: In place of what is empty.
+#: Stands for an empty field.
 _NONE = "-"
 
-#: A busy door gathers for so many seconds. At four fifths of its most it has little in reserve: in place of 1 ms, half
-#: of the 99th percentile of the time to accept, and 2 ms more of its median.
+#: Seconds for which a busy API process gathers requests. At four fifths of its maximum rate, with little in reserve,
+#: 3 ms instead of 1 ms halve the 99th percentile of the time to accept and add 2 ms to its median.
 GATHER_SECONDS = 0.003
 
 
@@ -49,16 +49,16 @@ class Ledger(Figures):
         timeout: float = 1.0,
         share: float = 1.0,
     ) -> None:
-        """`share` of the bounds that the requests of one provider may take."""
+        """`share`: of the ledger's bounds, how much the requests of one provider may use. `timeout` in seconds."""
         super().__init__(redis, settings, timeout=timeout)
         self._observer = observer
         self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
         self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
-        #: Redis answered the last admit.
+        #: Whether Redis answered the last admit.
         self._answered = True
-        #: Requests in the ledger, by the last admit.
+        #: Requests in the ledger as of the last admit.
         self._held = 0
         self._clock = RedisClock()
 
@@ -72,25 +72,25 @@ class Ledger(Figures):
         seconds: float | None = None,
         accepted: bool = False,
     ) -> int:
-        """Write the record and push its message, in one step shared with concurrent admits.
+        """Write the record and push its pointer, in one step shared with concurrent admits.
 
         Returns how many requests of the same provider are queued before it. A second admit of the same queue id changes
-        nothing. Redis is given `seconds`, and never longer than the ledger's own timeout. `accepted`: it was promised
-        elsewhere: it counts for the limits of its owner and of its provider, which do not hold for it.
+        nothing. Redis has `seconds` to answer, at most the ledger's own timeout. `by`: when the caller gives up
+        (time.monotonic). `accepted`: the spool has accepted the request: it counts towards the limits of its owner and
+        provider, but they do not refuse it.
 
         Raises
         ------
         QueueFull
-            The ledger's own bounds; they hold for what was accepted before, too, which has to come again. Or the share
-            of them that its provider may take.
+            The ledger is full (this refuses `accepted` requests too; they must be retried), or its provider's share of
+            the ledger is used up.
         QuotaExceeded, CostLimitReached
-            Its owner's limits.
+            A limit of its owner is reached.
         Unavailable
-            Redis gave no answer in time; whether it was accepted, or will be when Redis gets to it, is unknown. Not so
-            with `by`, the moment (time.monotonic) at which its caller gives up: nothing is accepted later, however late
-            Redis gets to it.
+            Redis gave no answer in time. The request may have been accepted, or may still be when Redis runs the
+            script; with `by` it is not accepted after that time, however late Redis runs it.
         AcceptedBefore, IdempotencyConflict
-            With `once`.
+            With `once`: the idempotency key was used before, with the same or another request.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
@@ -110,7 +110,7 @@ class Ledger(Figures):
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
-            level: Level = "warning" if self._answered else "debug"  # once, not for every request
+            level: Level = "warning" if self._answered else "debug"  # warn once per outage
             self._answered = False
             self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
@@ -134,7 +134,7 @@ class Ledger(Figures):
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
         answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
-            # Redis' clock was set meanwhile. That answer has told how.
+            # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
             answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
@@ -150,7 +150,7 @@ class Ledger(Figures):
         return list(answers)
 
     async def recall(self, once: Once) -> UUID | None:
-        """The queue id that the key was given, if it came with the same request. Raises Unavailable."""
+        """The queue id stored for this key and the same request, or None. Raises Unavailable, IdempotencyConflict."""
         try:
             value: Any = await self._redis.get(keys.once(once.key))
         except (RedisError, OSError) as error:

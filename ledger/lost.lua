@@ -1,10 +1,11 @@
--- Queued requests whose message is gone: a worker that is killed takes with it what it had fetched and not claimed.
--- ARGV: provider, age in ms, most to look at from the oldest on, and as many from another place on (which, counted from 0),
---       most to return, messages at a list's head to look at, number of priority steps, then for each: its lower bound, its
---       list (most urgent first); then ids to look at besides.
--- A list holds its messages in the order they were pushed, but for those that were put back in front, in any order among
--- themselves. So a record pushed before each of the messages at the head of its list, or whose list is empty, has no
--- message there.
+-- Find queued requests whose message is gone: a killed worker loses the messages it had fetched and not claimed.
+-- ARGV: provider, least age in ms, how many records to check from the oldest on, position (from 0) from which to check
+--       as many again, how many to return at most, messages to read at each list's head, number of priority steps, then
+--       for each step: its lower bound (a broker priority), its list (most urgent first); then further queue ids to
+--       check.
+-- A list is in the order of pushing, except for messages that were put back in front, which are in any order among
+-- themselves. So if a record was pushed before every message at the head of its list, or its list is empty, its
+-- message is not there.
 -- Returns for each: queue id, broker priority.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,7 +27,7 @@ for i = 8, last, 2 do
     local id = string.match(message, '"id": ?"([%x%-]+)"')
     head = math.min(head, tonumber(id and redis.call('HGET', 'umpire:req:' .. id, 'u') or '') or math.huge)
   end
-  -- Messages whose records are all gone say nothing; 0 makes no record look lost.
+  -- If the records of all these messages are gone, nothing can be concluded: with 0 no record looks lost.
   if #messages > 0 and head == math.huge then head = 0 end
   heads[#heads + 1] = {tonumber(ARGV[i]), head}
 end
@@ -35,7 +36,7 @@ for _, id in ipairs(ids) do
   if #out == most then break end
   local r = redis.call('HMGET', 'umpire:req:' .. id, 's', 'q', 'u')
   if r[1] ~= 'queued' then
-    -- A state that only a newer version knows is left to it.
+    -- A record in a state that only a newer version knows is left to that version.
     if not r[1] or KNOWN[r[1]] then redis.call('ZREM', queued, id) end
   elseif not seen[id] then
     seen[id] = true
@@ -43,7 +44,7 @@ for _, id in ipairs(ids) do
     for _, step in ipairs(heads) do
       if step[1] <= priority then head = step[2] end
     end
-    -- What a living worker holds is told by its heartbeat.
+    -- Pointers that a live worker holds are in `fetched`, refreshed by its heartbeat.
     if head > (tonumber(r[3] or '') or 0) and tonumber(redis.call('ZSCORE', fetched, id) or 0) <= before then
       out[#out + 1] = {id, priority}
     end

@@ -1,7 +1,7 @@
 """The Celery message of a comparison, built by hand so that admission can push it in the same Lua script as the record.
 
-Equal, after parsing, to what kombu writes for the same task but for its random ids; tests/ledger/test_message.py holds
-that. Celery message protocol 2, kombu virtual transport envelope.
+Celery message protocol 2 in kombu's virtual transport envelope. Once parsed it equals what kombu writes for the same
+task, except for random ids: tests/ledger/test_message.py checks this.
 """
 
 import socket
@@ -20,7 +20,7 @@ _ARGS_BEFORE, _ARGS_AFTER = dumps(
 ).split(b"%")
 _ORIGIN = f"gen{pid()}@{socket.gethostname()}"
 _REPLY_TO = str(uuid4())
-#: Delivery tags: random for the program, then its process and a count. A uuid4 each would cost a call of the kernel.
+#: Delivery tags: a random prefix, then the process id and a counter. A uuid4 each would cost a system call.
 _TAG = uuid4().hex
 _numbers = count()
 
@@ -32,17 +32,17 @@ def pointer_list(provider: LLMProviderType, priority: int) -> str:
 
 @cache
 def priority_list(provider: LLMProviderType, broker: int) -> str:
-    """The same by the broker's priority (0 first), as the record keeps it."""
+    """The same for a broker priority (0 first), as the record stores it."""
     return list_name(queue_name(provider), priority_step(broker))
 
 
 def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
-    """A message that runs `queue_id`, at our priority (0–10)."""
+    """A Celery message that runs `queue_id`, at our priority (0–10)."""
     return pointer_at(queue_id, provider, broker_priority(priority))
 
 
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
-    """The same at the broker's priority. The delivery tag is new each time: kombu keys what it has not acked by it."""
+    """The same at a broker priority. The delivery tag is new each time: kombu stores unacked messages under it."""
     body = b64encode(_ARGS_BEFORE + queue_id.encode() + _ARGS_AFTER)
     tag = f"{_TAG}.{pid()}.{next(_numbers)}"
     return _template(provider, broker) % {b"id": queue_id.encode(), b"body": body, b"tag": tag.encode()}
@@ -50,7 +50,7 @@ def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
 
 @cache
 def _template(provider: LLMProviderType, broker: int) -> bytes:
-    """The message but for what differs from one request to the next: built once, since every admit needs one."""
+    """The parts of the message that all requests share; cached, since every admit needs them."""
     message = {
         "body": "%(body)s",
         "content-encoding": "utf-8",

@@ -1,4 +1,4 @@
-"""Requests that are to be accepted once: what an Idempotency-Key and the request that came with it are known by."""
+"""Idempotency keys: the hashes under which an Idempotency-Key and its request are stored."""
 
 import hashlib
 import json
@@ -8,30 +8,30 @@ from uuid import UUID
 from contracts.errors import IdempotencyConflict
 from contracts.http import LLMComparisonRequest
 
-#: Characters of a queue id. A newer version may keep more behind it.
+#: Characters of a queue id. A newer version may store more after it.
 _ID = 36
 
 
 class Once(NamedTuple):
-    """Hashes only: a key is its caller's own, and a request holds essays."""
+    """Hashes of an idempotency key and its request: a key is private to its caller, and a request holds essays."""
 
     key: str
     fingerprint: str
 
     @classmethod
     def of(cls, key: str, request: LLMComparisonRequest, *, scope: str = "") -> "Once":
-        """`scope`: whose key it is; the same one of somebody else is another.
+        """`scope`: the caller whose key it is; the same key of another caller is a different key.
 
-        The request is compared as it was understood, not as it was written: order, white space and defaults that were
-        spelt out make no difference, so that a client may build its body anew for another try.
+        The fingerprint is of the parsed request, not of its text: field order, white space and explicit defaults make
+        no difference, so that a client may build its body anew for a retry.
         """
-        # Not contracts.encoding: that one cannot put keys in order.
+        # Not contracts.encoding, which cannot sort keys.
         understood = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return cls(_sha256(f"{scope}\0{key}"), _sha256(understood))
 
 
 class AcceptedBefore(Exception):
-    """No error: the same request came before, and has its queue id."""
+    """Not an error: the same request was accepted before, under `queue_id`."""
 
     def __init__(self, queue_id: UUID) -> None:
         super().__init__(str(queue_id))
@@ -39,8 +39,8 @@ class AcceptedBefore(Exception):
 
 
 def known_before(kept: bytes) -> UUID:
-    """The queue id that an idempotency key was given. Raises IdempotencyConflict where only a newer version can read
-    it: the key was used, and a second request must not be accepted for it.
+    """The queue id stored for an idempotency key. Raises IdempotencyConflict if only a newer version can read it: the
+    key was used, so a second request must not be accepted under it.
     """
     try:
         return UUID(kept[:_ID].decode())

@@ -1,4 +1,4 @@
-"""Results that Kafka has not confirmed. An entry leaves only by a delivery report, or to the dead letters."""
+"""Results that Kafka has not confirmed. An entry leaves only after a delivery report, or to the dead letters."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -10,17 +10,17 @@ from ledger import keys
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
-#: A result that was not delivered is due for another try after this, in ms: without a pause, those that a full local
-#: queue sent back would go round and round.
+#: An undelivered result is due for another try after this, in ms. Without a pause, results that a full local queue
+#: rejects would be retried in a busy loop.
 AGAIN_MS = 2_000
 
-#: Confirmed in one script: bounds its time.
+#: Entries confirmed in one script, to bound its time.
 _BATCH = 500
 
 #: Fields that an entry must have.
 _FIELDS = {b"i", b"t", b"k", b"e"}
 
-#: How many unknown entries are remembered as counted.
+#: How many unreadable entries are remembered, so that each is counted once.
 _MOST_UNKNOWN = 10_000
 
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     key: str
     event: bytes
     forbidden: bool = False
-    """Its owner may not publish to its topic (any more): for the dead letters only."""
+    """The request's owner may not publish to the topic (any more): the result goes to the dead letters only."""
 
 
 class Delivered(NamedTuple):
@@ -41,8 +41,8 @@ class Delivered(NamedTuple):
 
 
 class Undelivered(NamedTuple):
-    """A result that Kafka did not take, and why; refused for good so many seconds after that was first told (None:
-    never).
+    """A result that Kafka did not take, and why. `patience`: seconds after the first such report until it counts as
+    refused for good; None: never.
     """
 
     entry_id: bytes
@@ -51,14 +51,14 @@ class Undelivered(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """How many results wait for Kafka, and for how long the oldest of them has."""
+    """How many results are in the outbox, and the age of the oldest."""
 
     results: int
     oldest_seconds: float | None
 
 
 class Fate(StrEnum):
-    """What became of it: see undelivered.lua."""
+    """What happened to an undelivered result: see undelivered.lua."""
 
     GONE = "gone"
     WAITS = "waits"
@@ -83,7 +83,7 @@ class Outbox:
         return Waiting(int(await self._redis.xlen(keys.OUTBOX)), None if age is None else max(0.0, age))
 
     async def confirm(self, delivered: Sequence[Delivered]) -> None:
-        """Kafka has them: forget them."""
+        """Remove results that Kafka has confirmed."""
         for start in range(0, len(delivered), _BATCH):
             arguments: list[bytes | int] = []
             for entry_id, size in delivered[start : start + _BATCH]:
@@ -91,7 +91,7 @@ class Outbox:
             await self._confirm(*arguments)
 
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
-        """Each is due for another try soon, or moves to the dead letters; with its entry then."""
+        """Make each due for another try in AGAIN_MS, or move it to the dead letters; only then return its entry."""
         arguments: list[str | bytes | int] = [self._max_dead, AGAIN_MS]
         for failure in failures:
             patience = -1 if failure.patience is None else int(failure.patience * 1000)
@@ -103,12 +103,12 @@ class Outbox:
         ]
 
     async def take_due(self, limit: int) -> tuple[int, list[Entry]]:
-        """Results that nobody is sending: how many were due, and those of them that are not delivered yet."""
+        """Take up to `limit` due results: how many were taken, and those that are still in the outbox."""
         taken, rows = await self._due(limit)
         return taken, self._known((id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in rows)
 
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]:
-        """Those that are still here."""
+        """The given entries, without those that have left the outbox."""
         pipeline = self._redis.pipeline(transaction=False)
         for entry_id in entry_ids:
             pipeline.xrange(keys.OUTBOX, entry_id, entry_id)
@@ -117,15 +117,15 @@ class Outbox:
     async def older_than(
         self, now_ms: int, age: float, *, after: bytes | None = None, limit: int = 500
     ) -> tuple[bytes | None, list[Entry]]:
-        """Entries written over `age` seconds before `now_ms` (Redis' clock: its ids begin with it), oldest first. And
-        the id after which to go on; None: there are no more.
+        """Entries written over `age` seconds before `now_ms` (Redis' clock, with which entry ids begin), oldest first;
+        and the id to pass as `after` next, or None if there are no more.
         """
         start = b"(" + after if after else b"-"
         rows: Any = await self._redis.xrange(keys.OUTBOX, min=start, max=max(0, now_ms - int(age * 1000)), count=limit)
         return rows[-1][0] if rows else None, self._known(rows)
 
     def _known(self, rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-        """Those that this version can read. A newer one's are left to it, and each is counted once."""
+        """The entries that this version can read. Others are left to a newer version, each counted once."""
         found = []
         for entry_id, fields in rows:
             if fields.keys() >= _FIELDS:

@@ -1,9 +1,9 @@
-"""Which faults of Redis pass by themselves: what they refuse may be tried again."""
+"""Which Redis errors are temporary, so that the command may be retried."""
 
 from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError, TryAgainError
 
-#: What Redis says of faults that last for a while: it loads its file, is full or read-only, runs a script, cannot write
-#: its file, has too few replicas, or is in the middle of a failover.
+#: Messages of temporary errors: Redis is loading its file, full, read-only, running a script, unable to write its file,
+#: short of replicas, or in a failover.
 _PASSING = (
     "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN",
     "UNBLOCKED", "UNKILLABLE", "command not allowed when used memory", "You can't write against a read only",
@@ -14,8 +14,8 @@ _PASSING_CLASSES = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainE
 
 
 def passes(error: Exception) -> bool:
-    """Whether the same command may succeed later. A lost connection passes. A fault of a script, a key of the wrong
-    type or a missing permission does not, until somebody mends it.
+    """Whether the same command may succeed later. True for a lost connection. False for a script error, a key of the
+    wrong type or a missing permission, which somebody has to repair.
     """
     if not isinstance(error, ResponseError) or isinstance(error, _PASSING_CLASSES):
         return True

@@ -1,7 +1,7 @@
-"""Asked of Redis once, as a process starts: does it let us in, do we have every permission, will it keep what it gets?
+"""Checks of Redis when a process starts: its login, every permission that we need, and whether it keeps its data.
 
-Redis that does not answer is no fault here: every process may start before Redis does. What Redis refuses would be
-refused for ever, and is the operator's to mend.
+No answer is not an error: every process may start before Redis does. A refusal is one: it is permanent until the
+operator corrects the settings.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from contracts.settings import RedisAddress
 from ledger import keys
 from ledger.connection import connect
 
-#: What the whole check may take, in seconds.
+#: Time limit of the whole check, in seconds.
 SECONDS = 2.0
 
 
-#: What is missing where Redis refuses a command, and the command. None of them changes anything.
+#: The permission that is missing if Redis refuses a command, and the command. None of the commands changes anything.
 _PROBES: list[tuple[str, tuple[Any, ...]]] = [
     ("the command PING", ("PING",)),
     ("the commands of scripting (+@scripting)", ("EVAL", "return 1", 0)),
@@ -35,11 +35,11 @@ _PROBES: list[tuple[str, tuple[Any, ...]]] = [
 
 
 class RedisRefuses(Exception):
-    """One line for the operator: what Redis said, or which permission is missing."""
+    """One line for the operator: Redis' error, or the missing permission."""
 
 
 async def preflight(address: RedisAddress, *, seconds: float = SECONDS) -> bool:
-    """False: no answer. Raises RedisRefuses."""
+    """Check login and permissions. False if Redis did not answer within `seconds`. Raises RedisRefuses."""
     redis = connect(address.url, timeout=seconds, tls=address.tls)
     try:
         async with asyncio.timeout(seconds):
@@ -62,10 +62,10 @@ async def _ask(redis: Redis, db: int) -> None:
         except RedisConnectionError:
             raise
         except ResponseError:
-            # Of another kind: out of memory, read-only, or a key of a wrong type. Each passes, or has its own alarm.
+            # Another error: out of memory, read-only, or a key of a wrong type. Temporary, or reported elsewhere.
             continue
     for pattern in (f"/{db}.celery.pidbox", f"/{db}.celeryev/*"):
-        # As kombu subscribes. Redis matches a subscription's pattern with the ACL's letter by letter.
+        # The patterns that kombu subscribes to. Redis compares a pattern literally with those of the ACL.
         await _subscribe(redis, pattern)
 
 
@@ -85,7 +85,7 @@ def _lacks(needed: str, error: Exception) -> str:
 
 
 def _refusal(error: BaseException) -> str | None:
-    """The line for an answer of Redis; None where there was none."""
+    """The operator's line if Redis refused us; None if it did not answer."""
     if found := _untrusted(error):
         return (
             f"Redis' certificate is not trusted: {found.verify_message}. UMPIRE_REDIS_CA_LOCATION names the file with "
@@ -101,21 +101,21 @@ def _refusal(error: BaseException) -> str | None:
 
 
 def _untrusted(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """redis-py makes a ConnectionError of it."""
+    """The certificate error behind redis-py's ConnectionError, if there is one."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error
 
 
 async def durability(redis: Redis) -> list[str]:
-    """What is wrong with how Redis keeps what it is given; a line for each. Raises RedisError, OSError.
+    """Warnings about settings of Redis that may lose data, one line each. Raises RedisError, OSError.
 
-    INFO and not CONFIG GET, which a managed Redis forbids.
+    Uses INFO, because a managed Redis forbids CONFIG GET.
     """
     try:
         told: dict[str, Any] = {**await redis.info("memory"), **await redis.info("persistence")}
     except ResponseError:
-        return []  # not to be found out here
+        return []  # this Redis does not let us find out
     found = []
     policy = told.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
@@ -126,7 +126,7 @@ async def durability(redis: Redis) -> list[str]:
 
 
 async def durability_of(address: RedisAddress) -> list[str]:
-    """The same of a Redis that nobody is connected to yet; nothing where it does not answer."""
+    """The same over a new connection; empty if Redis does not answer."""
     redis = connect(address.url, timeout=SECONDS, tls=address.tls)
     try:
         return await durability(redis)

@@ -1,19 +1,19 @@
-"""Redis' time by the clock of this process: what runs in Redis late, after a freeze, is to know that it is late."""
+"""Converts time.monotonic to Redis' clock, so that a script which Redis runs late, after a freeze, sees that it is."""
 
-#: Age of what is known of Redis' clock, in seconds, at which it is asked again: it may have been set meanwhile.
+#: Seconds after which Redis' time is read again: its clock may have been set meanwhile.
 FRESH_SECONDS = 10.0
 
 
 class RedisClock:
     def __init__(self) -> None:
-        #: Redis' time less ours, in seconds; never more than it is, so that a deadline is early rather than late.
+        #: Redis' time minus time.monotonic, in seconds; a lower bound, so that a deadline is early rather than late.
         self._ahead: float | None = None
         self._seen = 0.0
 
     def observe(self, sent: float, received: float, redis_ms: int) -> None:
-        """Redis' clock stood at `redis_ms` at some moment between the two, by time.monotonic."""
+        """Redis' clock showed `redis_ms` at some time between `sent` and `received` (time.monotonic)."""
         least, most = redis_ms / 1000 - received, (redis_ms + 1) / 1000 - sent
-        # The narrowest bound yet, unless Redis' clock was set back.
+        # Keep the old bound while it fits this observation. If it does not, it was too low, or Redis' clock was set.
         if self._ahead is None or not least <= self._ahead <= most:
             self._ahead = least
         self._seen = received
@@ -22,6 +22,6 @@ class RedisClock:
         return self._ahead is not None and now - self._seen < FRESH_SECONDS
 
     def at(self, moment: float) -> int:
-        """Redis' time in ms at a moment of time.monotonic, or a little less. Something must have been observed."""
-        assert self._ahead is not None  # noqa: S101 - the callers look first
+        """Redis' time in ms, or slightly less, at `moment` (time.monotonic). `observe` must have been called before."""
+        assert self._ahead is not None  # noqa: S101 - the callers check is_fresh first
         return int((moment + self._ahead) * 1000)

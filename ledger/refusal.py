@@ -1,14 +1,14 @@
-"""What admit.lua answers in place of a count, and the error that it is."""
+"""The negative answers of admit.lua, and the error that each stands for."""
 
 from contracts.clock import until_midnight, utcnow
 from contracts.errors import CostLimitReached, IdempotencyConflict, QueueFull, QuotaExceeded, UmpireError
 
 TOO_MANY, TOO_LARGE, CONFLICT, LATE, TOO_MANY_OWNED, SPENT, CROWDED = range(-1, -8, -1)
 
-#: Seconds after which a full ledger is worth another try: a backlog falls by its workers' speed, unknown to the door.
+#: Retry-After of a full ledger, in seconds. Fixed: the API does not know how fast the workers reduce the backlog.
 FULL_RETRY_SECONDS = 10.0
 
-#: The same for one key's requests, of which the next may end at any moment.
+#: The same for the unfinished requests of one API key, one of which may end at any time.
 OWNED_RETRY_SECONDS = 5.0
 
 

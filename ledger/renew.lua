@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Runs when Redis is out of memory too: without it, what is paid would be lost.
+-- allow-oom: without this script, attempts already paid for would be lost.
 -- Heartbeat of one worker process.
--- ARGV: owner, lease in ms, provider, presence in ms, number of leases, for each lease: queue id, number of its claim,
---       ms for which it may be renewed at most; then ids of pointers that it holds and has not claimed yet (they
---       wait for a slot: not lost).
--- Returns the places (from 1) of the leases that another claim holds, or waits to, by now; and of those whose requests
--- have ended.
+-- ARGV: owner, lease in ms, provider, ms for which the worker counts as live, number of leases, for each lease: queue
+--       id, number of its claim, ms for which it may be renewed at most; then queue ids of pointers that the worker has
+--       fetched and not claimed yet (they wait for a slot, so they are not lost).
+-- Returns two lists of positions (from 1) in the leases: those whose request has another claim or is queued or deferred
+-- again, and those whose request has ended.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -23,7 +23,7 @@ for i = 6, last, 3 do
     ended[#ended + 1] = place
   end
 end
--- Beside their records, whose place in the order of their pushes they keep: if this worker dies they are found by it.
+-- Kept apart from umpire:queued, whose scores must stay the times of pushing: lost.lua finds lost pointers by them.
 local fetched = 'umpire:fetched:' .. provider
 for i = last + 1, #ARGV do redis.call('ZADD', fetched, now, ARGV[i]) end
 if #ARGV > last then

@@ -1,7 +1,7 @@
-"""Waiting for an answer: one subscription per API process.
+"""Waiting for results: one pub/sub subscription per API process.
 
-The answer comes as a message. But pub/sub loses what is sent during a reconnect, so the waiter also reads it from where
-it is kept: after every reconnect, and at its deadline.
+A result arrives as a pub/sub message. Messages sent during a reconnect are lost, so a waiter also reads the stored
+result (keys.answer): after every reconnect and at its deadline.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from ledger.cancel import cancel
 from telemetry.duty import for_ever
 from telemetry.observer import Level, Note, Observer, silent
 
-#: Of a queue id, in front of its answer.
+#: Bytes of the queue id with which a message begins.
 _ID = 36
 
-#: Wait between two tries to subscribe again, in seconds.
+#: Seconds between two attempts to subscribe again.
 RECONNECT_SECONDS = 0.25
 
 
@@ -34,7 +34,7 @@ class Waiter:
         self.answer: bytes | None = None
 
     async def result(self, seconds: float) -> bytes | None:
-        """The result event as JSON, or None when it is not there within `seconds`."""
+        """The result event as JSON, or None if it does not arrive within `seconds`."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             left = deadline - asyncio.get_running_loop().time()
@@ -43,7 +43,7 @@ class Waiter:
             self.woken.clear()
             if self.answer is not None:
                 return self.answer
-            with suppress(RedisError, OSError):  # the next wake, or the deadline, looks again
+            with suppress(RedisError, OSError):  # read again after the next wake-up or at the deadline
                 answer: Any = await self._redis.get(keys.answer(self._queue_id))
                 if answer is not None:
                     return bytes(answer)
@@ -62,7 +62,7 @@ class Replies:
 
     @contextmanager
     def expect(self, queue_id: UUID) -> Iterator[Waiter]:
-        """Register before the admit that names this process, so that no answer can come unseen."""
+        """Register a waiter; call it before the admit that names this process, so that no answer is missed."""
         waiter = Waiter(self._redis, queue_id)
         self._waiting[str(queue_id)] = waiter
         try:
@@ -71,7 +71,7 @@ class Replies:
             del self._waiting[str(queue_id)]
 
     async def start(self) -> None:
-        """Subscribe before serving, if Redis is there; go on trying if it is not."""
+        """Subscribe before serving if Redis is available; otherwise a background task keeps trying."""
         with suppress(RedisError, OSError):
             await self._subscribe()
         self._reader = asyncio.create_task(for_ever("replies", self._read, self._observer))
@@ -103,14 +103,14 @@ class Replies:
             try:
                 pubsub = self._pubsub or await self._subscribe()
                 lost = False
-                for waiter in list(self._waiting.values()):  # what was sent while nobody listened
+                for waiter in list(self._waiting.values()):  # their answers may have been sent before we subscribed
                     waiter.woken.set()
                 while True:
                     message = await pubsub.get_message(timeout=None)
                     if message is not None:
                         self._hear(message["data"])
             except (RedisError, OSError) as error:
-                level: Level = "debug" if lost else "warning"  # once, not at every try to subscribe again
+                level: Level = "debug" if lost else "warning"  # warn once per outage
                 lost = True
                 self._observer(Note("replies.lost", level, fields={"error": type(error).__name__}))
                 await self._drop()
@@ -119,6 +119,6 @@ class Replies:
     def _hear(self, message: bytes) -> None:
         waiter = self._waiting.get(message[:_ID].decode(errors="replace"))
         if waiter is not None:
-            # A worker of an earlier version sends no answer: it is read then.
+            # A worker of an earlier version sends the queue id only: the waiter then reads the stored result.
             waiter.answer = message[_ID:] or None
             waiter.woken.set()

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Runs when Redis is out of memory too: without it, what is paid would be lost.
--- Give requests back, or push their message again.
+-- allow-oom: without this script, attempts already paid for would be lost.
+-- Release or defer requests, or push their message again.
 -- ARGV: owner, then for each: queue id, state it must be in ('processing': and leased by owner), list, message,
---       'front' (it keeps its turn) or 'back', tries to add, ms before which it must not run (0: at once), what it has
---       spent so far ('': as before), number of the claim ('': any), model whose hold it waits for ('': none; else it is
---       deferred, and the time that it waits does not count towards its time to live).
--- The number tells one claim from another of the same worker: it may have stood still, or repeat this for want of an
--- answer, and have claimed the request again.
--- Returns how many were changed.
+--       'front' (it keeps its turn) or 'back', tries to add, ms for which to defer it (0: queue it at once), attempts
+--       and cost so far ('': unchanged), number of the claim ('': any), model whose hold must end first ('': none; else
+--       the request is deferred, and that time does not count towards its time to live).
+-- The number distinguishes claims of the same worker: after it was suspended, or when it repeats this call for want of
+-- an answer, it may have claimed the request again.
+-- Returns how many requests were changed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner, changed = ARGV[1], 0
@@ -19,7 +19,7 @@ for i = 2, #ARGV, 10 do
   local fence, model = ARGV[i + 8], ARGV[i + 9]
   if r[1] == state and (state ~= 'processing' or (r[2] == owner and (fence == '' or r[5] == fence))) then
     changed = changed + 1
-    -- The hold that it would wait for has ended meanwhile.
+    -- If that hold has ended meanwhile, queue the request at once.
     if model ~= '' and redis.call('SISMEMBER', 'umpire:holds:' .. r[3], model) == 0 then model, delay = '', 0 end
     if r[6] then
       local since, of = string.match(r[6], '^(%d+) (.*)$')
@@ -41,7 +41,7 @@ for i = 2, #ARGV, 10 do
         redis.call('ZADD', 'umpire:parked:' .. r[3] .. ':' .. model, now, id)
       end
     else
-      -- In front it keeps the time of its first push, so that the list stays ordered by it.
+      -- In front it keeps its old time of pushing, so that the list stays ordered by it.
       local pushed = ARGV[i + 4] == 'front' and tonumber(r[4] or '') or now
       redis.call('HSET', key, 's', 'queued', 'u', pushed)
       redis.call('ZREM', 'umpire:deferred:' .. r[3], id)

@@ -1,4 +1,4 @@
-"""Lua scripts, read once from the files beside this one."""
+"""Lua scripts, each read once from a .lua file of its package."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
-#: A line that stands for another file of the ledger's: Redis' Lua has no modules.
+#: A line that is replaced by another .lua file of ledger/: Redis' Lua has no modules.
 _INCLUDE = re.compile(r"^--@include (\w+)\n", re.MULTILINE)
 
 
@@ -25,7 +25,7 @@ Argument = str | bytes | float
 
 
 class Script:
-    """One script on one client: EVALSHA, and the text again after a restart or SCRIPT FLUSH of Redis."""
+    """One script on one client: EVALSHA, or its text (EVAL) if Redis has forgotten it (restart, SCRIPT FLUSH)."""
 
     def __init__(self, redis: Redis, name: str, package: str = "ledger") -> None:
         self._redis = redis
@@ -33,7 +33,7 @@ class Script:
         self._sha: str | None = None
 
     async def __call__(self, *args: Argument, beside: "Beside | None" = None) -> Any:
-        """Run it. With `beside`, that travels in the same write, unless it did before."""
+        """Run the script. `beside` is sent in the same write, unless it already has its reply."""
         if beside is not None and not beside.reply.done():
             return await self._together(args, beside)
         try:
@@ -42,11 +42,11 @@ class Script:
             return await self.in_full(*args)
 
     async def in_full(self, *args: Argument) -> Any:
-        """Run it by its text, which Redis keeps from then on: for one that it does not know any more."""
+        """Run the script by its text, when Redis does not know its SHA-1 any more. Redis remembers it afterwards."""
         return await self._redis.eval(self._text, 0, *args)
 
     async def loaded(self) -> str:
-        """Its SHA-1, once Redis was given the text."""
+        """The script's SHA-1. The first call loads the script into Redis."""
         if self._sha is None:
             self._sha = await self._redis.script_load(self._text)
         return self._sha
@@ -73,9 +73,9 @@ class Script:
 
 @dataclass(eq=False, slots=True)
 class Beside:
-    """A script that travels in the same write as another one: Redis runs both, and then syncs its file, once.
+    """A second script sent in the same write as another one: Redis runs both, then syncs its append-only file once.
 
-    `answer` is what came of it, whatever came of the other one.
+    `answer` returns its own reply, whether or not the other script failed.
     """
 
     script: Script
@@ -83,13 +83,13 @@ class Beside:
     reply: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def answer(self) -> Any:
-        """Wait for what came of it."""
+        """Wait for its reply. If Redis did not know the script, run it alone, by its text."""
         try:
-            # Whoever gives up takes nothing from the one that is out.
+            # Shielded: a caller that stops waiting must not cancel the reply to a script already sent.
             return await asyncio.shield(self.reply)
         except NoScriptError:
             return await self.script.in_full(*self.arguments)
 
     def failed(self, error: BaseException) -> None:
-        # Who waits for this one was not cancelled with the other.
+        # A cancellation concerns the other script's caller only; this one's gets a connection error instead.
         self.reply.set_exception(error if isinstance(error, Exception) else RedisConnectionError("not sent"))

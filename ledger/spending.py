@@ -1,4 +1,4 @@
-"""Which API keys have reached a share of what they may spend a day."""
+"""Which API keys have reached an alert threshold of their daily cost limit."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from contracts.clock import utcnow
 from ledger import keys
 
-#: Shares of the limit that are told.
+#: Shares of the limit at which an alert is sent.
 SHARES = (Decimal("0.8"), Decimal(1))
 
-#: As the day's spending, in seconds.
+#: Seconds for which sent alerts are remembered: as long as the day's spending.
 _KEPT_SECONDS = 3 * 86_400
 
 
@@ -29,18 +29,18 @@ class Reached(NamedTuple):
 class Spending:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        #: What each key had spent when it was looked at: one that spends nothing is not looked at again.
+        #: What each key had spent at the last check: keys whose sum has not changed are skipped.
         self._seen: dict[date, dict[bytes, bytes]] = {}
 
     async def reached(self) -> list[Reached]:
-        """What nobody was given before: it is marked as told. Yesterday's, too: a call may end at midnight."""
+        """Thresholds newly crossed, now marked as alerted. Includes yesterday: a call may end after midnight."""
         today = utcnow().date()
         days = (today - timedelta(days=1), today)
         self._seen = {day: self._seen.get(day, {}) for day in days}
         return [one for day in days for one in await self._reached_on(day)]
 
     async def forget(self, untold: Sequence[Reached]) -> None:
-        """They were not told after all."""
+        """Unmark thresholds whose alert was not sent after all; `reached` returns them again."""
         for one in untold:
             await self._redis.srem(keys.alerted(one.day), _mark(one))
             self._seen.get(one.day, {}).pop(one.key_id.encode(), None)
@@ -55,7 +55,7 @@ class Spending:
         found = [
             Reached(day, key.decode(), (name or b"").decode(), spent, most, share)
             for (key, value), (name, limit) in zip(news, limits, strict=True)
-            # A number that only a newer version reads, or that is damaged, keeps no other key from its alert.
+            # Skip a number that is damaged or of a newer version, so that other keys still get their alerts.
             if (spent := _amount(value)) is not None and (most := _amount(limit)) is not None
             for share in SHARES
         ]

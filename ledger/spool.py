@@ -1,8 +1,8 @@
-"""The spool: requests accepted while Redis is away, in one SQLite file for all API processes of a host.
+"""The spool: requests accepted while Redis is unavailable, in one SQLite file for all API processes of a host.
 
-WAL and synchronous=FULL: what was accepted is on disk before it is confirmed. Bounded by count and bytes. From the high
-watermark on it refuses everything, until it has drained to the low one; that state is in the file too, so that all
-processes, and the next start, agree.
+WAL and synchronous=FULL: a request is on disk before it is confirmed. Bounded by count and bytes: at the high watermark
+it refuses every request until it has drained to the low one. That state is in the file too, so that all processes
+agree, also after a restart.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from telemetry.observer import Observer, silent
 
 T = TypeVar("T")
 
-#: Seconds that a writer waits for another process to finish its transaction. Redis may have been given one before that,
-#: and who asks is answered within two.
+#: Seconds that a writer waits for another process to finish its transaction. Waiting for Redis may have taken one
+#: second before, and a client must be answered within two.
 BUSY_SECONDS = 0.8
 
-#: After this a client may ask again, in seconds: the spool empties only when Redis is back.
+#: Retry-After of a full spool, in seconds: it drains only when Redis is back.
 FULL_RETRY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS unreadable (queue_id TEXT NOT NULL UNIQUE, body BLOB 
 INSERT OR IGNORE INTO state VALUES (1, 0, '', 0);
 """
 
-#: Set aside by another version.
+#: Moves requests that another version set aside back into the spool.
 _BACK = """
 BEGIN IMMEDIATE;
 INSERT OR IGNORE INTO request (queue_id, body) SELECT queue_id, body FROM unreadable;
@@ -56,11 +56,11 @@ class SpoolSize:
     bytes: int
     refusing: bool
     usage: float
-    """Share of what the spool takes at most: by count or by bytes, whichever is more."""
+    """Used share of the spool's high watermark, by count or by bytes, whichever is larger."""
 
 
 class Spool:
-    """Used from one event loop; SQLite runs in a thread of its own."""
+    """To be used from one event loop; SQLite runs in a separate thread."""
 
     def __init__(self, settings: SpoolSettings, owner: str, observer: Observer = silent) -> None:
         self._settings = settings
@@ -68,7 +68,7 @@ class Spool:
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._file: sqlite3.Connection | None = None
-        #: Nothing was written since the log was last emptied. A log that an earlier process left may be full.
+        #: Nothing was written since the WAL was last truncated. False at first: an earlier process may have left one.
         self._clean = False
         self._group: GroupCommit[tuple[str, bytes], QueueFull | None] = GroupCommit(
             self._put, weigh=lambda row: len(row[1])
@@ -81,12 +81,12 @@ class Spool:
         )
 
     async def put(self, stored: StoredRequest) -> None:
-        """Take a request; concurrent ones share a commit. Taking it twice changes nothing.
+        """Store a request; concurrent calls share a commit. Storing it twice changes nothing.
 
         Raises
         ------
         QueueFull
-            Above the high watermark, or not yet back at the low one.
+            The spool is at its high watermark, or has not drained to the low one yet.
         Unavailable
             The file cannot be written.
         """
@@ -95,7 +95,9 @@ class Spool:
             raise refused
 
     async def oldest(self, most: int) -> list[StoredRequest]:
-        """What this version cannot read is set aside, and comes again when the file is next opened, by a newer one."""
+        """Up to `most` requests, oldest first. Those that this version cannot read are set aside; they return to the
+        spool when the file is next opened, as by a newer version.
+        """
         rows = await self._do(
             lambda file: file.execute("SELECT queue_id, body FROM request ORDER BY number LIMIT ?", (most,)).fetchall()
         )
@@ -106,7 +108,7 @@ class Spool:
         return [stored for stored in read.values() if stored is not None]
 
     async def remove(self, queue_ids: Sequence[str]) -> None:
-        """The ledger has them."""
+        """Delete requests that the ledger has taken over."""
 
         def delete(file: sqlite3.Connection) -> bool:
             self._clean = False
@@ -122,9 +124,9 @@ class Spool:
             await self.scrub()
 
     async def scrub(self) -> bool:
-        """The log beside the file would keep the texts that went through it for as long as a process has it open.
+        """Truncate the WAL, which would keep the requests' texts for as long as a process has the file open.
 
-        To be called when nothing is in the spool. False while another process is using the file: call again.
+        Call it when the spool is empty. Returns False while another process uses the file: call it again.
         """
         if self._clean:
             return True
@@ -133,7 +135,7 @@ class Spool:
         return self._clean
 
     async def holds(self, queue_id: UUID, owner: str | None = None) -> bool:
-        """`owner`: only if it is this one's."""
+        """Whether the request is in the spool. `owner`: only if the API key with this id submitted it."""
         found = "SELECT body FROM request WHERE queue_id = ?"
         row = await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone())
         if row is None or owner is None:
@@ -142,13 +144,13 @@ class Spool:
         return stored is not None and stored.owner == owner
 
     async def lease(self, seconds: float) -> bool:
-        """Be the one process that drains, for so many seconds; it lapses by itself."""
+        """Take or keep the right to drain the spool for `seconds`, as the only process. Returns whether we have it."""
 
         def take(file: sqlite3.Connection) -> bool:
             now = time.time()
             cursor = file.execute(
                 "UPDATE state SET drainer = ?, until = ? WHERE drainer = ? OR until < ? OR until > ?",
-                # An end further away than any lease was written before the clock was set back.
+                # An end later than any lease could have was written before the clock was set back.
                 (self._owner, now + seconds, self._owner, now, now + 10 * seconds),
             )
             return cursor.rowcount == 1
@@ -160,7 +162,7 @@ class Spool:
         return SpoolSize(requests, size, refusing, self._marks.usage(requests, size))
 
     async def close(self) -> None:
-        """The file stays; a later use opens it again."""
+        """Close the file, but keep it; the next use opens it again."""
 
         def close() -> None:
             if self._file is not None:
@@ -213,11 +215,11 @@ class Spool:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=True)  # essays lie in it
+    path.touch(mode=0o600, exist_ok=True)  # it holds essays
     file = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     file.execute("PRAGMA journal_mode = WAL")
     file.execute("PRAGMA synchronous = FULL")
-    # What was drained leaves no essay behind in the file's free pages.
+    # Deleted essays must not remain in the file's free pages.
     file.execute("PRAGMA secure_delete = ON")
     file.executescript(_SCHEMA)
     if file.execute("SELECT 1 FROM unreadable LIMIT 1").fetchone():

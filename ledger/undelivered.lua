@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Results that Kafka did not take: each waits for another try, or, refused for good, goes from the outbox to the dead
--- letters. Nothing is added but names, so it may run when Redis is out of memory.
--- ARGV: most dead letters, ms until another try, then for each: entry id, Kafka's reason, ms from its first being told
---       after which it is for good (0: at once, -1: never). Not from the entry's own time: after an hour without Kafka, all
---       are old when a topic is still about to be made.
--- Returns for each: {'gone'} - delivered or moved meanwhile; {'waits'}; {'full'} - it waits since the dead letters are as
---       many as may be; {'dead', queue id, topic, key, event}.
+-- Results that Kafka did not take: each is due for another try or, if refused for good, moves from the outbox to the
+-- dead letters. allow-oom: events only move; little more than key names is added.
+-- ARGV: most dead letters, ms until another try, then for each: entry id, Kafka's reason, ms after its first such
+--       report at which the refusal is final (0: at once, -1: never). These do not count from the entry's creation:
+--       after an hour without Kafka all entries are old, while a topic may be about to be created.
+-- Returns for each: {'gone'} - delivered or moved meanwhile; {'waits'} - due again later; {'full'} - due again later,
+--       because there is no room for more dead letters; {'dead', queue id, topic, key, event} - now a dead letter.
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 local most, again = tonumber(ARGV[1]), ms + tonumber(ARGV[2])
@@ -31,7 +31,7 @@ for n = 3, #ARGV, 3 do
     redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', ARGV[n + 1])
     redis.call('ZADD', 'umpire:dead', ms, f.i)
     redis.call('XDEL', 'umpire:outbox', entry)
-    redis.pcall('DECRBY', 'umpire:bytes', #f.e)  -- a sum: keeps nothing from its place
+    redis.pcall('DECRBY', 'umpire:bytes', #f.e)  -- pcall: a damaged sum must not stop the move
     redis.call('ZREM', 'umpire:outbox:due', entry)
     redis.call('ZREM', 'umpire:outbox:doubted', entry)
     out[#out + 1] = { 'dead', f.i, f.t, f.k, f.e }

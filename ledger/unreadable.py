@@ -1,5 +1,5 @@
-"""Records that this version cannot read: of a newer one, before a rollback, or damaged. Each is told once and passed
-over, so that it holds up no other, and stays where it is for a version that can.
+"""Records that this version cannot read: written by a newer one before a rollback, or damaged. Each is logged once and
+skipped, so that it does not block others, and stays where it is for a version that can read it.
 """
 
 from pydantic import ValidationError
@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from ledger.request import StoredRequest
 from telemetry.observer import Note, Observer
 
-#: How many are remembered as told.
+#: How many are remembered as logged.
 _TOLD = 10_000
 
 
@@ -22,7 +22,7 @@ class Unreadable:
         except ValidationError as error:
             if queue_id not in self._told and len(self._told) < _TOLD:
                 self._told.add(queue_id)
-                # Which fields, and nothing of what they hold.
+                # Log which fields are wrong, but not their values.
                 where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
                 fields = {"queue_id": queue_id.decode(), "where": ", ".join(where[:5])}
                 self._observer(Note("record.unreadable", "error", {"kind": "record"}, fields=fields))

@@ -1,4 +1,4 @@
-"""Requests that no worker holds, and the door's way to end one."""
+"""Requests that no worker holds: how the API finds and ends one (a cancellation)."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -13,20 +13,20 @@ from ledger.scripts import Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
-#: States in which no worker holds it: finish.lua ends these for anybody.
+#: States in which no worker holds the request: any process may end it (Who.IDLE in finish.lua).
 IDLE = frozenset({"queued", "deferred"})
 
 
 class Found(NamedTuple):
     state: str
-    #: None once it has ended: its text is gone then.
+    #: None once the request has ended (its body is removed then), or if `readable` is False.
     stored: StoredRequest | None
     spent: bytes
-    """What its claims have spent so far."""
+    """Attempts and cost of its claims so far, encoded."""
     owner: str
     """Id of the API key that submitted it, or empty."""
     readable: bool = True
-    """False: a newer version wrote it, or it is damaged."""
+    """False: a newer version wrote the record, or it is damaged."""
 
 
 class Unstarted:
@@ -39,7 +39,7 @@ class Unstarted:
         self._finish = Script(redis, "finish")
 
     async def find(self, queue_id: UUID) -> Found | None:
-        """None when nothing is known of it, or no longer."""
+        """None if there is no record of it, or no longer."""
         both = self._redis.pipeline(transaction=True)
         both.hmget(keys.record(str(queue_id)), "s", "x", "w")
         both.get(keys.body(str(queue_id)))
@@ -51,7 +51,7 @@ class Unstarted:
         return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 
     async def end(self, ending: Ending) -> bytes | None:
-        """The id of its outbox entry; None where a worker took it, or it ended, in the meantime."""
+        """End the request. Returns the id of its outbox entry, or None if a worker claimed it or it ended meanwhile."""
         unwritten, entry_id = await self._finish(*finish_arguments(self._owner, self._retention, [ending]))
         sums_unwritten(self._observer, unwritten)
         return entry_id if entry_id is None else bytes(entry_id)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Requests that wait for their model's hold to end are due now, the oldest first. Those that are due go back to their queue
--- with the next look for deferred requests.
--- ARGV: provider, model, how many at most, 1 where the hold has ended (they no longer wait for it), else 0.
+-- Make parked requests (those that wait for their model's hold to end) due now, oldest first. Maintenance returns them
+-- to their queue when it next looks for due deferrals.
+-- ARGV: provider, model, how many at most, 1 if the hold has ended (they are no longer parked), else 0.
 -- Returns how many there were.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

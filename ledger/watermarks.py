@@ -1,5 +1,5 @@
-"""Bounds by count and by bytes. From the high watermark on everything is refused, until both are back at the low one:
-without the gap, a full store would let one request in for each that leaves, and nobody would know whether to come back.
+"""Bounds by count and by bytes. At the high watermark every request is refused until both are back at the low one.
+Without the gap, a full store would accept one request for each that leaves, and clients could not plan a retry.
 """
 
 from typing import NamedTuple, Self
@@ -14,15 +14,15 @@ class Watermarks(NamedTuple):
     @classmethod
     def of(cls, count: int, megabytes: float, *, low: float, high: float) -> Self:
         size = megabytes * 1e6
-        # One is taken in any case: of a store for one, a share would take none.
+        # At least one request: a share of a store with room for one would accept none.
         return cls(max(1, high * count), high * size, low * count, low * size)
 
     def usage(self, count: int, size: int) -> float:
-        """Share of the high watermark that is taken: by count or by bytes, whichever is more."""
+        """Used share of the high watermark, by count or by bytes, whichever is larger."""
         return max(count / self.most, size / self.most_bytes)
 
     def refuse(self, refusing: bool, count: int, size: int, incoming: int) -> bool:
-        """Whether the next one, of `incoming` bytes, is refused; `refusing`: the last one was. As in admit.lua."""
+        """Whether the next request, of `incoming` bytes, is refused. `refusing`: the last one was. As in admit.lua."""
         if refusing and (count > self.low or size > self.low_bytes):
             return True
         return count + 1 > self.most or size + incoming > self.most_bytes
