@@ -72,7 +72,7 @@ class NoTurns:
 
 
 class SharedTurns:
-    """Gives permits from this process' share of the provider's limits, and limits its slots to what that share needs."""
+    """Gives permits from this process' share of the provider's limits, and uses only the slots that the share needs."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
