@@ -2,7 +2,7 @@
 
 The headers of two kinds of limits look alike. A token bucket refills all the time: its contents may be used up, and
 then calls start at the refill rate, corrected by how much is left. A window grants all its calls at once, and nothing
-more until its end: what is left is spread over the rest of the window. Any inflow shows that the limit is a bucket.
+more until its end: what is left is spread over the rest of the window. Steady inflow shows that it is a bucket.
 """
 
 import math

@@ -20,7 +20,7 @@ ENOUGH_CALLS, ENOUGH_SECONDS = 3, 2.0
 #: Accepted calls are remembered for about this many seconds.
 MEMORY_SECONDS = 6.0
 
-#: Refusals that lower the rate, or end an attempt to go faster: COUNT, plus SHARE of the calls of about SECONDS.
+#: Refusals that lower the rate, or end an attempt to go faster: COUNT, plus SHARE of the calls of the last SECONDS.
 COUNT, SHARE, SECONDS = 2, 0.02, 5.0
 
 #: First and largest step of an attempt, as shares of the rate; doubled each time that it is accepted for HOLD_SECONDS.

@@ -1,4 +1,4 @@
-"""Finds how many calls in flight a provider accepts, by trying more until some are refused. Pure.
+"""Finds how many calls in flight a provider accepts, by trying more until some are refused (429). Pure.
 
 Slow start (RFC 5681), by time: the limit doubles at every update until calls are refused. Then it falls to the calls
 that were in flight and accepted just then, which the processes report (guard/turnstile.py): a provider with such a
@@ -29,7 +29,7 @@ PATIENCE, MOST_PATIENCE = 2.0, 20.0
 #: about this share of the calls, however slow the provider.
 BUDGET = 0.008
 
-#: Refusals that mean that a proven level is no longer accepted: COUNT, plus SHARE of the calls of about SECONDS …
+#: Refusals that mean that a proven level is no longer accepted: COUNT, plus SHARE of the calls of the last SECONDS …
 SUDDEN_COUNT, SUDDEN_SHARE, SUDDEN_SECONDS = 3, 0.05, 2.0
 
 #: … or fewer over a longer time: the level is so close to the limit that calls on their way exceed it at times.

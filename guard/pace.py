@@ -48,7 +48,9 @@ class Pace:
         self.round += 1
 
     def refused(self, began: float, after: float = 0.0) -> None:
-        """The provider refused a call that began at `began`, by this object's clock, and asked for `after` seconds.
+        """The provider refused a call (429 or Retry-After) that began at `began` (this object's clock).
+
+        `after`: seconds that it asked to wait; 0: it named none.
 
         A long wait concerns all calls. Otherwise one refusal says little, and nothing if its call began before the last
         restart, which already answered the cause. After many, all calls wait as long as the last one was asked to.

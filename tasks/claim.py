@@ -13,7 +13,7 @@ from tasks.turns import Passed
 
 
 class NotNow(Exception):
-    """The request must be released, through no fault of its own: no call may start now, or the account was refused.
+    """The request must be released, and is not at fault: no call may start now, or the account was refused.
 
     `reason`: "stopping", "lease", "breaker", "hold", "model_hold" (of its model only), "patience" or "rate_limit".
     `seconds`: how long the provider's gate should pause; 0: not at all.

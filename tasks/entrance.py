@@ -68,7 +68,7 @@ class Entrance:
         claim.waited += time.monotonic() - began
 
     def rest(self, claim: Claim, *, resting: bool) -> None:
-        """Note whether the claim rests: between two attempts its request occupies a slot and needs no permit."""
+        """Mark the claim as resting or not: between two attempts its request occupies a slot and needs no permit."""
         if claim.resting is not resting:
             claim.resting = resting
             self._turns.rest(1 if resting else -1)

@@ -51,7 +51,7 @@ from tasks.turns import NoTurns, SharedTurns, Turns
 from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
 
-#: Timeout of Redis in a worker, in seconds. Generous: no client waits for it, and a verdict that is written is paid.
+#: Timeout of Redis in a worker, in seconds. Generous: no client waits for it, and the verdicts written are paid for.
 REDIS_SECONDS = 5.0
 
 #: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
