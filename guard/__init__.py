@@ -1,4 +1,3 @@
-"""What stands between a request and a provider: retries, deferrals, rate limits, circuit breakers and gates; and what
-stands between a caller and the door: API keys. Their state is shared by all processes through Redis; what is decided
-from it is decided by pure functions.
+"""Protects providers (retries, deferrals, rate limits, circuit breakers, gates, holds) and the API (API keys). All
+processes share their state through Redis; pure functions decide from it.
 """

@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
--- What the processes of a provider's workers tell one another about its limits. Each comes a few times a second. Every
--- time is Redis' own. Runs when Redis is out of memory too: what it keeps does not grow.
+-- Shares the adaptive limits of one provider among its worker processes. Each reports a few times a second. All times
+-- are of Redis' clock. Runs when Redis is out of memory too: its data does not grow.
 --
--- ARGV: operation, provider, then the operation's own.
---   report  process, ms that a process is missed after, ms between two looks, its row; then pairs of a name and an amount
---           to add up, or of a name that begins with '=' and a text to keep
---           Returns {now (ms), the limits, rows, turn, sums}: rows are pairs of a process and its row. `turn` is nil, or
---           the ms since the last look: then it is this process' turn to look, `sums` are what all reported since (pairs),
---           and they begin anew.
---   keep    the turn's time (ms), the limits, ms to keep them: kept unless another has had its turn since
+-- ARGV: operation, provider, then the operation's own arguments.
+--   report  process, ms after which a silent process is dropped, ms between two updates of the limits, its row; then
+--           pairs of a name and an amount to add up, or of a name that begins with '=' and a text to keep
+--           Returns {now (ms), the limits, rows, turn, sums}: rows are pairs of a process and its row. `turn` is nil,
+--           or the ms since the last update: then this process has to update the limits. `sums` are the sums of all
+--           reports since that update (pairs); they start again from zero.
+--   keep    time of the report that returned `turn` (ms), the limits, ms to keep them. Stores the limits, unless
+--           another process has got a turn since
 --   leave   process
 
 local operation = ARGV[1]
@@ -42,7 +43,7 @@ local alive = {}
 for i = 1, #held, 2 do
   local seen, row = string.match(held[i + 1], '^(%d+) (.*)$')
   if not seen then
-    -- A newer version's row of another form: left to it.
+    -- A row in the format of a newer version: left alone.
   elseif now - tonumber(seen) > missed then
     redis.call('HDEL', rows, held[i])
   else

@@ -1,5 +1,5 @@
-"""The next call's rate limit, asked for in the same write as the claim of its request: on an idle worker that is one
-round trip less, and one sync of Redis' file, between a request and its call.
+"""Prefetches a call's rate-limit reservation in the same write as the claim of its request. On an idle worker this
+saves one round trip, and one sync of Redis' file, between a request and its call.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ from typing import Any
 from guard.limits import Asked, AskingLimiter, Reservation
 from ledger.scripts import Beside
 
-#: The next call is asked for as the last one was, and with so much more of its tokens: the next essays may be longer.
+#: A reservation is prefetched for the last call's model and this many times its tokens: the next essays may be longer.
 HEADROOM = 1.25
 
 
 class Ahead:
-    """A Limiter around the process' own, whose `settle` and `cancel` keep nobody waiting. Belongs to one event loop."""
+    """Wraps the process' Limiter. `settle` and `cancel` work in the background. To be used on one event loop."""
 
     def __init__(self, limiter: AskingLimiter) -> None:
         self._limiter = limiter
@@ -25,11 +25,11 @@ class Ahead:
         self._giving_back: set[asyncio.Task[None]] = set()
 
     def ask(self) -> Beside | None:
-        """For a call like the last one: to be sent beside a claim. `reserve` or `drop` must follow."""
+        """Ask for a call like the last one. Send the result beside a claim; `reserve` or `drop` must follow."""
         if self._last is None or self._asked is not None:
             return None
         model, tokens = self._last[0], int(self._last[1] * HEADROOM)
-        # A guess must not run the bucket into debt, for which everybody else would wait.
+        # A guess must not run the bucket into debt: all other calls would wait for that.
         if tokens > self.burst_tokens:
             return None
         asked = self._limiter.ask(model, tokens)
@@ -39,7 +39,7 @@ class Ahead:
         return asked.beside
 
     def drop(self) -> None:
-        """There is no call. What was asked for is given back, if nobody took it."""
+        """There is no call: give the prefetched reservation back, unless a call has used it."""
         asked, self._asked = self._asked, None
         if asked is not None:
             self._soon(self._cancel(asked[1]))
@@ -62,7 +62,7 @@ class Ahead:
         return await self._limiter.reserve(model, tokens)
 
     def _as_needed(self, reservation: Reservation, tokens: int) -> Reservation:
-        """What was too much is given back at once."""
+        """Give back at once the tokens that the call does not need."""
         if reservation.tokens > tokens:
             self._soon(self._limiter.settle(reservation, tokens))
             return replace(reservation, tokens=tokens)
@@ -80,6 +80,6 @@ class Ahead:
         self._soon(self._limiter.cancel(reservation))
 
     async def close(self, seconds: float) -> None:
-        """Wait for what is still to be given back, but not longer."""
+        """Wait until everything was given back, for up to `seconds`."""
         if self._giving_back:
             await asyncio.wait(self._giving_back, timeout=seconds)

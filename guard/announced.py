@@ -1,38 +1,38 @@
 """The rate of starts that a provider's rate-limit headers allow. Pure.
 
-Two kinds of limits announce themselves alike. A bucket fills all the time: what lies in it may be used up, and then
-starts go at the rate of its filling, held there by how much is left. A window gives all at once and nothing until its
-end: what is left is spread over the rest of it. Which kind it is, is seen from whether anything flows in.
+The headers of two kinds of limits look alike. A token bucket refills all the time: its contents may be used up, and
+then calls start at the refill rate, corrected by how much is left. A window grants all its calls at once, and nothing
+more until its end: what is left is spread over the rest of the window. Steady inflow shows that it is a bucket.
 """
 
 import math
 
 from pydantic import BaseModel
 
-#: Limits are told a minute.
+#: Limits are given for a minute, in seconds.
 MINUTE = 60.0
 
-#: Of the limit: the rest makes up for what comes late, and for others' clocks.
+#: Share of the limit that is used: the rest allows for calls that arrive late, and for other clocks.
 CAUTION = 0.98
 
-#: What stays in a bucket, as a share of the limit, and how fast what is more than that may go, in seconds.
+#: Share of the limit that stays in a bucket, and the seconds within which everything above that may be used up.
 RESERVE, SPEND_SECONDS = 0.05, 10.0
 
-#: An emptied bucket slows starts down by this share at most.
+#: A bucket that is emptied below RESERVE slows starts down by at most this share of the limit's rate.
 MOST_CAUTION = 0.07
 
-#: Inflow is looked at over about so many seconds; above this share of the limit's rate it is a bucket.
+#: Inflow is averaged over about this many seconds; if it is above this share of the limit's rate, there is a bucket.
 INFLOW_SECONDS, INFLOW = 4.0, 0.5
 
-#: A window that is used up is asked now and then, at this share of the limit's rate: its clock may be another one.
+#: A used-up window still gets calls at this share of the limit's rate, since its clock may differ from ours.
 LEAST = 0.02
 
-#: What was announced holds for so many seconds.
+#: Headers are valid for this many seconds.
 FRESH_SECONDS = 120.0
 
 
 class Said(BaseModel):
-    """What the headers of one answer say of requests, or of tokens; `reset` in seconds from then."""
+    """What the headers of one answer say about requests, or about tokens; `reset`: seconds from that answer."""
 
     limit: float
     remaining: float
@@ -40,22 +40,22 @@ class Said(BaseModel):
 
 
 class Announced(BaseModel):
-    """A limit as it announces itself, in its own unit (requests, tokens). Times are Redis', in seconds."""
+    """A limit as the headers describe it, in its unit (requests or tokens). Times are of Redis' clock, in seconds."""
 
     limit: float = 0.0
     remaining: float = 0.0
     reset: float = MINUTE
     at: float = 0.0
     inflow: float = 0.0
-    """Share of the limit's rate that flows in, as seen of late."""
+    """Recent inflow, as a share of the limit's rate."""
 
     def hear(self, said: Said | None, used: float, now: float, seconds: float) -> None:
-        """What was said last, and how much was used in those seconds."""
+        """Take in the latest headers; `used`: requests or tokens used in the last `seconds`."""
         if said is None or said.limit <= 0:
             return
         rate = said.limit / MINUTE
         if self.at and said.limit == self.limit:
-            # The end of a window is no inflow: it counts for little, since it comes at once.
+            # The end of a window is no inflow. It counts for little, since it comes all at once and is capped here.
             came = min(max(0.0, said.remaining - self.remaining + used), 3 * rate * seconds)
             weight = min(1.0, seconds / INFLOW_SECONDS)
             self.inflow += weight * (came / (rate * seconds) - self.inflow)
@@ -63,7 +63,7 @@ class Announced(BaseModel):
         self.reset = MINUTE if said.reset is None else said.reset
 
     def rate(self, now: float) -> float | None:
-        """So much a second; None: nothing is announced."""
+        """Requests or tokens that may be used a second; None: no headers, or none that are still valid."""
         if not self.at or now - self.at > FRESH_SECONDS:
             return None
         rate = self.limit / MINUTE
@@ -75,5 +75,5 @@ class Announced(BaseModel):
         return CAUTION * min(rate, max(even, LEAST * rate))
 
     def used_up(self, now: float) -> bool:
-        """What is refused is refused for this limit."""
+        """Whether the limit is used up, so that refusals are due to it."""
         return self.rate(now) is not None and self.remaining <= RESERVE * self.limit

@@ -1,7 +1,7 @@
 """An API key: its text, and what it may do.
 
 `umpire_<id>_<secret><checksum>`, in base 62: 12 characters of a public id, 32 of a secret (190 random bits), 6 of the
-CRC-32 of all before them. A secret scanner finds it by its shape, and a typing mistake is known without asking Redis.
+CRC-32 of all before them. Secret scanners can find it by its format, and a typing mistake is detected without Redis.
 """
 
 import hashlib
@@ -32,16 +32,16 @@ class Scope(StrEnum):
     PROVIDER_TEST = "providers:test"
 
 
-#: Of a key that names none: all that costs no more than its own comparisons. A provider's test goes before all others.
+#: Scopes of a key that names none. Without the provider test: its calls cost extra, and go before all comparisons.
 DEFAULT_SCOPES = frozenset(Scope) - {Scope.PROVIDER_TEST}
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """Without its secret. A limit that is None does not exist."""
+    """An API key without its secret. A limit of None: there is no such limit."""
 
     id: str
-    #: SHA-256 of the whole text, hex. A slow hash protects what can be guessed; 190 bits of chance cannot.
+    #: SHA-256 of the whole text, hex. Only secrets that can be guessed need a slow hash; 190 random bits cannot.
     hash: str
     name: str
     scopes: frozenset[str]
@@ -55,12 +55,12 @@ class ApiKey:
     #: Times in ms.
     created: int
     revoked: int | None
-    #: Of its requests that name none; None: the operator's default.
+    #: Mode of its requests that name none; None: the operator's default.
     processing_mode: ProcessingMode | None = None
 
     @cached_property
     def patterns(self) -> TopicPatterns:
-        """Callback topics that it may name; without any, those that the operator lets everybody name."""
+        """Callback topics that it may name; if it has none of its own, all that the operator allows."""
         return TopicPatterns(self.topics or ("*",))
 
 
@@ -73,7 +73,7 @@ def new_text() -> str:
 
 
 def id_of(text: str) -> str | None:
-    """The public id; None where the text is no key, or holds a typing mistake."""
+    """The public id; None if the text is not a key, or contains a typing mistake."""
     found = _SHAPE.fullmatch(text)
     return found[2] if found and found[3] == _checksum(found[1]) else None
 

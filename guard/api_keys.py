@@ -1,4 +1,4 @@
-"""The API keys in Redis: made, listed and revoked by the operator. What changes here holds for the next request."""
+"""The API keys in Redis: the operator creates, lists and revokes them. A change applies from the next request on."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class KeyUse:
 
 
 class ApiKeys:
-    """Raises RedisError where Redis does not answer, or takes no write."""
+    """Raises RedisError if Redis is unavailable, or refuses a write."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -44,7 +44,7 @@ class ApiKeys:
         daily_cost: float | None = None,
         processing_mode: ProcessingMode | None = None,
     ) -> tuple[ApiKey, str]:
-        """The key and its text, which is nowhere else."""
+        """Create a key. Returns it and its text, which is not stored anywhere."""
         text = new_text()
         key_id = id_of(text)
         assert key_id is not None  # noqa: S101 - of our own making
@@ -59,7 +59,7 @@ class ApiKeys:
         return key, text
 
     async def uses(self) -> list[KeyUse]:
-        """All, revoked ones too, in the order in which they were made."""
+        """All keys, including revoked ones, in the order in which they were created."""
         members: Any = await self._redis.smembers(keys.API_KEYS)
         ids = [member.decode() for member in members]
         if not ids:
@@ -79,13 +79,13 @@ class ApiKeys:
         return sorted(uses, key=lambda use: (use.key.created, use.key.id))
 
     async def revoke(self, key_ids: list[str]) -> list[str]:
-        """Those of them that are keys; revoked now, or before."""
+        """Revoke these keys. Returns the ids of those that exist, whether revoked now or before."""
         known = [bool(await self._revoke(key_id, to_ms(utcnow()))) for key_id in key_ids]
         return [key_id for key_id, is_known in zip(key_ids, known, strict=True) if is_known]
 
 
 def fields_of(key: ApiKey) -> Fields:
-    """As `ledger.keys.API_KEY_FIELDS` has them."""
+    """The key as the fields of its hash, `ledger.keys.API_KEY_FIELDS`."""
     return {
         "hash": key.hash,
         "name": key.name,
@@ -114,14 +114,14 @@ def key_of(key_id: str, fields: Fields) -> ApiKey:
         max_queued=_whole(field("queued")),
         daily_cost=_number(field("cost")),
         created=_whole(field("created")) or 0,
-        # Whatever stands there, it is revoked.
+        # Any text there means that the key is revoked.
         revoked=(_whole(field("revoked")) or 0) if field("revoked") else None,
         processing_mode=_mode(field("mode")),
     )
 
 
 def _number(text: str) -> float | None:
-    """A limit that only a newer version can read is none here, as for the scripts: its caller is not locked out."""
+    """A limit that only a newer version can read counts as none, as in the scripts: its caller is not locked out."""
     try:
         number = float(text)
     except ValueError:
@@ -135,7 +135,7 @@ def _whole(text: str) -> int | None:
 
 
 def _mode(text: str) -> ProcessingMode | None:
-    """A mode that only a newer version knows is the operator's default here: its caller must not be locked out."""
+    """A mode that only a newer version knows counts as the operator's default: its caller must not be locked out."""
     return ProcessingMode(text) if text in _MODES else None
 
 

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Runs when Redis is out of memory too: a rate limit holds then as well. What it writes is one number a key.
--- Look API keys up, and charge each with one request of its rate.
+-- Runs when Redis is out of memory too: rate limits apply then as well. It writes one number for each key.
+-- Looks up API keys, and charges each of them one request of its rate.
 -- ARGV: for each request: key id, SHA-256 of the key that was presented.
--- Returns for each: false where there is no such key, else in one string, which a client reads fastest, divided by NUL:
+-- Returns for each request: false if there is no such key; else one string (clients read that fastest), divided by NUL:
 -- "<1 if its rate allows the request> <requests that are left> <µs until there is one more>", and FIELDS.
 --
 -- The rate is a leaky bucket that holds a minute's worth (GCRA): `tat` is when it would be full again. So a minute's
--- worth may come at once, and over any longer time no more than the rate. What is refused is not charged. Nor is anything
--- charged to a key that only its id is known of: else anybody who has seen an id could use up its rate.
+-- worth may come at once, and over any longer time no more than the rate. A refused request is not charged. Neither is
+-- a request with the right id but a wrong secret: otherwise anybody who has seen a key's id could use up its rate.
 local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked', 'mode'}
 local WINDOW = 60000000
 local time = redis.call('TIME')
@@ -16,7 +16,7 @@ local now = time[1] * 1000000 + time[2]
 local function charge(id, rate)
   local key, interval = 'umpire:rate:' .. id, WINDOW / rate
   local tat = math.max(now, tonumber(redis.call('GET', key) or '') or 0)
-  -- So far away it was written before the clock was set back.
+  -- A time this far ahead was written before the clock was set back.
   if tat > now + 2 * WINDOW then tat = now end
   local granted = tat + interval <= now + WINDOW
   if granted then
@@ -36,7 +36,7 @@ for i = 1, #ARGV, 2 do
   else
     for n = 1, #FIELDS do key[n] = key[n] or '' end
     local rate = '1 0 0'
-    -- A rate that only a newer version can read is none here: it must not fail the other requests of this call.
+    -- A rate that only a newer version can read counts as no limit: it must not fail the other requests of this call.
     local per_minute = tonumber(key[5])
     if key[1] == ARGV[i + 1] and key[9] == '' and per_minute and per_minute > 0 then
       rate = string.format('%d %d %d', charge(ARGV[i], per_minute))

@@ -1,8 +1,8 @@
-"""Whose request is it: the key that came with it, looked up and charged with one request in one round trip, which
-concurrent requests share. Redis is asked each time, so that a key that was revoked is refused at once.
+"""Authenticates requests: looks up the API key of each and charges it one request, in one round trip, which concurrent
+requests share. Redis is asked each time, so that a revoked key is refused at once.
 
-While Redis does not answer, a key that it confirmed not long ago is taken from a local copy. What that cannot tell is
-refused for now.
+While Redis is unavailable, keys that it confirmed not long ago are checked by a local copy. All others are refused
+until Redis answers again.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from ledger.group import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
-#: Keys in the local copy; the one that was used least recently makes room.
+#: Most keys in the local copy; the least recently used one makes room.
 MAX_COPIES = 10_000
 
-#: While Redis does not answer, one request in so many seconds still asks it; the others do not wait for it.
+#: While Redis is unavailable, one request in this many seconds still asks it; the others do not wait for it.
 TRY_SECONDS = 0.5
 
-#: After this a request whose key could not be looked up may come again, in seconds.
+#: Retry-After of a request whose key could not be looked up, in seconds.
 RETRY_SECONDS = 2.0
 
 _FIELDS = tuple(keys.API_KEY_FIELDS)
 
-#: All fields of a key, as authenticate.lua gives them.
+#: All fields of a key, as authenticate.lua returns them.
 Raw = bytes
 
 
@@ -46,7 +46,7 @@ class _Presented(NamedTuple):
 
 
 class _Looked(NamedTuple):
-    """What Redis said. `rate` is None where the key has no limit, or Redis takes no writes to count by."""
+    """What Redis returned. `rate` is None if the key has no limit, or Redis is read-only and cannot count."""
 
     raw: Raw
     rate: Rate | None
@@ -58,12 +58,12 @@ class _Copy:
     key: ApiKey
     #: By time.monotonic.
     until: float
-    #: Of the local rate.
+    #: When the bucket of the local rate is full again, by time.monotonic.
     full_again: float = 0.0
 
 
 class Known(NamedTuple):
-    """Who asks. `rate` is None where the key has no limit of its own."""
+    """An authenticated caller. `rate` is None if the key has no limit."""
 
     key: ApiKey
     rate: Rate | None
@@ -73,7 +73,7 @@ class Authenticator:
     def __init__(
         self, redis: Redis, copy_seconds: float, observer: Observer = silent, *, away: Callable[[], None] = lambda: None
     ) -> None:
-        """`away` is called when Redis did not answer, so that the request's next step need not find out again."""
+        """`away` is called if Redis did not answer, so that the request's next step need not find that out again."""
         self._redis = redis
         self._copy_seconds = copy_seconds
         self._observer = observer
@@ -85,14 +85,14 @@ class Authenticator:
         self._next_try = 0.0
 
     async def authenticate(self, text: str, seconds: float) -> Known:
-        """Redis is given so many seconds. A rate that is used up is the caller's to refuse.
+        """Authenticate by the key's text. Redis gets `seconds` to answer. The caller has to refuse a used-up rate.
 
         Raises
         ------
         AuthenticationFailed
-            No key, or none that is good.
+            The text is not a key, or the key is unknown or revoked.
         Unavailable
-            Redis does not answer, and the key is not in the local copy.
+            Redis is unavailable, and the key is not in the local copy.
         """
         key_id = id_of(text)
         if key_id is None:
@@ -146,7 +146,7 @@ class Authenticator:
         return [_looked(reply) if reply else None for reply in replies]
 
     async def _read(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
-        """What is read-only keeps no count of requests."""
+        """Look up keys in a read-only Redis, which cannot count requests."""
         pipeline = self._redis.pipeline(transaction=False)
         for one in presented:
             pipeline.hmget(keys.api_key(one.id), _FIELDS)
@@ -182,7 +182,7 @@ def _looked(reply: bytes) -> _Looked:
 
 
 def _charge(copy: _Copy) -> Rate | None:
-    """By this process alone."""
+    """Charge one request, counted by this process alone."""
     if copy.key.rate is None:
         return None
     rate, copy.full_again = charge(copy.full_again, time.monotonic(), copy.key.rate)
@@ -190,5 +190,5 @@ def _charge(copy: _Copy) -> Rate | None:
 
 
 def _refused() -> AuthenticationFailed:
-    """One answer to all of them: it tells nobody which ids there are."""
+    """The same error for an unknown id, a wrong secret and a revoked key, so that it reveals no ids."""
     return AuthenticationFailed("the API key is not known here, or was revoked", reason="unknown")

@@ -1,4 +1,4 @@
-"""Which providers would take a call now: the breakers, pauses and holds of all of them, in one round trip."""
+"""Which providers would take a call now, by the breakers, pauses and holds of all of them, read in one round trip."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from contracts.enums import CircuitState, LLMProviderType
 from guard.hold import Hold
 from guard.snapshot import Snapshot, snapshots
 
-#: A probe under way usually ends within this, however long its lease, in ms.
+#: A running probe usually ends within this many ms, however long its lease is.
 PROBE_MS = 5_000
 
 
@@ -38,11 +38,11 @@ class ProviderAvailability:
 
     @property
     def is_usual(self) -> bool:
-        """It takes every call: no hold of it or of a model, breaker closed, no pause."""
+        """Whether it takes every call: no hold of it or of a model, breaker closed, no pause."""
         return self.available and not self.hold and not self.held_models and self.state is CircuitState.CLOSED
 
     def hold_of(self, model: str) -> Hold | None:
-        """The hold that a request for this model meets."""
+        """The hold that applies to a request for this model."""
         return self.hold or self.held_models.get(model)
 
     def takes(self, model: str) -> bool:
@@ -52,7 +52,7 @@ class ProviderAvailability:
 
 
 class Availability:
-    """Of these providers. With a `ttl` (seconds), an answer of that age is good enough, and readers share one read."""
+    """Reads the availability of `providers`. With a `ttl` (seconds), all readers share answers up to that age."""
 
     def __init__(self, redis: Redis, providers: Iterable[LLMProviderType], *, ttl: float = 0.0) -> None:
         self._redis = redis
@@ -63,7 +63,7 @@ class Availability:
         self._reading: asyncio.Task[dict[LLMProviderType, ProviderAvailability]] | None = None
 
     async def read(self) -> dict[LLMProviderType, ProviderAvailability]:
-        """The answer is the caller's to read, not to change.
+        """Availability of each provider. The dict may be shared: do not change it.
 
         Raises
         ------
@@ -77,12 +77,12 @@ class Availability:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._refresh())
             self._reading.add_done_callback(_seen)
-        # A reader that goes away must not take the answer from the others.
+        # A cancelled reader must not cancel the read that others wait for.
         return await asyncio.shield(self._reading)
 
     @property
     def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
-        """The answer of the last `read` of anybody with a `ttl`; empty before the first one."""
+        """The answer of the last `read`; empty before the first one, and without a `ttl`."""
         return self._latest
 
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
@@ -120,12 +120,12 @@ def assess(snapshot: Snapshot) -> ProviderAvailability:
 
 
 def _may_probe(snapshot: Snapshot) -> bool:
-    """The next request that is accepted will be the probe of the hold: nothing else waits to be."""
+    """Whether the next accepted request would be the hold's probe: one is due, and no other request is queued."""
     return snapshot.hold is not None and snapshot.hold.probe_in == 0 and not snapshot.queued
 
 
 def _hold_left(snapshot: Snapshot) -> int:
-    """Ms after which it is worth asking again; 0: nobody knows, a manual hold without an end."""
+    """Ms after which it is worth asking again; 0: unknown, for a manual hold without an end."""
     hold = snapshot.hold
     if hold is None:
         return 0
@@ -135,7 +135,7 @@ def _hold_left(snapshot: Snapshot) -> int:
 
 
 def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:
-    """Its readers are told of its error. Where all of them went away first, it is no news."""
+    """Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it."""
     if not reading.cancelled():
         reading.exception()
 

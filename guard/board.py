@@ -1,6 +1,7 @@
-"""Where worker processes tell one another what a provider bears, and find their shares: Redis, by adapt.lua.
+"""Exchanges the adaptive limits of a provider between its worker processes, through Redis and adapt.lua.
 
-Whoever comes when it is time looks at what all reported, and keeps the new limits; the others take them from there.
+The first process that reports after LOOK_SECONDS computes new limits from all reports and stores them; the others read
+them. Each process computes its own share.
 """
 
 from collections.abc import Iterable
@@ -17,16 +18,16 @@ from guard.control import Control, Process, shares
 from guard.turnstile import Share, Tally
 from ledger.scripts import Script
 
-#: Seconds between two looks at what happened.
+#: Seconds between two reports of a process, and between two updates of the limits.
 LOOK_SECONDS = 0.25
 
-#: A pause between two looks counts as this many seconds at most: nothing was reported for the rest of it.
+#: A longer time between two updates counts as this many seconds: nothing was reported in the rest of it.
 LONGEST_LOOK_SECONDS = 2.0
 
-#: A process that did not report for so long has no share, in seconds.
+#: A process that has not reported for this many seconds gets no share.
 MISSED_SECONDS = 3.0
 
-#: What was found is remembered for so long after the last report, in seconds.
+#: Limits are kept for this many seconds after their last update.
 MEMORY_SECONDS = 3600.0
 
 _REQUESTS, _TOKENS = "=requests", "=tokens"
@@ -35,7 +36,7 @@ _PROCESS_FIELDS = tuple(field.name for field in fields(Process))
 
 
 class Report(NamedTuple):
-    """What one process tells; `said`: what headers said last of requests and of tokens."""
+    """What one process reports; `said`: the latest rate-limit headers of requests and of tokens."""
 
     process: Process
     tally: Tally
@@ -43,16 +44,16 @@ class Report(NamedTuple):
 
 
 class Word(NamedTuple):
-    """What it is told: its share, and the limits of all processes."""
+    """What a process gets for its report: its share, and the limits of all processes."""
 
     share: Share
     control: Control
     before: Control | None = None
-    """The limits before, where this process looked."""
+    """The previous limits, if this process updated them."""
 
 
 class Board:
-    """One provider's, as one process sees it."""
+    """The exchange for one provider, as one process uses it."""
 
     def __init__(self, redis: Redis, provider: LLMProviderType, owner: str) -> None:
         self._script = Script(redis, "adapt", package="guard")
@@ -60,7 +61,7 @@ class Board:
         self._owner = owner
 
     async def report(self, report: Report) -> Word:
-        """Tell what happened since the last report, and learn this process' share.
+        """Report what happened since the last report, and get this process' share.
 
         Raises
         ------
@@ -74,7 +75,7 @@ class Board:
         time, kept, rows, *turn = reply
         now, alive = time / 1000, _pairs(rows)
         read = {name: process for name, row in alive.items() if (process := _process(row)) is not None}
-        # Its own row is there, whatever else is: it was written in this very step.
+        # This process always counts: its row was written in this step, even if it cannot be read back.
         read.setdefault(self._owner, report.process)
         names = sorted(read)
         processes = [read[name] for name in names]
@@ -88,7 +89,7 @@ class Board:
         return Word(share, control, before)
 
     async def leave(self) -> None:
-        """The process ends: others get its share at once. Raises RedisError or OSError where Redis does not answer."""
+        """The process ends: free its share at once. Raises RedisError or OSError if Redis is unavailable."""
         await self._script("leave", self._provider, self._owner)
 
 
@@ -115,12 +116,12 @@ def _said(sums: dict[str, bytes]) -> tuple[Said | None, Said | None]:
 def _read(told: bytes | None) -> Said | None:
     try:
         return None if told is None else Said.model_validate_json(told)
-    except ValidationError:  # a newer version's
+    except ValidationError:  # from a newer version
         return None
 
 
 def _process(row: bytes) -> Process | None:
-    """A peer's row, without what a newer version adds; None where it cannot be read."""
+    """The process that a row describes, without fields that a newer version added; None: it cannot be read."""
     try:
         told = loads(row)
         return Process(**{name: told[name] for name in _PROCESS_FIELDS if name in told})
@@ -129,7 +130,7 @@ def _process(row: bytes) -> Process | None:
 
 
 def _control(kept: bytes) -> Control:
-    """What another version of the service kept is not understood: it is found anew."""
+    """The stored limits. Those that another version stored and this one cannot read are found anew."""
     try:
         return Control.model_validate_json(kept) if kept else Control()
     except ValidationError:

@@ -1,18 +1,18 @@
--- A provider's circuit breaker, one for all workers. Every time is Redis' own, so that no worker's clock matters.
+-- A provider's circuit breaker, one for all workers. All times are of Redis' clock: workers' clocks do not matter.
 --
--- ARGV: operation, provider, then the operation's own.
---   report  successes, their mean time (ms), volume, window (ms), recovery (ms), error code of the last failure (or ''),
---           and for each failure how long its call took (ms)
+-- ARGV: operation, provider, then the operation's own arguments.
+--   report  successes, their mean time (ms), volume, window (ms), recovery (ms), error code of the last failure (or
+--           ''), and for each failure how long its call took (ms)
 --   lease   owner, lease (ms)
 --   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed, error code
 --           (or '')
 -- Returns {state, since (ms), ms until a probe may start, failures that opened it (or 0), code of the last one (or '')}
--- when the operation changed the state. Otherwise nil; for a report while it is not closed, {state}.
+-- if the operation changed the state. Otherwise nil, or {state} for a report while the breaker is not closed.
 --
--- What a report may do: while the breaker is closed, count. While it is open or half-open, only the statistics: those
--- calls began before it opened, and neither keep it open for longer nor close it. The clock ends `open`, the probe ends
--- `half_open`. For the same reason a failure whose call began before the last change of state is not counted after it:
--- calls that hung while the provider was down must not open the breaker again after it recovered.
+-- A report counts while the breaker is closed. While it is open or half-open, a report updates the statistics only: its
+-- calls began before the breaker opened, and neither keep it open for longer nor close it. The clock ends `open`, the
+-- probe ends `half_open`. For the same reason a failure whose call began before the last change of state does not count
+-- after it: calls that hung while the provider was down must not open the breaker again after it recovered.
 
 local operation, provider = ARGV[1], ARGV[2]
 local breaker = 'umpire:breaker:' .. provider
@@ -20,14 +20,14 @@ local window = breaker .. ':window'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local SLOTS = 20       -- parts of the window: its bound in memory, and its precision
-local WEIGHT = 0.1     -- of one call in the moving average of response times
-local IN_A_ROW = 4     -- times the volume: so many failures without a success open it, whatever the window holds, which
-                       -- after a busy minute without any would take as many failures as there were successes
+local SLOTS = 20       -- parts of the window: they bound its memory, and its precision
+local WEIGHT = 0.1     -- weight of one call in the moving average of response times
+local IN_A_ROW = 4     -- times the volume: this many failures without a success open the breaker, whatever the window
+                       -- holds; after a busy minute of successes the window alone would need as many failures
 
 local held = redis.call('HMGET', breaker, 'state', 'since', 'until', 'owner', 'lease', 'average')
 local state = held[1] or 'closed'
--- A state that only a newer version knows: a probe finds out, and ends it.
+-- A state that only a newer version knows counts as half-open: a probe ends it.
 if state ~= 'closed' and state ~= 'open' then state = 'half_open' end
 local since = tonumber(held[2] or '') or 0
 local opens = tonumber(held[3] or '') or 0
@@ -41,7 +41,7 @@ local function change(to, wait, failures, code)
   return {to, now, wait, failures or 0, code or ''}
 end
 
--- `mean` may be unknown, which is 0: a probe is sometimes known to have been answered, but not how fast.
+-- `mean` is 0 if unknown: sometimes it is known that a probe was answered, but not how fast.
 local function succeeded(count, mean)
   redis.call('HSET', breaker, 'last_success', now)
   if mean > 0 then
@@ -56,7 +56,7 @@ local function failed(count)
   redis.call('HINCRBY', breaker, 'failures', count)
 end
 
--- Adds to the window's current slot, drops the slots that left it, and returns the sums.
+-- Adds to the window's current slot, drops slots that are too old, and returns the sums.
 local function count(failures, successes, length)
   local slot = math.floor(now * SLOTS / length)
   if failures > 0 then redis.call('HINCRBY', window, 'f' .. slot, failures) end
@@ -67,7 +67,7 @@ local function count(failures, successes, length)
   for i = 1, #slots, 2 do
     local kind, number, amount = string.sub(slots[i], 1, 1), tonumber(string.sub(slots[i], 2)), tonumber(slots[i + 1])
     if not (sums[kind] and number and amount) then
-      -- A newer version's: left to it. The window as a whole ends by its time.
+      -- From a newer version: left alone. The whole window expires in time.
     elseif slot - number >= SLOTS or slot < number then
       redis.call('HDEL', window, slots[i])
     else
@@ -95,7 +95,7 @@ if operation == 'report' then
   if state ~= 'closed' then return {state} end
   local row = 0
   if successes > 0 then
-    -- Nobody knows in which order they came: its failures make no row, and end the one before them.
+    -- The order of a report's calls is unknown: with a success among them, the row of failures ends, and none begins.
     redis.call('HDEL', breaker, 'row')
   elseif failures > 0 then
     row = redis.call('HINCRBY', breaker, 'row', failures)
@@ -116,7 +116,7 @@ if operation == 'lease' then
 end
 
 if operation == 'settle' then
-  -- Whoever lost the lease to another speaks no more for the probe. One that merely lapsed still does.
+  -- A probe whose lease was given to another one no longer counts. One whose lease merely ran out still does.
   if state ~= 'half_open' or owner ~= ARGV[3] then return nil end
   redis.call('HDEL', breaker, 'owner', 'lease')
   if ARGV[4] == 'failure' then

@@ -1,7 +1,7 @@
 """A circuit breaker per provider, shared by all workers; breaker.lua holds its rules.
 
-What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, one
-without a verdict too. A 429 or another 4xx is neither: the provider is alive, but that says nothing of its health.
+What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, even
+without a verdict. A 429 or another 4xx is neither: the provider is alive, but that says nothing about its health.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from telemetry.observer import Note, Observer, silent
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A breaker changed its state; `retry_after`: seconds until a probe may start."""
+    """A change of the breaker's state; `retry_after`: seconds until a probe may start."""
 
     provider: LLMProviderType
     state: CircuitState
@@ -34,8 +34,8 @@ class Transition:
 class Breaker:
     """One provider's breaker, as one worker process sees it.
 
-    Reports never raise: a breaker that cannot be reached must not turn an answer into an error. They are noted as
-    "breaker.unreported" instead; successes stay counted for the next flush, a failure is forgotten.
+    Reports never raise: a breaker that cannot be reached must not turn an answer into an error. A report that fails is
+    noted as "breaker.unreported"; its successes are kept for the next one, its failures are dropped.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Breaker:
         self._seconds = 0.0
         self._holds = settings.hold.hold == "on"
         self.known = CircuitState.CLOSED
-        """Its state by the last that this process heard of it."""
+        """The breaker's state as this process last saw it."""
         self._failures: GroupCommit[tuple[float, str], Transition | None] = GroupCommit(self._commit)
 
     def succeeded(self, seconds: float) -> None:
-        """A call brought an answer. Costs no round trip: `flush` tells Redis."""
+        """A call got an answer. Costs no round trip: `flush` reports it to Redis."""
         self._successes += 1
         self._seconds += seconds
 
     async def failed(self, error: UmpireError, seconds: float = 0.0) -> Transition | None:
-        """An attempt that took so many seconds ended in this error. Told at once, together with what waits to be."""
+        """An attempt that took `seconds` ended in this error. Reported at once, together with unreported successes."""
         if isinstance(error, AnswerError):
             self.succeeded(seconds)
         if not _trips(error):
@@ -69,13 +69,13 @@ class Breaker:
         return await self._failures.submit((seconds, error.code.value))
 
     async def flush(self) -> Transition | None:
-        """Tell Redis of the successes since the last time. To be called a few times a second."""
+        """Report the successes since the last report. To be called a few times a second."""
         return await self._report(()) if self._successes else None
 
     async def lease_probe(self, owner: str, seconds: float) -> Transition | None:
-        """The right to probe the provider, for so many seconds; None: not now, or another holds it.
+        """Lease the probe of the provider for `seconds`. None: no probe is due, or another one holds the lease.
 
-        `owner` must name this one probe. What comes back is the half-open state, to be told to others.
+        `owner` must be unique to this probe. Returns the half-open state, to be published.
 
         Raises
         ------
@@ -89,15 +89,15 @@ class Breaker:
         return self._transition(reply)
 
     async def probe_succeeded(self, owner: str, seconds: float = 0.0) -> Transition | None:
-        """The provider answered the probe (within so many seconds)."""
+        """The provider answered the probe, which took `seconds`."""
         return await self._settle(owner, "success", seconds)
 
     async def probe_failed(self, owner: str, error: UmpireError) -> Transition | None:
-        """The probe ended in this error. Not each means that the provider is still down.
+        """The probe ended in this error, which does not always mean that the provider is still down.
 
-        One that trips keeps it closed off for another recovery period; any other answer of the provider, be it a 429,
-        shows that it is back. An error of our own shows nothing, and frees the lease; so does one that puts the
-        provider on hold, whose own probe will tell (guard/hold.py).
+        An error that trips opens the breaker for another recovery period. Any other answer of the provider, even a 429,
+        shows that it is back. An error of our own shows nothing, and only frees the lease. So does an error that puts
+        the provider on hold, since the hold has its own probe (guard/hold.py).
         """
         if _trips(error):
             return await self._settle(owner, "failure", code=error.code.value)
@@ -105,11 +105,11 @@ class Breaker:
         return await self._settle(owner, "success" if answered else "none")
 
     async def probe_released(self, owner: str) -> None:
-        """Nothing was there to probe with."""
+        """The probe made no call: free its lease."""
         await self._settle(owner, "none")
 
     async def _commit(self, failures: Sequence[tuple[float, str]]) -> list[Transition | None]:
-        """A hundred calls that end together, when a provider dies, share a round trip."""
+        """Report all failures in one round trip: when a provider dies, a hundred calls may end together."""
         return [await self._report(failures), *[None] * (len(failures) - 1)]
 
     async def _report(self, failures: Sequence[tuple[float, str]]) -> Transition | None:
@@ -131,7 +131,7 @@ class Breaker:
         return told[0] if told is not None else None
 
     async def _tell(self, operation: str, *args: str | float) -> tuple[Transition | None] | None:
-        """None: Redis did not take it."""
+        """Run the script. None: Redis did not answer."""
         try:
             reply = await self._script(operation, self._provider.value, *args)
         except RedisError as error:

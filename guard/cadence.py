@@ -1,9 +1,9 @@
-"""How many starts a second a provider takes that limits their rate and does not say so. Pure.
+"""Finds how many calls a second a provider accepts, if it limits their rate and does not say so. Pure.
 
-Below some calls in flight no limit of these can hold a rate: a call of 20 ms and 10 a second are a fifth of a call. So
-when refusals go on though next to nothing is in flight, starts are paced, at the rate that got through, and a little
-more is asked for now and then. What a bucket had left over is not taken for a higher limit: after an attempt that ends
-in refusals, the rate is again what it was before it.
+With short calls, no limit on calls in flight can hold a rate: 10 calls of 20 ms a second are a fifth of a call in
+flight. So if refusals go on although almost nothing is in flight, starts are paced at the rate that was accepted, and a
+higher rate is tried now and then. What a provider's bucket had left over is not mistaken for a higher limit: after an
+attempt that ends in refusals, the rate is again what it was before the attempt.
 """
 
 from pydantic import BaseModel
@@ -11,51 +11,51 @@ from pydantic import BaseModel
 from guard.concurrency import Fading
 from guard.turnstile import Tally
 
-#: Of the rate that got through: so that an emptied bucket fills a little.
+#: Starts are paced at this share of the accepted rate, so that an emptied bucket refills a little.
 CAUTION = 0.96
 
-#: Calls that got through, and seconds, that make a rate.
+#: Accepted calls, and seconds, that are enough to compute a rate.
 ENOUGH_CALLS, ENOUGH_SECONDS = 3, 2.0
 
-#: What got through is remembered for about so many seconds.
+#: Accepted calls are remembered for about this many seconds.
 MEMORY_SECONDS = 6.0
 
-#: Refusals, and their share of about so many seconds, that end an attempt to go faster.
+#: Refusals that lower the rate, or end an attempt to go faster: COUNT, plus SHARE of the calls of the last SECONDS.
 COUNT, SHARE, SECONDS = 2, 0.02, 5.0
 
-#: First step of an attempt, and the longest; doubled each time that it was borne for so many seconds.
+#: First and largest step of an attempt, as shares of the rate; doubled each time that it is accepted for HOLD_SECONDS.
 STEP, MOST_STEP, HOLD_SECONDS = 0.05, 1.0, 3.0
 
-#: First step of all: what got through while everything else went on is a rough guess.
+#: First step after pacing begins: the accepted rate was measured while starts were not paced, and is a rough guess.
 FIRST_STEP = 0.2
 
-#: A rate that is refused without an attempt to go faster is lowered to this share at least.
+#: A rate that is refused without an attempt to go faster is lowered to this share of itself, or further.
 LESS = 0.9
 
-#: Refusals so soon after the rate was lowered: it was too high before the attempt, too.
+#: Refusals within this many seconds after the rate was lowered: it was too high before the attempt, too. Unused.
 SOON_SECONDS = 6.0
 
-#: Waits between attempts to go faster, in seconds: after the first refusal, and at most.
+#: Waits between attempts to go faster, in seconds: initial and longest; doubled each time the rate is lowered.
 PATIENCE, MOST_PATIENCE = 4.0, 20.0
 
-#: Calls that each refusal must be made up for by.
+#: Share of a refusal that each call offsets: one refusal is forgiven after 1 / BUDGET calls. No attempt before that.
 BUDGET = 0.01
 
-#: And no more than so many of them.
+#: Most refusals that are still to be offset.
 MOST_DEBT = 3.0
 
-#: An attempt that lasts for so long, in seconds, has found a higher limit.
+#: An attempt that is accepted for this many seconds has found a higher limit.
 FOUND_SECONDS = 10.0
 
-#: A rate this many times what it was before an attempt is no limit.
+#: If this many times the rate before the attempt is accepted, there is no limit: starts are no longer paced.
 NO_LIMIT = 4.0
 
 
 class Cadence(BaseModel):
-    """The rate of all processes together, as it is kept in Redis. Times are Redis', in seconds."""
+    """The rate of all processes together, as stored in Redis. Times are of Redis' clock, in seconds."""
 
     rate: float | None = None
-    """Starts a second; None: they are not paced."""
+    """Starts a second; None: starts are not paced."""
     base: float = 0.0
     """The rate before the present attempt to go faster; 0: none was found so far."""
     step: float = STEP
@@ -65,7 +65,7 @@ class Cadence(BaseModel):
     left_base: float = 0.0
     lowered: float = 0.0
     settled: bool = False
-    """It was too high before."""
+    """Whether the rate was refused since pacing began."""
     debt: float = 0.0
     accepted: float = 0.0
     span: float = 0.0
@@ -77,25 +77,25 @@ class Cadence(BaseModel):
         self.span = kept * self.span + seconds
 
     def forget(self) -> None:
-        """What got through so far got through under other conditions."""
+        """Forget the accepted calls: they were accepted under other conditions."""
         self.accepted = self.span = 0.0
 
     @property
     def through(self) -> float | None:
-        """Calls a second that got through; None: too few to tell."""
+        """Accepted calls a second; None: too few to tell."""
         if self.accepted < ENOUGH_CALLS or self.span < ENOUGH_SECONDS:
             return None
         return self.accepted / self.span
 
     def begin(self, now: float) -> bool:
-        """Pace starts from now on, if it is known how: as it was found before, or by what got through of late."""
+        """Pace starts from now on, at the rate found before or the accepted one. Returns False if neither is known."""
         if self.rate is None and (self.base or self.through is not None):
             self._lower(self.base or CAUTION * (self.through or 0.0), now)
             self.not_before, self.step, self.settled = now + HOLD_SECONDS, FIRST_STEP, False
         return self.rate is not None
 
     def look(self, seen: Tally, now: float, seconds: float) -> None:
-        """One look at what happened in those seconds, while starts are paced."""
+        """Adjust the rate to what happened in the last `seconds`, while starts are paced."""
         if self.rate is None:
             return
         self.debt = max(0.0, self.debt - BUDGET * seen.starts)
@@ -103,7 +103,7 @@ class Cadence(BaseModel):
         if self.recent.over(COUNT, SHARE):
             self.debt = min(self.debt + self.recent.refused, MOST_DEBT)
             if self.rate > self.base and self.settled:
-                # What got through from now on gets through an empty bucket.
+                # The bucket is empty now: only calls that are accepted from here on show its rate.
                 self._lower(self.base, now)
                 self.forget()
             else:

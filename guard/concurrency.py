@@ -1,12 +1,13 @@
-"""How many calls a provider bears in flight, found by asking for more and being sent away. Pure.
+"""Finds how many calls in flight a provider accepts, by trying more until some are refused (429). Pure.
 
-Slow start (RFC 5681) by time: the limit doubles with every look until calls are sent away. Then it falls to what was in
-flight and borne just then, which the processes tell (guard/turnstile.py): a provider with a limit of its own sends away
-just what is too much. From there one more is asked for, now and then, and twice as many more each time that they are
-borne; a level that is refused again and again is asked for ever more rarely (after CUBIC's plateau, RFC 9438).
+Slow start (RFC 5681), by time: the limit doubles at every update until calls are refused. Then it falls to the calls
+that were in flight and accepted just then, which the processes report (guard/turnstile.py): a provider with such a
+limit refuses only the calls above it. From there one more call is tried now and then, and twice as many more each time
+that they are accepted; a level that is refused again and again is tried ever more rarely (after CUBIC's plateau, RFC
+9438).
 
-What tells a limit from refusals at random is where they fall. Above a limit all are refused; at random, few are. So a
-refusal counts at once if it came at a level that was not borne before, and only with many others if it was.
+Limits differ from random refusals in where the refusals fall. Above a limit all calls are refused; at random, few are.
+So a refusal at a level that was not accepted before counts at once, and at a proven level only along with many others.
 """
 
 from collections.abc import Sequence
@@ -15,31 +16,31 @@ from pydantic import BaseModel
 
 from guard.turnstile import FIRST, Tally
 
-#: Share of the calls above what was borne whose refusal ends an attempt to go there.
+#: Share of the calls above the proven level whose refusal ends an attempt to go higher.
 REFUSED = 0.1
 
-#: Looks for which a higher level must be borne before it is taken as such: the first time up, and afterwards.
+#: Updates for which a higher level must be accepted before it counts as proven: during slow start, and afterwards.
 LOOKS_FIRST, LOOKS = 1, 2
 
-#: Waits between attempts to go higher, in seconds: after the first refusal, and at most.
+#: Waits between attempts to go higher, in seconds: after the first refusal, and the longest.
 PATIENCE, MOST_PATIENCE = 2.0, 20.0
 
-#: So much of an attempt that was refused is made up for by each call, and there is no other before it is: attempts cost
+#: Share of a refused attempt that each call offsets; the next attempt waits until all of it is offset. So attempts cost
 #: about this share of the calls, however slow the provider.
 BUDGET = 0.008
 
-#: A level that was borne before is refused: so many refusals, and such a share of the calls of about so many seconds.
+#: Refusals that mean that a proven level is no longer accepted: COUNT, plus SHARE of the calls of the last SECONDS …
 SUDDEN_COUNT, SUDDEN_SHARE, SUDDEN_SECONDS = 3, 0.05, 2.0
 
-#: … or slowly: the limit lies within what comes and goes while calls are on their way.
+#: … or fewer over a longer time: the level is so close to the limit that calls on their way exceed it at times.
 CREEPING_COUNT, CREEPING_SHARE, CREEPING_SECONDS = 5, 0.0175, 15.0
 
-#: And then it goes down by this share.
+#: In that second case the limit is lowered by this share.
 CREEP = 0.03
 
 
 class Fading(BaseModel):
-    """Starts and refusals of late; what is older counts less."""
+    """Recent starts and refusals; older ones count less."""
 
     starts: float = 0.0
     refused: float = 0.0
@@ -54,15 +55,15 @@ class Fading(BaseModel):
 
 
 class Concurrency(BaseModel):
-    """The limit of all processes together, as it is kept in Redis. Times are Redis', in seconds."""
+    """The limit of all processes together, as stored in Redis. Times are of Redis' clock, in seconds."""
 
     limit: float = 0.0
     proven: float = 0.0
-    """What was borne."""
+    """Calls in flight that the provider is known to accept."""
     step: float = 0.0
     looks: int = 0
     settled: bool = False
-    """Calls were sent away before: slow start is over."""
+    """Whether calls were refused before: slow start is over."""
     patience: float = PATIENCE
     not_before: float = 0.0
     debt: float = 0.0
@@ -72,12 +73,11 @@ class Concurrency(BaseModel):
     def look(
         self, seen: Tally, local: int, ceilings: Sequence[int], now: float, seconds: float, *, paced: bool
     ) -> bool:
-        """One look at what happened in those seconds.
+        """Adjust the limit to what happened in the last `seconds`. True: the proven level is suddenly refused.
 
-        `local`: the sum of what the processes hold themselves to; `ceilings`: how many calls each could make at most.
+        `local`: sum of the limits that the processes apply now; `ceilings`: most calls that each process could make.
 
-        `paced`: the rate of starts is limited, and what is refused below is refused for that. Returns whether what was
-        borne before is no longer.
+        `paced`: the rate of starts is limited, so that refusals at the proven level are due to that and do not count.
         """
         below = seen.refused - seen.refused_above
         ceiling = sum(ceilings)

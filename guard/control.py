@@ -1,4 +1,4 @@
-"""The limits of one provider, for all its worker processes, and each one's share. Pure: guard/board.py keeps it."""
+"""The adaptive limits of one provider for all its workers, and each one's share. Pure: guard/board.py stores them."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from guard.cadence import Cadence
 from guard.concurrency import Concurrency
 from guard.turnstile import Share, Tally
 
-#: Refusals within so many seconds of a fall belong to it. Another one up to so many seconds after it says that what is
-#: borne depends on time.
+#: Refusals within FALL_SECONDS of a fall of the proven level belong to it. Another fall later, within AGAIN_SECONDS,
+#: means that the provider limits the rate of calls, and not the calls in flight.
 FALL_SECONDS, AGAIN_SECONDS = 8.0, 45.0
 
-#: A share of the calls in flight that were borne before, which no limit on them would be lowered to.
+#: A provider would not lower a limit on calls in flight to this share of it: so deep a fall is due to a rate limit.
 NEXT_TO_NOTHING = 0.25
 
-#: Where fewer calls may be in flight than there are processes, others get theirs every so many seconds. Not more often:
-#: the last ones' calls are still in flight then.
+#: If fewer calls may be in flight than there are processes, the processes take turns of this many seconds. Not shorter:
+#: when a turn ends, its calls are still in flight.
 TURN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`ceiling`: its slots; `local`: the limit that it holds itself to; `wants`: it has something to call for."""
+    """`ceiling`: its slots; `local`: the limit that it applies now; `wants`: it has requests to make calls for."""
 
     ceiling: int
     local: int
@@ -39,13 +39,13 @@ class Control(BaseModel):
     tokens: Announced = Announced()
     tokens_a_call: float = 0.0
     fell: float = -AGAIN_SECONDS
-    """When what was borne was refused last …"""
+    """When the proven level was last refused …"""
     height: float = 0.0
-    """… and the most that it fell from."""
+    """… and the highest level that it fell from."""
     rate: float | None = None
-    """Starts a second, by whatever limits them; None: nothing does."""
+    """Starts a second, by the lowest of the rate limits; None: there is none."""
     announced: bool = False
-    """It is the provider's own word."""
+    """Whether `rate` is by the provider's rate-limit headers."""
 
     def look(
         self,
@@ -55,7 +55,7 @@ class Control(BaseModel):
         now: float,
         seconds: float,
     ) -> None:
-        """Take in what the processes saw in these seconds, and what headers said last of requests and of tokens."""
+        """Adjust to what the processes saw in the last `seconds`, and to the latest headers of requests and tokens."""
         ceilings = [process.ceiling for process in processes]
         if seen.answers:
             mean = seen.tokens / seen.answers
@@ -77,7 +77,7 @@ class Control(BaseModel):
         self.announced = self.rate is not None and self.rate in rates[1:]
 
     def _fall(self, before: float, now: float) -> None:
-        """What was borne is refused. Once, and a limit was lowered; again and again, it is one of time."""
+        """The proven level is refused. Once: a limit in flight was lowered. Again soon: the rate is limited."""
         passed = now - self.fell
         again = FALL_SECONDS < passed <= AGAIN_SECONDS
         if passed > AGAIN_SECONDS:
@@ -91,7 +91,7 @@ class Control(BaseModel):
 
 
 def shares(control: Control, processes: Sequence[Process], now: float) -> list[Share]:
-    """Each process' share, in their order: what they may have in flight together is the limit."""
+    """Each process' share, in their order. Together they may have as many calls in flight as the limit."""
     limits = split(int(control.concurrency.limit), processes, now)
     proven = split(int(control.concurrency.proven), processes, now)
     rate = math.inf if control.rate is None else control.rate / len(processes)
@@ -102,7 +102,7 @@ def shares(control: Control, processes: Sequence[Process], now: float) -> list[S
 def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:
     """Even parts of the limit, none above its process' ceiling.
 
-    Where it is less than the processes that want something, one each goes to some of them, and in turn to others.
+    If the limit is less than the number of processes that want calls, they take turns to have one each.
     """
     parts = [0] * len(processes)
     wanting = [i for i, process in enumerate(processes) if process.wants] or list(range(len(processes)))
@@ -114,7 +114,7 @@ def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:
     while limit > 0:
         growing = [i for i, process in enumerate(processes) if parts[i] < process.ceiling]
         for place, i in enumerate(growing):
-            # The first ones get what is left over of the division.
+            # The first ones get the remainder of the division.
             given = min(-(-limit // (len(growing) - place)), processes[i].ceiling - parts[i])
             parts[i] += given
             limit -= given

@@ -1,4 +1,4 @@
-"""The outer ring of retries: a request that its claim could not answer is deferred, a few times."""
+"""The outer level of retries: a request whose claim failed is deferred, a few times."""
 
 import random
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Self
 
 from contracts.settings import RetrySettings
 
-#: Waits are spread by this share to either side, so that what failed together does not come back together.
+#: Waits are varied by this share either way, so that requests that failed together do not come back together.
 SPREAD = 0.2
 
 
@@ -23,9 +23,9 @@ class DeferralPolicy:
 def next_deferral(
     tries: int, policy: DeferralPolicy, rng: random.Random, *, retry_after: float | None = None
 ) -> float | None:
-    """Seconds until a request that was deferred `tries` times may be tried again; None: its tries are used up.
+    """Seconds until a request that was deferred `tries` times may be claimed again; None: its tries are used up.
 
-    Never shorter than the error's `retry_after`, which is only ever stretched.
+    Never shorter than the error's `retry_after`.
     """
     if tries >= policy.tries:
         return None

@@ -1,7 +1,7 @@
-"""The gate of a provider: closed while its breaker is not, while it is on hold, or while it asked for a pause.
+"""The gate of a provider: closed while its breaker is not closed, while it is on hold, or while it asked for a pause.
 
-Workers that find it closed stop consuming; the backlog waits in Redis. When a pause ends, each process opens its gate
-at a moment of its own, and slots and rate limits bound what follows.
+Workers stop consuming while it is closed; the backlog waits in Redis. After a pause, each process opens its gate at a
+different time, and slots and rate limits bound the calls that follow.
 """
 
 import random
@@ -17,7 +17,7 @@ from guard.snapshot import Snapshot, snapshots
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
-#: No provider may pause us for longer, in seconds: it is asked again at least this often.
+#: Longest pause that a provider can ask for, in seconds: it is called again at least this often.
 MAX_PAUSE_SECONDS = 3600.0
 
 #: Processes open their gates within this share of the pause after its end …
@@ -29,10 +29,10 @@ MAX_SPREAD_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """`open`: consume. `probe_due`: the breaker, or the hold, waits for one call: see Breaker.lease_probe and
+    """`open`: workers may consume. `probe_due`: the breaker or the hold waits for a probe: see Breaker.lease_probe and
     Holds.lease_probe.
 
-    `retry_after`: seconds until either may become true by itself.
+    `retry_after`: seconds until time alone may make one of them true.
     """
 
     open: bool
@@ -55,9 +55,9 @@ class Gate:
         self._lateness = random.random()
 
     async def pause(self, seconds: float) -> None:
-        """The provider asked for a pause, or a limit is used up for so long. The longest one asked for holds.
+        """The provider asked for a pause of `seconds`, or a limit is used up that long. The pause that ends last holds.
 
-        Never raises: when Redis does not answer, "gate.unreported" is noted, and the provider's next answer asks again.
+        Never raises: if Redis does not answer, "gate.unreported" is noted; the provider's next answer asks again.
         """
         length = round(1000 * min(seconds, MAX_PAUSE_SECONDS))
         if length <= 0:
@@ -71,17 +71,17 @@ class Gate:
         self._observer(Note("gate.paused", "info", labels, left / 1000))
 
     async def read(self) -> GateState:
-        """Raises Unavailable when Redis does not answer."""
+        """The gate's present state. Raises Unavailable if Redis does not answer."""
         (snapshot,) = await snapshots(self._redis, (self._provider,))
         return gate_state(snapshot, self._lateness)
 
 
 def gate_state(snapshot: Snapshot, lateness: float) -> GateState:
-    """`lateness`, from 0 to 1, is this process' own place among those that wait for the end of a pause."""
+    """The gate's state for one process. `lateness`, from 0 to 1: how late it opens its gate after a pause."""
     late = lateness * min(SPREAD * snapshot.pause_length, MAX_SPREAD_MS)
     paused = max(0.0, snapshot.pause_end + late - snapshot.now)
     probe_in, hold = snapshot.probe_in, snapshot.hold
-    # While both wait for a probe, one call is the probe of both. A manual hold is never probed.
+    # If breaker and hold both wait for a probe, one call is the probe of both. A manual hold is never probed.
     if hold is not None:
         probe_in = None if hold.probe_in is None else max(hold.probe_in, probe_in or 0)
     wait = max(paused, probe_in or 0)

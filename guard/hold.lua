@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
--- Holds of one provider, or of one of its models. A hold is raised by a call that was refused for a fault of the account,
--- and lifted by a probe that succeeds; a manual hold is set and ended by an operator, or ends by its time.
+-- Holds of one provider, or of one of its models. A hold is raised by a call that was refused for a fault of the
+-- account, and lifted by a probe that succeeds; a manual hold is set and ended by an operator, or ends at a set time.
 --
--- ARGV: operation, provider, model ('' for the whole provider), then the operation's own:
---   raise     reason, error code, age of the call (ms), mark, owner of the probe that the call was (or ''), ms until the
---             first probe, ms between probes. The mark is what this returned when the same request raised the hold before
---             ('': it did not). Returns {outcome, mark}. Outcomes: 'held'; 'stale' - the call began before the last hold
---             was lifted, and says nothing; 'own' - another request succeeded since this one raised the hold, so the
---             fault is this request's own, and there is no hold for it.
---   lease     owner, ms. The right to probe. Returns 1 or 0.
---   settle    owner, outcome (success, failure, none), ms between probes. Returns 1 where it lifted the hold.
---   pause     ms (0: until `resume`), the operator's text. A manual hold.
+-- ARGV: operation, provider, model ('' for the whole provider), then the operation's own arguments:
+--   raise     reason, error code, age of the call (ms), mark, owner of the probe if the call was one (else ''), ms
+--             until the first probe, ms between probes. The mark is what this returned when the same request raised the
+--             hold before ('': it did not). Returns {outcome, mark}. Outcomes: 'held'; 'stale' - the call began before
+--             the last hold was lifted, and proves nothing; 'own' - another request succeeded since this one raised the
+--             hold, so the fault is this request's own, and no hold is raised.
+--   lease     owner, ms. Leases the probe. Returns 1, or 0 if no probe is due.
+--   settle    owner, outcome (success, failure, none), ms between probes. Returns 1 if it lifted the hold.
+--   pause     ms (0: until `resume`), the operator's text. Sets a manual hold.
 --   resume    Ends the manual hold, and makes the probe of an automatic one due. Returns {was manual, reason or ''}.
 --   announce  state. Returns 1 to the first caller that announces this state, 0 to others.
 local operation, provider, model = ARGV[1], ARGV[2], ARGV[3]
@@ -25,7 +25,7 @@ local began, total = tonumber(h[4] or ''), tonumber(h[5] or '') or 0
 local lifts, lifted = tonumber(h[6] or '') or 0, tonumber(h[7] or '') or 0
 local probe, owner, lease = tonumber(h[8] or '') or 0, h[9], tonumber(h[10] or '') or 0
 
--- Once nothing holds any more, the time on hold is added up.
+-- Once neither hold remains, adds up the time on hold.
 local function ended(moment)
   if began and not reason and not paused then
     redis.call('HSET', key, 'total', total + math.max(0, moment - began))
@@ -51,7 +51,7 @@ if operation == 'raise' then
   local why, code, age, mark, prober = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
   if now - age < lifted then return {'stale', lifts} end
   redis.call('HSET', 'umpire:breaker:' .. provider, 'last_error', code)
-  -- A probe has had its turn, whatever its refusal means: also where Redis gave no answer, and the lease is gone since.
+  -- The probe was made, whatever its refusal means; also if Redis did not answer at first and the lease is gone by now.
   if reason and prober ~= '' and (not owner or owner == prober) then
     redis.call('HDEL', key, 'owner', 'lease')
     redis.call('HSET', key, 'probe', now + tonumber(ARGV[10]))
@@ -73,7 +73,7 @@ if operation == 'lease' then
 end
 
 if operation == 'settle' then
-  -- A success counts whoever holds the lease by now: the account works.
+  -- A success counts even if another process holds the lease by now: the account works.
   if ARGV[5] == 'success' and reason then
     reason = false
     redis.call('HSET', key, 'lifts', lifts + 1, 'lifted', now)

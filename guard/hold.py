@@ -1,4 +1,4 @@
-"""Holds: a provider whose account is at fault, or one of its models, gets no calls but a probe now and then.
+"""Holds: a provider whose account is at fault, or one of its models, gets no calls except a probe now and then.
 
 guard/hold.lua holds the rules; docs/decisions/0016-holds.md says why.
 """
@@ -20,18 +20,18 @@ from contracts.settings import HoldSettings
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
-#: The first probe of a hold comes sooner than the others, in seconds: where the fault was one request's own, the others
-#: wait no longer than this. With one probe a minute it makes no minute have more than two.
+#: The first probe of a hold comes after this many seconds, sooner than later ones: if the fault was one request's own,
+#: other requests wait no longer than this. With one probe a minute, no minute has more than two.
 FIRST_PROBE_SECONDS = 5.0
 
-#: Fields of a hold's hash that others read, in the order that `read_hold` takes them.
+#: Fields of a hold's hash that other modules read, in the order that `read_hold` takes them.
 FIELDS = ("reason", "since", "probe", "owner", "lease", "paused", "until", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """`since`, `ends` in ms of Redis' clock; `ends` is 0 where nobody knows. `probe_in`: ms until a probe may start, 0:
-    now; None: it is never probed. `text`: the operator's own.
+    """`since`, `ends`: ms of Redis' clock; `ends` is 0 if unknown. `probe_in`: ms until a probe may start, 0: now;
+    None: it is never probed. `text`: the operator's comment.
     """
 
     reason: HoldReason
@@ -46,7 +46,7 @@ class Hold:
 
 
 def read_hold(values: Sequence[bytes | None], now: int) -> Hold | None:
-    """The hold by its hash's `FIELDS` at this moment of Redis' clock. A manual one goes before an automatic one."""
+    """The hold, from its hash's `FIELDS`, at the time `now` of Redis' clock. A manual hold hides an automatic one."""
     reason, since, probe, owner, lease, paused, until, text = values
     ends = whole(until)
     if paused and not 0 < ends <= now:
@@ -61,12 +61,12 @@ def read_hold(values: Sequence[bytes | None], now: int) -> Hold | None:
 def _reason(value: bytes) -> HoldReason:
     try:
         return HoldReason(value.decode())
-    except ValueError:  # of a newer version: on hold all the same
+    except ValueError:  # from a newer version: on hold all the same
         return HoldReason.MISCONFIGURED
 
 
 def number(value: bytes | None) -> float | None:
-    """None where there is none, or only a newer version can read it."""
+    """None if there is no number, or only a newer version can read it."""
     try:
         found = float(value) if value else None
     except ValueError:
@@ -75,12 +75,12 @@ def number(value: bytes | None) -> float | None:
 
 
 def whole(value: bytes | None) -> int:
-    """0 where there is no number."""
+    """0 if there is no number."""
     return int(number(value) or 0)
 
 
 class Outcome(StrEnum):
-    """What became of a call that was refused for a fault of the account: see hold.lua."""
+    """What a call that was refused for a fault of the account led to: see hold.lua."""
 
     HELD = "held"
     STALE = "stale"
@@ -89,14 +89,14 @@ class Outcome(StrEnum):
 
 class Raised(NamedTuple):
     outcome: Outcome
-    #: To be kept with the request, and given when its next call is refused like this.
+    #: To be kept with the request, and passed to `raise_` when a later call of it is refused.
     mark: int
 
 
 class Holds:
     """The holds of one provider and its models, as one worker process sees them.
 
-    Nothing here raises: where Redis does not answer, "hold.unreported" is noted.
+    Nothing here raises: if Redis does not answer, "hold.unreported" is noted.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class Holds:
     async def raise_(
         self, error: ProviderError, seconds: float, *, model: str = "", mark: int | None = None, probe: str = ""
     ) -> Raised | None:
-        """A call that took so many seconds ended in this error; None: Redis does not know of it yet.
+        """Raise the hold: a call that took `seconds` was refused with this error. None: Redis does not know it yet.
 
-        `mark`: what the same request got when it raised the hold before. `probe`: the probe that the call was.
+        `mark`: returned when the same request raised the hold before. `probe`: name of the probe, if the call was one.
         """
         reason = error.hold or HoldReason.MISCONFIGURED
         call = (reason.value, error.code.value, _ms(seconds), "" if mark is None else mark, probe)
@@ -121,23 +121,23 @@ class Holds:
         return None if reply is None else Raised(Outcome(reply[0].decode()), int(reply[1]))
 
     async def lease_probe(self, owner: str, seconds: float, *, model: str = "") -> bool:
-        """The right to probe, for so many seconds. False: not now, or another has it."""
+        """Lease the probe for `seconds`. False: no probe is due, or another one holds the lease."""
         return bool(await self._ask("lease", model, owner, _ms(seconds)))
 
     async def probe_succeeded(self, owner: str, *, model: str = "") -> bool:
-        """An answer came: the hold is lifted. False: it was not on hold any more."""
+        """The probe got an answer: lift the hold. False: there was no hold any more."""
         return bool(await self._ask("settle", model, owner, "success", self._probe_ms))
 
     async def probe_failed(self, owner: str, *, model: str = "") -> None:
-        """No answer came, for another reason than the hold's: the next probe has its time."""
+        """The probe got no answer, for another reason than the hold's: the next one is due after the usual time."""
         await self._ask("settle", model, owner, "failure", self._probe_ms)
 
     async def probe_released(self, owner: str, *, model: str = "") -> None:
-        """No call was made. Does nothing where the probe was answered for."""
+        """The probe made no call. Does nothing if its outcome was reported."""
         await self._ask("settle", model, owner, "none", self._probe_ms)
 
     async def announce(self, state: str) -> bool | None:
-        """Whether this process is the first to see this state of the provider's hold, and has to announce it; None:
+        """Whether this process is the first to see this state of the provider's hold, and has to publish it; None:
         Redis does not answer.
         """
         reply = await self._ask("announce", "", state)
@@ -154,18 +154,18 @@ class Holds:
 
 class Resumed(NamedTuple):
     was_paused: bool
-    #: Why the provider is still on hold.
+    #: Reason of the automatic hold that remains; None: there is none.
     reason: HoldReason | None
 
 
 async def pause(redis: Redis, provider: LLMProviderType, seconds: float | None, text: str) -> None:
-    """A manual hold, for so many seconds or until `resume`. Raises RedisError or OSError."""
+    """Set a manual hold for `seconds`; None: until `resume`. Raises RedisError or OSError."""
     length = 0 if seconds is None else max(1, _ms(seconds))
     await Script(redis, "hold", package="guard")("pause", provider.value, "", length, text)
 
 
 async def resume(redis: Redis, provider: LLMProviderType) -> Resumed:
-    """End the manual hold. A probe of an automatic one is due at once. Raises RedisError or OSError."""
+    """End the manual hold, and make the probe of an automatic one due at once. Raises RedisError or OSError."""
     was, reason = await Script(redis, "hold", package="guard")("resume", provider.value, "")
     return Resumed(bool(was), _reason(reason) if reason else None)
 

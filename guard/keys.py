@@ -1,4 +1,4 @@
-"""Redis keys of this room. The Lua scripts build the same names; this file is their table.
+"""Redis keys of this package. The Lua scripts build the same names; this file lists them.
 
 umpire:breaker:<provider>         hash   state, since, until, owner, lease, successes, failures, average, last_success,
                                          last_failure, last_error: see breaker.lua
@@ -8,9 +8,9 @@ umpire:hold:<provider>           hash   holds of a provider: see hold.lua; ledge
 umpire:hold:<provider>:<model>   hash   holds of one of its models
 umpire:holds:<provider>          set    its models that are on hold
 umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)
-umpire:adapt:<provider>           hash   the limits that were found (limits), when they were looked at last (looked, ms)
-umpire:adapt:<provider>:rows      hash   worker process → when it reported last (ms), and what it holds itself to
-umpire:adapt:<provider>:sums      hash   what all reported since the last look: see adapt.lua
+umpire:adapt:<provider>           hash   the adaptive limits (limits), when they were last updated (looked, ms)
+umpire:adapt:<provider>:rows      hash   worker process → when it last reported (ms), and a guard/control.py Process
+umpire:adapt:<provider>:sums      hash   sums of all reports since the last update: see adapt.lua
 umpire:rate:<key id>              string when (µs) an API key has its whole rate again: see authenticate.lua
 """
 

@@ -1,15 +1,15 @@
--- Token buckets for requests and tokens a minute, one pair for each model of a provider, shared by all workers.
+-- Token buckets for requests and for tokens a minute: one pair for each model of a provider, shared by all workers.
 --
 -- ARGV: requests a second, their capacity, tokens a second, their capacity, longest wait (s), then for each operation:
 -- bucket key, kind, requests, tokens. Returns a pair for each operation:
---   take  reserve them. {1, wait (µs)}: reserved, to be used after that wait; {0, wait (µs)}: nothing is reserved, since
---         the wait would be longer than the longest.
+--   take  reserve them. {1, wait (µs)}: reserved, to be used after that wait; {0, wait (µs)}: nothing is reserved,
+--         since the wait would be longer than the longest allowed.
 --   give  give them back; negative amounts charge more. {1, 0}.
 -- A rate of 0 means that there is no such limit.
 --
--- A reservation may run a bucket into debt: whoever comes later waits for the debt too. So those who wait start one by
--- one at the limit's own pace, in the order in which they asked, and nobody has to ask again. What costs more than a
--- full bucket waits for a full one, then takes all of its cost: it gets through, and those after it wait for the rest.
+-- A reservation may run a bucket into debt, and later ones wait for that debt too. So waiting calls start one by one at
+-- the pace of the limit, in the order of their reservations, and none has to ask again. A call that costs more than a
+-- full bucket waits for a full one, then takes its whole cost: it gets through, and later calls wait for the rest.
 
 local r_rate, r_cap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local t_rate, t_cap = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -22,7 +22,7 @@ local function missing(need, have, rate)
   return (need - have) / rate
 end
 
--- A key that is not there is a full bucket, so a model that is no longer used leaves nothing behind.
+-- A missing key is a full bucket, so a model that is no longer used leaves nothing behind.
 local buckets = {}
 local function bucket_of(key)
   if not buckets[key] then
@@ -58,7 +58,7 @@ for i = 6, #ARGV, 4 do
 end
 
 for key, bucket in pairs(buckets) do
-  -- Nothing flows into a bucket that has no limit; it must not sink either.
+  -- A bucket without a limit has no inflow, so it must not be drawn down either.
   if r_rate == 0 then bucket.r = r_cap end
   if t_rate == 0 then bucket.t = t_cap end
   local full = math.max(missing(r_cap, bucket.r, r_rate), missing(t_cap, bucket.t, t_rate))

@@ -1,7 +1,7 @@
 """Requests and tokens a minute, per provider and model, shared by all workers. limits.lua holds the bucket's rules.
 
-A bucket holds about a second's worth. So what is granted within any minute stays within the limit, at the start too, at
-the price of a sixtieth of it.
+A bucket holds about a second's worth of calls. So the calls granted within any minute stay within the limit, the first
+minute included; that costs a sixtieth of the limit.
 """
 
 import math
@@ -19,21 +19,21 @@ from ledger.group import GroupCommit
 from ledger.scripts import Beside, Script
 from telemetry.observer import Note, Observer, silent
 
-#: What a bucket holds, in seconds of its limit.
+#: Size of a bucket, in seconds of its limit.
 BURST_SECONDS = 1.0
 
-#: What is given back goes with the next reservation, or so many seconds later: nobody waits for it, and by itself it
-#: would be a round trip and a sync of Redis' file for each call, in front of the call's end.
+#: What is given back is sent with the next reservation, or after this many seconds: nobody waits for it, and sent alone
+#: it would cost each call a round trip and a sync of Redis' file before its end.
 SETTLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """When `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
+    """If `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
 
-    When not, nothing was reserved, since it would have meant waiting for longer than UMPIRE_RATE_WAIT_SECONDS; then
-    `pause` is how long the gate should be closed. It opens while the last of those who wait are still waiting: a gate
-    that opened after them would let the limit go unused for as long as workers need to start again.
+    If not, nothing was reserved, since the wait would be longer than UMPIRE_RATE_WAIT_SECONDS; `pause` is then how many
+    seconds the gate should be closed. It opens while the last waiting calls still wait: if it opened later, the limit
+    would go unused for as long as workers need to start again.
     """
 
     model: str
@@ -42,11 +42,11 @@ class Reservation:
     wait: float = 0.0
     pause: float = 0.0
     counted: bool = True
-    """Redis knows of it: not so where it did not answer."""
+    """Whether Redis has counted it: False if Redis did not answer."""
 
 
 class Asked(NamedTuple):
-    """A reservation that is asked for beside something else; `RateLimiter.answer` tells what came of it."""
+    """A reservation that is sent beside another script; `RateLimiter.answer` returns its result."""
 
     model: str
     tokens: int
@@ -56,15 +56,15 @@ class Asked(NamedTuple):
 class Limiter(Protocol):
     @property
     def burst_tokens(self) -> float:
-        """The most that a call may reserve without others having to wait for it."""
+        """Most tokens that a call may reserve without making other calls wait."""
         ...
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
-        """Reserve one request and so many tokens (estimated)."""
+        """Reserve one request and `tokens` tokens, an estimate."""
         ...
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
-        """The call was made: give back, or charge, what the estimate was wrong by."""
+        """The call was made: give back, or charge, the difference to the estimate."""
 
     async def cancel(self, reservation: Reservation) -> None:
         """The call was not made: give everything back."""
@@ -72,10 +72,10 @@ class Limiter(Protocol):
 
 class AskingLimiter(Limiter, Protocol):
     def ask(self, model: str, tokens: int) -> Asked | None:
-        """What `reserve` asks, to be sent beside another script; None: there is nothing to ask."""
+        """The operation of `reserve`, to be sent beside another script; None: nothing needs to be asked."""
 
     async def answer(self, asked: Asked) -> Reservation:
-        """What came of it, once it was sent."""
+        """The result of `ask`, once it was sent."""
         ...
 
 
@@ -101,17 +101,17 @@ class Unlimited:
 
 
 class Bucket(NamedTuple):
-    """So many a second flow in, so many at most lie in it; a rate of 0: no limit."""
+    """`rate`: inflow a second; `capacity`: most that it holds. A rate of 0: no limit."""
 
     rate: float
     capacity: float
 
     @classmethod
     def of(cls, a_minute: int | None, *, unit: int) -> Self:
-        """The bucket that grants at most so many in any minute, where nothing less than `unit` is granted at a time.
+        """The bucket that grants at most `a_minute` in any minute, if each grant is `unit` or more.
 
-        A minute that begins with a full bucket grants what lies in it and what flows in, less than a unit of which
-        stays behind: hence capacity + 60 × rate = limit + unit.
+        A minute that begins with a full bucket grants its contents and its inflow, of which less than a unit stays
+        behind: hence capacity + 60 × rate = limit + unit.
         """
         if a_minute is None:
             return cls(0.0, 0.0)
@@ -127,10 +127,10 @@ class _Operation(NamedTuple):
 
 
 class RateLimiter:
-    """Limits of one provider. Operations that come together share a round trip.
+    """The limits of one provider. Concurrent operations share a round trip.
 
-    Never raises: when Redis does not answer, "limit.unreachable" is noted and the call may go; the provider's own limit
-    has the last word anyway.
+    Never raises: if Redis does not answer, "limit.unreachable" is noted and the call may start; the provider's own
+    limit applies anyway.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class RateLimiter:
         self._provider = provider
         self._observer = observer
         self._script = Script(redis, "limits", package="guard")
-        # A single call is never charged more than a minute's worth: what is longer than that would stop all others.
+        # A single call is never charged more than a minute's worth: a longer one would stop all others.
         self._most_tokens = limits.tpm or 0
         self.burst_tokens = math.inf if limits.tpm is None else Bucket.of(limits.tpm, unit=0).capacity
         requests, tokens = Bucket.of(limits.rpm, unit=1), Bucket.of(limits.tpm, unit=0)
@@ -203,7 +203,7 @@ class RateLimiter:
 def make_limiter(
     redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
 ) -> AskingLimiter:
-    """The limiter that the provider's settings ask for."""
+    """The limiter for the provider's settings."""
     limits = settings.providers[provider]
     if limits.rpm is None and limits.tpm is None:
         return Unlimited()

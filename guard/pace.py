@@ -1,33 +1,33 @@
-"""How a worker process starts its calls again after its provider asked for patience, or was away: slowly at first.
+"""Slow start: after a pause or an outage of its provider, a worker process starts its calls slowly at first.
 
-A backlog that waits for the end of a pause would else be there as one, and be sent away as one.
+Otherwise all calls that waited for the end of a pause would start at once, and be refused at once.
 """
 
 import math
 import time
 from collections.abc import Callable
 
-#: From the first call to all slots at once, in seconds, but for short deadlines. The n-th call of so many slots starts
-#: after the square root of its share of this: within the first second, a ninth of the slots.
+#: Length of the slow start in seconds, unless RAMP_SHARE makes it shorter. Call n of N slots starts after
+#: RAMP_SECONDS × √(n/N): within the first second, a ninth of the slots.
 RAMP_SECONDS = 3.0
 
-#: And no more than this share of a call's deadline, since it is part of it.
+#: Longest slow start, as a share of a call's deadline, in which it is included.
 RAMP_SHARE = 1 / 8
 
-#: Calls sent away, above what is usual, that make all others start slowly: a healthy provider sends one away now and
-#: then, and a limit that is looked for (guard/concurrency.py) is found that way.
+#: Refusals above what is usual that make all other calls start slowly: a healthy provider refuses one now and then, and
+#: the search for a limit (guard/concurrency.py) causes some.
 MANY_REFUSALS = 4
 
-#: A longer wait that a provider asks for, in seconds, concerns all calls, even if only one was told. A shorter one is
-#: told to whoever comes a little too early, and that one waits.
+#: A Retry-After above this, in seconds, concerns all calls, even if only one received it. A shorter one is given to a
+#: call that came a little too early, and delays that call only.
 LONG_WAIT = 2.0
 
-#: Refusals that are usual, for each call.
+#: Refusals for each call that are usual.
 USUAL_SHARE = 1 / 4
 
 
 class Pace:
-    """Of one process: others have their own, and the circuit breaker's probe comes before any of them."""
+    """The slow start of one process; each has its own. The circuit breaker's probe comes before all of them."""
 
     def __init__(self, slots: int, deadline: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots = slots
@@ -36,22 +36,24 @@ class Pace:
         self._begins = -math.inf
         self._started = 0
         self._refusals = 0.0
-        """Above what is usual, of calls that began since the last restart."""
-        #: Counts the restarts: who was given a turn before the last one asks again.
+        """Refusals above what is usual, of calls that began since the last restart."""
+        #: Counts restarts: a call that got its turn before the last restart has to ask again.
         self.round = 0
 
     def restart(self, after: float = 0.0) -> None:
-        """No call starts for `after` seconds; then slowly."""
+        """Start no call for `after` seconds, then start them slowly."""
         self._begins = max(self._begins, self._clock() + after)
         self._started = 0
         self._refusals = 0.0
         self.round += 1
 
     def refused(self, began: float, after: float = 0.0) -> None:
-        """The provider sent away a call that began then, by this one's clock, and asked for `after` seconds.
+        """The provider refused a call (429 or Retry-After) that began at `began` (this object's clock).
+
+        `after`: seconds that it asked to wait; 0: it named none.
 
         A long wait concerns all calls. Otherwise one refusal says little, and nothing if its call began before the last
-        restart: it was sent away for what is known. Many say that all should wait for as long as the last was asked to.
+        restart, which already answered the cause. After many, all calls wait as long as the last one was asked to.
         """
         if after > LONG_WAIT:
             if self._clock() + after > self._begins:
@@ -62,7 +64,7 @@ class Pace:
                 self.restart(after)
 
     def turn(self) -> float:
-        """Seconds until the caller may start its call. Whoever asks and does not start leaves a gap, no more."""
+        """Seconds until the caller may start its call. A caller that does not start only leaves a gap."""
         self._refusals = max(0.0, self._refusals - USUAL_SHARE)
         now = self._clock()
         if now >= self._begins + self._ramp:

@@ -1,5 +1,5 @@
-"""A time limit on what others take, not on what this process takes to look: an answer that is there in time is not
-late, though the loop was too busy to read it.
+"""A timeout that does not count this process' own delay: an answer that has arrived in time is not late, even if the
+event loop was too busy to read it.
 """
 
 import asyncio
@@ -8,17 +8,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Passes of the event loop, each of which reads what has arrived, between the end of the time and the cancellation. An
-#: answer that lies in the socket takes three or four through aiohttp and an SDK. On an idle loop all take under 1 ms.
+#: Iterations of the event loop between the timeout and the cancellation; each reads what has arrived. An answer in the
+#: socket needs three or four to get through aiohttp and an SDK. On an idle loop all of them take under 1 ms.
 PASSES = 10
 
 
 class TimeIsUp(Exception):
-    """It was not done in time. Not a TimeoutError, which what was waited for may raise by itself."""
+    """The operation has timed out. Not a TimeoutError, since the operation may raise that itself."""
 
 
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """Raises TimeIsUp when it is not done by then, and what has arrived by then was read."""
+    """Raises TimeIsUp after `seconds`, once everything that had arrived by then was read."""
     try:
         async with asyncio.timeout(None) as bound:
             limit = _Limit(seconds, bound)

@@ -1,7 +1,7 @@
--- A provider asked for a pause: keep the longer of this one and the one it asked for before.
+-- A provider asked for a pause: keep this one, or the one that it asked for before, whichever ends later.
 --
 -- ARGV: provider, length (ms), how long after its end the key is kept (ms). Returns the ms until the pause ends.
--- The length stays beside the end: each worker opens its gate a little later than the end, by a share of the length.
+-- The length is stored beside the end: each worker opens its gate a little after the end, by a share of the length.
 
 local key = 'umpire:gate:' .. ARGV[1]
 local length, slack = tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,4 +1,4 @@
-"""A key's request rate: what is left of it, and the rule of authenticate.lua again, for a door without its Redis."""
+"""An API key's request rate: what is left of it, and the rule of authenticate.lua for an API process without Redis."""
 
 import math
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Rate(NamedTuple):
 
 
 def charge(full_again: float, now: float, a_minute: int) -> tuple[Rate, float]:
-    """One request, and when the bucket is full again after it. What is refused is not charged."""
+    """Charge one request. Returns its Rate, and when the bucket is full again. A refused request is not charged."""
     interval = WINDOW / a_minute
     full_again = max(now, full_again)
     granted = full_again + interval <= now + WINDOW

@@ -1,4 +1,4 @@
-"""The inner ring of retries: a few attempts within one claim, and one deadline over all of them.
+"""The inner level of retries: a few attempts within one claim, under one deadline for all of them.
 
 `decide` is the policy, a pure function; tenacity carries it out.
 """
@@ -20,19 +20,19 @@ from telemetry.observer import Note, Observer
 T = TypeVar("T")
 S = TypeVar("S")
 
-#: Answers without a verdict that one claim pays for: the second one ends it.
+#: Answers without a verdict, each of which is paid, after which no further attempt is made.
 MAX_ANSWERS = 2
 
-#: Waits get this share of the time that is left; attempts get the rest.
+#: Share of the remaining time for waits; attempts get the rest.
 WAITS_SHARE = 0.1
 
-#: A Retry-After is stretched by up to this share, so that those who were told the same do not come back as one.
+#: A Retry-After is lengthened by up to this share, so that calls that received the same one do not return together.
 RETRY_AFTER_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """All in seconds but `attempts`."""
+    """All in seconds, except `attempts`."""
 
     attempts: int
     deadline: float
@@ -63,7 +63,7 @@ def decide(
     if left <= 0:
         return None
     if isinstance(error, AnswerError):
-        # The provider is well: nothing to wait for. It counts by itself, whatever went wrong before it.
+        # The provider is healthy: nothing to wait for. Such answers are counted apart from all other errors.
         return 0.0 if answers < MAX_ANSWERS else None
     if is_permanent(error) or attempt >= policy.attempts:
         return None
@@ -95,20 +95,20 @@ async def attempts(
 ) -> T:
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
 
-    `before()` runs before every attempt, within the deadline but outside the attempt's own time: the place to wait for
-    a rate limit, which must not look like a slow provider. An error that it raises uses the attempt up.
+    `before()` runs before every attempt, within the deadline but outside the attempt's own timeout: the place to wait
+    for a rate limit, which must not look like a slow provider. An error that it raises uses up the attempt.
 
-    `failed(error, seconds)` hears of every failed attempt before anything else happens, of timeouts too, which `call`
-    itself only sees as a cancellation: it is the place to tell the breaker. When `stopping` is set, a wait ends at
-    once and no further attempt is made.
+    `failed(error, seconds)` is called after every failed attempt, before anything else happens. This includes timeouts,
+    which `call` itself sees as a cancellation only: it is the place to report to the breaker. When `stopping` is set, a
+    wait ends at once and no further attempt is made.
 
-    `answers` without a verdict came in earlier claims of the same request; they count for this one too.
+    `answers`: answers without a verdict in earlier claims of the same request; they count here too.
 
     Raises
     ------
     UmpireError
-        What the last attempt raised, or ProviderTimeout when its time, or the deadline over all, ran out. Anything
-        else that `call` raises passes through at once.
+        The error of the last attempt, or ProviderTimeout if the attempt's timeout or the common deadline has passed.
+        Any other exception of `call` passes through at once.
     """
     return await _Run(call, policy, stopping, observer, before, failed, answers).result()
 
@@ -140,7 +140,7 @@ class _Run(Generic[T]):
         self._error: UmpireError | None = None
 
     async def result(self) -> T:
-        # Most first attempts succeed, and tenacity costs 50 µs a time: it is asked only when one failed.
+        # Most first attempts succeed, and tenacity costs 50 µs each time: it is used only after a failure.
         try:
             return await self._one()
         except UmpireError as error:
@@ -149,7 +149,7 @@ class _Run(Generic[T]):
         return await retrying(self._next)
 
     async def _next(self) -> T:
-        """What tenacity calls: the first attempt, which was made already, then the further ones."""
+        """The function that tenacity calls: repeats the error of the first attempt, then makes the further ones."""
         first, self._first = self._first, None
         if first is not None:
             raise first
@@ -158,7 +158,7 @@ class _Run(Generic[T]):
     async def _one(self) -> T:
         self._attempt += 1
         if self._before is not None:
-            # Told only of its errors: that time ran out while it waited says nothing of the provider.
+            # `failed` gets only errors that `before` raises: running out of time in it says nothing about the provider.
             await _within(self._left(), self._told(self._before))
         limit = min(self._policy.attempt_timeout, self._left())
         return await self._told(lambda: _within(limit, self._call(self._attempt)))
@@ -194,7 +194,7 @@ class _Run(Generic[T]):
         return True
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not into a shutdown."""
+        """Sleep, but stop at once on shutdown."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -212,7 +212,7 @@ class _Run(Generic[T]):
 
 
 async def _within(seconds: float, awaitable: Awaitable[S]) -> S:
-    """Raises ProviderTimeout when it is not done by then. A TimeoutError of its own stays one."""
+    """Raises ProviderTimeout after `seconds`. A TimeoutError that `awaitable` itself raises passes through."""
     try:
         return await within(seconds, awaitable)
     except TimeIsUp as error:

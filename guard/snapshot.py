@@ -1,4 +1,4 @@
-"""What Redis holds of providers' breakers, pauses and holds at one moment of its clock."""
+"""Reads the breakers, pauses and holds of providers from Redis, at one moment of its clock."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ _FIELDS = (
     "state", "since", "until", "owner", "lease", "last_success", "last_failure", "failures", "average", "last_error",
 )  # fmt: skip
 
-#: What is read of each provider.
+#: Number of replies for each provider.
 _REPLIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Times in ms of Redis' clock; 0: never. `now` is when it was taken."""
+    """Times are in ms of Redis' clock; 0: never. `now`: when the snapshot was taken."""
 
     now: int
     state: CircuitState = CircuitState.CLOSED
     since: int = 0
-    #: Before it, an open breaker lets nothing through.
+    #: Until then an open breaker lets nothing through.
     opens: int = 0
     #: End of the probe's lease.
     leased_until: int = 0
@@ -41,26 +41,26 @@ class Snapshot:
     #: Code of the last error that counted for the breaker or raised a hold; empty: none did.
     last_error: str = ""
     hold: Hold | None = None
-    #: By name.
+    #: By model name.
     held_models: Mapping[str, Hold] = field(default_factory=dict)
-    #: Requests that wait in its queue.
+    #: Requests in the provider's queue.
     queued: int = 0
 
     @property
     def paused_for(self) -> int:
-        """How long the pause still lasts; 0: there is none."""
+        """How long the pause still lasts, in ms; 0: there is none."""
         return max(0, self.pause_end - self.now)
 
     @property
     def probe_in(self) -> int | None:
-        """How long until a probe may start (0: now); None: the breaker is closed."""
+        """Ms until a probe may start (0: now); None: the breaker is closed."""
         if self.state is CircuitState.CLOSED:
             return None
         return max(0, self.opens - self.now, self.leased_until - self.now)
 
 
 async def snapshots(redis: Redis, providers: Sequence[LLMProviderType]) -> list[Snapshot]:
-    """One for each provider, in order, in one round trip; in two where models are on hold.
+    """One snapshot for each provider, in order. One round trip, and one more for each provider with models on hold.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _snapshot(
     waiting: int,
 ) -> Snapshot:
     state, since, opens, owner, lease, last_success, last_failure, failures, average, last_error = breaker
-    # A newer version may add to it.
+    # A newer version may append to it.
     pause_end, pause_length, *_ = *map(whole, (gate or b"").split()), 0, 0
     return Snapshot(
         now=now,
@@ -132,7 +132,7 @@ def _snapshot(
 
 
 def _state(value: bytes | None) -> CircuitState:
-    """A state of a newer version is none that lets calls through: a probe finds out."""
+    """A state that only a newer version knows counts as half-open: no call but a probe may start."""
     try:
         return CircuitState(value.decode()) if value else CircuitState.CLOSED
     except ValueError:

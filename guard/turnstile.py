@@ -1,7 +1,7 @@
-"""One worker process' share of what its provider seems to bear: calls in flight, and starts a second.
+"""Applies one worker process' share of the adaptive limits: calls in flight, and starts a second.
 
-guard/concurrency.py and guard/cadence.py find the limits, from what every process counts here. Between two words of
-theirs a process that is sent away does not go on by itself: it takes what is in flight just then for its limit.
+guard/concurrency.py and guard/cadence.py find the limits, from what every process counts here. A process whose calls
+are refused does not wait for their next update: it takes the number of calls in flight just then as its limit.
 """
 
 import math
@@ -9,40 +9,40 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Calls in flight of a process that knows nothing yet.
+#: Limit of calls in flight of a process that knows nothing yet.
 FIRST = 16
 
-#: Starts may come in bunches of so many seconds' worth; evenly spaced ones would wake the process for each.
+#: Starts may come in bunches of this many seconds' worth; evenly spaced ones would wake the process for each.
 BUNCH_SECONDS = 0.05
 
-#: Less than this is not waited for, in seconds: no timer is that exact.
+#: Shorter waits than this are skipped, in seconds: no timer is that exact.
 INSTANT = 0.0001
 
-#: Calls that were sent away at a level that was borne before, without many answers between, until it is taken for a
-#: sign; and what an answer is worth against one.
+#: Number of refusals at a proven level that lower this process' limit at once, and the share of one refusal that each
+#: call that is not refused offsets.
 BRAKE, ANSWER = 2.0, 0.25
 
-#: Smooth starts go at this many times the rate that the calls in flight would come to if they were evenly spread, as
-#: TCP paces its packets: calls that began together would else end and begin together for ever.
+#: Smooth starts come at this many times the rate that the calls in flight would have if they were evenly spread, as TCP
+#: paces its packets: otherwise calls that began together would end and begin together for ever.
 SMOOTH = 2.0
 
-#: Requests that hold a slot and wait to be let through, in seconds of their rate: enough that a call follows the next
-#: one at once, few enough that none holds a lease for long before its call.
+#: Requests that hold a slot and wait for a permit, in seconds of their rate: enough that one call follows another at
+#: once, few enough that none holds a lease for long before its call.
 AHEAD_SECONDS = 0.25
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened since the last report. `above`: at a level of calls in flight that was not borne so far."""
+    """What happened since the last report. `above`: at more calls in flight than the provider is known to accept."""
 
     starts: int = 0
     above: int = 0
     refused: int = 0
     refused_above: int = 0
     full: int = 0
-    """Starts that waited since all that may be in flight was …"""
+    """Starts that waited since as many calls as allowed were in flight …"""
     slow: int = 0
-    """… or for the rate."""
+    """… or that waited for the rate."""
     answers: int = 0
     seconds: float = 0.0
     tokens: int = 0
@@ -50,10 +50,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`limit`: calls in flight; `proven` of them were borne before; `rate`: starts a second.
+    """`limit`: calls in flight; `proven`: how many of them the provider is known to accept; `rate`: starts a second.
 
-    `smooth`: starts should not come in bunches, either: there is a limit somewhere, and it may be one of time. `exact`:
-    the rate is the provider's own word.
+    `smooth`: starts should not come in bunches either, since there is some limit, and it may be one on the rate.
+    `exact`: the rate is by the provider's rate-limit headers.
     """
 
     limit: int
@@ -64,7 +64,7 @@ class Share:
 
 
 class Turnstile:
-    """Counts and decides, and never waits: tasks/turns.py does."""
+    """Counts calls and decides when one may start. It never waits: tasks/turns.py does."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -74,9 +74,9 @@ class Turnstile:
         self._signs = 0.0
         self._clamped = False
         self._answered = 0.0
-        """Answers a second, of late."""
+        """Recent answers a second."""
         self._took = 0.0
-        """Seconds that an answer took, of late."""
+        """Recent mean seconds of an answered call."""
         self._gap = 0.0
         """Seconds from one start to the next."""
         self.limit = self._share.limit
@@ -88,11 +88,11 @@ class Turnstile:
         return self._share.rate < math.inf
 
     def probes(self, level: int) -> bool:
-        """A call at this level finds out whether more than what is known is borne."""
+        """Whether a call at this level tests if the provider accepts more than the proven level."""
         return level > self._share.proven and self._share.smooth
 
     def waits(self) -> None:
-        """A call has to wait: for another's end, or for the rate."""
+        """Count a call that has to wait: for another's end, or for the rate."""
         if self.in_flight >= self.limit:
             self.tally.full += 1
         else:
@@ -115,7 +115,7 @@ class Turnstile:
         return self.in_flight
 
     def end(self, level: int, *, refused: bool) -> None:
-        """The call that started at this level is over; `refused`: the provider sent it away."""
+        """The call that started at this level has ended; `refused`: the provider refused it."""
         self.in_flight -= 1
         if not refused:
             self._signs = max(0.0, self._signs - ANSWER)
@@ -135,15 +135,15 @@ class Turnstile:
         self.tally.tokens += tokens
 
     def ahead(self) -> int:
-        """Requests that may wait here to be let through."""
+        """Requests that may wait here for a permit."""
         return 1 + math.ceil(AHEAD_SECONDS * (self._share.rate if self.paced else self._answered))
 
     def room(self) -> int:
-        """Requests that should be here, waiting or in flight."""
+        """Requests that should be in this process, waiting or in flight."""
         return self.ahead() + (min(self.limit, self.in_flight) if self.paced else self.limit)
 
     def report(self, seconds: float) -> Tally:
-        """What happened in the seconds since the last one."""
+        """What happened in the `seconds` since the last report."""
         tally, self.tally = self.tally, Tally()
         self._answered = tally.answers / seconds
         if tally.answers:
@@ -152,13 +152,14 @@ class Turnstile:
         return tally
 
     def follow(self, share: Share) -> None:
-        """A word of all processes' limits. What was found out since the report that it answers holds on."""
+        """Apply a new share. A lower limit that this process has found since its last report stays in force."""
         self._share = share
         self.limit = min(self.limit, share.limit) if self._clamped else share.limit
         evenly = self._took / (SMOOTH * self.limit) if share.smooth and self.limit else 0.0
         self._gap = max(1 / share.rate, evenly)
-        # A faster rate is not kept waiting by the last one's gap. What went ahead of time by a bunch stays owed where
-        # the rate is known: let off with every word, it comes to a fifth more. One that is looked for is tried out so.
+        # A faster rate does not wait for the previous gap. If the rate is known exactly, starts that a bunch made ahead
+        # of time stay owed: to forgive them at every update would add a fifth. A rate that is searched for gets that
+        # surplus, as part of the search.
         owed = BUNCH_SECONDS if share.exact else 0.0
         self._due = min(self._due, self._clock() + owed + self._gap)
 

@@ -1,1 +1,1 @@
-"""The workers: a Celery queue and process per provider, the comparison, its result hook, gates and the custodian."""
+"""The workers: Celery processes, each for one provider's queue, that run comparisons and the maintenance duties."""

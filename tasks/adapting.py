@@ -1,4 +1,4 @@
-"""The duty of a worker process that shares its provider's limits with others: tell what happened, follow the word."""
+"""A worker process' duty for the shared adaptive limits: report what its calls met, and apply the share it gets."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from guard.control import Process
 from tasks.turns import SharedTurns
 from telemetry.observer import Note, Observer
 
-#: Lines about limits that were lowered are this far apart, in seconds; all are counted.
+#: Log lines at level info about lowered limits are at least this far apart, in seconds; the metric counts all.
 QUIET_SECONDS = 10.0
 
 
@@ -31,7 +31,7 @@ class Adapting:
         self._reached = True
 
     async def watch(self) -> None:
-        """For ever. While Redis does not answer, the last word holds."""
+        """Run for ever. While Redis is unavailable, the process keeps its last share."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
@@ -55,7 +55,7 @@ class Adapting:
         self._tell(word)
 
     async def leave(self) -> None:
-        """Others get this process' share at once. Raises RedisError or OSError where Redis does not answer."""
+        """Free this process' share for the others at once. Raises RedisError or OSError if Redis is unavailable."""
         await self._board.leave()
 
     def _tell(self, word: Word) -> None:

@@ -1,4 +1,4 @@
-"""Celery's own lines are lines of the process' log, like any other."""
+"""Sends Celery's own log lines through the process' log, like all others."""
 
 import logging
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from celery import signals
 from celery.apps import worker
 
-#: At level info they write two lines a task, which only say that it was handed over.
+#: At level info these loggers write two lines a task, which only say that it was handed over.
 _EACH_TASK = ("celery.worker.strategy", "celery.app.trace")
 
 
 def keep_our_logging() -> None:
-    """Keep Celery from setting up loggers and from writing to stdout past them. To be called before a worker is made,
+    """Keep Celery from setting up loggers, and from writing to stdout without them. Call this before a worker is made,
     and after telemetry.logging.configure_logging.
     """
-    # A receiver of this signal is how Celery learns that the log is set up already.
+    # Celery leaves the set-up of logging to the receiver of this signal, if there is one.
     signals.setup_logging.connect(_set_up_already, weak=False)
     # Celery writes "worker: Warm shutdown" to stdout itself, from a signal handler, in which no logger may be used. The
-    # note `worker.stopping` says the same. tests/telemetry/test_log_lines.py holds that nothing else is written.
+    # note `worker.stopping` says the same. tests/telemetry/test_log_lines.py checks that nothing else is written.
     worker.safe_say = _say_nothing  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""What one claim of one comparison gathers while its attempts go on."""
+"""The state of one claim of one comparison while its attempts are made."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from tasks.turns import Passed
 
 
 class NotNow(Exception):
-    """No call may start now, or the one that did was refused for a fault of the account: not the request's fault.
+    """The request must be released, and is not at fault: no call may start now, or the account was refused.
 
     `reason`: "stopping", "lease", "breaker", "hold", "model_hold" (of its model only), "patience" or "rate_limit".
-    `seconds`: how long the provider's gate should pause.
+    `seconds`: how long the provider's gate should pause; 0: not at all.
     """
 
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
@@ -24,7 +24,7 @@ class NotNow(Exception):
         self.reason = reason
         self.seconds = seconds
         self.spent = Spent()
-        """All that the request has used so far: attempts of this claim may have come before."""
+        """All that the request has used so far, including earlier attempts of this claim."""
 
 
 class Probe(NamedTuple):
@@ -42,11 +42,11 @@ class Claim:
         self.spent = spent
         self.probe = probe
         self.model_probe: str | None = None
-        """The right to probe the hold of its model, by this name."""
+        """Name under which this claim has leased the probe of its model's hold; None: it has not."""
         self.called = False
-        """The last attempt made its call."""
+        """Whether the last attempt made its call."""
         self.came = False
-        """The last attempt brought an answer, whatever is in it."""
+        """Whether the last attempt got an answer, whatever it contains."""
         self.model = stored.model
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
@@ -55,11 +55,11 @@ class Claim:
         self.probing = False
         self.resting = False
         self.waited = 0.0
-        """For turns, in seconds."""
+        """Seconds waited for slow start and permits."""
         self.failure: UmpireError | None = None
-        """Of its last attempt that brought no answer. An answer without a verdict has a bound of its own."""
+        """Error of the last attempt that got no answer. Answers without a verdict are limited by MAX_ANSWERS."""
         self.seconds = 0.0
-        """Of the call that brought the verdict."""
+        """Duration of the call that brought the verdict."""
         self._started = time.monotonic()
 
     def judgement(self) -> Judgement:

@@ -1,4 +1,4 @@
-"""The Celery task: hand one comparison to the worker's loop. It does not wait for the verdict: the lease holds that."""
+"""The Celery task: hands one comparison to the worker's loop and ends; from then on the lease protects the request."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from tasks.runner import Runner
 
 
 class Host:
-    """What the task runs on in this process; set once when the worker starts."""
+    """The loop and the runner that the task uses in this process; set once when the worker starts."""
 
     loop: LoopThread
     runner: Runner
-    #: Comparisons at a time.
+    #: Comparisons that this process runs at a time.
     slots: int
 
 
@@ -21,10 +21,11 @@ host = Host()
 
 
 def priority_of(delivery_info: Any) -> int:
-    """Our priority (0–10) from the broker's."""
+    """Convert the broker's priority into ours (0–10)."""
     return 9 - int((delivery_info or {}).get("priority") or 0)
 
 
 @app.task(name=COMPARE_TASK, bind=True, send_events=False, shared=False)
 def compare(self: Any, queue_id: str) -> None:
+    # LoopPool (tasks/pool.py) starts `take` itself: this body runs only under another pool.
     host.loop.run(host.runner.take(queue_id, priority_of(self.request.delivery_info)))

@@ -1,4 +1,4 @@
-"""What a call waits for within its slot: the provider's pace, the model's rate limit, and a turn."""
+"""What a call waits for within its slot: slow start, the model's rate limit, and a permit of the adaptive limits."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from tasks.claim import Claim, NotNow
 from tasks.gatekeeper import Gatekeeper
 from tasks.turns import Turns
 
-#: The calls of a claim wait for their turns within its slot for no more than this share of its deadline: what is left
-#: must be enough for the calls. Longer, it is given back, and costs no try.
+#: Longest time that the calls of one claim wait in its slot for slow start and permits, as a share of the claim's
+#: deadline: the rest must be enough for the calls. A request that would wait for longer is released, without a try.
 PATIENCE_SHARE = 1 / 4
 
 
@@ -36,9 +36,9 @@ class Entrance:
         self._stopping = stopping
 
     async def enter(self, claim: Claim, info: ModelInfo) -> None:
-        """Wait for a turn and for the model's rate limit; not at all while the provider's gate is closed.
+        """Wait for slow start, the model's rate limit and a permit; a probe waits for the rate limit only.
 
-        Raises NotNow.
+        Raises NotNow if the call may not start; at once while the provider's gate is closed.
         """
         self.rest(claim, resting=False)
         if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
@@ -56,7 +56,7 @@ class Entrance:
         claim.passed = self._turns.anyhow() if claim.probe is not None else self._turns.at_once()
         if claim.passed is None:
             await self._pass(claim)
-        # Each step above may have waited: a hold that another call raised meanwhile stops this one.
+        # Each step above may have waited: a hold that another call raised meanwhile must stop this one.
         self._check_may_start(claim)
 
     async def _pass(self, claim: Claim) -> None:
@@ -68,7 +68,7 @@ class Entrance:
         claim.waited += time.monotonic() - began
 
     def rest(self, claim: Claim, *, resting: bool) -> None:
-        """Between two attempts a request is in its slot, and asks for nothing."""
+        """Mark the claim as resting or not: between two attempts its request occupies a slot and needs no permit."""
         if claim.resting is not resting:
             claim.resting = resting
             self._turns.rest(1 if resting else -1)
@@ -96,7 +96,7 @@ class Entrance:
             raise NotNow("model_hold")
 
     async def leave(self, claim: Claim) -> None:
-        """The claim is over: what it still holds is given back."""
+        """The claim is over: return its permit, reservation and model probe, if it still has them."""
         self.rest(claim, resting=False)
         if claim.passed is not None:
             self._turns.over(claim.passed)
@@ -107,7 +107,7 @@ class Entrance:
 
 
 async def _unless(event: asyncio.Event, seconds: float) -> None:
-    """Sleep, or until `event` is set."""
+    """Sleep for `seconds`, or until `event` is set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

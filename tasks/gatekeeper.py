@@ -1,7 +1,7 @@
 """The gate of this worker process: it stops consuming while its provider is unavailable or on hold, and lets one probe
 through.
 
-The backlog waits in Redis, where it is durable and visible, and costs no try.
+The backlog waits in Redis, where it is durable and visible. Waiting there costs no try.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ from tasks.rows import Consumer, Rows
 from telemetry.fold import Fold
 from telemetry.observer import Note, Observer
 
-#: How often the shared state is read. A breaker that this process itself opened closes its gate at once.
+#: Seconds between two reads of the shared state. When this process itself opens the breaker, its gate closes at once.
 WATCH_SECONDS = 0.25
 
-#: When the probe of a hold may start that this process has just raised: not before Redis was asked, in ms.
+#: Assumed ms until the probe of a hold that this process has just raised, so that none starts before Redis was read.
 PROBE_UNKNOWN_MS = 1_000
 
-#: A process wakes one request to probe a model's hold, and another one not before so many seconds.
+#: A process wakes one request at a time to probe a model's hold, at most one in this many seconds.
 WAKE_AGAIN_SECONDS = 2.0
 
-#: What `breaker.affected` calls the notes that it counts.
+#: The notes that `breaker.affected` counts, each with the name of its count.
 _AFFECTED = {"call.finished": "calls_failed", "call.retry": "retries", "comparison.returned": "returned"}
 
-#: Runs one request of the backlog, if there is one, as this probe.
+#: Runs one request of the backlog, if there is one, as the given probe.
 RunProbe = Callable[[Probe], Awaitable[None]]
 
 
 class _Unreported(NamedTuple):
-    """A hold that this process raised and Redis does not know of yet; `began`: the call, by time.monotonic."""
+    """A hold that this process raised and Redis does not know yet; `began`: start of the call, by time.monotonic."""
 
     error: ProviderError
     began: float
@@ -70,8 +70,8 @@ class Gatekeeper:
         automatic: bool = True,
         reopened: Callable[[], None] = lambda: None,
     ) -> None:
-        """`probe_seconds`: how long a probe may take: a call's deadline, and a rest. `automatic`: a fault of the
-        account puts the provider on hold. `reopened` is called when the gate was closed and is open again.
+        """`probe_seconds`: how long a probe may take (its lease). `automatic`: whether a fault of the account puts the
+        provider on hold. `reopened` is called when the gate was closed and is open again.
         """
         self._provider = provider
         self._gate = gate
@@ -85,7 +85,7 @@ class Gatekeeper:
         self._reopened = reopened
         self._wake = asyncio.Event()
         self._consuming: bool | None = None
-        """What the consumer was told last; None: a new one does whatever the last one did."""
+        """Whether the consumer was last set to consume; None: a new consumer, which does what the last one did."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.open = True
         self.automatic = automatic
@@ -97,21 +97,21 @@ class Gatekeeper:
         """Models on hold: no call for them but a probe may start."""
         self._unreported: list[_Unreported] = []
         self._raised = 0
-        """Counts the holds that this process raised: a look at Redis that began before the last one is too old …"""
+        """Number of holds that this process raised: a read of Redis that began before the last of them is outdated …"""
         self._raising = 0
-        """… and so is one while Redis is being told of some."""
+        """… and so is a read while some of them (this many) are being reported to Redis."""
         self._announced: str | None = None
         self._state = CircuitState.CLOSED
-        """The breaker's, as this process saw it last."""
+        """The breaker's state as this process last saw it."""
         self._affected = Fold("breaker.affected", {"provider": provider.value}, _AFFECTED, observer)
         self._to_wake: set[str] = set()
         """Models whose hold is over and whose requests were not woken yet."""
         self._wake_after: dict[str, float] = {}
-        """Of a model on hold: when another request may be woken to probe it (time.monotonic)."""
+        """For each model on hold: when another request may be woken to probe it (time.monotonic)."""
 
     @property
     def shut(self) -> str | None:
-        """Why no call but a probe may start; None: calls may."""
+        """Why no call but a probe may start; None: calls may start."""
         if self.broken:
             return "breaker"
         return "hold" if self.hold is not None else None
@@ -119,8 +119,8 @@ class Gatekeeper:
     async def raise_hold(
         self, error: ProviderError, seconds: float, *, model: str, mark: int | None, probe: str
     ) -> Raised | None:
-        """A call that took so many seconds was refused for a fault of the account: see Holds.raise_. For this process
-        the hold begins at once, whether Redis answers or not.
+        """A call that took `seconds` was refused for a fault of the account: see Holds.raise_. In this process the hold
+        begins at once, even if Redis is unavailable.
         """
         hold = Hold(error.hold or HoldReason.MISCONFIGURED, to_ms(utcnow()), probe_in=PROBE_UNKNOWN_MS)
         if model:
@@ -140,7 +140,7 @@ class Gatekeeper:
         return raised
 
     async def lift(self, probe: str, *, model: str = "") -> None:
-        """The probe of a hold brought an answer."""
+        """The probe of a hold got an answer: lift the hold."""
         if await self._holds.probe_succeeded(probe, model=model):
             self._wake.set()
             if model:
@@ -148,7 +148,7 @@ class Gatekeeper:
                 await self._wake_all(model)
 
     async def probe_failed(self, probe: str, *, model: str = "") -> None:
-        """The probe of a hold failed, and not for what the provider is on hold for."""
+        """The probe of a hold failed for another reason than the hold's."""
         await self._holds.probe_failed(probe, model=model)
 
     async def probe_released(self, probe: str, *, model: str = "") -> None:
@@ -156,7 +156,7 @@ class Gatekeeper:
         await self._holds.probe_released(probe, model=model)
 
     async def lease_model_probe(self, model: str) -> str | None:
-        """The name of the right to probe this model's hold; None: it is not on hold, or not to be probed now."""
+        """Lease the probe of this model's hold. Returns its name; None: no hold, or it may not be probed now."""
         hold = self.held_models.get(model)
         if hold is None or hold.probe_in != 0:
             return None
@@ -164,13 +164,13 @@ class Gatekeeper:
         return name if await self._holds.lease_probe(name, self._probe_seconds, model=model) else None
 
     async def pause(self, seconds: float) -> None:
-        """Close the gate of all workers of the provider for a while."""
+        """Close the gate of all workers of the provider for `seconds`."""
         await self._gate.pause(seconds)
         self._wake.set()
 
     def note(self, note: Note) -> None:
-        """A note on one call or one request. While the breaker is not closed there are three for each call in flight:
-        `breaker.affected` has their count, once for each state of the breaker.
+        """Pass on a note on one call or one request. While the breaker is not closed, when each call in flight would
+        cause three notes, they are only counted: `breaker.affected` reports the counts once for each breaker state.
         """
         if self.broken:
             self._affected.add(note)
@@ -178,7 +178,7 @@ class Gatekeeper:
             self._observer(note)
 
     def close(self) -> None:
-        """No call is in flight any more."""
+        """Report the last counts. To be called when no call is in flight any more."""
         self._affected.close()
 
     def _set_state(self, state: CircuitState) -> None:
@@ -188,10 +188,10 @@ class Gatekeeper:
         self.broken = state is not CircuitState.CLOSED
 
     def tell(self, transition: Transition | None) -> None:
-        """The breaker answered a report of this process. A change of its state is acted on, and published."""
+        """Handle the breaker's answer to a report of this process: apply and publish a change of its state."""
         if transition is None:
             if self._breaker.known is not CircuitState.CLOSED and not self.broken:
-                # Another process opened it. What fails here until the next look must cost no try either.
+                # Another process opened it. Requests that fail here until the next read must lose no try either.
                 self._set_state(self._breaker.known)
                 self._set_open(is_open=False, reason=self._breaker.known.value)
             return
@@ -211,7 +211,7 @@ class Gatekeeper:
         )
 
     async def watch(self, waiting: Callable[[], Awaitable[bool]], probe: RunProbe) -> None:
-        """For ever: follow the shared state; lease the probe when one is due and something is `waiting` for it."""
+        """Run for ever: follow the shared state, and lease a probe when one is due and a request is `waiting`."""
         while True:
             with contextlib.suppress(
                 Unavailable, RedisError, OSError, TimeoutError
@@ -230,7 +230,7 @@ class Gatekeeper:
             self._wake.clear()
 
     async def _report_holds(self) -> None:
-        """Tell Redis of the holds that it was not told of yet."""
+        """Report to Redis the holds that it does not know yet."""
         while self._unreported:
             error, began, model, mark, probe = self._unreported[0]
             seconds = time.monotonic() - began
@@ -253,13 +253,13 @@ class Gatekeeper:
             await self._wake_all(model)
         for model, hold in state.held_models.items():
             if hold.probe_in == 0 and state.open and time.monotonic() >= self._wake_after.get(model, 0.0):
-                # The one that was woken before may still be on its way through the queue.
+                # The request that was woken before may still be in the queue.
                 self._wake_after[model] = time.monotonic() + WAKE_AGAIN_SECONDS
                 await self._parked.wake_oldest(model)
 
     async def _wake_all(self, model: str) -> None:
-        """The model's hold is over. Where Redis does not answer, it is done with the next look. A process that dies
-        before leaves them to another, or to their time.
+        """The model's hold is over: wake its parked requests. If Redis is unavailable, the next read tries again. If
+        this process dies before that, another one wakes them, or their deferral ends.
         """
         self._to_wake.add(model)
         with contextlib.suppress(RedisError, OSError):
@@ -268,14 +268,14 @@ class Gatekeeper:
             self._wake_after.pop(model, None)
 
     async def _lift_all(self, state: GateState) -> None:
-        """Automatic holds were switched off: those of before end."""
+        """Automatic holds were switched off: lift those that began before."""
         if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
             await self._holds.probe_succeeded("")
         for model in state.held_models:
             await self._holds.probe_succeeded("", model=model)
 
     async def _announce(self, state: GateState) -> None:
-        """The first process that sees a hold begin or end tells the world."""
+        """Log and publish that a hold began or ended, if this process is the first to see it."""
         hold = state.hold
         seen = f"{hold.reason.value} {hold.since}" if hold else ""
         if seen == self._announced:
@@ -324,7 +324,7 @@ class Gatekeeper:
         try:
             await run(probe)
         finally:
-            # These do nothing where the probe was answered for.
+            # These do nothing if the probe's outcome was reported.
             if probe.breaker:
                 await self._breaker.probe_released(probe.name)
             if probe.hold:
@@ -345,7 +345,7 @@ class Gatekeeper:
             self._observer(Note("gate.changed", "info", labels, fields={"reason": reason}))
 
     def _follow(self, consumer: Consumer) -> None:
-        """In the consumer's thread. Looks at the gate as it is now: Celery calls what it was asked to in any order."""
+        """In the consumer's thread. Reads the gate's present state: Celery may run these calls in any order."""
         queue = queue_name(self._provider)
         if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queue) == self.open:
             return
@@ -355,7 +355,7 @@ class Gatekeeper:
             consumer.cancel_task_queue(queue)
 
     def consumer_started(self) -> None:
-        """A consumer has (re)connected: it consumes, unless the last one had been told not to."""
+        """A consumer has (re)connected. It consumes, unless the last one was set not to."""
         self._consuming = None
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""What the outcome of a call means for its provider: told to the circuit breaker and to the holds."""
+"""Reports the outcome of each call to the circuit breaker and to the holds of its provider."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from tasks.gatekeeper import Gatekeeper
 
 
 class Reported(NamedTuple):
-    """`transition`: the breaker changed its state. `release`: the request is to be given back, and costs no try."""
+    """`transition`: the breaker changed its state. `release`: the reason to release the request, without a try."""
 
     transition: Transition | None
     release: NotNow | None = None
@@ -23,13 +23,13 @@ class Health:
         self._gatekeeper = gatekeeper
 
     def succeeded(self, claim: Claim, seconds: float) -> None:
-        """A call brought an answer. No round trip; `answered` must follow."""
+        """A call got an answer. Makes no round trip; `answered` must follow."""
         claim.seconds = seconds
         if claim.probe is None or not claim.probe.breaker:
             self._breaker.succeeded(seconds)
 
     async def answered(self, claim: Claim) -> None:
-        """Where the call was a probe, it succeeded."""
+        """If the call was a probe, report that it succeeded."""
         probe, claim.probe = claim.probe, None
         model_probe, claim.model_probe = claim.model_probe, None
         if probe is not None and probe.breaker:
@@ -40,15 +40,15 @@ class Health:
             await self._gatekeeper.lift(model_probe, model=claim.stored.model)
 
     async def failed(self, claim: Claim, error: UmpireError, seconds: float) -> Reported:
-        """An attempt that took so many seconds ended in this error. Where it was a probe, it has answered for it: from
-        here on the request is one like any other.
+        """An attempt that took `seconds` ended in this error. If it was a probe, its outcome is reported, and from here
+        on the request is an ordinary one.
         """
         probe, claim.probe = claim.probe, None
         release = None
         if isinstance(error, ProviderError) and error.hold and self._gatekeeper.automatic:
-            # Before anything that waits: no other call of this process may start.
+            # Before anything that waits, so that no other call of this process starts.
             release = await self._hold(claim, error, seconds, probe.name if probe is not None and probe.hold else "")
-        of_model = isinstance(error, ModelForbidden)  # which says nothing of the provider's own hold
+        of_model = isinstance(error, ModelForbidden)  # it says nothing about the provider's own hold
         if probe is not None and probe.hold and claim.called and (release is None or of_model):
             await self._settle(probe.name, "", came=claim.came)
         model_probe, claim.model_probe = claim.model_probe, None
@@ -61,19 +61,19 @@ class Health:
         return Reported(await self._breaker.failed(error, seconds), release)
 
     async def _settle(self, name: str, model: str, *, came: bool) -> None:
-        """The hold's probe failed for another reason. An answer without a verdict lifts the hold, too."""
+        """The probe of a hold failed for another reason. An answer without a verdict lifts the hold, too."""
         if came:
             await self._gatekeeper.lift(name, model=model)
         else:
             await self._gatekeeper.probe_failed(name, model=model)
 
     async def _hold(self, claim: Claim, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
-        """Put the provider, or the model, on hold. None: the fault is the request's own, and ends it."""
+        """Put the provider, or the model, on hold. None: the request itself is at fault, and ends."""
         model = claim.stored.model if isinstance(error, ModelForbidden) else ""
         name = claim.model_probe or "" if model else probe
         before = claim.spent.hold_marks.get(model)
-        # A 402 or a 403 can be about the request. A rejected key hardly is, and there may have been two outages: others
-        # must succeed once more before this request is blamed.
+        # A 402 or a 403 can be the request's own fault. A rejected key hardly is: the request may have met two outages,
+        # so other requests must succeed once more before it is blamed.
         key_rejected = error.hold is HoldReason.MISCONFIGURED and not model
         mark = before + 1 if before is not None and key_rejected else before
         raised = await self._gatekeeper.raise_hold(error, seconds, model=model, mark=mark, probe=name)

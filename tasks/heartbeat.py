@@ -1,4 +1,4 @@
-"""The heartbeat: one round trip renews every lease of this worker process and tells that it is alive."""
+"""The heartbeat: one round trip renews every lease of this worker process and reports that it is alive."""
 
 import asyncio
 
@@ -9,18 +9,18 @@ from ledger.claims import Claims
 from tasks.runner import Runner
 from telemetry.observer import Note, Observer
 
-#: A process tells that it is alive at least this often, however long its leases, in seconds.
+#: Longest time between two heartbeats, in seconds, however long the leases are.
 MOST_SECONDS = 5.0
 
 
 async def beat(claims: Claims, runner: Runner, provider: LLMProviderType, observer: Observer) -> None:
-    """For ever."""
+    """Run for ever."""
     period = min(claims.heartbeat_seconds, MOST_SECONDS)
     while True:
         try:
             gone = await claims.renew(runner.leased, runner.held)
         except (RedisError, OSError) as error:
-            # The leases may lapse meanwhile; the custodian waits until Redis was well for a whole one.
+            # Leases may run out meanwhile; maintenance takes none back until Redis was healthy for a whole lease.
             observer(Note("heartbeat.missed", "warning", fields={"error": type(error).__name__}))
         else:
             runner.lose([*gone.taken, *gone.ended])

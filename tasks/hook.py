@@ -1,4 +1,4 @@
-"""The result hook: the one event of an ended comparison, to the outbox and on to Kafka; and its status events."""
+"""The result hook: builds the result event of an ended comparison, hands it to Kafka, and publishes status events."""
 
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import UmpireError
@@ -27,7 +27,7 @@ class ResultHook:
         self._settings = settings
 
     def bound(self, stored: StoredRequest) -> Bound:
-        """Log lines written inside name the request."""
+        """A context whose log lines carry the ids of the request."""
         return Bound(
             queue_id=str(stored.queue_id),
             correlation_id=str(stored.correlation_id),
@@ -42,7 +42,7 @@ class ResultHook:
         )
 
     def publish(self, entry_id: bytes, ending: Ending, headers: Headers) -> None:
-        """To Kafka; the delivery report clears the outbox."""
+        """Hand the event to Kafka; its delivery report removes it from the outbox."""
         self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers, forbidden=ending.forbidden)
 
     def ended(self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, tries: int) -> None:

@@ -1,4 +1,4 @@
-"""One claim of one comparison: limits, breaker and retries around the call, and the verdict out of its answer."""
+"""Runs one claim of one comparison: limits, breaker and retries around the call, and the verdict from its answer."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ from tasks.turns import Turns
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
-#: Reasons for not making a call now that concern this request's turn, not the provider, nor this process.
+#: Reasons of NotNow that concern only this request's wait, and neither the provider's state nor this process.
 IMPATIENT = frozenset({"patience", "rate_limit"})
 
 
@@ -78,9 +78,9 @@ class Judge:
     async def judge(
         self, stored: StoredRequest, spent: Spent, *, probe: Probe | None = None, holds: Callable[[], bool]
     ) -> Judgement:
-        """A verdict, or the error that the claim ended in. Raises NotNow, and nothing else of the provider's.
+        """The verdict, or the error that the claim ended in. Raises NotNow if the request must be released.
 
-        `holds`: whether the request is still leased to us, as far as is known.
+        `holds`: whether the request is still leased to this process, as far as it knows.
         """
         claim = Claim(stored, spent, probe, holds)
         self._lifecycle.tell(
@@ -105,8 +105,8 @@ class Judge:
             )
         except NotNow as reason:
             if reason.reason in IMPATIENT and claim.failure is not None:
-                # It had its call, and what came of that counts: else two requests that always fail could send each
-                # other away between their attempts, and neither would ever use up its tries.
+                # The request made a call that failed, and that counts. Otherwise two requests that always fail could
+                # keep each other waiting between attempts, be released each time, and never use up their tries.
                 if reason.seconds:
                     await self._gatekeeper.pause(reason.seconds)
                 return claim.judgement().failed(claim.failure)
@@ -117,10 +117,10 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - a fault of ours would come again, and perhaps be paid again: it ends here
             self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             if claim.called:
-                claim.spent = claim.spent.paid(TokenUsage(), None)  # an answer may have come
+                claim.spent = claim.spent.paid(TokenUsage(), None)  # an answer may have come, and be billed
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
         else:
-            # Not before: Redis may take its time, which must not count as the call's.
+            # Only now: the time that Redis takes must not count as the call's.
             await self._health.answered(claim)
             return judgement
         finally:
@@ -154,7 +154,7 @@ class Judge:
         except UmpireError as error:
             refused = _sent_away(error)
             if isinstance(error.usage, Usage):
-                # An error came inside an answer, which was perhaps billed.
+                # The error came inside an answer, which may have been billed.
                 used = error.usage.input_tokens + error.usage.output_tokens
                 self._paid(claim, error.usage, None, claim.model, time.monotonic() - started)
             raise
@@ -183,7 +183,7 @@ class Judge:
             self._turns.over(passed, refused=refused)
 
     def _paid(self, claim: Claim, tokens: Usage, price: float | None, model: str, seconds: float) -> None:
-        """An answer came. `price`: USD, None where it is not known."""
+        """Count and publish what an answer cost. `price`: USD; None: not known."""
         stored, usage = claim.stored, tokens.as_token_usage()
         claim.spent = claim.spent.paid(usage, price)
         claim.model = model or claim.model
@@ -212,7 +212,7 @@ class Judge:
         )
 
     def _settle_soon(self, reservation: Reservation, used: int) -> None:
-        """Nothing between an answer and its verdict waits for Redis: what is paid must not run out of its time."""
+        """Settle in the background: a paid answer must not run into its deadline while it waits for Redis."""
         task = asyncio.create_task(self._limiter.settle(reservation, used))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
@@ -235,11 +235,11 @@ class Judge:
             transition, release = await self._health.failed(claim, error, seconds)
             self._gatekeeper.tell(transition)
         finally:
-            # Not before: by now it is known whether the breaker is open.
+            # Only now is it known whether the breaker is open.
             self._gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
         self._entrance.rest(claim, resting=True)
         if _sent_away(error) and not claim.probing:
-            # Where more was asked for than is known to be borne, a refusal was to be expected, and concerns no other.
+            # A refusal of a call that probed a higher limit was to be expected, and must not slow down other calls.
             self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
             self._lifecycle.tell(
@@ -258,7 +258,7 @@ class Judge:
             raise release
 
     def completed(self, stored: StoredRequest, judgement: Judgement) -> None:
-        """Tell of a request that has ended."""
+        """Publish the lifecycle event of a request that has ended."""
         error = judgement.error
         self._lifecycle.tell(
             LLMRequestCompletedV1(

@@ -20,11 +20,11 @@ class LoopThread:
         self.loop.run_forever()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end, from another thread."""
+        """Run `work` on the loop and wait for its result. To be called from another thread."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def start(self, work: Awaitable[T]) -> "Future[T]":
-        """Run in the background, from another thread."""
+        """Start `work` on the loop. To be called from another thread."""
         return asyncio.run_coroutine_threadsafe(_as_coroutine(work), self.loop)
 
     def stop(self) -> None:

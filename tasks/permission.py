@@ -1,4 +1,4 @@
-"""Whether a claimed request may still run: the API key that submitted it has the last word, as it is now."""
+"""Whether a claimed request may still run, by the present state of the API key that submitted it."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from ledger.refusal import cost_limit_reached
 
 class Permission:
     def __init__(self, own_topic: str) -> None:
-        """`own_topic`: where the service's own comparisons go, whatever their key may name."""
+        """`own_topic`: topic of the service's own comparisons, which is allowed whatever topics their key may name."""
         self._own_topic = own_topic
 
     def publishes(self, claimed: Claimed) -> bool:
@@ -18,7 +18,7 @@ class Permission:
         return not claimed.topics or topic == self._own_topic or _patterns(claimed.topics).allow(topic)
 
     def refusal(self, claimed: Claimed) -> UmpireError | None:
-        """Why no call is to be made for it."""
+        """Why no call may be made for the request; None: one may be made."""
         if not self.publishes(claimed):
             return InvalidCallbackTopic("callback_topic is not among the topics that its API key may name")
         return None if claimed.may_spend else cost_limit_reached()

@@ -1,4 +1,4 @@
-"""Celery's pool: our own task runs on the worker's loop, whatever else may come in a thread."""
+"""Celery's pool: runs our own task on the worker's loop, and any other task in a thread."""
 
 import logging
 import os
@@ -18,11 +18,11 @@ _log = logging.getLogger("celery.pool")
 
 
 class LoopPool(TaskPool):
-    """Celery's threads, without a thread for our own task: that would only wait for the loop.
+    """Celery's thread pool, but without a thread for our own task, which would only wait for the loop.
 
-    On the way of a comparison that is two threads less to be woken, each of which has to wait for the interpreter, and
-    Celery's tracing, of which nothing is used: the ledger knows what becomes of a task, and tasks/rows.py tells Flower.
-    How many tasks run at a time is the prefetch count's matter (UMPIRE_WORKER_THREADS).
+    Each comparison then wakes two threads less, each of which has to wait for the interpreter (GIL). It also skips
+    Celery's tracing, which is not needed: the ledger records how a task ends, and tasks/rows.py reports it to Flower.
+    The prefetch count limits how many tasks run at a time (UMPIRE_WORKER_THREADS).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class LoopPool(TaskPool):
         accept_callback: Callable[..., Any] | None = None,
         **options: Any,
     ) -> ApplyResult:
-        """`args` are those of Celery's trace: the task's name, its id, its request, its body as it came."""
+        """`args` are those of Celery's trace function: the task's name, its id, its request, its body as received."""
         if not args or args[0] != COMPARE_TASK or callback is None or accept_callback is None:
             return super().on_apply(target, args, kwargs, callback, accept_callback, **options)
         _, queue_id, request, *_ = args
@@ -49,29 +49,29 @@ class LoopPool(TaskPool):
         return ApplyResult(taking)
 
     def _taken(self, began: float, callback: Callable[..., Any], taking: "Future[None]") -> None:
-        """The task has ended: its message is acknowledged. Runs on the loop."""
+        """The task has ended: have its message acknowledged. Runs on the loop."""
         self._taking.discard(taking)
         seconds = time.monotonic() - began
         try:
             taking.result()
         except BaseException as error:  # noqa: BLE001 - Celery is told, as by its own pools
-            # The log tells an exception's class and place (telemetry/logging.py): what it says may quote a request.
+            # The log shows the exception's class and place only (telemetry/logging.py): its text may quote a request.
             _log.error("a task of ours failed", exc_info=error)
             callback((1, ExceptionInfo(), seconds))
         else:
             callback((0, None, seconds))
 
     def _get_info(self) -> dict[str, Any]:
-        """What `inspect stats` and Flower show: comparisons at a time, and not the tasks that hand them over."""
+        """What `inspect stats` and Flower show: how many comparisons run at a time, not how many Celery tasks."""
         info: dict[str, Any] = super()._get_info()  # type: ignore[misc]
         return {**info, "max-concurrency": host.slots}
 
     def on_stop(self) -> None:
-        """Wait for the tasks that run."""
+        """Wait for the running tasks."""
         wait(self._taking)
         super().on_stop()
 
 
 async def _take(queue_id: str, request: dict[str, Any]) -> None:
-    # What is wrong with a message fails its own task: in the consumer, it would end the worker.
+    # Here a malformed message fails its own task only; in the consumer it would end the worker.
     await host.runner.take(queue_id, priority_of(request.get("delivery_info")))

@@ -1,6 +1,8 @@
-"""Flower's rows. Celery's own task events are off: a task here only claims and hands over, so they would tell of the
-handing over. This sends the standard events (https://docs.celeryq.dev/en/stable/userguide/monitoring.html#event-reference)
-for every comparison, the task's own and those it took along: task id = queue id, and nothing of the prompt.
+"""Flower's rows: sends Celery's standard task events for every comparison.
+
+Celery's own task events are off: a task only claims requests and hands them over, and they would describe that. The
+events (https://docs.celeryq.dev/en/stable/userguide/monitoring.html#event-reference) are sent here for each claimed
+request, also for those that a task claimed besides its own. Task id = queue id; no event holds any of the prompt.
 """
 
 import asyncio
@@ -13,20 +15,20 @@ from celery import bootsteps
 
 from contracts.queues import COMPARE_TASK
 
-#: celery.worker.consumer.Consumer; its published types lack what its own steps use.
+#: celery.worker.consumer.Consumer; its published types lack attributes that its own steps use.
 Consumer = Any
 
 
-#: Rows are handed over together, so many seconds after the first: each hand-over by itself wakes the consumer's thread,
-#: which takes the interpreter from the calls.
+#: Events are handed over in batches, this many seconds after a batch's first one: each hand-over wakes the consumer's
+#: thread, which takes the interpreter (GIL) from the calls.
 GATHER_SECONDS = 0.05
 
-#: Celery sends so many events in one message at the most; its own 24 would cut a hand-over into pieces.
+#: Most events that Celery sends in one message; its default of 24 would split a batch.
 MOST_TOGETHER = 1000
 
 
 class Rows:
-    """Hands events to the consumer's thread, which owns the broker connection. Belongs to the loop of the calls."""
+    """Hands events to the consumer's thread, which owns the broker connection. To be used on the loop of the calls."""
 
     def __init__(self) -> None:
         self._consumer: Consumer | None = None
@@ -35,12 +37,12 @@ class Rows:
         self._totals: Counter[str] = Counter()
         self.slots = 0
         self.in_flight: Callable[[], int] = lambda: 0
-        """How many of the slots run a comparison now."""
+        """Returns how many slots run a comparison now."""
         self.on_start: Callable[[], None] | None = None
-        """Told, in the consumer's thread, each time a consumer has (re)connected."""
+        """Called in the consumer's thread each time a consumer has (re)connected."""
 
     def attach(self, consumer: Consumer) -> None:
-        """In the consumer's thread."""
+        """Runs in the consumer's thread."""
         self._consumer = consumer
         if consumer.event_dispatcher is not None:
             consumer.event_dispatcher.buffer_limit = MOST_TOGETHER
@@ -49,9 +51,9 @@ class Rows:
             self.on_start()
 
     def _add_figures(self, dispatcher: Any) -> None:
-        """To every event of the worker itself, its heartbeat above all.
+        """Add our figures to every event about the worker itself, above all its heartbeat.
 
-        Celery's own numbers are of its tasks, which only claim and hand over: with 88 comparisons in flight none is
+        Celery's own figures count its tasks, which only claim and hand over: with 88 comparisons in flight, no task is
         active.
         """
         send = dispatcher.send
@@ -70,7 +72,7 @@ class Rows:
         dispatcher.send = sending
 
     def detach(self) -> None:
-        """In the consumer's thread. Its connection may be lost: what was not handed over yet is not told."""
+        """Runs in the consumer's thread. The connection may be lost: events that were not handed over are dropped."""
         self._consumer = None
 
     @property
@@ -96,7 +98,7 @@ class Rows:
         self._tell("task-succeeded", uuid=queue_id, result=result, runtime=seconds)
 
     def retried(self, queue_id: str, reason: str) -> None:
-        """Deferred or given back: it is not done, and what comes next replaces this state."""
+        """The request was deferred or released: it has not ended, and its next event replaces this state."""
         self._tell("task-retried", uuid=queue_id, exception=reason, traceback="")
 
     def failed(self, queue_id: str, code: str) -> None:
@@ -117,7 +119,7 @@ class Rows:
             self._gathered.clear()
 
     def _send_gathered(self, consumer: Consumer) -> None:
-        """In the consumer's thread."""
+        """Runs in the consumer's thread."""
         dispatcher = consumer.event_dispatcher
         while self._gathered:
             event, fields = self._gathered.popleft()
@@ -126,7 +128,7 @@ class Rows:
 
 
 def rows_step(rows: Rows) -> type[bootsteps.StartStopStep]:
-    """A consumer step that tells `rows` of the consumer each time it has (re)connected."""
+    """A consumer step that attaches each (re)connected consumer to `rows`."""
 
     class RowsStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -1,4 +1,4 @@
-"""What a worker process does with its claims: run each in a slot, and end, defer or give back what comes of it."""
+"""Runs each claim of a worker process in a slot, then completes, fails, defers or releases its request."""
 
 import asyncio
 import random
@@ -32,13 +32,13 @@ from telemetry.observer import Note, Observer
 
 T = TypeVar("T")
 
-#: A given-back request is not seen again by a worker whose gate is not closed yet before this, in seconds.
+#: Seconds to wait before a pointer is pushed back because the gate is closed: the consumer may not have stopped yet.
 BREATH_SECONDS = 0.5
 
-#: Waits between tries to write to a ledger that does not answer: first and longest, in seconds.
+#: Waits between attempts to write while the ledger is unavailable: first and longest, in seconds.
 LEDGER_RETRY_SECONDS = (0.1, 2.0)
 
-#: Tries to write where Redis answers with a fault that does not pass by itself, such as a key of the wrong type.
+#: Attempts to write if Redis answers with an error that does not pass, such as a key of the wrong type.
 LASTING_FAULT_TRIES = 5
 
 
@@ -72,9 +72,9 @@ class Runner:
         self._random = random.Random()
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._held: set[str] = set()
-        #: One claim at a time: the slots that fall free while one is out are filled together by the next.
+        #: One claim at a time: slots that fall free during one are filled together by the next.
         self._claiming = asyncio.Lock()
-        #: Whose leases others hold by now, for this process stood still or was cut off for too long.
+        #: Tasks whose lease was lost, since this process stood still or was disconnected for too long.
         self._lost: set[asyncio.Task[None]] = set()
         self.stopping = False
 
@@ -84,18 +84,18 @@ class Runner:
 
     @property
     def held(self) -> list[str]:
-        """Pointers taken off the broker whose requests wait for a slot here."""
+        """Queue ids of pointers that were taken off the broker and wait for a slot here."""
         return list(self._held)
 
     def lose(self, leases: Collection[Lease]) -> None:
-        """The heartbeat was told that these are no longer ours: no call of theirs may start."""
+        """The heartbeat found that this process no longer holds these leases: none of their calls may start."""
         self._lost |= {task for task, lease in self._running.items() if lease in leases}
 
     def _holds(self, task: "asyncio.Task[None] | None", lease: Lease) -> bool:
         return task not in self._lost and self._claims.is_fresh(lease)
 
     async def take(self, queue_id: str, priority: int) -> None:
-        """The body of the Celery task: wait for a slot, claim the request, and others as far as slots are free."""
+        """The body of the Celery task: wait for a slot, then claim the request, and more while slots are free."""
         self._held.add(queue_id)
         try:
             async with self._claiming:
@@ -104,14 +104,14 @@ class Runner:
                     await self._claim(queue_id, free)
                     return
             self._slots.give(free)
-            # The consumer stops within a moment; until then the same pointer must not spin through it.
+            # The consumer stops soon; until then it must not fetch the same pointer over and over.
             await asyncio.sleep(BREATH_SECONDS)
             await self._claims.push_again(queue_id, priority)
         finally:
             self._held.discard(queue_id)
 
     async def probe(self, probe: Probe) -> None:
-        """Run one request of the backlog past the closed gate."""
+        """Run one request of the backlog although the gate is closed."""
         free = await self._slots.take(1)
         if not free:
             return
@@ -121,7 +121,7 @@ class Runner:
         claimed: list[Claimed] = []
         beside = self._ahead.ask() if not self._running else None
         try:
-            # A ledger that is full or read-only is waited for: the task must not end before.
+            # Repeated while the ledger is full or read-only: the task must not end before its request was claimed.
             claimed = await self._persist(
                 lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
                 unless_stopping=True,
@@ -135,7 +135,7 @@ class Runner:
 
     def _start(self, claimed: Claimed, probe: Probe | None) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(claimed, probe))
-        # By the task: a request whose lease lapsed may be claimed again here while its first claim still runs.
+        # Keyed by task: a request whose lease lapsed may be claimed again here while its first claim still runs.
         self._running[task] = claimed.lease
         task.add_done_callback(self._ended)
         return task
@@ -145,10 +145,10 @@ class Runner:
         self._lost.discard(task)
         self._slots.give(1)
         if not self._running:
-            self._ahead.drop()  # where its call never came to that
+            self._ahead.drop()  # in case no call used the reservation
 
     async def _run(self, claimed: Claimed, probe: Probe | None) -> None:
-        """A process' outermost loop for one comparison: nothing that happens to it may touch another."""
+        """The outermost function of one comparison: an error in it must not affect other comparisons."""
         stored = claimed.stored
         labels = {"provider": stored.provider.value}
         self._observer(Note("comparison.claimed", labels=labels, value=claimed.waited))
@@ -178,8 +178,8 @@ class Runner:
             self._rows.retried(queue_id, result)
 
     async def _judge_and_settle(self, claimed: Claimed, probe: Probe | None) -> str:
-        """Returns what became of it, for Flower: completed, failed, deferred or returned; but for the first with the
-        error's code and the number of attempts.
+        """Returns the outcome for Flower: completed, failed, deferred or returned; all but the first are followed by
+        the error's code or the reason, and the number of attempts.
         """
         stored = claimed.stored
         spent = Spent.read(claimed.spent)
@@ -202,7 +202,7 @@ class Runner:
             return await self._fail_by_fault(claimed, judgement)
 
     async def _fail_by_fault(self, claimed: Claimed, judgement: Judgement) -> str:
-        """End it with an error event that can be built, whatever is wrong with its verdict, its tokens or its cost."""
+        """Fail the request with an error event that can be built, whatever is wrong with its verdict or figures."""
         fault_of_ours = InternalError("the comparison failed by a fault of the service")
         try:
             return await self._fail(claimed, judgement.failed(fault_of_ours), fault_of_ours)
@@ -223,7 +223,7 @@ class Runner:
         return f"{QueueStatus.FAILED.value}: {error.code.value}, attempt {judgement.spent.attempts}"
 
     async def _again(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str | None:
-        """Give it back, or defer it, where another claim may help. None: it ends here."""
+        """Release or defer the request if another claim may help. None: it ends here."""
         answered = isinstance(error, AnswerError)
         if is_permanent(error) or (answered and judgement.spent.answers >= MAX_ANSWERS):
             return None
@@ -232,7 +232,7 @@ class Runner:
         if answered:
             return None
         if shut := self._gatekeeper.shut:
-            # An outage costs no try. Behind the others, lest a request that breaks its provider be every probe.
+            # An outage costs no try. To the back of the queue, lest a request that breaks its provider be every probe.
             return await self._give_back(claimed, shut, front=False, spent=judgement.spent)
         if error.retry_after is not None and error.retry_after > self._judge.retry_after_max:
             await self._gatekeeper.pause(error.retry_after)
@@ -245,7 +245,7 @@ class Runner:
         ending = replace(ending, number=claimed.number, claimed=claimed.claimed, forbidden=forbidden)
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
-            # Someone else ended it: that verdict stands, and this one is not told.
+            # The request was ended elsewhere: that result stands, and this one is not published.
             self._observer(Note("lease.lost", "warning", labels={"provider": claimed.stored.provider.value}))
             return
         self._hook.publish(entry_id, ending, headers)
@@ -280,7 +280,7 @@ class Runner:
         return _returned(reason, spent)
 
     async def _park(self, claimed: Claimed, spent: Spent) -> str:
-        """Its model is on hold: it waits beside the queue, in which other models' requests go on, and costs no try."""
+        """The model is on hold: defer the request without a try, so that the queue goes on with other models."""
         kept, model = spent.model_dump_json().encode(), claimed.stored.model
         parked = Return(claimed.stored, delay=PARKED_SECONDS, spent=kept, number=claimed.number, parked=model)
         await self._persist(lambda: self._claims.give_back([parked]))
@@ -289,10 +289,10 @@ class Runner:
         return _returned("model_hold", spent)
 
     async def _persist(self, write: Callable[[], Awaitable[T]], *, unless_stopping: bool = False) -> T:
-        """Write to the ledger until it takes it: whoever holds a paid verdict does not let go of it. Where Redis
-        answers with a fault that does not pass by itself, it is tried a few times only.
+        """Write to the ledger, and repeat it until it succeeds: a paid verdict must not be lost. If Redis answers with
+        an error that does not pass, raises it after LASTING_FAULT_TRIES attempts.
 
-        `unless_stopping`: nothing is held yet, so a process that is told to stop lets the error through.
+        `unless_stopping`: nothing can be lost yet, so a process that is stopping raises the error at once.
         """
         wait, longest = LEDGER_RETRY_SECONDS
         lasting = 0
@@ -308,19 +308,19 @@ class Runner:
                 wait = min(wait * 2, longest)
 
     def stop(self) -> None:
-        """Take nothing any more, and end waits at once."""
+        """Take no more requests, and end all waits at once."""
         self.stopping = True
         self._judge.stop()
         self._slots.close()
 
     async def drain(self, seconds: float) -> int:
-        """After `stop`: let the calls in flight finish. Returns how many did not, in `seconds`."""
+        """After `stop`: let the calls in flight finish. Returns how many did not within `seconds`."""
         if self._running:
             await asyncio.wait(list(self._running), timeout=seconds)
         return len(self._running)
 
 
 def _returned(reason: str, spent: Spent) -> str:
-    """With the error of its last attempt, which may be an earlier claim's."""
+    """The outcome of a release, with the error of the last attempt, which may be an earlier claim's."""
     after = f" after {spent.last_error}" if spent.last_error else ""
     return f"returned: {reason}{after}, attempt {spent.attempts}"

@@ -1,4 +1,4 @@
-"""Everything a worker process works with, chosen and put together once."""
+"""Builds everything that a worker process works with, once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -51,19 +51,19 @@ from tasks.turns import NoTurns, SharedTurns, Turns
 from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
 
-#: Redis may take so long in a worker, in seconds. Generous: nobody waits for it, and what is at stake is paid.
+#: Timeout of Redis in a worker, in seconds. Generous: no client waits for it, and the verdicts written are paid for.
 REDIS_SECONDS = 5.0
 
-#: A lease outlives its call's deadline by this, for the ledger to take the verdict, in seconds.
+#: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
 REST_SECONDS = 15.0
 
-#: Kafka's last reports may take so long on shutdown, in seconds. What has none stays in the outbox.
+#: Longest wait for Kafka's last delivery reports on shutdown, in seconds. Events without one stay in the outbox.
 FLUSH_SECONDS = 5.0
 
-#: And the ledger may take so long to be told of what was not delivered; the limits, of what was not used.
+#: The same for reporting undelivered events to the ledger, and returning unused reservations to the rate limits.
 SETTLE_SECONDS = 1.0
 
-#: And the best-effort events' last ones.
+#: The same for the last best-effort events.
 BEST_EFFORT_FLUSH_SECONDS = 1.0
 
 
@@ -113,7 +113,7 @@ class Runtime:
             observer=observer,
             probe_seconds=cap,
             automatic=settings.hold.hold == "on",
-            # A limit of ours has a pace of its own, and closes the gate now and then to keep it.
+            # No slow start under our own rate limit: it spaces calls already, and closes the gate now and then.
             reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )
         places = Slots(slots)
@@ -183,14 +183,14 @@ class Runtime:
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     def is_ready(self) -> bool:
-        """It consumes, or its gate is closed on purpose; and it has what it delivers its results with."""
+        """Whether it consumes, or its gate is closed on purpose, and it has a Kafka producer for its results."""
         if self._relay.outage is not None:
             return False
         return self._rows.is_attached or not self._gatekeeper.open
 
     async def warm_up(self) -> None:
-        """To be done before anything is consumed: the first attempts have their whole time for their calls, and a
-        worker that cannot have a producer shows it from the start.
+        """To be called before anything is consumed, so that the first attempts lose no time to set-up, and a worker
+        that cannot make its Kafka producer is not ready from the start.
         """
         await asyncio.to_thread(self._publisher.connect)
         await self._provider.warm_up()
@@ -200,7 +200,7 @@ class Runtime:
         return backlogs[self._provider_name].queued > 0
 
     async def close(self, drain_seconds: float) -> None:
-        """After `runner.stop`: let calls finish, publish their results, and leave the rest to others in good order."""
+        """After `runner.stop`: let calls finish, publish their results, and release locks and shares for others."""
         left = await self.runner.drain(drain_seconds)
         await cancel(*self._background)
         self._gatekeeper.close()

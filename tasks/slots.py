@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-#: Seconds that a claim waits, once it had to wait for a slot at all, for a few more to fall free: what a busy worker
-#: claims together costs it one round trip and one Celery task. Against 2 ms, 18 % less CPU a comparison with calls of
-#: 20 ms; 10 ms gain no more. Half a hundredth of a call of 1 s.
+#: A claim that had to wait for a slot waits this many seconds longer for further slots to fall free: requests that a
+#: busy worker claims together cost one round trip and one Celery task. Compared with 2 ms, this takes 18 % less CPU a
+#: comparison with calls of 20 ms; 10 ms gain no more. It is 0.5 % of a call of 1 s.
 GATHER_SECONDS = 0.005
 
-#: With fewer slots than this there is nothing to gather.
+#: With fewer slots than this, a claim does not wait for further ones.
 GATHER_FROM = 8
 
 
@@ -22,19 +22,19 @@ class Slots:
         self._closed = False
 
     def follow(self, room: Callable[[], int]) -> None:
-        """No more than `room()` of them are used from now on: what waits for more waits in Redis, for any worker.
+        """Use no more than `room()` slots from now on: further requests wait in Redis, for any worker.
 
-        It is asked when a slot is wanted. Call `wake` when it may have grown.
+        `room` is called when a slot is wanted. Call `wake` when its result may have grown.
         """
         self._room = room
 
     @property
     def wanted(self) -> bool:
-        """There is something to do for this process."""
+        """Whether a comparison of this process runs or waits for a slot."""
         return self.free < self.count or self._turn.locked()
 
     async def take(self, most: int) -> int:
-        """Wait for a free slot and take up to `most`. Returns how many; 0 once closed. First come, first served."""
+        """Wait for a free slot and take up to `most`. Returns how many; 0 after `close`. First come, first served."""
         async with self._turn:
             while not self._closed:
                 taken = min(self.free, self._room() - self.count + self.free, most)
@@ -52,10 +52,10 @@ class Slots:
         self._freed.set()
 
     def wake(self) -> None:
-        """Whoever waits looks again."""
+        """Make a waiting `take` check again for room."""
         self._freed.set()
 
     def close(self) -> None:
-        """Nothing is given any more, and whoever waits hears of it at once."""
+        """Give out no more slots; a waiting `take` returns 0 at once."""
         self._closed = True
         self._freed.set()

@@ -1,4 +1,4 @@
-"""Where a call waits until its provider bears one more: at the turnstile of this process, first come first served."""
+"""Permits of the adaptive limits: calls wait here, first come first served, until this process may start one more."""
 
 import asyncio
 import math
@@ -12,8 +12,8 @@ from tasks.slots import Slots
 
 
 class Passed(NamedTuple):
-    """A call that was let through. `level`: how many are in flight with it; `probing`: one more than was borne so far,
-    to find out whether that is too much.
+    """A call's permit. `level`: calls in flight, including this one; `probing`: that is more than the provider is known
+    to accept, to find out whether it is too many.
     """
 
     level: int
@@ -22,32 +22,32 @@ class Passed(NamedTuple):
 
 class Turns(Protocol):
     def at_once(self) -> Passed | None:
-        """Let a call through, unless it has to wait."""
+        """A permit, if the call need not wait for it; else None."""
         ...
 
     def anyhow(self) -> Passed:
-        """Let a call through that must not wait."""
+        """A permit for a call that must not wait, even above the limit."""
         ...
 
     async def wait(self, seconds: float) -> Passed:
-        """Wait for a turn. Raises TimeoutError when it does not come within so many seconds."""
+        """Wait for a permit. Raises TimeoutError if none comes within `seconds`."""
         ...
 
     def over(self, passed: Passed, *, refused: bool = False) -> None:
-        """The call has ended; `refused`: it was sent away."""
+        """Return the permit: the call has ended. `refused`: by a 429 or another answer with a Retry-After."""
 
     def answered(self, completion: Completion, seconds: float) -> None:
-        """What came of it."""
+        """Count the answer of a call that took `seconds`."""
 
     def rest(self, requests: int) -> None:
-        """So many more requests (or fewer) wait for their own next attempt, in a slot, and want no turn before."""
+        """`requests` more requests (negative: fewer) wait in a slot for their next attempt, and need no permit yet."""
 
     def end(self) -> None:
-        """Nobody waits any more."""
+        """On shutdown: let all waiting calls through, and all later ones at once."""
 
 
 class NoTurns:
-    """Whoever has a slot may call."""
+    """Without adaptive limits: every request that has a slot may call at once."""
 
     def at_once(self) -> Passed:
         return Passed(0)
@@ -72,7 +72,7 @@ class NoTurns:
 
 
 class SharedTurns:
-    """A process' share of what all of them may do, and the slots that follow from it."""
+    """Gives permits from this process' share of the provider's limits, and uses only the slots that the share needs."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
@@ -86,7 +86,7 @@ class SharedTurns:
 
     @property
     def limit(self) -> int:
-        """Calls in flight that this process holds itself to."""
+        """Calls that this process may have in flight."""
         return self._stile.limit
 
     @property
@@ -141,7 +141,7 @@ class SharedTurns:
         self._let_through()
 
     def report(self, seconds: float) -> tuple[Tally, tuple[Said | None, Said | None]]:
-        """What happened in the seconds since the last report, and what headers said last."""
+        """What happened in the `seconds` since the last report, and the latest rate-limit headers."""
         headers, self._headers = self._headers, None
         return self._stile.report(seconds), said(headers)
 
@@ -152,7 +152,7 @@ class SharedTurns:
 
     def _let_through(self) -> None:
         while self._waiting:
-            if self._waiting[0].done():  # it gave up
+            if self._waiting[0].done():  # it timed out or was cancelled
                 self._waiting.popleft()
                 continue
             wait = 0.0 if self._ended else self._stile.wait()
@@ -170,7 +170,7 @@ class SharedTurns:
 
 
 def said(headers: RateHeaders | None) -> tuple[Said | None, Said | None]:
-    """What headers say of requests and of tokens; None where they do not tell both the limit and what is left of it."""
+    """The headers' limits of requests and of tokens; None where the limit or what is left of it is not given."""
     if headers is None:
         return None, None
     return (

@@ -24,7 +24,7 @@ from telemetry.endpoint import serve
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
 
-#: Collections of short-lived request objects are wasted work; measured +24 % throughput.
+#: Rarer than Python's default: collecting short-lived request objects is wasted work. Measured: +24 % throughput.
 GC_THRESHOLD = (20_000, 20, 50)
 
 
@@ -51,7 +51,7 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
     host.loop, host.runner, host.slots = loop, runtime.runner, slots
 
     def stopping(**signalled: str) -> None:
-        """From a signal handler, in which no logger may be used."""
+        """Runs in a signal handler, in which no logger may be used."""
         note = Note("worker.stopping", "info", fields={"signal": signalled["sig"]})
         loop.loop.call_soon_threadsafe(observer, note)
         loop.loop.call_soon_threadsafe(runtime.runner.stop)
@@ -75,7 +75,7 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
         task_events=True,
         quiet=True,
         loglevel=settings.telemetry.log_level.upper(),
-        # Each worker keeps to itself: nothing here uses gossip or mingle, and both cost start-up and traffic.
+        # Nothing here uses gossip or mingle between workers, and both cost start-up time and traffic.
         without_gossip=True,
         without_mingle=True,
     )
