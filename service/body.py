@@ -15,7 +15,7 @@ from service.bodies import FREE_BYTES, Room
 from service.heads import Heads
 from service.invalid import refusal
 
-#: With more errors than this, only their number is reported: a body can have a million, each costs time and memory.
+#: With more errors than this only their number is reported: a body can have a million, and each costs memory.
 MAX_FAULTS = 1_000
 
 
