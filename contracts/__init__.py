@@ -1,3 +1,3 @@
-"""What goes over a wire: enums, models, the error tree, topic names and settings. Imports the standard library and
-pydantic only.
+"""What processes exchange, and their settings: enums, models, the error tree, topic names. Imports the standard library
+and pydantic only.
 """

@@ -1,6 +1,6 @@
-"""The two model bases: what we accept is strict about unknown fields, what we read from a topic is not.
+"""The two base classes of models: requests must not have unknown fields, responses and events may.
 
-Neither ever quotes its input in an error: it may be an essay.
+Neither quotes its input in an error, since that may be an essay.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def _utc(value: datetime) -> str:
     return iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
-#: A moment, always UTC and always ISO 8601 with a `Z` on the wire.
+#: A point in time; in JSON always UTC, as ISO 8601 with a `Z`.
 UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
 
 

@@ -1,4 +1,4 @@
-"""The one clock of wall time. Durations are measured with time.monotonic; leases by Redis' own TIME."""
+"""Wall-clock time, as datetimes and as text. Durations are measured with time.monotonic, leases with Redis' TIME."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,12 @@ def utcnow() -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """Of a moment in UTC."""
+    """ISO 8601 with milliseconds and `Z`. `moment` is in UTC."""
     return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def iso_now() -> str:
-    """`iso(utcnow())`, for events: within a second only the milliseconds are written anew."""
+    """As `iso(utcnow())`, but faster, for events: all but the milliseconds is formatted once a second."""
     seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
@@ -26,7 +26,7 @@ def _second(seconds: int) -> str:
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """A moment from milliseconds since the epoch."""
+    """The time in UTC, from milliseconds since the epoch."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
@@ -36,6 +36,6 @@ def to_ms(moment: datetime) -> int:
 
 
 def until_midnight(moment: datetime) -> float:
-    """Seconds until the next day begins, UTC."""
+    """Seconds until the next midnight UTC."""
     day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return (day + timedelta(days=1) - moment).total_seconds()

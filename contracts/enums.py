@@ -102,7 +102,7 @@ class LLMErrorCode(StrEnum):
 
 
 def known_provider(value: str) -> LLMProviderType | None:
-    """The provider of this name; None where a newer version wrote it."""
+    """The provider of this name; None if this version does not know it, because a newer one wrote it."""
     try:
         return LLMProviderType(value)
     except ValueError:
@@ -110,7 +110,7 @@ def known_provider(value: str) -> LLMProviderType | None:
 
 
 def known_code(value: str | None) -> LLMErrorCode | None:
-    """The code of this name; None where there is none, or a newer version wrote it."""
+    """The code of this name; None if there is none, or this version does not know it, because a newer one wrote it."""
     try:
         return LLMErrorCode(value) if value else None
     except ValueError:
@@ -124,15 +124,15 @@ class CJAssessmentErrorCode(StrEnum):
     CALLBACK_CORRELATION_FAILED = "CJ_CALLBACK_CORRELATION_FAILED"
 
 
-#: The code of a request that a hold refused, or whose time ran out in it.
+#: Error code of a request that was refused because of a hold, or expired during one.
 HOLD_CODES: dict[HoldReason, LLMErrorCode] = {
     HoldReason.MISCONFIGURED: LLMErrorCode.CONFIGURATION_ERROR,
     HoldReason.SPEND_LIMIT: LLMErrorCode.COST_LIMIT_EXCEEDED,
     HoldReason.MANUAL: LLMErrorCode.PROVIDER_UNAVAILABLE,
 }
 
-#: What a consumer of result events meets in place of a code it does not know: consumers parse
-#: `error_code` as a closed enum of the first fifteen. The precise code goes to `details.reason`.
+#: Codes that replace others in result events, because consumers parse `error_code` as a closed enum of the first
+#: fifteen. The precise code goes to `details.reason`.
 ON_KAFKA: dict[LLMErrorCode, LLMErrorCode] = {
     LLMErrorCode.REQUEST_EXPIRED: LLMErrorCode.PROVIDER_TIMEOUT,
     LLMErrorCode.REQUEST_CANCELLED: LLMErrorCode.INTERNAL_ERROR,

@@ -191,7 +191,7 @@ class ProviderError(UmpireError):
     title = "Provider error"
     #: Another call of the same request cannot help.
     permanent: ClassVar[bool] = False
-    #: Speaks of the provider's health: the circuit breaker counts it.
+    #: A sign that the provider is unhealthy: the circuit breaker counts it.
     trips: ClassVar[bool] = False
     #: A fault of the account, not of the request: the provider is put on hold for this reason.
     hold: ClassVar[HoldReason | None] = None

@@ -26,7 +26,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-#: To an integer: as JSON Schema has it, 9.0 is one, and "9" is not.
+#: Accepts an integer as JSON Schema defines it: 9.0 is one, "9" is not.
 WHOLE = BeforeValidator(_whole)
 
 
@@ -37,7 +37,7 @@ def _without_urn(value: Any) -> Any:
     return value[len(_URN) :] if isinstance(value, str) and value[: len(_URN)].lower() == _URN else value
 
 
-#: RFC 8141, 3.1: the case of `urn:uuid:` before a UUID makes no difference; pydantic knows it in small letters only.
+#: RFC 8141, 3.1: `urn:uuid:` before a UUID is case-insensitive; pydantic accepts it in lower case only.
 AnyUrnUUID = Annotated[UUID, BeforeValidator(_without_urn)]
 
 
@@ -65,7 +65,7 @@ class LLMConfigOverridesHTTP(Incoming):
 
 class LLMComparisonRequest(Incoming):
     user_prompt: Annotated[str, Field(min_length=1)]
-    #: The first wrong block is told, and no other is looked at: there can be a million.
+    #: Only the first invalid block is reported, and none after it is checked: there can be a million.
     prompt_blocks: Annotated[list[PromptBlock], Field(fail_fast=True)] | None = None
     callback_topic: str
     llm_config_overrides: LLMConfigOverridesHTTP | None = None

@@ -1,4 +1,4 @@
-"""Id of this process, without a system call each time it is asked for: a fork is told of."""
+"""The id of this process, kept to save a system call each time, and updated after a fork."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Names that the front door and the workers share on the broker, so that neither imports the other."""
+"""Names on the broker that the API and the workers share, so that neither imports the other."""
 
 from functools import cache
 
@@ -19,13 +19,13 @@ def queue_name(provider: LLMProviderType) -> str:
 
 
 def broker_priority(priority: int) -> int:
-    """Our 0–10, higher more urgent, to kombu's on Redis, where 0 is the most urgent."""
+    """Convert our priority (0–10, higher is more urgent) to kombu's on Redis, where 0 is the most urgent."""
     return 9 - min(priority, 9)
 
 
 @cache
 def priority_step(broker: int) -> int:
-    """The step whose list kombu puts a message of this broker priority in."""
+    """The priority step of the list into which kombu puts a message of this broker priority."""
     return max(step for step in PRIORITY_STEPS if step <= broker)
 
 

@@ -15,7 +15,7 @@ COST_ALERT = "llm_provider.cost_alert.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
 CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 
-#: What the service tells of itself, and what the assessment takes and tells. Their consumers expect nothing else there.
+#: Topics of the service's own events, and of the assessment. Their consumers expect no other events there.
 _OWN = (
     QUEUE_STATUS, REQUEST_STARTED, REQUEST_COMPLETED, FAILURE, PROVIDER_STATUS, QUEUE_FULL, COST_ALERT, COST_TRACKING,
     CALLBACK_DEAD_LETTER, "llm_provider.usage_analytics.v1", "els.cj_assessment.requested.v1",
@@ -25,7 +25,7 @@ _OWN = (
 #: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
 LEGAL_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
 
-#: Namespace of result event ids. Changing it would make consumers take a redelivery for a new event.
+#: Namespace of result event ids. If it changed, consumers would take a redelivery for a new event.
 _RESULT_NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
 
@@ -35,7 +35,7 @@ def result_event_id(queue_id: UUID | str) -> UUID:
 
 
 def own_topics(prefix: str) -> frozenset[str]:
-    """Topics of the service's own events, results aside: nobody's answer goes there."""
+    """Topics of the service's own events, results aside: a callback topic must not be one of them."""
     return frozenset(prefix + name for name in _OWN)
 
 
@@ -44,17 +44,17 @@ def _folded(topic: str) -> str:
 
 
 class TopicPatterns:
-    """Topics that may be published to: legal for Kafka, not internal to it, none of `never`, and of these patterns,
-    which know `*` (any characters) and `?` (one).
+    """Topics that may be published to: legal for Kafka, not internal to it, not in `never`, and matched by one of the
+    patterns, in which `*` stands for any characters and `?` for one.
     """
 
     def __init__(self, patterns: Iterable[str], *, never: Collection[str] = ()) -> None:
-        # Kafka itself lets no two topics be whose names differ by these two characters only.
+        # Kafka does not allow two topics whose names differ only in "." and "_".
         self._never = frozenset(map(_folded, never))
         alternatives = (re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns)
         self._allowed = re.compile("|".join(f"(?:{one})" for one in alternatives) or r"(?!)")
 
     def allow(self, topic: str) -> bool:
-        # "__" begins the names of Kafka's own topics.
+        # Names of Kafka's internal topics begin with "__".
         legal = LEGAL_TOPIC.match(topic) and not topic.startswith("__") and _folded(topic) not in self._never
         return bool(legal and self._allowed.fullmatch(topic))

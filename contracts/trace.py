@@ -15,10 +15,10 @@ RANDOM_BYTES = 16 + 8
 
 
 def continue_trace(traceparent: str | None, random: bytes | None = None) -> str:
-    """A traceparent for our own work: in the caller's trace where its header is well-formed, else in a new one.
+    """A traceparent for our own work: in the caller's trace if its header is well-formed, else in a new one.
 
-    A new trace is flagged `00`, not sampled: nothing here records spans, and `01` would claim that somebody does.
-    `random`: RANDOM_BYTES of the system's own, where the caller has some.
+    A new trace is flagged `00`, not sampled: the service records no spans, and `01` would claim that somebody does.
+    `random`: RANDOM_BYTES random bytes, if the caller has some already.
     """
     new = (random or secrets.token_bytes(RANDOM_BYTES)).hex()
     match = _match(traceparent)
@@ -29,13 +29,13 @@ def continue_trace(traceparent: str | None, random: bytes | None = None) -> str:
 
 @lru_cache(maxsize=1024)  # a comparison has six events, each with its headers
 def trace_id(traceparent: str | None) -> str | None:
-    """The 32 hex digits of its trace, or None where it is absent or malformed."""
+    """The 32 hex digits of the trace id; None if `traceparent` is absent or malformed."""
     match = _match(traceparent)
     return match[1] if match else None
 
 
 def own_trace_id(traceparent: str) -> str:
-    """The same of a traceparent that `continue_trace` made, without reading it."""
+    """The trace id of a traceparent that `continue_trace` made, without checking it."""
     return traceparent[3:35]
 
 

@@ -1,3 +1,3 @@
-"""The front door: routes, admission, and the wait for an answer. It knows the ledger, the guard's view of the
-providers and their manifest; no task and no adapter.
+"""The API: routes, admission, and waiting for verdicts. It imports the ledger, the guard's view of the providers and
+their manifest, but no task and no adapter.
 """

@@ -1,4 +1,4 @@
-"""Taking a request: into the ledger, or into the spool while Redis is away, which it is too when it takes no writes."""
+"""Accepts a request into the ledger, or into the spool while Redis is unavailable or refuses writes."""
 
 import time
 from collections.abc import Callable
@@ -18,18 +18,18 @@ from ledger.request import StoredRequest
 from ledger.spool import Spool
 from telemetry.observer import Note, Observer
 
-#: While Redis is away, one request in so many seconds still tries it; the others go to the spool at once, so that none
-#: waits for a Redis that is known to be away.
+#: While Redis is unavailable, one request in this many seconds still tries it; the others go to the spool without
+#: waiting for a timeout.
 TRY_SECONDS = 0.5
 
 
-#: While requests are refused, the world is told once in so many seconds.
+#: While requests are refused, this is logged and published once in this many seconds.
 ALARM_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    #: Requests queued before it; None when it is in the spool.
+    #: Requests queued before this one; None if it is in the spool.
     ahead: int | None
 
 
@@ -44,14 +44,14 @@ class Acceptance:
         *,
         unanswered: Callable[[], None],
     ) -> None:
-        """`unanswered` is called whenever Redis was asked and did not answer."""
+        """`unanswered` is called whenever Redis does not answer."""
         self._settings = settings
         self._ledger = ledger
         self._spool = spool
         self._lifecycle = lifecycle
         self._observer = observer
         self._unanswered = unanswered
-        #: By the last that was seen of it.
+        #: As of the last operation on Redis.
         self.redis_state: RedisState = "up"
         self._next_try = 0.0
         self._next_alarm = 0.0
@@ -63,21 +63,21 @@ class Acceptance:
     async def accept(
         self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, seconds: float
     ) -> Accepted:
-        """Into the ledger within `seconds`, else into the spool. The same queue id twice is one request.
+        """Write the request to the ledger within `seconds`, else to the spool. The same queue id twice is one request.
 
         Raises
         ------
         QueueFull
-            The ledger, or while Redis is away the spool, takes no more.
+            The ledger is full, or the spool while Redis is unavailable.
         QuotaExceeded, CostLimitReached
-            By the ledger: its owner's limits. The spool does not know them.
+            The owner of the request has reached a limit. Raised by the ledger only: the spool does not check limits.
         Unavailable
-            Neither can be written; or an Idempotency-Key came with it, which only the ledger can look up.
+            Neither can be written; or the request has an Idempotency-Key, which only the ledger can look up.
         AcceptedBefore
-            By the ledger, of a request with the same Idempotency-Key.
+            The ledger has accepted a request with the same Idempotency-Key before.
         """
         if self._may_try():
-            # What the spool refuses afterwards, or is not asked to take, must not be accepted behind its client's back.
+            # After `by` Redis must not accept the request any more: it may be refused below by then.
             by = time.monotonic() + seconds
             try:
                 ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
@@ -91,7 +91,7 @@ class Acceptance:
                 return Accepted(ahead)
         if once is not None:
             raise Unavailable("the ledger does not answer, and only it knows the Idempotency-Key", retry_after=5.0)
-        # Redis may have taken it all the same, and only the answer was lost: the drainer's replay changes nothing then.
+        # Redis may have accepted it, with only the answer lost: then the drainer's second admit changes nothing.
         try:
             await self._spool.put(stored)
         except QueueFull as full:
@@ -109,7 +109,7 @@ class Acceptance:
         by: float,
         seconds: float | None = None,
     ) -> int:
-        """Into the ledger, or not at all: see Ledger.admit."""
+        """Write the request to the ledger, never to the spool. Errors: see Ledger.admit."""
         try:
             return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
         except QueueFull as full:
@@ -126,7 +126,7 @@ class Acceptance:
         return True
 
     def _tell_full(self, backend: Literal["redis", "spool"], full: QueueFull, most: int) -> None:
-        """The event says that requests are refused, not how many: once in a while is enough."""
+        """Log and publish it once in ALARM_SECONDS: the event says that requests are refused, not how many."""
         now = time.monotonic()
         if now >= self._next_alarm:
             self._next_alarm = now + ALARM_SECONDS
@@ -135,11 +135,11 @@ class Acceptance:
             self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=most))
 
     def failed(self, error: TimeoutError | Unavailable) -> None:
-        """The ledger took nothing. Behind it is what Redis answered, if it did."""
+        """Note that the ledger accepted nothing. The cause of `error` is Redis' answer, if it gave one."""
         self.told("refusing writes" if isinstance(error.__cause__, ResponseError) else "down")
 
     def told_away(self) -> None:
-        """Redis was asked, and did not answer."""
+        """Note that Redis did not answer."""
         self.told("down")
 
     def told_back(self) -> None:

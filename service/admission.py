@@ -1,4 +1,4 @@
-"""What is let in: pure checks of one request against the operator's limits and the manifest. No I/O."""
+"""Checks one request against the operator's limits and the manifest. Pure, without I/O."""
 
 import math
 import secrets
@@ -17,7 +17,7 @@ from ledger.request import StoredRequest
 from providers.manifest import Manifest
 from service.topic_policy import TopicPolicy
 
-#: Levels of `metadata`. It travels three levels deep in an event, and parsers in use stop at 64.
+#: Levels of `metadata`. It is nested three levels deep in an event, and common parsers stop at 64.
 MAX_METADATA_DEPTH = 32
 
 _NO_OVERRIDES = LLMConfigOverridesHTTP()
@@ -34,7 +34,7 @@ class Admission:
     def check(
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None = None
     ) -> StoredRequest:
-        """What the ledger will keep. `body_bytes` bounds every text in it. Raises InvalidRequest."""
+        """The request as the ledger keeps it. No text in it is longer than `body_bytes`. Raises InvalidRequest."""
         self._topics.check(received.callback_topic)
         if key is not None and not key.patterns.allow(received.callback_topic):
             raise InvalidCallbackTopic("callback_topic is not among the topics that this API key may name")
@@ -43,7 +43,7 @@ class Admission:
     def admit(
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None
     ) -> StoredRequest:
-        """The same without the topic's check, for a request of the service's own."""
+        """As `check`, but without the checks of the topic: for requests that the service makes itself."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
         provider = self.enabled(overrides.provider_override or self._default)
         if received.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
@@ -55,7 +55,7 @@ class Admission:
         self._check_metadata(received, body_bytes)
         now = utcnow()
         model = self._manifest.admit(provider, overrides.model_override, received, self._settings, now.date())
-        random = secrets.token_bytes(16 + 16 + RANDOM_BYTES)  # one call of the kernel for all ids
+        random = secrets.token_bytes(16 + 16 + RANDOM_BYTES)  # one system call for all ids
         return StoredRequest(
             queue_id=UUID(bytes=random[:16], version=4),
             correlation_id=received.correlation_id or UUID(bytes=random[16:32], version=4),
@@ -96,15 +96,15 @@ class Admission:
         if not received.metadata:
             return
         limit = self._settings.service.max_metadata_bytes
-        # Floats aside, which may become four times as long (1e15), what was sent is no shorter than what is written; a
-        # body well within needs no measuring. Before the values, of which a body can hold a million, are looked at.
+        # Encoding lengthens floats only (1e15: up to four times), so metadata in a body of a quarter of the limit needs
+        # no measuring. The size is checked before the values: a body can hold a million of them.
         if body_bytes > limit // 4 and len(dumps(received.metadata)) > limit:
             raise ContentTooLong(f"metadata is longer than {limit} bytes of JSON", max_metadata_bytes=limit)
         _check_value(received.metadata, MAX_METADATA_DEPTH)
 
 
 def _check_value(value: object, levels: int) -> None:
-    """JSON knows no NaN and no Infinity, though its parsers do (and read 1e999 as one)."""
+    """Refuse too many levels, and NaN and Infinity: JSON has neither, but its parsers accept them (also as 1e999)."""
     if isinstance(value, dict | list):
         if not levels:
             raise InvalidRequest(f"metadata: nested deeper than {MAX_METADATA_DEPTH} levels")

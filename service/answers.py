@@ -1,4 +1,4 @@
-"""From the result event to the answer of a client that waited for it."""
+"""Turns a result event into the HTTP answer for a client that waited for it."""
 
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -17,12 +17,12 @@ JSON = "application/json"
 
 _CODES = frozenset(code.value for code in LLMErrorCode)
 
-#: What an event tells among its details and a problem in fields of its own.
+#: Entries of an event's details that have fields of their own in a problem.
 _OF_THE_ERROR = frozenset({"message", "retry_after", "is_retryable"})
 
 
 def result_of(event: bytes, observer: Observer) -> LLMComparisonResultV1 | None:
-    """None where only a newer version can read it: its client learns it from the topic."""
+    """None if only a newer version can read the event: its client gets the result from the topic."""
     try:
         return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
     except ValidationError:
@@ -46,7 +46,7 @@ def answer(result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, h
 
 
 def error_of(detail: ErrorDetail) -> UmpireError:
-    """The error that a result event speaks of; Kafka's closed set of codes hides the precise one in `reason`."""
+    """The error of a result event. If consumers on Kafka do not know its code, the precise one is in `reason`."""
     reason = detail.details.get("reason")
     code = LLMErrorCode(reason) if isinstance(reason, str) and reason in _CODES else detail.error_code
     kind = error_class(code, retryable=detail.details.get("is_retryable"))
@@ -56,7 +56,10 @@ def error_of(detail: ErrorDetail) -> UmpireError:
 
 
 def _cost(result: LLMComparisonResultV1, stored: StoredRequest) -> float | None:
-    """None where the price is unknown. An event says 0 then, with `cost_known` false, unless that is the caller's."""
+    """None if the price is unknown: the event then has a cost of 0, and `cost_known` false.
+
+    Where the caller's own metadata has a `cost_known`, the event keeps that one, and a cost of 0 counts as unknown.
+    """
     if "cost_known" in stored.request.metadata:
         return result.cost_estimate or None
     return result.cost_estimate if result.request_metadata.get("cost_known", True) else None

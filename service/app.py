@@ -1,7 +1,7 @@
-"""The API process: its dependencies, chosen here and nowhere else, and its routes.
+"""The API process: its routes, and its dependencies, which are chosen here and nowhere else.
 
 `uvicorn service.app:create_app --factory --loop uvloop --http service.protocol:Protocol`. Several processes may share
-one port: nothing in here is true of one process only, but the connections.
+one port: it makes no difference which of them a client reaches.
 """
 
 import asyncio
@@ -54,17 +54,17 @@ from telemetry.metrics import Metrics
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
 
-#: A breaker's state of this age, in seconds, is good enough for the door; concurrent requests share one read.
+#: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
 
-#: What the last best-effort events are given at the end, in seconds.
+#: Seconds to deliver the last events when the process stops.
 FLUSH_SECONDS = 1.0
 
 DESCRIPTION = "LLM comparison service: one fresh verdict per comparison, delivered on Kafka."
 
 
 def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metrics] | None = None) -> FastAPI:
-    """Raises SettingsError. Needs no server to be there: /readyz tells what is missing."""
+    """Raises SettingsError. Redis and Kafka need not be up: /readyz reports what is missing."""
     settings = settings or load_settings()
     check_binding(settings, settings.service.host)
     observer, metrics = telemetry or start_telemetry(settings.telemetry, "api")
@@ -183,7 +183,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     finally:
         for task in background:
             await cancel(task)
-        with suppress(RedisError, OSError):  # the lock lapses by itself
+        with suppress(RedisError, OSError):  # the locks expire anyway
             await stand_in.leave()
         await spool.close()
         await replies.stop()

@@ -1,4 +1,4 @@
-"""FastAPI inside of the service's own loops."""
+"""A FastAPI application with the service's own middleware outside of the framework's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +8,9 @@ from starlette.types import ASGIApp
 
 
 class Application(FastAPI):
-    """`around` gets what the framework builds, and gives what is called in its place.
+    """`around` wraps the ASGI application that the framework builds.
 
-    Middleware that is added to a FastAPI application runs inside of four of its own, which the hot path has no use for.
+    Middleware added with FastAPI's own means runs inside of four of the framework's, which the hot path does not need.
     """
 
     def __init__(self, *, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:

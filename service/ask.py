@@ -1,4 +1,4 @@
-"""One comparison of the service's own, through the whole way: what a provider's test is made of."""
+"""Tests a provider with one comparison that goes through the ledger and a worker, as any other."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from service.answers import error_of, result_of
 from service.parts import Parts
 from service.waiting import refusal
 
-#: Short, and with a plain answer.
+#: Short, with an obvious answer.
 PROMPT = """\
 Which of these two answers to "Why is the sky blue?" is the better one?
 
@@ -27,7 +27,7 @@ It is blue because it is blue.
 async def ask_provider(
     parts: Parts, provider: LLMProviderType, *, key: ApiKey | None, redis_seconds: float
 ) -> ProviderTestResponse:
-    """Raises InvalidConfig, ProviderUnavailable, Unavailable, QueueFull: nothing was sent then."""
+    """Raises InvalidConfig, ProviderUnavailable, ProviderOnHold, Unavailable or QueueFull if nothing was accepted."""
     settings = parts.settings
     seconds = settings.service.immediate_wait_seconds
     request = LLMComparisonRequest(

@@ -1,4 +1,4 @@
-"""A timeout for what mostly need not wait."""
+"""asyncio.timeout that is armed only if the coroutine suspends: cheaper where most of them do not."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -9,7 +9,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """As `work` under asyncio.timeout, which is only begun where `work` waits for something.
+    """Await `work` under asyncio.timeout, which begins when `work` first suspends.
 
     Raises TimeoutError.
     """
@@ -24,7 +24,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 @coroutine
 def _rest(work: Coroutine[Any, Any, ResultT], awaited: Any) -> Generator[Any, Any, ResultT]:
-    """`yield from work`, of which the first step is made (PEP 380)."""
+    """`yield from work` (PEP 380), from its second step on."""
     while True:
         fault: BaseException | None = None
         try:
@@ -37,4 +37,4 @@ def _rest(work: Coroutine[Any, Any, ResultT], awaited: Any) -> Generator[Any, An
             result: ResultT = end.value
             return result
         finally:
-            fault = None  # its traceback leads here: a ring that would keep alive what `work` holds
+            fault = None  # its traceback refers to this frame: a cycle that would keep alive what `work` holds

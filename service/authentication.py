@@ -1,4 +1,4 @@
-"""The key that comes with a request is looked at before its body is: whose it is, at what rate, for which routes."""
+"""Checks the API key of a request before its body is read: whose it is, its request rate, and its scope."""
 
 import time
 from collections.abc import Iterable
@@ -21,19 +21,19 @@ from telemetry.observer import Note
 
 _REALM = 'Bearer realm="umpire"'
 
-#: RFC 6455.
+#: Close code of a WebSocket (RFC 6455).
 _POLICY_VIOLATION = 1008
 
 
 class Authentication:
-    """ASGI middleware; there is none where UMPIRE_AUTH is off."""
+    """ASGI middleware; left out if UMPIRE_AUTH is off."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._scopes = Scopes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":  # there is none, so no key is good for one
+        if scope["type"] == "websocket":  # the API has no WebSocket
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
@@ -62,7 +62,7 @@ async def _authenticate(parts: Parts, scope: Scope) -> Known:
 
 
 def _presented(scope: Scope) -> str:
-    """What came as `Authorization: Bearer …`. Raises AuthenticationFailed."""
+    """The key in `Authorization: Bearer …`. Raises AuthenticationFailed."""
     values = [value for name, value in scope["headers"] if name == b"authorization"]
     kind, _, text = values[0].decode("latin-1").strip(" \t").partition(" ") if len(values) == 1 else ("", "", "")
     if kind.lower() != "bearer" or not text:

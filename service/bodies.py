@@ -1,5 +1,5 @@
-"""Room for large bodies: how many bytes of them a process holds at once, from their arrival until they are accepted.
-What arrives slowly holds it for as long, so that one caller gets half of it at most.
+"""Bounds the bytes of large bodies that a process holds at once, from their arrival until they are accepted. A caller
+gets at most half of them, because a body that arrives slowly keeps its bytes all that time.
 """
 
 import asyncio
@@ -7,20 +7,20 @@ from collections import deque
 
 from contracts.errors import QueueFull
 
-#: What each body may hold without room: the server itself reads as much ahead. Nearly every comparison is smaller.
+#: Bytes of a body that are not counted: the server reads that far ahead anyway. Nearly every comparison is smaller.
 FREE_BYTES = 65_536
 
-#: So long a large body waits for room, in seconds; meanwhile nothing of it is read.
+#: Seconds that a large body waits for room; it is not read meanwhile.
 WAIT_SECONDS = 5.0
 
 
 class Bodies:
-    """First come, first served, but for who has its half. A body of any size fits when it is the only one."""
+    """First come, first served, except owners who hold their half. A body of any size fits when it is the only one."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._taken = 0
-        #: By owner; who is nobody in particular is not held to a half.
+        #: Bytes by owner; requests without an owner are not limited to half.
         self._of: dict[str, int] = {}
         self._waiting: deque[tuple[int, str | None, asyncio.Future[None]]] = deque()
 
@@ -28,7 +28,7 @@ class Bodies:
         return Room(self, owner)
 
     async def take(self, size: int, owner: str | None = None) -> None:
-        """Raises QueueFull."""
+        """Wait for room for `size` bytes. Raises QueueFull after WAIT_SECONDS."""
         if not self._waiting and self._fits(size) and self._is_share(size, owner):
             self._add(size, owner)
             return
@@ -64,7 +64,7 @@ class Bodies:
         for one in list(self._waiting):
             size, owner, turn = one
             if not self._is_share(size, owner):
-                continue  # those behind it are others'
+                continue  # bodies of other owners behind it may go first
             if not self._fits(size):
                 return
             self._waiting.remove(one)
@@ -81,7 +81,7 @@ class Bodies:
 
 
 class Room:
-    """What one request holds."""
+    """The room that one request holds."""
 
     __slots__ = ("_bodies", "_owner", "taken")
 
@@ -91,7 +91,7 @@ class Room:
         self.taken = 0
 
     async def take(self, size: int) -> None:
-        """Once for a request. Raises QueueFull."""
+        """To be called once per request. Raises QueueFull."""
         await self._bodies.take(size, self._owner)
         self.taken = size
 

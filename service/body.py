@@ -1,4 +1,4 @@
-"""Reading a request's body, never more of it than its limit, and making a request of it."""
+"""Reads a request's body, never more of it than its limit, and parses it."""
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from uuid import UUID
@@ -15,12 +15,12 @@ from service.bodies import FREE_BYTES, Room
 from service.heads import Heads
 from service.invalid import refusal
 
-#: Faults that are looked at one by one; a body can be wrong in a million places, and each costs time and memory.
+#: With more errors than this only their number is reported: a body can have a million, and each costs memory.
 MAX_FAULTS = 1_000
 
 
 def check_media_type(heads: Heads) -> None:
-    """JSON, said so or not said at all. Raises HTTPException 415."""
+    """Accept JSON, or no content type, without compression. Raises HTTPException 415."""
     media_type = heads.content_type.partition(";")[0].strip().lower()
     if media_type not in {"", "application/json"}:
         raise HTTPException(415, "the body must be application/json", {"Accept": "application/json"})
@@ -67,8 +67,9 @@ _MARKS = (BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)
 
 
 def _without_mark(body: bytes) -> bytes:
-    """RFC 8259, 8.1: a parser may ignore a byte order mark, which some editors and clients write. Raises
-    InvalidRequest for the one of UTF-16.
+    """Remove the byte order mark that some editors and clients write: a parser may ignore it (RFC 8259, 8.1).
+
+    Raises InvalidRequest for the mark of UTF-16.
     """
     if not body.startswith(BOM_UTF8):
         raise InvalidRequest("the body must be UTF-8, and begins with the byte order mark of UTF-16")
@@ -76,7 +77,7 @@ def _without_mark(body: bytes) -> bytes:
 
 
 def parse(body: bytes) -> LLMComparisonRequest:
-    """Strict: a number in quotes is no number. Of a key given twice the last one counts. Raises InvalidRequest."""
+    """Strict: a number in quotes is an error. If a key is given twice, the last one counts. Raises InvalidRequest."""
     if body.startswith(_MARKS):
         body = _without_mark(body)
     try:
@@ -84,18 +85,18 @@ def parse(body: bytes) -> LLMComparisonRequest:
     except ValidationError as error:
         if error.error_count() > MAX_FAULTS:
             raise InvalidRequest(f"the body is wrong in {error.error_count()} places") from None
-        # The cause would carry the input, an essay perhaps, into whoever logs it.
+        # The cause would carry the input, perhaps an essay, into a log.
         raise refusal(error.errors(include_url=False, include_input=False, include_context=False)) from None
 
 
 class _Salvaged(BaseModel):
-    """Whatever else there is in a body is not even kept."""
+    """All other fields of the body are dropped."""
 
     correlation_id: AnyUrnUUID
 
 
 def salvage_correlation_id(body: bytes) -> UUID | None:
-    """Of a body that was refused, where it can be read at all."""
+    """The correlation id of a refused body; None if it cannot be read."""
     try:
         return _Salvaged.model_validate_json(body.removeprefix(BOM_UTF8)).correlation_id
     except ValidationError:

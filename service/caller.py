@@ -1,4 +1,4 @@
-"""Whose request it is, and how much time Redis still has for it: what authentication leaves in the ASGI scope."""
+"""What authentication leaves in the ASGI scope: the caller's API key, and how long the request may wait for Redis."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _CALLER = "umpire.caller"
 @dataclass(frozen=True, slots=True)
 class Caller:
     key: ApiKey
-    #: What is left of UMPIRE_DOOR_REDIS_SECONDS.
+    #: Seconds left of UMPIRE_DOOR_REDIS_SECONDS.
     redis_seconds: float
 
 
@@ -23,7 +23,7 @@ def introduce(scope: Scope, caller: Caller) -> None:
 
 
 def key_of(scope: Scope) -> ApiKey | None:
-    """None where calls need no key."""
+    """None if calls need no key."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.key if caller else None
 
@@ -34,12 +34,12 @@ def owner_of(scope: Scope) -> str | None:
 
 
 def default_mode(scope: Scope, settings: ServiceSettings) -> ProcessingMode:
-    """Of a request that names no mode: its key's, else the operator's."""
+    """The mode of a request that names none: its API key's, else the operator's."""
     caller: Caller | None = scope.get(_CALLER)
     return (caller.key.processing_mode if caller else None) or settings.default_processing_mode
 
 
 def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
-    """All that is done for one request together may wait so long for Redis."""
+    """Seconds that all Redis operations of one request together may take."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.redis_seconds if caller else settings.door_redis_seconds

@@ -1,4 +1,4 @@
-"""DELETE /api/v1/comparison/{queue_id}: what has not started is not going to."""
+"""DELETE /api/v1/comparison/{queue_id}: cancels a comparison that has not started."""
 
 import asyncio
 from typing import Annotated
@@ -44,7 +44,10 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
 
 
 async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredRequest:
-    """Look, and end it as it was seen; again where it changed in between. Another key's is as good as none."""
+    """Read the comparison and end it; again if it changed in between. Another key's comparison counts as unknown.
+
+    Raises TooLate, NotFound, or Unavailable if it is still in the spool.
+    """
     owner = owner_of(request.scope)
     while (found := await parts.unstarted.find(queue_id)) and owner in {None, found.owner}:
         if not found.readable:
@@ -63,7 +66,7 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
         if await parts.ender.end(Left(stored, found.spent), error, QueueStatus.CANCELLED):
             parts.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
-    # The second look: it may have left the spool since the first.
+    # The ledger is read again: the comparison may have moved there from the spool since the first time.
     if found is None and (await parts.spool.holds(queue_id, owner) or await _is_there(parts, queue_id, owner)):
         raise Unavailable(
             "the comparison was accepted while the ledger was away, and is not in it yet", retry_after=1.0

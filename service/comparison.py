@@ -1,4 +1,4 @@
-"""POST /api/v1/comparison: the service's main door, and its hot path."""
+"""POST /api/v1/comparison: submits a comparison. The API's hot path."""
 
 import asyncio
 import time
@@ -39,17 +39,17 @@ router = APIRouter(route_class=PlainRoute)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a request wants to be answered."""
+    """How a request is to be answered."""
 
     mode: ProcessingMode
-    #: Seconds that the client may wait for its verdict; 0: it is answered 202 at once.
+    #: Seconds to wait for the verdict; 0: answer 202 at once.
     patience: float
-    #: What was honoured of `Prefer`, besides respond-async on a 202.
+    #: What is honoured of `Prefer`, apart from respond-async.
     applied_wait: str | None = None
 
 
 def way(asked: ProcessingMode | None, prefer: Prefer, default: ProcessingMode, longest: float) -> Way:
-    """The mode in the body decides whether an unavailable provider refuses; `Prefer` only how long to wait.
+    """The mode in the body decides whether an unavailable provider means refusal; `Prefer` only how long to wait.
 
     Without a mode in the body, respond-async means `queue`.
     """
@@ -94,7 +94,7 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
             ahead, available, state = await _admit(parts, stored, chosen, once, seconds)
             _accepted(parts, stored, scope)
             if room.taken:
-                # The ledger has it: a long prompt is not held while its client waits.
+                # The ledger has the prompt now: a long one is not kept in memory while its client waits.
                 stored = stored.without_prompt()
                 room.leave()
             event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
@@ -129,13 +129,13 @@ async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> 
 async def _admit(
     parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None, seconds: float
 ) -> tuple[int | None, bool, ProviderAvailability | None]:
-    """Requests queued before it, if known, whether its provider would take it, and the provider's state, if known.
-    Redis is given `seconds` for all.
+    """Accept the request, with `seconds` for all Redis operations together.
 
-    Mode `immediate` promises an answer or a refusal: it has no use for the spool.
+    Returns the number of requests queued before it (None: unknown), whether its provider takes it now, and the
+    provider's state (None: unknown). Mode `immediate` never uses the spool: it promises a verdict or a refusal.
     """
     if chosen.mode is not ProcessingMode.IMMEDIATE:
-        # Whoever does not wait for a verdict does not wait for the state either: the last one known is told.
+        # A client that does not wait for its verdict does not wait for the state either: it gets the last one known.
         state, left = parts.availability.latest.get(stored.provider), seconds
         available = False
         if chosen.patience:
@@ -160,7 +160,7 @@ async def _admit(
 
 
 async def _state(parts: Parts, stored: StoredRequest, seconds: float) -> tuple[ProviderAvailability | None, float]:
-    """The provider's state now, and what is left of `seconds`. None: Redis does not answer."""
+    """The provider's current state (None: Redis does not answer), and what is left of `seconds`."""
     if parts.acceptance.redis_away:
         return None, seconds
     started = time.monotonic()
@@ -193,7 +193,7 @@ def _queued(
 
 
 def _accepted(parts: Parts, stored: StoredRequest, scope: Scope) -> None:
-    """From here on every answer, an error too, carries the queue id."""
+    """Log and publish the acceptance. From here on every answer carries the queue id, errors too."""
     scope[QUEUE_ID] = stored.queue_id
     queue_id = str(stored.queue_id)
     parts.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))

@@ -1,7 +1,7 @@
-"""The spool's way into the ledger when Redis is back: oldest first, at a bounded rate, by one process at a time.
+"""Moves requests from the spool to the ledger when Redis is back: oldest first, at a bounded rate, in one process.
 
-A request leaves the spool after the ledger has it. A process that dies between the two leaves it there, and the next
-one's replay changes nothing.
+A request leaves the spool after the ledger has it. If a process dies between the two, the next one admits the request
+again, which changes nothing.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from ledger.spool import Spool
 from service.accept import Acceptance
 from telemetry.observer import Note, Observer
 
-#: How often a process looks, in seconds; also the length of one round.
+#: Seconds from one round to the next. Each moves at most the drain rate's share of this time.
 ROUND_SECONDS = 0.25
 
-#: The lease of the one that drains: it outlives a round whose Redis does not answer.
+#: Lease of the draining process, in seconds: longer than a round in which Redis does not answer.
 LEASE_SECONDS = 10.0
 
 
@@ -30,7 +30,7 @@ class Drainer:
         self._observer = observer
 
     async def watch(self) -> None:
-        """For ever."""
+        """Never ends."""
         while True:
             try:
                 await self._round()
@@ -42,7 +42,7 @@ class Drainer:
         if self._acceptance.redis_away:
             self._acceptance.told(await self._ledger.redis_state())
             if self._acceptance.redis_away:
-                return  # requests may wait for the file's one thread
+                return  # leaves the spool's only thread to requests
         if not (await self._spool.size()).requests:
             await self._spool.scrub()
             return
@@ -59,11 +59,11 @@ class Drainer:
             self._observer(Note("spool.drained", "info", value=len(admitted)))
 
     async def _admit(self, stored: StoredRequest) -> bool:
-        """A request whose time to live is over goes in as well: the custodian ends it, and tells its client. So does
-        one whose owner has reached a limit: it was accepted.
+        """Admit expired requests too, which maintenance then ends with an event, and those whose owner has reached a
+        limit: they were accepted. Returns whether the ledger has it.
         """
         try:
             await self._ledger.admit(stored, accepted=True)
         except (QueueFull, Unavailable):
-            return False  # it stays, and comes again in the next round
+            return False  # it stays in the spool for the next round
         return True

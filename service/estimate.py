@@ -1,4 +1,4 @@
-"""How long a request will probably wait: the queue before it, the provider's average answer, the slots at work."""
+"""Estimates how long a request will wait, from the queue before it, the provider's average answer and the slots."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from guard.availability import Availability
 from ledger.ledger import Ledger
 
-#: Age of the figures, in seconds. A request never waits for them.
+#: Seconds between two reads of the figures. A request never waits for them.
 REFRESH_SECONDS = 2.0
 
 
@@ -25,11 +25,11 @@ class Estimate:
         self._settings = settings
         self._ledger = ledger
         self._availability = availability
-        #: Average answer in ms, and slots at work; only of providers that would take a call now.
+        #: Average response time in ms, and slots of live workers; only for providers that would take a call now.
         self._figures: Mapping[LLMProviderType, tuple[float, int]] = {}
 
     def minutes(self, provider: LLMProviderType, ahead: int) -> int | None:
-        """None when it cannot be told: no worker, no answer yet, or a provider that is unavailable."""
+        """None if unknown: no worker is alive, no call was answered yet, or the provider is unavailable."""
         figures = self._figures.get(provider)
         return None if figures is None else wait_minutes(ahead, *figures)
 

@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers."""
+"""Exception handlers: turn errors into HTTP answers."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -28,12 +28,12 @@ async def on_invalid_parameters(request: Request, error: Exception) -> Response:
 
 
 async def on_unexpected(request: Request, _error: Exception) -> Response:
-    """The framework raises it again afterwards, to who counts it and tells of it."""
+    """The framework raises the error again afterwards; service/outermost.py counts and logs it."""
     return problem(unexpected(), request.scope)
 
 
 def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
-    """Methods of every route with this path; the framework tells those of the first one only."""
+    """Methods of all routes with this path; the framework names those of the first one only."""
     methods: set[str] = {"OPTIONS"}
     for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
@@ -42,7 +42,7 @@ def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
 
 
 def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[Exception], ErrorHandler]:
-    """`routes`: all there are, for what a 405 has to tell."""
+    """`routes`: all of the application, for the `Allow` header of a 405."""
 
     async def on_umpire_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, UmpireError)  # noqa: S101 - registered for it
@@ -50,7 +50,7 @@ def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[
         return problem(error, request.scope)
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
-        """The framework's own refusals."""
+        """Errors that the framework raises itself."""
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -22,7 +22,7 @@ def read_heads(scope: Scope) -> Heads:
         if name == b"content-type":
             heads.content_type = value.decode("latin-1")
         elif name == b"content-length":
-            # Anything else never comes through the server's own parser.
+            # The server's parser refuses any other value.
             heads.content_length = int(value) if value.isdigit() and len(value) < 20 else None  # noqa: PLR2004 - 64 bits
         elif name == b"prefer":
             heads.prefer.append(value.decode("latin-1"))

@@ -52,7 +52,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
-    """What the door needs and the workers need, and why the door would refuse everything, if it would."""
+    """State of what API and workers depend on; and why the API would refuse every request, None if it would not."""
     found, refuses = await _shared(parts)
     try:
         spool = await parts.spool.size()
@@ -60,7 +60,7 @@ async def _dependencies(parts: Parts) -> tuple[dict[str, Any], str | None]:
         return {**found, "spool": {"state": "down"}}, refuses
     state = "full" if spool.refusing else "holding" if spool.requests else "empty"
     found["spool"] = {"state": state, "requests": spool.requests, "bytes": spool.bytes}
-    # While Redis is away, or takes no writes, the spool takes what comes, up to its watermark.
+    # While Redis is unavailable or refuses writes, requests go to the spool, up to its watermark.
     away = found["redis"]["state"] in {"down", "refusing writes"}
     return found, ("Queue at capacity" if spool.refusing else None) if away else refuses
 
@@ -99,10 +99,10 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
 
 
 async def _kafka(parts: Parts) -> dict[str, Any]:
-    """The door needs no Kafka to accept a request, so nothing here makes it refuse."""
+    """The API needs no Kafka to accept a request, so an outage does not make it refuse any."""
     up = await parts.kafka.is_up()
     if outage := parts.kafka.outage:
-        # Of this process only: its producer cannot be made, or failed for good.
+        # In this process only: a producer of it cannot be made, or has failed for good.
         return {"state": "down", "producer_error": outage}
     found: dict[str, Any] = {"state": "up" if up else "down"}
     return found | ({"warnings": parts.kafka.warnings} if parts.kafka.warnings else {})
@@ -124,7 +124,7 @@ async def metrics(request: Request) -> Response:
         parts.metrics.gauge("spool_requests", spool.requests)
         parts.metrics.gauge("spool_bytes", spool.bytes)
         parts.metrics.gauge("spool_refusing", float(spool.refusing))
-    # In a thread: it reads the files of all siblings.
+    # In a thread: it reads the files of all sibling processes.
     return Response(await asyncio.to_thread(parts.metrics.render), media_type=parts.metrics.content_type)
 
 

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` request header: a request sent again is answered with the queue id of the first time."""
+"""The `Idempotency-Key` request header: a repeated request is answered with the queue id of the first one."""
 
 import re
 from uuid import UUID, uuid5
@@ -13,7 +13,7 @@ from ledger.request import StoredRequest
 from service.answers import JSON
 from service.heads import Heads
 
-#: Printable ASCII, up to 255 of it. The white space around a header's value is not part of it.
+#: 1 to 255 printable ASCII characters. White space around a header's value is not part of the key.
 KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 
 _KEY = re.compile(KEY_PATTERN)
@@ -24,21 +24,21 @@ _LINE = "Idempotency-Key: one line of 1 to 255 printable ASCII characters"
 
 
 def once_of(heads: Heads, request: LLMComparisonRequest, *, scope: str = "") -> Once:
-    """`scope`: whose key it is. Raises InvalidRequest."""
+    """`scope`: owner of the key; the same key of another owner is a different one. Raises InvalidRequest."""
     if len(heads.idempotency_key) != 1 or not _KEY.fullmatch(heads.idempotency_key[0].strip(" \t")):
         raise InvalidRequest(_LINE)
     return Once.of(heads.idempotency_key[0].strip(" \t"), request, scope=scope)
 
 
 def same_every_time(stored: StoredRequest, once: Once) -> StoredRequest:
-    """With a correlation id that a repetition of the request gets, too, where its caller chose none."""
+    """If the caller chose no correlation id, derive it from the key, so that each repetition gets the same one."""
     if stored.request.correlation_id is not None:
         return stored
     return stored.model_copy(update={"correlation_id": uuid5(_NAMESPACE, once.key)})
 
 
 def repeated(queue_id: UUID, stored: StoredRequest) -> Response:
-    """Never a verdict, though there may be one by now: it went to the callback topic, as it would have anyway."""
+    """202, never the verdict, even if there is one by now: that goes to the callback topic in any case."""
     body = LLMQueuedResponse(
         queue_id=queue_id,
         message=f"Accepted before, with this Idempotency-Key; the verdict comes on {stored.request.callback_topic}",

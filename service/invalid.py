@@ -1,13 +1,13 @@
-"""From pydantic's findings to one typed refusal that names the fields, and never what was in them."""
+"""Turns pydantic's findings into one typed error that names the fields, and never quotes their values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.errors import CallbackTopicMissing, InvalidCallbackTopic, InvalidConfig, InvalidPrompt, InvalidRequest
 
-#: Findings that are told; a body can be wrong in a million places.
+#: Most findings that the error lists; a body can have a million.
 MAX_FINDINGS = 20
-#: A field's name is the caller's own, and may be of any length.
+#: Longest field name that the error repeats, in characters: names come from the caller and may have any length.
 MAX_NAME = 100
 
 _BY_FIELD: dict[str, type[InvalidRequest]] = {
@@ -19,7 +19,7 @@ _BY_FIELD: dict[str, type[InvalidRequest]] = {
 
 
 def refusal(findings: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """`findings` are pydantic's, made without input and context. A fault of the callback topic outranks the others."""
+    """`findings`: pydantic's, without input and context. An error of the callback topic takes precedence."""
     first = next((one for one in findings if one["loc"][:1] == ("callback_topic",)), findings[0])
     kind = _BY_FIELD.get(str(first["loc"][0]), InvalidRequest) if first["loc"] else InvalidRequest
     if kind is InvalidCallbackTopic and first["type"] == "missing":

@@ -1,21 +1,21 @@
-"""An answer's head and body in one write. uvicorn makes two: each is a call of the kernel, and the first wakes a client
-that has not got its answer yet.
+"""Sends an answer's head and body in one write. uvicorn makes two: each is a system call, and the first one wakes a
+client that does not have its whole answer yet.
 """
 
 import asyncio
 from typing import Any
 
-#: By itself: it waits for the client, and the head for nothing but its body.
+#: Written at once: the client waits for it before it sends its body, so no second write follows.
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: A transport that is closed waits for what it has still to write: so many seconds, and not for ever.
+#: Seconds that a closed transport has to write what is buffered; without a limit it would wait for ever.
 CLOSE_SECONDS = 30.0
 
 
 class Joined(asyncio.Transport):
-    """Of two writes the first waits for the second one, until the loop's next pass at most.
+    """Holds the first of two writes until the second, or until the loop's next iteration.
 
-    The loop closes the transport beneath by itself when its client has said its last: `close` before that.
+    On EOF from the client the loop closes the underlying transport: call `close` before that, or a held write is lost.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -24,7 +24,7 @@ class Joined(asyncio.Transport):
         self._loop = loop
         self._held: bytes | bytearray | memoryview | None = None
         self._closing: asyncio.TimerHandle | None = None
-        # What changes nothing of what is held.
+        # These do not concern the held write.
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
         self.is_closing = transport.is_closing  # type: ignore[method-assign]
@@ -41,7 +41,7 @@ class Joined(asyncio.Transport):
             self._loop.call_soon(self.let_go)
 
     def let_go(self) -> None:
-        """What waits is written, unless nobody can read it any more."""
+        """Write what is held, unless the connection is closing."""
         held, self._held = self._held, None
         if held is not None and not self._transport.is_closing():
             self._transport.write(held)
@@ -53,7 +53,7 @@ class Joined(asyncio.Transport):
             self._closing = self._loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """To be called when the connection is lost."""
         self._held = None
         if self._closing is not None:
             self._closing.cancel()

@@ -1,7 +1,7 @@
-"""How many values a large JSON body holds, found out without stopping the loop.
+"""Counts the values in a large JSON body without blocking the event loop.
 
-The parser holds the interpreter's lock for as long as it runs, in a thread as well as on the loop: 4 MB of text take it
-10 ms, 4 MB of numbers or members 100 to 300. So a body that holds too many is refused before it is parsed.
+The parser holds the GIL as long as it runs, in a thread as well as on the loop: 4 MB of text take 10 ms, 4 MB of
+numbers or members 100 to 300 ms. So a body with too many values is refused before it is parsed.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ import re
 
 from contracts.errors import ContentTooLong
 
-#: A smaller body is parsed as it is; at the worst, all members, it takes some 30 ms.
+#: A body of at most this size is parsed unchecked; in the worst case, all members, that takes some 30 ms.
 LARGE_BYTES = 262_144
 
 #: Values in a large body that are always allowed.
 MIN_VALUES = 10_000
 
-#: Looked at without a pause, in bytes: below a millisecond.
+#: Bytes that are scanned without yielding to the loop: less than a millisecond.
 _SLICE = 65_536  # at least 2: a backslash and what it escapes
 _STRINGS_WITHOUT_PAUSE = 1_000
 
@@ -23,9 +23,9 @@ _WITHIN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
 async def bound_values(body: bytes, most: int) -> None:
-    """Count the commas outside of strings; each value but the first of its list or object follows one.
+    """Raises ContentTooLong for a large body with more than `most` values.
 
-    Raises ContentTooLong.
+    Counts the commas outside of strings: each value but the first of its list or object follows one.
     """
     if len(body) <= LARGE_BYTES:
         return
@@ -46,7 +46,7 @@ async def bound_values(body: bytes, most: int) -> None:
 
 
 async def _end_of_string(body: bytes, start: int) -> int:
-    """Behind its closing quote, or the body's end where it has none."""
+    """The position after the closing quote, or the body's end if there is none."""
     while start < len(body):
         limit = min(start + _SLICE, len(body))
         found = _WITHIN_STRING.match(body, start, limit)

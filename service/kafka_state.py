@@ -1,5 +1,5 @@
-"""Whether Kafka answers: asked of a broker now and then, from a thread, and remembered. And whether this process has
-working producers, and whether the dead-letter topic is there.
+"""Whether Kafka answers, whether this process' producers work, and whether the dead-letter topic exists. A broker is
+asked from a thread, and its answer is kept for some seconds.
 """
 
 import asyncio
@@ -7,17 +7,17 @@ import time
 
 from events.producer import Publisher
 
-#: Age at which the answer is asked for again, in seconds.
+#: Seconds for which an answer is kept.
 FRESH_SECONDS = 5.0
-#: What a broker is given to answer, in seconds.
+#: Seconds that a broker has to answer.
 ANSWER_SECONDS = 1.0
-#: And to make a topic that is asked for, where brokers do that.
+#: Seconds to look up the dead-letter topic; brokers that create topics on request may create it then.
 TOPIC_SECONDS = 0.5
 
 
 class KafkaState:
     def __init__(self, publisher: Publisher, *others: Publisher, dead_letter_topic: str) -> None:
-        """`publisher` asks the broker; `others` are further ones of the process."""
+        """`publisher` is used to ask the broker; `others` are the other producers of the process."""
         self._dead_letter_topic = dead_letter_topic
         self._missing = False
         self._publisher = publisher
@@ -28,12 +28,12 @@ class KafkaState:
 
     @property
     def outage(self) -> str | None:
-        """Kafka's name of the error that leaves this process without one of its producers, if there is one."""
+        """Kafka's name of the error by which a producer of this process does not work; None if all work."""
         return next((one.outage for one in self._publishers if one.outage is not None), None)
 
     @property
     def warnings(self) -> list[str]:
-        """What an operator should mend, as of the last answer."""
+        """Problems for an operator to fix, as of the last answer."""
         if not (self._up and self._missing):
             return []
         missing = f"the topic {self._dead_letter_topic} does not exist, and Kafka makes none by itself"
@@ -43,7 +43,7 @@ class KafkaState:
         if time.monotonic() >= self._fresh_until:
             if self._asking is None or self._asking.done():
                 self._asking = asyncio.create_task(self._ask())
-            # One that goes away must not take the answer from the others.
+            # Shielded: a client that disconnects must not cancel the lookup for the others.
             await asyncio.shield(self._asking)
         return self._up
 

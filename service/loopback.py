@@ -1,4 +1,4 @@
-"""Without authentication the API is for this machine only, and for nobody's web page."""
+"""Without authentication, the API serves this machine only, and no web page from elsewhere."""
 
 import ipaddress
 from functools import lru_cache
@@ -12,7 +12,7 @@ from service.problem import problem
 
 
 def check_binding(settings: Settings, host: str) -> None:
-    """Raises SettingsError where anybody could call who reaches the port."""
+    """Raises SettingsError if other machines could call the API without authentication."""
     if settings.service.auth == "off" and not _is_here(host):
         raise SettingsError(
             f"UMPIRE_AUTH is off, and the API would listen on {host or 'every address'}: set UMPIRE_AUTH=keys "
@@ -21,8 +21,10 @@ def check_binding(settings: Settings, host: str) -> None:
 
 
 class LoopbackOnly:
-    """ASGI middleware, for a server that was told another address than the settings have, and for a browser on this
-    machine that is told to call by a page from elsewhere. A socket that is no network's passes.
+    """ASGI middleware that refuses requests to an address other than loopback, in case the server was started with
+    another one than the settings', and requests that a page from elsewhere makes in a browser on this machine.
+
+    A Unix socket counts as this machine.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -43,7 +45,7 @@ def _is_from_elsewhere(scope: Scope) -> bool:
     on_network = bool(server and server[1] is not None)
     return any(
         (name == b"origin" and not _names_here(value))
-        # A page whose own name was made to lead here calls its own origin, and a GET does not even say which.
+        # DNS rebinding: a page whose own name resolves to this machine sends no Origin with a GET. So check Host, too.
         or (name == b"host" and on_network and value != b"" and not _names_here(b"//" + value))
         for name, value in scope["headers"]
     )
@@ -51,7 +53,7 @@ def _is_from_elsewhere(scope: Scope) -> bool:
 
 @lru_cache(maxsize=64)
 def _names_here(url: bytes) -> bool:
-    """A browser says `null` for the origin that it trusts least."""
+    """Whether the URL's host is this machine. The origin `null`, of pages that a browser isolates, is not."""
     try:
         return _is_here(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:
@@ -64,7 +66,7 @@ def _is_here(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _is_address(host: str, *, loopback: bool) -> bool:
-    """An IP address, and one of this kind."""
+    """Whether `host` is an IP address that is loopback, or is not, as `loopback` says."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

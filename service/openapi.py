@@ -1,4 +1,4 @@
-"""What /openapi.json says beyond what the routes' signatures do: the raw body, the problems, examples, the limits."""
+"""What /openapi.json says beyond the routes' signatures: the raw body, problems, examples and limits."""
 
 import re
 from typing import Any
@@ -212,7 +212,7 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         ref_template=_REF,
     )
     schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):  # the framework's own shape is never sent
+    for name in ("HTTPValidationError", "ValidationError"):  # the framework's error format is never sent
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
     _limits(schemas["LLMComparisonRequest"]["properties"], settings)
@@ -229,7 +229,7 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
 
 
 def _keys(document: dict[str, Any]) -> None:
-    """What a key must allow, and the answers to one that does not."""
+    """Add the scope that each route needs, and the answers to a key that is refused."""
     document["components"]["securitySchemes"] = {
         "api_key": {"type": "http", "scheme": "bearer", "description": "An API key: `umpire keys create` makes one."}
     }
@@ -241,7 +241,7 @@ def _keys(document: dict[str, Any]) -> None:
 
 
 def _ecma(pattern: re.Pattern[str]) -> str:
-    r"""As ECMA-262 has it, the dialect of JSON Schema: `$` is there what Python calls `\Z`."""
+    r"""The pattern in the dialect of JSON Schema, ECMA-262, where `$` means what `\Z` means in Python."""
     return "^" + pattern.pattern.replace(r"\Z", "$")
 
 
@@ -251,7 +251,7 @@ def _integer(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _limits(fields: dict[str, Any], settings: Settings) -> None:
-    """What this operator allows."""
+    """Add the limits that the operator has set."""
     fields["callback_topic"]["pattern"] = _ecma(LEGAL_TOPIC)
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
     _integer(fields["ttl_seconds"])["maximum"] = settings.ledger.queue_ttl_seconds

@@ -1,7 +1,7 @@
-"""What /openapi.json says of each field: a sentence and an example. tests/service/test_openapi.py holds it complete.
+"""Description and example of each field in /openapi.json. tests/service/test_openapi.py checks that none is missing.
 
-A table and not part of the models: those are read in every process at its start, this when somebody asks for the
-document.
+A table, not part of the models: every process builds the models at its start, and this is needed only when a client
+requests the document.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The outermost loop of every request: what nobody expected becomes a 500 without a traceback, and all is counted."""
+"""The error boundary around every request: unexpected errors become a 500 without a traceback; answers are counted."""
 
 import time
 from http import HTTPStatus
@@ -12,8 +12,8 @@ from telemetry.observer import Note, Observer
 
 
 class Outermost:
-    """ASGI middleware, around the framework's own. Unlike that it does not raise again: the server would log the
-    exception's text, which may quote what was being handled.
+    """ASGI middleware around the framework's own. Unlike that, it does not raise the error again: the server would log
+    its text, which may quote the request.
     """
 
     def __init__(self, app: ASGIApp, observer: Observer) -> None:
@@ -25,7 +25,7 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "HEAD":
-            # As GET, for all routes alike; the server, which keeps the scope it made, leaves the body out.
+            # Handled as GET on all routes; the server leaves the body out, by its own copy of the scope.
             scope = {**scope, "method": "GET"}
         started = time.monotonic()
         status = 0
@@ -40,7 +40,7 @@ class Outermost:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
             if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                status = 0  # which the framework said to nobody
+                status = 0  # the framework's 500 reached nobody
             self._observer(Note("door.client_left"))
         except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
             self._unexpected(error)

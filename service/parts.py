@@ -1,4 +1,4 @@
-"""What the routes work with, opened once a process."""
+"""The objects that the routes work with, created once per process."""
 
 from dataclasses import dataclass
 

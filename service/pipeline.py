@@ -1,4 +1,4 @@
-"""The bounds of one connection's memory: requests that are pipelined, and answers that the client does not read."""
+"""Bounds the memory of one connection: pipelined requests, and answers that the client does not read."""
 
 import asyncio
 
@@ -8,25 +8,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.joined import Joined
 
-#: Requests that wait behind the one being answered. At the bound the connection is not read until half are answered.
+#: Requests that may wait behind the one being answered. Then the connection is not read until half are answered.
 MAX_PIPELINED = 32
 
-#: Bytes that the parser gets at a time. It cannot be stopped within them, and they may hold 200 further requests.
+#: Bytes that are parsed at a time. The parser cannot be stopped within them, and they may hold 200 further requests.
 SLICE_BYTES = 4_096
 
-#: A client that takes nothing of its answer for so many seconds is disconnected.
+#: A client that does not read its answer for this many seconds is disconnected.
 WRITE_SECONDS = 30.0
 
 
 class _Flow(FlowControl):
-    """uvicorn's, which resumes reading whenever an application asks for its body: not so while it is held."""
+    """As uvicorn's, which resumes reading whenever an application asks for a body; but not between hold and let_go."""
 
     def hold(self) -> None:
         self.pause_reading()
         self.resume_reading = _nothing  # type: ignore[method-assign]
 
     def let_go(self) -> None:
-        del self.resume_reading  # the class' own again
+        del self.resume_reading  # uncovers the method of the class
         self.resume_reading()
 
 
@@ -35,15 +35,16 @@ def _nothing() -> None:
 
 
 class BoundedPipeline(HttpToolsProtocol):
-    """uvicorn parses all that it reads at once and keeps a cycle for each request: 14,000 of them in one packet took
-    24 MB, which stayed in reference cycles after the connection was lost.
+    """Parses requests in slices, and stops at MAX_PIPELINED. uvicorn parses all that it reads at once and keeps a cycle
+    for each request: 14,000 of them in one packet took 24 MB, which stayed in reference cycles after the connection was
+    lost.
     """
 
     flow: _Flow
     _joined: Joined
-    #: Bytes that were read and not parsed yet.
+    #: Bytes read, but not parsed yet.
     _unparsed = b""
-    #: The connection ends with an answer that was given: nothing more of it is parsed.
+    #: The connection ends after the current answer: nothing more of it is parsed.
     _refused = False
     _stalled: asyncio.TimerHandle | None = None
     #: The cycle whose application runs; `self.cycle` is the newest one.
@@ -57,7 +58,7 @@ class BoundedPipeline(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
-        self._unset_keepalive_if_required()  # uvicorn does so only where no error ended the connection
+        self._unset_keepalive_if_required()  # uvicorn does so only if the connection ended without an error
         running = self._running
         if running is not None and running is not self.cycle and not running.response_complete:
             running.disconnected = True
@@ -71,7 +72,7 @@ class BoundedPipeline(HttpToolsProtocol):
         self._joined.lost()
 
     def feed(self, data: bytes) -> None:
-        """Parse one slice. Errors are answered by the implementation, which sets `_refused` to stop."""
+        """Parse one slice. The implementation answers errors, and sets `_refused` to stop."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:

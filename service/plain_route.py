@@ -1,4 +1,4 @@
-"""A route whose endpoint takes the request and gives the response, described in OpenAPI like any other.
+"""A route whose endpoint takes the Request and returns the Response, described in OpenAPI like any other.
 
 FastAPI's own handler would read, copy and validate the body a second time.
 """

@@ -1,10 +1,10 @@
-"""The `Prefer` request header (RFC 7240): `respond-async` and `wait=N`. What is malformed or unknown is ignored."""
+"""The `Prefer` request header (RFC 7240): `respond-async` and `wait=N`. Malformed and unknown ones are ignored."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: One preference of a list: commas within quotes do not end it.
+#: One preference of a list; commas within quotes do not end it.
 _PART = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
 _WAIT = re.compile(r'wait\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 _ASYNC = re.compile(r'respond-async\s*(?:=\s*""\s*)?(?:;.*)?', re.IGNORECASE | re.DOTALL)
@@ -20,14 +20,14 @@ class Prefer:
 
 NO_PREFERENCE = Prefer()
 
-#: All of it together is a dozen characters long. Longer ones say nothing: to take them apart can take seconds.
+#: Longer headers are ignored, in characters: real ones have a dozen, and parsing a very long one can take seconds.
 _LONGEST = 500
 
 
-#: A client says the same each time.
+#: Cached: a client sends the same values each time.
 @lru_cache(maxsize=64)
 def parse_prefer(values: tuple[str, ...]) -> Prefer:
-    """All `Prefer` headers of a request together. Of a preference named twice the first one counts."""
+    """`values`: all `Prefer` headers of a request. If a preference is named twice, the first one counts."""
     respond_async, wait, seen = False, None, False
     if sum(map(len, values)) > _LONGEST:
         return NO_PREFERENCE

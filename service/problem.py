@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problem details, one shape for every 4xx and 5xx."""
+"""Errors as HTTP answers: RFC 9457 problem details, one format for every 4xx and 5xx."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ from service.rate_headers import POLICIES, used_up
 
 MEDIA_TYPE = "application/problem+json"
 
-#: Keys in the ASGI scope under which a route leaves what a later problem must carry.
+#: Keys in the ASGI scope, where a route stores the ids that a later problem must carry.
 CORRELATION_ID = "umpire.correlation_id"
 QUEUE_ID = "umpire.queue_id"
 
-#: Seconds, where waiting helps and nobody knows how long.
+#: `Retry-After` in seconds, if waiting helps and the time is unknown.
 DEFAULT_RETRY_AFTER = 5.0
 
-#: A path is the caller's own, and may be of any length.
+#: Longest path that `instance` repeats, in bytes: it comes from the caller and may have any length.
 _MAX_INSTANCE = 200
 
 
@@ -40,7 +40,7 @@ def type_uri(error: type[UmpireError]) -> str:
 
 @cache
 def error_class(code: LLMErrorCode, *, retryable: bool | None = None) -> type[UmpireError]:
-    """The first class of the tree with this code, and as retryable where that is known."""
+    """The first class of the tree with this code, and with this `retryable` if there is one."""
     known = [one for one in _tree(UmpireError) if one.code is code]
     fitting = [one for one in known if one.retryable is retryable]
     return next(iter(fitting or known), UmpireError)
@@ -53,12 +53,12 @@ def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:
 
 
 def unexpected() -> InternalError:
-    """In place of a fault that nobody foresaw, of which nothing is told."""
+    """The error for an unexpected fault, without any detail of it."""
     return InternalError("the service failed; nothing is known of why here")
 
 
 def retry_after(error: UmpireError) -> int | None:
-    """Whole seconds, at least one; None where waiting does not help."""
+    """Whole seconds, at least one; None if waiting does not help."""
     if not error.retryable and error.retry_after is None:
         return None
     return max(1, ceil(DEFAULT_RETRY_AFTER if error.retry_after is None else error.retry_after))
@@ -72,7 +72,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The answer to a request that ended in `error`. A `status` of its own takes that status' phrase for its title."""
+    """The answer to a request that ended in `error`. With a `status` given, the title is that status' phrase."""
     correlation_id: UUID = scope.get(CORRELATION_ID) or uuid4()
     kind = type(error)
     body = Problem(

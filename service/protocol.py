@@ -1,7 +1,7 @@
-"""The HTTP/1.1 connection: uvicorn's own, and what it lacks. It reads a head of any size, for ever; and of a request
-that asks for an upgrade which nobody serves, it takes the body for the next request.
+"""The HTTP/1.1 connection: uvicorn's, with what it lacks. uvicorn reads a head of any size, for ever; and if a request
+asks for an upgrade that is not supported, it takes the body for the next request.
 
-`--http service.protocol:Protocol` where uvicorn is started by hand.
+`--http service.protocol:Protocol` if uvicorn is started by hand.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
 from service.pipeline import BoundedPipeline
 from service.problem import problem
 
-#: Of a request line and headers; also of what surrounds the chunks of a body, trailers included.
+#: Bytes of a request line and headers; also of all that surrounds the chunks of a body, trailers included.
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 
-#: From a connection's start, or the answer before it, to the end of a request's head. An idle connection ends sooner,
-#: by the server's keep-alive. A body that is not read has the same time to pass by.
+#: Seconds from a connection's start, or from the previous answer, to the end of a request's head. An idle connection
+#: ends sooner, by the server's keep-alive. A body that the application does not read has the same time to arrive.
 HEAD_SECONDS = 30.0
 
-#: A refused client may still be sending. Closed at once, the kernel would throw away the answer that it has not read.
+#: Seconds before the connection of a refused client is closed. It may still be sending: if the connection were closed
+#: at once, the kernel would discard an answer that the client has not read.
 LINGER_SECONDS = 1.0
 
 _NOWHERE: Scope = {"type": "http", "path": "/"}
@@ -33,9 +34,9 @@ _NOWHERE: Scope = {"type": "http", "path": "/"}
 
 class Protocol(BoundedPipeline):
     _timer: asyncio.TimerHandle | None = None
-    #: Since when a head is waited for; None while a request is being answered.
+    #: Loop time since which a head is awaited; None while a request is being answered.
     _since: float | None = None
-    #: Bytes since the last head or part of a body.
+    #: Bytes received since the last head or part of a body.
     _outside = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,14 +75,14 @@ class Protocol(BoundedPipeline):
                 return
 
     def _ignore_upgrade(self) -> None:
-        """RFC 9110, 7.8. The parser has ended the message with its head; a new one reads it as an ordinary one."""
+        """RFC 9110, 7.8. The parser ended the message after its head, so a new parser reads it without the upgrade."""
         version = self.parser.get_http_version().encode()
         head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
         for name, value in self.headers:
             if name != b"upgrade":  # without it, `Connection: upgrade` means nothing
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
         self.parser.feed_data(b"".join([*head, b"\r\n"]))
 
     def on_url(self, url: bytes) -> None:
@@ -96,7 +97,7 @@ class Protocol(BoundedPipeline):
             self._refuse(431, f"more than {MAX_HEADERS} headers")
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refuse_head()  # all in one packet
+            self._refuse_head()  # the head came in one packet
             return
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
@@ -105,7 +106,7 @@ class Protocol(BoundedPipeline):
         self._outside = 0
         self._since = None
         super().on_headers_complete()
-        # The parser gives the trailers of a chunked body to `on_header`, too. The request keeps the list that it has.
+        # The parser passes the trailers of a chunked body to `on_header`, too: a new list keeps them off the request's.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -123,7 +124,7 @@ class Protocol(BoundedPipeline):
             self._since = self.loop.time()
         super().on_response_complete()
         if self.cycle is not None and self.cycle.more_body:
-            # The client may see to its answer only after its body: the keep-alive is not for it.
+            # The client may send the rest of its body before it reads the answer: no keep-alive timeout until then.
             self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
@@ -139,13 +140,13 @@ class Protocol(BoundedPipeline):
         kind: type[UmpireError] = InvalidRequest,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Typed like any other problem, and the end of the connection."""
+        """Answer with a problem and end the connection."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
-            # It is no part of the request before it, which is answered first: that one may have been accepted.
+            # The error is not the previous request's: that one is answered first, since it may have been accepted.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
@@ -156,7 +157,7 @@ class Protocol(BoundedPipeline):
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _look(self) -> None:
-        """One timer for a connection's life: to set one for each request would cost more than it is worth."""
+        """Enforce HEAD_SECONDS. One timer serves the whole connection, because one for each request would cost more."""
         left = HEAD_SECONDS if self._since is None else self._since + HEAD_SECONDS - self.loop.time()
         if left > 0:
             self._timer = self.loop.call_later(left, self._look)

@@ -37,7 +37,7 @@ async def list_models(
 
 
 def _listed(manifest: Manifest, only: LLMProviderType | None, include_deprecated: bool) -> ModelManifestResponse:
-    # The mock judges nothing; whoever wants it asks for it.
+    # The mock judges nothing, so it is listed on request only.
     providers = [only] if only else [one for one in LLMProviderType if one is not LLMProviderType.MOCK]
     groups = {
         provider.value: [

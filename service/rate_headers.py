@@ -1,5 +1,5 @@
-"""The `RateLimit-Policy` and `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-11): what a key may, and what is
-left of it. A policy is named as `details.limit` names it in the problem of a 429.
+"""The `RateLimit-Policy` and `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-11): a key's limits, and what is
+left of them. A policy has the name that `details.limit` has in the problem of a 429.
 """
 
 from math import ceil
@@ -9,7 +9,7 @@ from guard.request_rate import WINDOW, Rate
 
 POLICY = "RateLimit-Policy"
 
-#: The limits that are told by it.
+#: The limits that these headers report.
 POLICIES = frozenset({"request_rate", "max_queued"})
 
 
@@ -21,7 +21,7 @@ def policy(key: ApiKey) -> str:
 
 
 def remaining(rate: Rate) -> str:
-    """Until `t` seconds have passed there are no more than `r`."""
+    """`r` requests are left until `t` seconds have passed."""
     return f'"request_rate";r={rate.left};t={max(1, ceil(rate.wait))}'
 
 

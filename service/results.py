@@ -1,4 +1,4 @@
-"""The door's own way to Kafka for results: those of the requests that it ends itself."""
+"""Publishes the results of requests that the API ends itself: cancelled, or expired while no worker is alive."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from telemetry.observer import Observer
 
 
 class Results:
-    """Its producers connect on first use: a door that ends nothing has none of them."""
+    """Its producers connect on first use: a process that ends no request opens no connection."""
 
     def __init__(self, redis: Redis, settings: Settings, observer: Observer) -> None:
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
@@ -34,7 +34,7 @@ class Results:
         return self._publisher, self._alone
 
     async def close(self, seconds: float) -> None:
-        """What is not delivered by then stays in the outbox, due to a worker at once."""
+        """Results not delivered within `seconds` stay in the outbox, and a worker may send them again at once."""
         await self.relay.drain(seconds)
         await asyncio.to_thread(self._publisher.close, seconds)
         await asyncio.to_thread(self._alone.close, seconds)

@@ -1,4 +1,4 @@
-"""What an API key must allow for each route. A route that is not in this table stops the start."""
+"""The scope that an API key needs for each route. The API does not start if a route is not in this table."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from starlette.types import Scope as Asgi
 
 from guard.api_key import Scope
 
-#: None: open to everybody who reaches the port. These tell of the service, never of a caller.
+#: None: open to everybody who reaches the port. These routes show facts about the service, never about a caller.
 SCOPE_OF: dict[tuple[str, str], Scope | None] = {
     ("POST", "/api/v1/comparison"): Scope.SUBMIT,
     ("DELETE", "/api/v1/comparison/{queue_id}"): Scope.CANCEL,
@@ -23,19 +23,19 @@ SCOPE_OF: dict[tuple[str, str], Scope | None] = {
 
 class Scopes:
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        """Raises KeyError for a route that nobody thought of."""
+        """Raises KeyError for a route that SCOPE_OF lacks."""
         table = [
             (route, method, SCOPE_OF[method, route.path])
             for route in routes
             if isinstance(route, Route)
             for method in sorted((route.methods or set()) - {"HEAD"})
         ]
-        #: By their text where that is all: most requests find theirs here.
+        #: Routes without parameters, by method and path: most requests match here.
         self._plain = {(method, route.path): needed for route, method, needed in table if "{" not in route.path}
         self._routes = [(route, needed) for route, _, needed in table]
 
     def find(self, asgi: Asgi) -> tuple[bool, Scope | None]:
-        """Whether anybody may call it, and else what a key must allow: None where there is no such route."""
+        """Whether the route is open to everybody, and the scope that a key needs if not; None: no such route."""
         plain = asgi["method"], asgi["path"]
         if plain in self._plain:
             needed = self._plain[plain]

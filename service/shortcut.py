@@ -1,4 +1,4 @@
-"""The hot path goes straight to its endpoint: the framework around it would cost as much as admission does."""
+"""Calls the hot path's endpoint directly: the framework around it would cost as much CPU as admission does."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -11,9 +11,9 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Shortcut:
-    """ASGI middleware for one POST route without parameters, whose endpoint takes the request and gives the response.
+    """ASGI middleware for one POST route without parameters, whose endpoint takes the Request, returns the Response.
 
-    The route stays where it is, for all else: OpenAPI, other methods, an application below a root path.
+    The route stays registered for everything else: OpenAPI, other methods, an application below a root path.
     """
 
     def __init__(self, app: ASGIApp, route: APIRoute, handlers: Mapping[type[Exception], ErrorHandler]) -> None:

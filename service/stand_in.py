@@ -1,5 +1,5 @@
-"""Where no worker is alive, the door stands in for their custodian: what is past its time ends and is told, and the
-results and cost alerts that dead workers left reach Kafka.
+"""Maintenance in the API while no worker is alive: expired requests end with their events, and the results and cost
+alerts that dead workers left are sent to Kafka.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from telemetry.observer import Observer
 
 
 class StandIn:
-    """One of the API processes at a time, by the custodian's own lock."""
+    """Works in one API process at a time, under the lock that workers use for maintenance, too."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class StandIn:
         *,
         unanswered: Callable[[], None],
     ) -> None:
-        """`unanswered` is called whenever Redis does not answer; it is asked several times a second."""
+        """`unanswered` is called whenever Redis does not answer maintenance, which asks it several times a second."""
         self._ledger = ledger
         self._no_worker = False
         self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
@@ -49,7 +49,7 @@ class StandIn:
             unanswered=unanswered,
         )
         self.resender = Resender(
-            # Not only the custodian: its producer may be the one that failed.
+            # Not only the process that holds the maintenance lock: its producer may have failed.
             may=lambda: self._no_worker,
             custody=self._custody,
             outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer),
@@ -67,7 +67,7 @@ class StandIn:
         return False
 
     async def leave(self) -> None:
-        """A worker's custodian need not wait for the lock to lapse."""
+        """Release the locks, so that a worker need not wait for them to lapse."""
         if self.custodian.holds:
             await self._custody.release_lock()
         if self.resender.holds:

@@ -1,5 +1,5 @@
-"""Which callback topics a caller may name: legal for Kafka, neither its own nor one of the service's own events, and
-on the operator's list.
+"""Which callback topics a caller may name: legal for Kafka, none of Kafka's internal topics or of the service's own
+events, and on the operator's allow-list.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from contracts.topics import LEGAL_TOPIC, TopicPatterns, own_topics
 
 class TopicPolicy:
     def __init__(self, patterns: Iterable[str], prefix: str) -> None:
-        """`prefix` of the service's own topics."""
+        """`patterns`: the operator's allow-list. `prefix`: of the names of the service's own topics."""
         self._patterns = TopicPatterns(patterns, never=own_topics(prefix))
 
     def check(self, topic: str) -> None:

@@ -1,4 +1,4 @@
-"""What a client hears of its provider's state: why a 202 waits, and why an immediate request is refused. Pure."""
+"""Explains a provider's state to clients: why a 202 has to wait, and why an immediate request is refused. Pure."""
 
 from contracts.enums import CircuitState, HoldReason
 from contracts.errors import MisconfiguredHold, ProviderError, ProviderOnHold, ProviderUnavailable, SpendLimitHold
@@ -20,7 +20,7 @@ _KINDS: dict[HoldReason, type[ProviderOnHold]] = {
 
 
 def explain(stored: StoredRequest, state: ProviderAvailability | None) -> tuple[str, str | None]:
-    """What a 202 says, and its `provider_state`. `state` None: not known."""
+    """The message of a 202, and its `provider_state`. `state` None: not known."""
     message = f"Accepted; the verdict comes on {stored.request.callback_topic}"
     if state is None:
         return message, None
@@ -30,7 +30,7 @@ def explain(stored: StoredRequest, state: ProviderAvailability | None) -> tuple[
 
 
 def provider_state(stored: StoredRequest, state: ProviderAvailability) -> str:
-    """`available`, `on_hold`, `circuit_open`, `circuit_half_open`, or `paused` (the provider asked for patience)."""
+    """`available`, `on_hold`, `circuit_open`, `circuit_half_open`, or `paused` (the provider asked for a pause)."""
     if state.hold_of(stored.model) is not None:
         return "on_hold"
     if state.state is not CircuitState.CLOSED:
@@ -49,7 +49,7 @@ def _why_it_waits(stored: StoredRequest, state: ProviderAvailability) -> str:
 
 
 def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError:
-    """Why an immediate request is not accepted now."""
+    """The error that says why an immediate request is not accepted now."""
     provider, hold = stored.provider.value, state.hold_of(stored.model)
     if hold is None or (hold is not state.hold and not state.available):
         return ProviderUnavailable(

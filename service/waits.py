@@ -1,6 +1,4 @@
-"""Clients that wait for their verdict, and the end of all those waits when Redis does not answer, or the process is
-told to stop.
-"""
+"""The waits of clients for their verdicts. All of them end when Redis does not answer or the process is stopped."""
 
 import asyncio
 import signal
@@ -14,13 +12,13 @@ from ledger.replies import Waiter
 
 class Waits:
     def __init__(self, read_seconds: float) -> None:
-        """`read_seconds`: what the last look for a verdict may take when the time of its client is over."""
+        """`read_seconds`: how long the last read from Redis may take after the client's own time is over."""
         self._read_seconds = read_seconds
         self._running: set[asyncio.Timeout] = set()
         self._ended = False
 
     async def result(self, waiter: Waiter, seconds: float) -> bytes | None:
-        """The result event as JSON; None when it is not there in time, or the wait was cut."""
+        """The result event as JSON; None if it does not come in time, or the wait was cut."""
         if self._ended:
             return None
         try:
@@ -34,7 +32,7 @@ class Waits:
             return None
 
     def cut(self) -> None:
-        """Every wait ends now, without another look: what was accepted is answered 202."""
+        """End every wait now, without another read from Redis: accepted requests are answered 202."""
         now = asyncio.get_running_loop().time()
         while self._running:
             wait = self._running.pop()
@@ -42,15 +40,15 @@ class Waits:
                 wait.reschedule(now)
 
     def end(self) -> None:
-        """The process stops: nobody waits any more."""
+        """End every wait, also those that begin later, because the process stops."""
         self._ended = True
         self.cut()
 
     @contextmanager
     def ending_on_signals(self) -> Iterator[None]:
-        """End the waits as soon as the server is told to stop: it waits for running requests before its lifespan ends.
+        """End the waits on SIGTERM and SIGINT: the server waits for running requests before its lifespan ends.
 
-        The server's own handlers stay: they are called first.
+        The server's own handlers stay, and are called first.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -1,8 +1,8 @@
-"""Numbers of one process that others can read, and that its successor goes on with: 64-bit floats in a mapped file.
+"""Numbers of one process, as 64-bit floats in a mapped file: other processes read them, its successor continues them.
 
-A counter that is kept in a process' memory starts at 0 again when the process is killed, and a scrape of several
-processes sees one of them. Here each series has a fixed place in a file of its process: adding to it is a store to
-memory, whoever scrapes reads the files of all, and the process that takes a dead one's place takes its numbers too.
+A counter in a process' memory starts at 0 again after the process is killed, and a scrape of several processes reaches
+only one of them. Here each series has a fixed place in a file of its process: adding to it is a store to memory, a
+scrape reads the files of all processes, and a process that takes a dead one's place continues its numbers.
 
 The file is a row of chunks. A chunk begins with the number of its 8-byte words in use. Entries follow: a word with the
 length of the key in its upper half and the count of numbers in its lower one; the key, padded to words; the numbers.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 CHUNK_BYTES = 65_536
 _WORD = 8
 
-#: What a series is: what is added to for good, or a level of a process that runs.
+#: Kinds of series: a counter, whose value survives its process, and a level, which is valid while its process runs.
 COUNTER, LEVEL = "c", "l"
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:  # they are generic from Python 3.14 on
     Numbers = Bytes = memoryview
 
-#: An encoded key, and its numbers. Whoever reads a file again and again decodes each key once.
+#: An encoded key, and its numbers. The key stays encoded, so that a repeated reader need decode it only once.
 Entry = tuple[bytes, Numbers]
 
 
@@ -54,10 +54,10 @@ class Key:
 
 
 class Cells:
-    """The series of this process. Not safe for threads: its owner has a lock."""
+    """The series of this process. Not thread-safe: its owner has a lock."""
 
     def __init__(self, file: BinaryIO | None = None) -> None:
-        """`file`: opened for reading and writing, unbuffered; what it holds is gone on with, levels aside."""
+        """`file`: opened for reading and writing, unbuffered. Its counters continue; levels have no value at first."""
         self._file = file
         self._chunks: list[Bytes] = []
         self._found: dict[tuple[Key, int], Numbers] = {}
@@ -77,7 +77,7 @@ class Cells:
             yield from _entries(chunk)
 
     def take(self, key: Key, count: int) -> Numbers:
-        """The place of a series: `count` numbers, 0 at first, to be written to."""
+        """The place of a series: `count` numbers for the caller to write, 0 at first."""
         if (found := self._found.get((key, count))) is not None:
             return found
         text = key.encode()
@@ -88,7 +88,7 @@ class Cells:
         used = chunk.cast("Q")[0] or 1
         chunk.cast("Q")[used] = len(text) << 32 | count
         chunk[(used + 1) * _WORD : (used + 1) * _WORD + len(text)] = text
-        chunk.cast("Q")[0] = used + words  # last: whoever reads meanwhile sees no half of it
+        chunk.cast("Q")[0] = used + words  # last, so that a concurrent reader never sees half an entry
         numbers = self._found[key, count] = chunk.cast("d")[used + words - count : used + words]
         return numbers
 
@@ -96,13 +96,13 @@ class Cells:
         if self._file is not None:
             try:
                 start = self._file.seek(0, 2)
-                # Written and not only lengthened: a store to a page that a full disk cannot hold kills the process.
+                # Written, not only extended: a store to a page for which a full disk has no room kills the process.
                 if self._file.write(bytes(CHUNK_BYTES)) == CHUNK_BYTES:
                     return memoryview(mmap.mmap(self._file.fileno(), CHUNK_BYTES, offset=start))
                 self._file.truncate(start)
             except OSError:
                 pass
-        # On a full disk it counts for itself: its own scrape has it, those of others do not.
+        # On a full disk the numbers stay in memory: scrapes of this process show them, those of other processes do not.
         return memoryview(bytearray(CHUNK_BYTES))
 
 
@@ -112,14 +112,14 @@ def read(path: Path) -> Iterator[Entry]:
         size = file.seek(0, 2) // CHUNK_BYTES * CHUNK_BYTES
         if not size:
             return
-        # Mapped, not copied: each number is then one load from memory, which cannot see half of a store.
+        # Mapped, not copied: each number is then read with one load from memory, which cannot see half a store.
         whole = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
         for start in range(0, size, CHUNK_BYTES):
             yield from _entries(whole[start : start + CHUNK_BYTES])
 
 
 def _entries(chunk: Bytes) -> Iterator[Entry]:
-    """Ends at the first entry whose length is wrong."""
+    """Stops at the first entry whose length is wrong."""
     words, numbers = chunk.cast("Q"), chunk.cast("d")
     at, used = 1, min(words[0], CHUNK_BYTES // _WORD)
     while at < used:

@@ -1,4 +1,4 @@
-"""The outermost loop of a background duty: logged and counted when it fails, and never at an end before its process."""
+"""The outermost loop of a background duty: logs and counts its failures, and never ends before its process does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

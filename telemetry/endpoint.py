@@ -1,4 +1,4 @@
-"""The metrics port: GET /metrics, /healthz and /readyz, from a thread."""
+"""The metrics port: serves GET /metrics, /healthz and /readyz in a thread."""
 
 import json
 import socket
@@ -20,14 +20,14 @@ class Source(Protocol):
 
 
 def serve(source: Source, host: str, port: int) -> int:
-    """Returns the port, which is chosen when `port` is 0. Raises OSError if taken."""
+    """Returns the port, which the system chooses if `port` is 0. Raises OSError if it is taken."""
     server = ThreadingHTTPServer((host, port), _handler(source))
     _start(server)
     return int(server.server_address[1])
 
 
 def serve_on(source: Source, listening: socket.socket) -> None:
-    """On a socket that listens already; it is closed with this process."""
+    """Serve on a socket that listens already, until this process ends."""
     host, port = listening.getsockname()[:2]
     server = ThreadingHTTPServer((host, port), _handler(source), bind_and_activate=False)
     server.socket.close()
@@ -49,7 +49,7 @@ def _handler(served: Source) -> type["_Handler"]:
 
 class _Handler(BaseHTTPRequestHandler):
     source: Source
-    #: Of a client that sends nothing, in seconds.
+    #: Seconds after which a client that sends nothing is disconnected.
     timeout = 10
 
     def do_GET(self) -> None:
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b'{"status":"not found"}', "application/json")
 
     def _state(self, *, ready: bool) -> None:
-        """Alive: the loop of each process that runs turns. Ready: each runs, and is ready."""
+        """Alive: no running process hangs. Ready: each process runs and is ready."""
         states = list(self.source.processes())
         bad = [one.name for one in states if (one.runs and one.hangs) or (ready and not one.ready)]
         status = ("not ready" if ready else "hangs") if bad or not states else ("ready" if ready else "alive")
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """A scrape every few seconds is no news."""
+        """Nothing is logged: there is a scrape every few seconds."""
 
     def version_string(self) -> str:
         return "umpire"

@@ -1,4 +1,4 @@
-"""Many notes of one cause as one line of the log."""
+"""Folds many notes with one cause into one log line."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,12 +10,11 @@ from telemetry.observer import Note, Observer
 class Fold:
     """Counts notes by their name, until `close` sends one note with the counts.
 
-    Each note still goes to the observer, at level debug: metrics count it, and the log has it where somebody looks for
-    everything.
+    Each note still goes to the observer, at level debug: metrics count it, and a log at level debug has it.
     """
 
     def __init__(self, what: str, labels: Mapping[str, str], counted_as: Mapping[str, str], observer: Observer) -> None:
-        """`what`: the name of the one note. `counted_as`: its field for each name of a note that may be added."""
+        """`what`: name of the one note. `counted_as`: name of an added note → field of the one note with its count."""
         self._what = what
         self._labels = labels
         self._counted_as = counted_as
@@ -27,7 +26,7 @@ class Fold:
         self._observer(replace(note, level="debug"))
 
     def close(self) -> None:
-        """Send the one note, where anything was added since the last time."""
+        """Send the one note, if any note was added since the last call."""
         counts, self._counts = self._counts, Counter()
         if counts:
             fields = {field: counts[what] for what, field in self._counted_as.items()}

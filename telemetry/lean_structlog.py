@@ -1,4 +1,4 @@
-"""structlog without rich, which it would load for tracebacks that are never printed: a tenth of a process' start."""
+"""Imports structlog without rich, which formats tracebacks that are never printed and takes a tenth of the start-up."""
 
 import sys
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def _missing(name: str) -> Iterator[None]:
-    """As if the package were not installed, unless it is loaded already."""
+    """Make the package appear not installed, unless it is loaded already."""
     if name in sys.modules:
         yield
         return
-    # The import system's own way to say so: None stands for a module that is not found.
+    # Documented by the import system: None stands for a module that is not found.
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

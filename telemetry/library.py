@@ -1,6 +1,6 @@
 """The metrics of a process that counts with prometheus_client itself, as Flower does.
 
-Its registry has the process' own (CPU, memory, open files, garbage collections) and whatever the program adds.
+Its registry holds the process' own metrics (CPU, memory, open files, garbage collections) and those of the program.
 """
 
 import platform
@@ -18,7 +18,7 @@ class LibraryMetrics:
     content_type = CONTENT_TYPE
 
     def __init__(self, process: str, registry: CollectorRegistry = REGISTRY) -> None:
-        """`process`: such as `flower-1`, for /healthz."""
+        """`process`: its name in /healthz, such as `flower-1`."""
         self._process = process
         self._registry = registry
         self._alive_at = time.monotonic()
@@ -26,7 +26,7 @@ class LibraryMetrics:
         build.labels(_version(), platform.python_version()).set(1)
 
     def alive(self) -> None:
-        """A sign of life, from the loop whose hanging is to be seen."""
+        """Leave a sign of life. Called on the event loop that is watched for hanging."""
         self._alive_at = time.monotonic()
 
     def render(self) -> bytes:

@@ -1,4 +1,4 @@
-"""structlog: one JSON object a line on stderr, or lines for a person."""
+"""Sets up structlog: one JSON object per line on stderr, or lines for a person to read."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from telemetry.lean_structlog import structlog
 from telemetry.observer import Note
 from telemetry.redaction import catch_the_uncaught, exception_told, without_texts
 
-#: What structlog itself takes or writes by these names. A label that has one of them is logged with `_` behind it.
+#: Names that structlog itself takes or writes. A label or field with one of them is logged with `_` appended.
 _OURS = frozenset({"self", "level", "event", "timestamp", "process", "exc_info", "stack_info"})
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -39,7 +39,7 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # One write for a line and its end: what threads write at the same time is not mixed.
+        # One write for a line and its end, so that lines of several threads do not mix.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -59,7 +59,7 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
 
 
 def _has_colours() -> bool:
-    """On a terminal only: in a file or a pipe the codes would stand between the words that one searches for."""
+    """On a terminal only: in a file or a pipe, colour codes would split the words that one searches for."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
@@ -72,7 +72,7 @@ def _named(process: str) -> structlog.typing.Processor:
 
 
 class LogObserver:
-    """Writes each note as a log line; the labels and fields of its context come along."""
+    """Writes each note as a log line, with its labels and fields; values of Bound are added."""
 
     def __init__(self, settings: TelemetrySettings) -> None:
         self._log = structlog.get_logger()
@@ -91,8 +91,8 @@ class LogObserver:
             self._log.log(level, note.what, **fields)
 
 
-#: One variable for all values, read only when a line is written: structlog's own way, a variable each, costs a worker
-#: 20 µs a comparison, which writes none as a rule.
+#: One variable for all values, read only when a line is written. structlog's own way, one variable per value, costs a
+#: worker 20 µs per comparison, which usually writes no line.
 _bound: ContextVar[Mapping[str, str | None]] = ContextVar("bound", default=MappingProxyType({}))
 
 

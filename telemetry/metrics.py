@@ -1,7 +1,7 @@
-"""Prometheus metrics, fed by notes. The table below is the whole of what a process counts.
+"""Prometheus metrics, fed by notes. TABLE lists all that a process counts.
 
-Each process keeps its own figures, in a file that its siblings read: one scrape tells all processes of a host. What all
-share (queue depth, circuit states) is read when it is scraped.
+Each process keeps its figures in a file that its siblings read, so one scrape shows all processes of a host. Shared
+state (queue depth, circuit states) is read at each scrape.
 """
 
 import math
@@ -49,7 +49,7 @@ class Metric:
 
 UNKNOWN_ROWS = Metric("unknown_rows_total", "What Redis holds and this version cannot read: passed over", ("kind",))
 
-#: Note → metrics. Labels are those of the note that are named here.
+#: Note → metrics. A metric takes from the note's labels those that are named here.
 TABLE: dict[str, tuple[Metric, ...]] = {
     "door.answered": (
         Metric("http_requests_total", "Answers of the front door", ("route", "status")),
@@ -103,7 +103,7 @@ TABLE: dict[str, tuple[Metric, ...]] = {
 }
 
 
-#: How old the sign of life of a process that runs may be, in seconds: its loop leaves one each second.
+#: Seconds without a sign of life after which a running process hangs: its loop leaves one each second.
 ALIVE_SECONDS = 10.0
 
 _ALIVE, _READY = Key(LEVEL, "alive", ()), Key(LEVEL, "ready", ())
@@ -115,13 +115,13 @@ _UP_HEADER = f"# HELP {_UP} Whether the process runs and its loop turns\n# TYPE 
 
 
 class Metrics:
-    """The metrics of one process; itself an observer. A scrape of it tells those of all processes of its directory."""
+    """The metrics of one process; itself an observer. A scrape of it shows all processes of its directory."""
 
     content_type = CONTENT_TYPE
 
     def __init__(self, process: str = "", place: Place | None = None, directory: Path | None = None) -> None:
-        """`process`: the value of the label of this name. With a directory only, it tells those that are there; with
-        nothing, its own series, without the label.
+        """`process`: value of the label `process`. With a directory only, a scrape shows the processes that have a file
+        there; with no argument, this process' own series, without the label.
         """
         self._process = place.process if place else process
         self._directory = directory
@@ -131,13 +131,13 @@ class Metrics:
         self._gauges: dict[str, Gauge] = {}
         self._lock = Lock()
         self._tallies: dict[str, Tally] = {}
-        #: Note → what it feeds, and whether by its value or by one.
+        #: Note → the tallies that it feeds, each with whether it grows by the note's value or by one.
         self._feeds: dict[str, tuple[tuple[Tally, bool], ...]] = {
             what: tuple((self._tally(metric), metric.by_value) for metric in metrics) for what, metrics in TABLE.items()
         }
         self._alive = self._cells.take(_ALIVE, 1)
         self._ready = self._cells.take(_READY, 1)
-        #: By process and encoded key: what a scrape shows of a series, worked out once.
+        #: Process → encoded key → how a scrape shows the series, computed once. None: it is not shown.
         self._rows: dict[str, dict[bytes, _Row | None]] = {}
 
     def __call__(self, note: Note, /) -> None:
@@ -145,19 +145,19 @@ class Metrics:
             tally.add(note.labels, (note.value or 0.0) if by_value else 1.0)
 
     def alive(self, *, ready: bool = True) -> None:
-        """A sign of life, from the loop whose hanging is to be seen."""
+        """Leave a sign of life. Called on the event loop that is watched for hanging."""
         self._ready[0] = float(ready)
         self._alive[0] = time.monotonic()
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge that is true of all processes alike; made on first use."""
+        """Set a gauge of shared state, the same for all processes; created on first use."""
         if name not in self._gauges:
             self._gauges[name] = Gauge(PREFIX + name, name.replace("_", " "), tuple(labels), registry=self._registry)
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
 
     def processes(self) -> Iterator["ProcessState"]:
-        """All of the directory; this one, where there is none."""
+        """All processes of the directory; only this one if there is no directory."""
         others = places(self._directory) if self._directory else iter(())
         for name, path in others:
             if name != self._process:
@@ -171,7 +171,7 @@ class Metrics:
             yield _state(self._process, series, runs=True)
 
     def render(self) -> bytes:
-        """All of it, in Prometheus' text format. Takes about a millisecond of CPU a process: not for an event loop."""
+        """All metrics in Prometheus' text format. Takes about 1 ms of CPU per process: not for an event loop."""
         shown: dict[str, list[str]] = {name: [tally.header] for name, tally in self._tallies.items()}
         up = [_UP_HEADER]
         names = set()
@@ -192,7 +192,7 @@ class Metrics:
         return "".join(parts).encode() + generate_latest(self._registry)
 
     def _row(self, process: str, text: bytes) -> "_Row | None":
-        """None: of another version, or none of its metrics."""
+        """None: the series comes from another version, whose metrics or labels differ."""
         try:
             key = Key.decode(text)
         except ValueError:
@@ -205,7 +205,7 @@ class Metrics:
         return [("process", process)] if self._labelled else []
 
     def _tally(self, metric: Metric) -> Tally:
-        """Several notes may feed one metric."""
+        """The metric's tally, made once: several notes may feed one metric."""
         name = PREFIX + metric.name
         if name not in self._tallies:
             self._tallies[name] = self._new(name, metric)
@@ -221,7 +221,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What a scrape shows of one series, but for its numbers."""
+    """How a scrape shows one series, without its numbers."""
 
     tally: Tally
     metric: str

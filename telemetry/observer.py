@@ -1,4 +1,4 @@
-"""What core code tells about itself: one frozen record, and a Protocol for whoever listens."""
+"""How core code reports what it does: one frozen record, and a Protocol for its observers."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,8 +34,8 @@ def silent(note: Note, /) -> None:
 
 
 class Fanout:
-    """Hands each note to several observers. What one of them raises reaches neither the others nor the caller, whose
-    request or duty a fault of telemetry must not end: the others are told of it.
+    """Hands each note to several observers. If one of them raises, the others get a note of it and the caller sees
+    nothing, since a fault of telemetry must not end a request or a duty.
     """
 
     def __init__(self, *observers: Observer) -> None:

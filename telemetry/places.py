@@ -1,6 +1,6 @@
-"""The processes that tell their metrics together: each has a file in one directory, `api-1.metrics`, and a lock on it.
+"""Files of processes whose metrics are scraped together: one each in a common directory, `api-1.metrics`, and locked.
 
-The kernel gives the lock up however a process ends, so a successor takes the lowest place that is free, and its file.
+The kernel releases the lock however a process ends, so a successor takes the lowest free place, and its file.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 _SUFFIX = ".metrics"
 
-#: Whoever looks whether a file is locked locks it for some microseconds, which is not to be taken for its owner.
+#: Tries to lock a file, and seconds between them: `is_running` locks a file for some microseconds without owning it.
 _TRIES, _PAUSE = 5, 0.005
 
 
@@ -21,12 +21,12 @@ _TRIES, _PAUSE = 5, 0.005
 class Place:
     #: Such as `api-1`: the value of the label `process`.
     process: str
-    #: Open, and locked as long as it is.
+    #: Locked as long as it is open.
     file: BinaryIO
 
 
 def take_place(directory: Path, kind: str) -> Place:
-    """`kind`: such as `api`, `worker-mock`. Raises OSError."""
+    """Lock the lowest free place of a kind, such as `api` or `worker-mock`. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     number = 1
     while True:
@@ -51,13 +51,13 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def places(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Process and file of each that has been there, dead ones too."""
+    """Name and file of each process that has taken a place, also of dead ones."""
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
         yield path.name.removesuffix(_SUFFIX), path
 
 
 def is_running(path: Path) -> bool:
-    """Its process holds its lock. Raises OSError."""
+    """Whether a process holds the file's lock. Raises OSError."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

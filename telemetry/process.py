@@ -10,7 +10,7 @@ from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note, Observer
 from telemetry.places import take_place
 
-#: How often a loop leaves a sign of life, in seconds.
+#: Seconds between two signs of life of a loop.
 _ALIVE_EVERY = 1.0
 
 
@@ -26,13 +26,13 @@ def _metrics(directory: Path | None, kind: str, log: Observer) -> Metrics:
     if directory is not None:
         try:
             return Metrics(place=take_place(directory, kind), directory=directory)
-        except OSError as error:  # metrics are no reason not to serve
+        except OSError as error:  # the process serves without shared metrics
             log(Note("metrics.alone", "warning", fields={"directory": str(directory), "reason": error.strerror}))
     return Metrics(f"{kind}-1")
 
 
 async def keep_alive(metrics: Metrics, ready: Callable[[], bool] = lambda: True) -> None:
-    """For ever, on the loop whose hanging is to be seen."""
+    """Leave signs of life for ever, on the event loop that is watched for hanging."""
     while True:
         metrics.alive(ready=ready())
         await asyncio.sleep(_ALIVE_EVERY)

@@ -1,7 +1,7 @@
-"""No exception's text in a log: it may quote what was being handled, an essay or a key among it.
+"""Keeps texts of exceptions out of the log: they may quote what was being handled, such as an essay or a key.
 
-Our own code tells faults by `telemetry.fault`. This is for everybody else's lines, since Celery and asyncio put an
-exception's text into their messages, and for what nobody caught at all.
+Our own code logs errors with `telemetry.fault`. This module is for log lines of libraries, since Celery and asyncio put
+an exception's text into their messages, and for uncaught exceptions.
 """
 
 import logging
@@ -14,19 +14,19 @@ from typing import Any
 from telemetry.fault import locations
 from telemetry.lean_structlog import structlog
 
-#: What a line says before it comes to values: a template's beginning, or that of a text that was put together.
-#: An apostrophe is one of its own words' only in a contraction: others begin a quotation.
+#: The beginning of a message up to its first value, for templates and for formatted texts. An apostrophe belongs to
+#: it only in a contraction: any other begins a quotation.
 _WORDS = re.compile(r"(?:[^\n('\"<\[{%:]|(?<=[A-Za-z]{2})'(?=[a-z]{1,2}\b))*")
 
 #: What `logging.captureWarnings` logs: path, line, class and message, then the line of source.
 _WARNING = re.compile(r"(?:[^\n]*/)?(?P<place>[^/\n]+:\d+: \w+): (?P<message>.*)")
 
-#: Libraries whose errors tell of connections and servers, which an operator needs to read, and of nothing that we sent.
+#: Libraries whose errors are logged with their texts: they describe connections and servers, never what we sent.
 _OF_SERVERS = ("redis.", "kombu.", "amqp.")
 
 
 def without_texts(record: logging.LogRecord) -> bool:
-    """A logging filter that lets every record pass, and takes texts of exceptions out of it."""
+    """A logging filter that lets every record pass, and removes texts of exceptions from it."""
     if record.exc_info and record.exc_info[1] is not None:
         words = _WORDS.match(str(record.msg))
         record.msg, record.args = f"{record.name}: {words[0].strip() if words else ''}", ()
@@ -40,7 +40,7 @@ def without_texts(record: logging.LogRecord) -> bool:
 
 
 def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A structlog processor: an exception's class and locations, instead of its traceback."""
+    """A structlog processor that logs an exception's class and locations instead of its traceback."""
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[0] is not None:
         event["exception"] = info[0].__name__
@@ -51,7 +51,7 @@ def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> str
 
 
 def _beginning_of_warning(text: str) -> str:
-    """Its place, its class and its first words: pydantic's, for one, goes on with the value that it is about."""
+    """Its place, class and first words only: pydantic's warnings, for one, go on with the value that they are about."""
     warned = _WARNING.match(text)
     if warned is None:
         return "a warning"
@@ -60,7 +60,7 @@ def _beginning_of_warning(text: str) -> str:
 
 
 def catch_the_uncaught() -> None:
-    """What would be a traceback on stderr becomes a line of the log like any other."""
+    """Log uncaught exceptions as ordinary lines, instead of tracebacks on stderr."""
     sys.excepthook = _of_the_process
     threading.excepthook = lambda told: _log("uncaught in a thread", told.exc_type, told.exc_value, told.exc_traceback)
     sys.unraisablehook = lambda told: _log("ignored", told.exc_type, told.exc_value, told.exc_traceback)

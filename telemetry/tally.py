@@ -1,7 +1,7 @@
-"""Counters, gauges and histograms that cost a microsecond to feed, where prometheus_client takes five to ten times as
-much, and one comparison feeds a dozen; and the lines that a scrape shows of them, in Prometheus' text format.
+"""Counters, gauges and histograms, and their lines in Prometheus' text format.
 
-One lock for all: notes come from the loop's thread, and from Kafka's.
+An update takes a microsecond; prometheus_client's takes five to ten times as long, and one comparison makes a dozen.
+One lock for all metrics: notes come from the event loop's thread and from Kafka's.
 """
 
 import math
@@ -20,29 +20,29 @@ Labels = Sequence[tuple[str, str]]
 
 
 class Tally(Protocol):
-    """One metric, by the values of its labels."""
+    """One metric, with a series for each combination of label values."""
 
     def add(self, labels: Mapping[str, str], amount: float) -> None: ...
 
     @property
     def header(self) -> str:
-        """The lines that stand before its series."""
+        """The HELP and TYPE lines before its series."""
         ...
 
     def form(self, values: Values, more: Labels = ()) -> str | None:
-        """The lines of one series, with places for its numbers. None: its labels are those of another version.
+        """The lines of one series, with placeholders for its numbers. None: the labels are those of another version.
 
-        `more`: labels besides its own.
+        `more`: labels besides the metric's own.
         """
         ...
 
     def fill(self, form: str, numbers: Numbers) -> str:
-        """The lines of a series of this process or another one; none where it has no value."""
+        """The lines of a series of this process or another one; empty if it has no value."""
         ...
 
 
 def line(name: str, labels: Labels, place: str) -> str:
-    """A line of Prometheus' text format, as a form for `%`; `place` stands where the number goes."""
+    """A line of Prometheus' text format, as a template for `%`. `place`: the number's conversion, such as `%s`."""
     shown = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels))
     return f"{name}{{{shown}}} {place}\n" if shown else f"{name} {place}\n"
 
@@ -56,7 +56,7 @@ def _shown(number: float) -> str:
 
 
 class _Series:
-    """The places of one metric's series."""
+    """The series of one metric, with their places in `cells`."""
 
     kind, shown_as = COUNTER, "counter"
 
@@ -65,7 +65,7 @@ class _Series:
         self._cells, self._count = cells, count
         self._places: dict[Values, Numbers] = {}
         if not labels and self.kind is COUNTER:
-            self._place(())  # it is there from the start, at zero
+            self._place(())  # so that it is shown from the start, at zero
 
     def _place(self, key: Values) -> Numbers:
         found = self._places[key] = self._cells.take(Key(self.kind, self._name, key), self._count)
@@ -99,7 +99,7 @@ class Count(_Series):
 
 
 class Level(_Series):
-    """A gauge: what was told last stands, as long as its process runs."""
+    """A gauge: the last value, shown as long as its process runs."""
 
     kind, shown_as = LEVEL, "gauge"
 
@@ -113,14 +113,14 @@ class Level(_Series):
 
 
 class Spread(_Series):
-    """A histogram. `bounds`: the inclusive upper ends of its buckets, in order; one without an end follows them."""
+    """A histogram. `bounds`: inclusive upper bounds of its buckets, ascending; a last bucket has no bound."""
 
     shown_as = "histogram"
 
     def __init__(self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, cells: Cells) -> None:
         self._bounds = tuple(bounds)
         self._names = [*map(floatToGoString, self._bounds), "+Inf"]
-        # How many fell into each bucket, and their sum at the end.
+        # A count for each bucket, then the sum of all values.
         super().__init__(name, text, labels, lock, cells, len(self._names) + 1)
 
     def add(self, labels: Mapping[str, str], amount: float) -> None:
@@ -140,6 +140,6 @@ class Spread(_Series):
     def fill(self, form: str, numbers: Numbers) -> str:
         *counts, total = numbers.tolist()
         if len(counts) != len(self._names):
-            return ""  # of a version with other buckets
+            return ""  # written by a version with other buckets
         below = tuple(accumulate(counts))
         return form % (*below, below[-1], _shown(total))
