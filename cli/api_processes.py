@@ -26,8 +26,8 @@ from cli.pids_file import PidsFile
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 
-#: Seconds after which a child that does not answer pings is replaced. It answers once its interpreter has started, which
-#: takes seconds when several start at once on a busy machine.
+#: Seconds after which a child that does not answer pings is replaced. It answers once its interpreter has started,
+#: which takes seconds when several start at once on a busy machine.
 PING_SECONDS = 20
 
 

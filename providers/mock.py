@@ -19,7 +19,7 @@ from providers.model import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 
-#: The error that a failed call raises, for each code of MOCK_FAILURES (contracts/settings/provider.py) but _BAD_ANSWERS.
+#: The error that a failed call raises: for each code in MOCK_FAILURES of the settings, except those in _BAD_ANSWERS.
 _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
     LLMErrorCode.PROVIDER_UNAVAILABLE: errors.ProviderUnavailable,
     LLMErrorCode.PROVIDER_RATE_LIMIT: errors.ProviderRateLimited,
