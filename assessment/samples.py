@@ -23,7 +23,7 @@ INTENDED_ORDER = (
 
 
 def load_samples() -> dict[str, str]:
-    """Name → essay, in alphabetical order, which says nothing about quality."""
+    """Name → essay, in alphabetical order of the names, which is unrelated to quality."""
     folder = resources.files("assessment") / "samples"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".txt")), key=lambda entry: entry.name)
     return {entry.name.removesuffix(".txt"): entry.read_text(encoding="utf-8").strip() for entry in files}

@@ -62,7 +62,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
 
 
 def locate(settings: Settings, api: str | None, data_dir: Path) -> tuple[str, KafkaSettings]:
-    """The API and Kafka to use: from --api, else the settings, else a stack that runs in the data directory."""
+    """URL of the API, and Kafka: from --api or the settings if given, else from a stack in the data directory."""
     stack = read_stack(data_dir) or {}
     service = settings.service
     configured = f"http://{service.host}:{service.port}"

@@ -44,7 +44,7 @@ class AnthropicProvider:
             http_client=http_client(options, self._recorder),
         )
         # The SDK always reads ANTHROPIC_CUSTOM_HEADERS, which could hold another account's key.
-        client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so
+        client._custom_headers = {}  # noqa: SLF001 - the SDK has no public way to clear them
         return client
 
     async def warm_up(self) -> None:

@@ -217,7 +217,7 @@ def _unreadable_because(error: BaseException) -> str | None:
         # aiohttp has no separate class for too many headers.
         case BadHttpMessage() if "Too many headers" in str(error):
             return "headers_too_large"
-        # The body is not JSON, though its Content-Type says so.
+        # The body is not JSON; see Response.json in providers/session.py.
         case aiohttp.ContentTypeError():
             return "malformed_body"
     return None

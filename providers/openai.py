@@ -87,7 +87,7 @@ def make_client(
     )
     # The SDK reads OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS whatever arguments it gets.
     client.organization = client.project = None
-    client._custom_headers = headers or {}  # noqa: SLF001 - the SDK has no other way to say so
+    client._custom_headers = headers or {}  # noqa: SLF001 - the SDK has no public way to replace them
     return client
 
 
