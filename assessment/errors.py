@@ -12,7 +12,7 @@ from contracts.enums import CJAssessmentErrorCode
 
 
 class AssessmentError(Exception):
-    #: The error code in responses; None for a programming error of the caller, which is never sent.
+    #: The error code on the wire; None for a programming error of the caller, which is never sent.
     code: ClassVar[CJAssessmentErrorCode | None] = None
 
 

@@ -1,4 +1,4 @@
-"""This machine's cores, and its CPU time for a comparison, measured by a sweep's calls. Pure except for `cores`."""
+"""Cores and CPU time per comparison of the local machine, measured by a sweep's calls. Pure except for `cores`."""
 
 import os
 from collections.abc import Sequence
