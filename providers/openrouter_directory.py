@@ -36,8 +36,8 @@ _ANSWER_SHARE = 4
 
 _MILLION = 1_000_000
 
-#: OpenAI caches each long prompt of its models from GPT-5.6 on, at a price, unless the request has breakpoints.
-#: OpenRouter passes breakpoints on, and leaves them out for hosts that do not support them:
+#: OpenAI caches each long prompt of its models from GPT-5.6 on, at a price, unless the request sets explicit caching.
+#: OpenRouter passes this option on, and leaves it out for hosts that do not support it:
 #: https://openrouter.ai/docs/cookbook/evaluate-and-optimize/model-migrations/gpt-5-6
 _GPT = re.compile(r"openai/gpt-(\d{1,3})(?:\.(\d{1,3}))?(?![\w.])")
 _EXPLICIT_CACHE_SINCE = (5, 6)
