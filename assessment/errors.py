@@ -1,7 +1,7 @@
-"""What an assessment can end in.
+"""The errors of an assessment.
 
 AssessmentError
-├── InvalidComparisons        the caller's data is no set of comparisons of these items (also a ValueError)
+├── InvalidComparisons        the caller's data are not comparisons of these items (also a ValueError)
 ├── InsufficientComparisons   nothing to fit: fewer than two items, or no comparison
 └── ScoreConvergenceFailed    the fit did not reach its tolerance
 """
@@ -12,7 +12,7 @@ from contracts.enums import CJAssessmentErrorCode
 
 
 class AssessmentError(Exception):
-    #: The code on the wire; None for a caller's bug, which never gets that far.
+    #: The error code on the wire; None for a programming error of the caller, which is never sent.
     code: ClassVar[CJAssessmentErrorCode | None] = None
 
 

@@ -1,4 +1,4 @@
-"""Bradley–Terry: strengths of items from comparisons of two, with honest standard errors.
+"""Bradley–Terry model: estimates the strengths of items from pairwise comparisons, with standard errors.
 
 The model (Bradley & Terry 1952; with an order effect, Davidson & Beaver 1977): the item shown first beats the other
 with probability σ(θ_first − θ_second + γ), σ(x) = 1 / (1 + e^−x). Strengths θ and the order effect γ are in logits.
@@ -22,7 +22,7 @@ from assessment.posterior import Array, Curvature, find_mode
 from assessment.prior import estimate_prior_sd
 from assessment.reliability import empirical_bayes_reliability
 
-#: Logits: an order effect is rarely above 1 (GPT-3.5 picks the first of two in 69.5 %, which is 0.8).
+#: In logits. An order effect is rarely above 1 (GPT-3.5 picks the first of two in 69.5 %, which is 0.8).
 ORDER_PRIOR_SD = 1.0
 
 Indices = NDArray[np.intp]
@@ -43,7 +43,7 @@ class BradleyTerryFit:
     iterations : int
         Newton steps of the last maximisation.
     comparisons : int
-        How many comparisons the fit rests on.
+        Number of comparisons that were fitted.
     """
 
     strengths: Array
@@ -57,9 +57,9 @@ class BradleyTerryFit:
     def covariance(self) -> Array:
         """Posterior covariance of the centred strengths, shape (n, n), in squared logits; its rows sum to 0.
 
-        Centred, C Σ Cᵀ with C = I − 11ᵀ/n of the whole covariance Σ: an error is relative to the mean of all items.
-        Relative to a reference item it would be nearly half too large, and 0 for the reference. Computed on first
-        use, since it takes n² memory and n³ time.
+        It is C Σ Cᵀ with C = I − 11ᵀ/n, where Σ is the covariance of the uncentred strengths: errors are relative to
+        the mean of all items. Relative to a reference item, errors would be nearly half too large, and 0 for the
+        reference. Computed on first use, since it takes n² memory and n³ time.
         """
         n = len(self.strengths)
         whole = self.curvature.inverse()[:n, :n]
@@ -82,7 +82,7 @@ class BradleyTerryFit:
 
     @property
     def reliability(self) -> float:
-        """Share of the strengths' variance that is not error, 0–1 (see assessment.reliability)."""
+        """Share of the strengths' variance that is not estimation error, 0–1 (see assessment.reliability)."""
         return empirical_bayes_reliability(self.strengths, self.standard_errors)
 
     def ranking(self) -> list[int]:
@@ -106,15 +106,15 @@ def fit_bradley_terry(
     n_items : int
         n, at least 2. Items are 0 … n − 1; an item in no comparison gets strength 0 and the prior's uncertainty.
     comparisons : array of int, shape (m, 2)
-        (winner, loser) of each comparison, m at least 1. The same pair may come many times.
+        (winner, loser) of each comparison, m at least 1. The same pair may occur many times.
     first : array of int, shape (m,), optional
         The item of each comparison that was shown first. When given, the order effect γ is fitted too.
     prior_sd : float, optional
         τ in logits. When not given, estimated from the data (see assessment.prior).
     tolerance : float
-        Largest component of the log posterior's gradient (comparisons) that counts as converged.
+        The fit has converged when no component of the log posterior's gradient (in comparisons) is larger than this.
     max_iterations : int
-        Most Newton steps.
+        Maximum number of Newton steps.
 
     Returns
     -------
@@ -132,8 +132,8 @@ def fit_bradley_terry(
 
     Notes
     -----
-    Comparisons that do not connect all items are fitted: only the prior then relates the groups, each of which gets a
-    mean of 0, and the standard errors say how little is known. Standard errors are Laplace's approximation to the
+    Comparisons that do not connect all items are fitted too. Only the prior then relates the groups, each of which gets
+    a mean of 0, and the standard errors are large accordingly. Standard errors are Laplace's approximation to the
     posterior; they do not include the uncertainty of τ.
     """
     if n_items < 2:  # noqa: PLR2004 - a comparison needs two
@@ -191,7 +191,7 @@ def _first(pairs: Indices, first: Sequence[int] | ArrayLike) -> Indices:
 
 
 def _design(n_items: int, pairs: Indices, first: Indices | None) -> sparse.csr_array:
-    """Rows (comparisons): +1 at the winner, −1 at the loser; last column ±1 for winner shown first or second."""
+    """One row per comparison: +1 at the winner, −1 at the loser; last column +1 or −1: winner shown first or second."""
     m = len(pairs)
     columns, values = pairs, np.tile([1.0, -1.0], (m, 1))
     if first is not None:

@@ -1,4 +1,4 @@
-"""The ranking as a picture: strengths with their 95 % intervals, strongest at the top."""
+"""Plots a ranking: strengths with their 95 % intervals, strongest at the top."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +14,16 @@ _INK, _RULE, _MARK = "#222222", "#d8d8d8", "#1f5fa8"
 
 
 def plot_ranking(fit: BradleyTerryFit, names: Sequence[str], path: Path | str, *, title: str = "Ranking") -> list[Path]:
-    """Draw the ranking into `path` with the suffixes .png and .svg.
+    """Write a plot of the ranking to `path`, once with the suffix .png and once with .svg.
 
     Parameters
     ----------
     fit : BradleyTerryFit
-        Of n items.
+        The fit of n items.
     names : sequence of str, length n
         Label of each item.
     path : Path or str
-        Where to write; a suffix .png or .svg is replaced by both.
+        Where to write; a suffix .png or .svg is removed first.
     title : str
         Heading.
 
@@ -35,7 +35,7 @@ def plot_ranking(fit: BradleyTerryFit, names: Sequence[str], path: Path | str, *
     Raises
     ------
     InvalidComparisons
-        Not one name for each item.
+        The number of names is not the number of items.
     """
     if len(names) != len(fit.strengths):
         raise InvalidComparisons(f"{len(names)} names for {len(fit.strengths)} items")
@@ -49,10 +49,10 @@ def plot_ranking(fit: BradleyTerryFit, names: Sequence[str], path: Path | str, *
 
 
 def _draw(fit: BradleyTerryFit, names: Sequence[str], title: str) -> Figure:
-    # A Figure of its own, not pyplot: no display, no global state, safe in any thread.
+    # A separate Figure instead of pyplot: it needs no display, has no global state, and is safe in any thread.
     order = fit.ranking()
     rows = range(len(order))
-    # Above some hundred rows labels would overlap: the page grows, up to what a viewer can still open.
+    # The page grows with the rows so that labels do not overlap, up to a height that viewers can still open.
     height = min(1.9 + 0.32 * len(order), 150.0)
     figure = Figure(figsize=(8.0, height), layout="constrained")
     axes = figure.add_subplot()
@@ -69,7 +69,7 @@ def _draw(fit: BradleyTerryFit, names: Sequence[str], title: str) -> Figure:
         capsize=3,
     )
     labels = [f"{place}. {names[item]}" for place, item in enumerate(order, start=1)]
-    # A name is text, whatever it holds: a "$" starts no formula.
+    # Names are plain text: a "$" in one must not start a formula.
     axes.set_yticks(rows, labels, color=_INK, parse_math=False)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlabel("Strength in logits (0 = mean of all), with 95 % interval", color=_INK)

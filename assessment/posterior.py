@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 #: Up to this many parameters a dense Cholesky factor is faster than conjugate gradients (2 ms).
 _DENSE_LIMIT = 250
-#: Newton's last steps are far below the tolerance when each linear system is solved to this.
+#: Relative tolerance of each linear system. With it, Newton's last steps end far below the fit's tolerance.
 _SOLVE_TOLERANCE = 1e-10
 _MAX_HALVINGS = 40
 
@@ -33,7 +33,7 @@ class Curvature:
         self._factor = linalg.cho_factor(matrix.toarray(), lower=True) if self._size <= _DENSE_LIMIT else None
 
     def solve(self, right: Array) -> Array:
-        """The curvature's inverse times each column of `right`, shape (p,) or (p, k).
+        """The inverse of the curvature times `right`, which has the shape (p,) or (p, k).
 
         Raises
         ------
@@ -47,7 +47,7 @@ class Curvature:
         return np.column_stack([self._conjugate_gradients(column) for column in right.T])
 
     def inverse(self) -> Array:
-        """The whole inverse, shape (p, p): the posterior covariance in Laplace's approximation."""
+        """The inverse matrix, shape (p, p): the posterior covariance in Laplace's approximation."""
         return np.asarray(linalg.inv(self._matrix.toarray(), assume_a="pos", overwrite_a=True))
 
     def _conjugate_gradients(self, right: Array) -> Array:
@@ -61,7 +61,7 @@ class Curvature:
 
 @dataclass(frozen=True)
 class Mode:
-    """The most probable parameters, shape (p,), the curvature there, and the Newton steps it took."""
+    """The most probable parameters, shape (p,), the curvature there, and the number of Newton steps."""
 
     parameters: Array
     curvature: Curvature
@@ -74,15 +74,15 @@ def find_mode(design: sparse.csr_array, precision: Array, start: Array, *, toler
     Parameters
     ----------
     design : sparse array, shape (m, p)
-        One row a comparison: the linear predictor (logits) that its winner wins.
+        One row per comparison; design · x is the log odds (logits) that its winner wins.
     precision : array, shape (p,)
         1 / variance of each parameter's normal prior (mean 0), all positive.
     start : array, shape (p,)
-        Where to begin.
+        Initial parameters.
     tolerance : float
-        Largest absolute component of the gradient at the mode.
+        Largest allowed absolute component of the gradient at the mode.
     limit : int
-        Most Newton steps.
+        Maximum number of Newton steps.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _log_posterior(design: sparse.csr_array, precision: Array, x: Array) -> floa
 
 
 def _step(design: sparse.csr_array, precision: Array, x: Array, value: float, step: Array) -> tuple[Array, float]:
-    """The whole Newton step, or the first halving of it that loses nothing (but rounding)."""
+    """The full Newton step, halved until the log posterior does not decrease by more than rounding error."""
     slack = 1e-12 * (1 + abs(value))
     for _ in range(_MAX_HALVINGS):
         there = _log_posterior(design, precision, x + step)

@@ -1,4 +1,4 @@
-"""How far apart the items are, learnt from the comparisons themselves (empirical Bayes)."""
+"""Estimates the standard deviation τ of the strengths' prior from the comparisons (empirical Bayes)."""
 
 import numpy as np
 from scipy import sparse
@@ -7,35 +7,35 @@ from scipy.special import expit
 
 from assessment.posterior import Array, Mode, find_mode
 
-#: Logits. Below, all items are alike for any practical purpose; above, the weaker one practically never wins.
+#: In logits. Below them items are practically equal; above them the weaker item practically never wins.
 BOUNDS = (0.05, 10.0)
-#: The estimate is pulled towards 1 logit as if by this many items more: it keeps τ off 0 and off infinity on few
-#: comparisons, where its likelihood is nearly flat (Chung et al. 2013, Psychometrika 78).
+#: The estimate is pulled towards 1 logit with the weight of this many items. With few comparisons the likelihood of τ
+#: is nearly flat, and this keeps τ away from 0 and infinity (Chung et al. 2013, Psychometrika 78).
 PSEUDO_ITEMS = 1.0
 PSEUDO_SD = 1.0
-#: Up to this many items traces are exact; above, they are Hutchinson's estimate (1990) from so many sign vectors, with
-#: a relative error below √(2 / (n · vectors)), some two per cent.
+#: Up to this many items traces are exact. Above, they are Hutchinson's estimate (1990) from _PROBES sign vectors, with
+#: a relative error below √(2 / (n · _PROBES)), some two per cent.
 _EXACT_LIMIT = 250
 _PROBES = 16
-#: Of log τ. Strengths move far less than their standard errors within it.
+#: Tolerance of log τ. Within it, strengths change by far less than their standard errors.
 _TOLERANCE = 1e-3
 
 
 def estimate_prior_sd(design: sparse.csr_array, n_items: int, ridge: Array, *, tolerance: float, limit: int) -> float:
-    """The τ that maximises the marginal likelihood in Laplace's approximation, by a root of its derivative.
+    """The τ that maximises the marginal likelihood in Laplace's approximation: a root of the derivative.
 
     Parameters
     ----------
     design : sparse array, shape (m, p)
-        The comparisons, as assessment.posterior.find_mode takes them.
+        The comparisons, in the form that assessment.posterior.find_mode expects.
     n_items : int
-        n; parameters from n on are not strengths, and keep their precision in `ridge`.
+        n, the number of strengths; parameters from index n on are not strengths and keep their precision in `ridge`.
     ridge : array, shape (p,)
         Prior precisions; the first n are replaced.
     tolerance : float
-        Of each mode, as find_mode takes it.
+        Passed to find_mode.
     limit : int
-        Most Newton steps of each mode.
+        Maximum number of Newton steps of each call of find_mode.
 
     Returns
     -------
@@ -45,14 +45,14 @@ def estimate_prior_sd(design: sparse.csr_array, n_items: int, ridge: Array, *, t
     Raises
     ------
     ScoreConvergenceFailed
-        A mode was not reached.
+        find_mode did not converge.
 
     Notes
     -----
     The marginal likelihood is log p(y|θ̂) + log p(θ̂|τ) − ½ log |H|, H being the curvature at the mode θ̂(τ)
-    (Breslow & Clayton 1993, J. Am. Stat. Assoc. 88, before they drop the change of the weights in H; dropping it,
-    as EM on modes does, makes τ a quarter too small at 10 comparisons an item). A scaled inverse χ² prior on τ²,
-    PSEUDO_ITEMS items of PSEUDO_SD, is added.
+    (Breslow & Clayton 1993, J. Am. Stat. Assoc. 88). They then neglect the change of the weights in H with τ; this
+    function does not: neglecting it, as EM on modes does, makes τ a quarter too small at 10 comparisons per item.
+    τ² has a scaled inverse χ² prior, worth PSEUDO_ITEMS items of standard deviation PSEUDO_SD.
     """
     probes = _probes(n_items, len(ridge))
     warm = np.zeros(len(ridge))
@@ -74,7 +74,7 @@ def estimate_prior_sd(design: sparse.csr_array, n_items: int, ridge: Array, *, t
 
 
 def _probes(n_items: int, size: int) -> Array:
-    """Columns z with E[z zᵀ] = I, times 1 / √columns; unit vectors make Σ zᵀ A z the exact trace."""
+    """Columns z with E[z zᵀ] = I, divided by √columns; with unit vectors, Σ zᵀ A z is the exact trace."""
     if n_items <= _EXACT_LIMIT:
         return np.eye(size)
     # A fixed seed: the same data give the same fit.
@@ -83,7 +83,7 @@ def _probes(n_items: int, size: int) -> Array:
 
 
 def _slope(design: sparse.csr_array, mode: Mode, n_items: int, variance: float, probes: Array) -> float:
-    """Derivative of the log marginal likelihood, and of τ's prior, with respect to log τ."""
+    """Derivative of the log marginal likelihood plus the log prior of τ, with respect to log τ."""
     strengths = mode.parameters.copy()
     strengths[n_items:] = 0
     win = expit(design @ mode.parameters)

@@ -1,1 +1,1 @@
-"""The `umpire` command: starts the parts, keeps them running, and lets a person use them from a terminal."""
+"""The `umpire` command: starts the service's processes, keeps them running, and operates them from a terminal."""

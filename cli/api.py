@@ -1,4 +1,4 @@
-"""`umpire api`: uvicorn on a socket that is ours before the application is loaded."""
+"""`umpire api`: runs uvicorn on a socket that is bound before the application is loaded."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def api(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
-    """`pids_file`: where several processes are written down; see api_processes.py."""
+    """Serve in this process or in several. `pids_file`: receives the ids of several processes; see api_processes.py."""
     if processes == 1:
         serve(settings, server)
         return
@@ -28,7 +28,7 @@ def api(settings: Settings, server: socket.socket, processes: int, pids_file: Pa
 
 
 def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socket:
-    """The API's socket. Raises Failure where it would be open to anybody."""
+    """The API's listening socket. Raises Failure if the address would let anybody in without an API key."""
     server = listen(host, port, setting="--port or UMPIRE_PORT")
     try:
         _bound(settings, server)
@@ -39,7 +39,7 @@ def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socke
 
 
 def _bound(settings: Settings, server: socket.socket) -> Settings:
-    """By the address that it really has; the application is to know that one, too."""
+    """The settings with the address that the socket really has. Raises Failure if the address is not allowed."""
     from contracts.settings import SettingsError
     from service.loopback import check_binding
 
@@ -52,7 +52,7 @@ def _bound(settings: Settings, server: socket.socket) -> Settings:
 
 
 def serve(settings: Settings, server: socket.socket) -> None:
-    """Serve until SIGTERM; what has begun is finished."""
+    """Serve until SIGTERM or SIGINT; requests in progress are finished."""
     import uvicorn
 
     settings = _bound(settings, server)
@@ -64,7 +64,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
     if settings.telemetry.metrics_port is not None:
         serve_on(metrics, listen_for_scrapes(settings, settings.telemetry.metrics_port))
     app = create_app(settings, (observer, metrics))
-    # uvicorn raises the signal again once it has stopped; by then it has been obeyed, and the exit code is 0.
+    # uvicorn raises the signal again after it has stopped. It must then be ignored, so that the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config_of(settings, app)).run(sockets=[server])

@@ -1,4 +1,4 @@
-"""What `umpire keys` does."""
+"""The work of the `umpire keys` commands."""
 
 import math
 import re
@@ -24,13 +24,13 @@ from guard.api_keys import ApiKeys, KeyUse
 
 _MAX_NAME = 100
 
-#: Columns of a terminal that a table of keys needs; on a narrower one each key's facts stand below each other.
+#: Least width of a terminal for the table of keys; on a narrower one each key is printed as a list of lines.
 TABLE_WIDTH = 132
 
-#: Of a table of keys, after the id and the state.
+#: Columns of the table of keys, after id and state.
 _COLUMNS = ("name", "may do", "topics", "mode", "a minute", "queued", "$ today", "created")
 
-#: A Kafka topic's characters, and the two that stand for others.
+#: The characters of Kafka topic names, and the wildcards * and ?.
 _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
 
 
@@ -55,9 +55,9 @@ class Wanted:
         daily_cost: float | None,
         processing_mode: ProcessingMode | None = None,
     ) -> Self:
-        """None is what was not given; what was given and is empty may be a shell variable that is not set.
+        """Check the options; None: not given. An option that is given but empty may be an unset shell variable.
 
-        Raises Failure.
+        Raises Failure for an option that is empty or invalid.
         """
         if name is not None and not name.strip():
             raise _empty("--name")
@@ -94,7 +94,7 @@ def create(settings: Settings, data_dir: Path, wanted: Wanted, *, as_json: bool)
     if as_json:
         _json({"id": key.id, "key": text, **_facts(key)})
         return
-    # Alone on stdout, so that a shell can take it into a variable or a file.
+    # The key alone goes to stdout, so that a shell can put it into a variable or a file.
     print(text)  # noqa: T201 - the same
     err.print(f"key {key.id} is good from now on. It is not shown again; only its hash is kept.", markup=False)
 
@@ -159,7 +159,7 @@ def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: boo
 
 
 def _id(named: str) -> str:
-    """Also of a whole key, which is not to be repeated in what is printed."""
+    """The id in an id or in a whole key: the output must not repeat a key."""
     return named.removeprefix(PREFIX).partition("_")[0] if named.startswith(PREFIX) else named
 
 
@@ -182,7 +182,9 @@ def _used(use: KeyUse) -> dict[str, Any]:
 
 
 def _split(option: str, values: Iterable[str] | None) -> tuple[str, ...]:
-    """Of each value, since what one of them leaves out may be what was to narrow the key. Raises Failure."""
+    """The comma-separated parts of all values. Raises Failure if a value is empty: it may have been meant to restrict
+    the key.
+    """
     found: dict[str, None] = {}
     for value in values or ():
         parts = [part for part in map(str.strip, value.split(",")) if part]

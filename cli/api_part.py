@@ -1,4 +1,4 @@
-"""The API as a part of a stack: one process, or several under the supervisor of `umpire api --processes N`."""
+"""The API as a part of a stack: one process, or the supervisor of several (`umpire api --processes N`)."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from cli.ports import url_of
 from cli.probe import http_status
 from contracts.settings import Settings
 
-#: Seconds that the API may take beyond the longest wait of a client.
+#: Seconds that the API may take to stop, in addition to the longest wait of a client.
 API_SLACK_SECONDS = 10.0
 
 _FOLLOW_SECONDS = 0.25
@@ -29,7 +29,7 @@ class ApiPart:
         environment: Callable[[], dict[str, str]],
         make: Callable[..., Part],
     ) -> None:
-        """`directory`: of the stack's data; `make`: makes a part of the stack of a name, a launch and a sign."""
+        """`directory`: the stack's data directory; `make`: makes a Part from a name, a launch and a readiness check."""
         self.url = url_of(server)
         self._server = server
         self._processes = settings.service.api_processes
@@ -40,13 +40,13 @@ class ApiPart:
 
     @property
     def pids(self) -> list[int]:
-        """Of the processes that serve. Several are started again by their own supervisor, which is the part."""
+        """Ids of the serving processes. If there are several, the part's process is their supervisor."""
         if self.part.pid is None:
             return []
         return [self.part.pid] if self._processes == 1 else self._file.read()
 
     async def follow(self, say: Callable[[str], None], changed: Callable[[], None]) -> NoReturn:
-        """For ever: say it, and call `changed`, when one of several processes has a successor."""
+        """Watch the process ids for ever: call `changed` when they change, and `say` when a process was replaced."""
         known = self.pids
         while True:
             await asyncio.sleep(_FOLLOW_SECONDS)

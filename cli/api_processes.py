@@ -1,7 +1,7 @@
 """`umpire api --processes N`: uvicorn's supervisor of several processes that share one socket.
 
-It replaces a child that died, or that does not answer its ping. The children are spawned, and load their settings from
-the environment as this process did: its keys go through no pipe.
+It replaces a child that died or does not answer its ping. The children are spawned and load their settings from the
+environment, as this process did, so that no key is sent through a pipe.
 """
 
 import os
@@ -26,20 +26,20 @@ from cli.pids_file import PidsFile
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 
-#: A child that answers no ping for so long is replaced. It answers once its interpreter is up: on a busy machine, and
-#: several at once, that takes seconds.
+#: Seconds after which a child that does not answer pings is replaced. It answers once its interpreter has started,
+#: which takes seconds when several start at once on a busy machine.
 PING_SECONDS = 20
 
 
 def serve_many(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises Failure when a child does not start.
 
-    `pids_file`: has the children's process ids from when all of them are ready.
+    `pids_file`: receives the children's process ids once all of them are ready.
     """
     configure_logging(settings.telemetry, "api.supervisor")
     with shared_metrics(settings) as figures:
         surroundings = for_a_sibling(figures)
-        os.environ.clear()  # which the children are started with
+        os.environ.clear()  # the children inherit os.environ
         os.environ.update(surroundings)
         make = partial(_application, settings.service.host, os.getpid())
         config = config_of(settings, make, factory=True, workers=processes, timeout_worker_healthcheck=PING_SECONDS)
@@ -57,7 +57,7 @@ class _Supervisor(Multiprocess):
         self._announced = False
 
     def keep_subprocess_alive(self) -> None:
-        """Called twice a second."""
+        """Called by uvicorn twice a second."""
         super().keep_subprocess_alive()
         if not self._announced and all(process.is_ready() for process in self.processes):
             self._announced = True
@@ -68,20 +68,20 @@ class _Supervisor(Multiprocess):
     def _write_pids(self, file: PidsFile) -> None:
         pids = [process.pid for process in self.processes if process.pid]
         if pids != self._written:
-            with suppress(OSError):  # a full disk; tried again the next time
+            with suppress(OSError):  # such as a full disk; the next call tries again
                 file.write(pids)
                 self._written = pids
 
     def handle_hup(self) -> None:
-        """The terminal is gone, as for every command of ours. uvicorn would restart the children."""
+        """Stop when the terminal closes, like all our commands. uvicorn would restart the children instead."""
         self.handle_term()
 
 
 def _application(host: str, parent: int) -> FastAPI:
-    """In a child."""
+    """The application, made in a child process."""
     from service.app import create_app
 
     die_with(parent)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal's goes to all; the supervisor acts on it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal signals all its processes; the supervisor reacts
     settings = load_settings()
     return create_app(replace(settings, service=settings.service.model_copy(update={"host": host})))

@@ -1,4 +1,4 @@
-"""One question to the Redis that the settings name, else to that of a stack that is up in the data directory."""
+"""Runs a query on the Redis of the settings, or else on that of a stack that runs in the data directory."""
 
 import asyncio
 import os
@@ -17,12 +17,12 @@ from ledger.connection import connect
 
 T = TypeVar("T")
 
-#: How long Redis may take, in seconds: a person waits.
+#: Seconds that Redis may take: short, since a person waits.
 _SECONDS = 5.0
 
 
 def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Awaitable[T]]) -> T:
-    """Raises Failure."""
+    """Run `question` on a connection. Raises Failure when Redis does not answer or refuses."""
     url = settings.redis.redis_url.get_secret_value()
     if "UMPIRE_REDIS_URL" not in os.environ:
         url = (read_stack(data_dir) or {}).get("redis") or url
@@ -42,5 +42,5 @@ def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Aw
         why = "is out of memory" if isinstance(error, OutOfMemoryError) else "is read-only (a replica?)"
         raise Failure(f"Redis {why}; nothing was changed") from error
     except (RedisError, OSError) as error:
-        check_redis(address)  # raises Failure where Redis did answer, and refused
+        check_redis(address)  # raises Failure with the reason if Redis answers and refuses
         raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error

@@ -1,4 +1,4 @@
-"""The commands that a supervisor starts, and the environment that they get."""
+"""The command lines and environments of the processes that a supervisor starts."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
-    """`python -m`, which must not find somebody's own `tasks/` in the directory where the command was called."""
+    """`python -m module`, with -P so that it does not import a foreign `tasks/` from the current directory."""
     safe = [] if Path.cwd() == _ROOT else ["-P"]
     return [sys.executable, *safe, "-m", module, *arguments]
 
@@ -21,10 +21,10 @@ def umpire(*arguments: str) -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Ours, for a part of our own."""
+    """The environment of our own processes: this process's variables and `extra`."""
     return {**os.environ, "PYTHONUNBUFFERED": "1", **extra}
 
 
 def bare_environment() -> Mapping[str, str]:
-    """For a server that is not ours: without our settings, which hold keys."""
+    """The environment of third-party servers: without UMPIRE_ settings, which hold keys."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

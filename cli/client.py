@@ -1,4 +1,4 @@
-"""A client of the HTTP API, as any other would be."""
+"""A client of the HTTP API; it uses only what any other client could."""
 
 import http.client
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from cli.failure import Failure
 from contracts.encoding import dumps, loads
 
-#: Above the longest time that the API lets a request wait for its verdict.
+#: Timeout in seconds: above the longest time that the API lets a request wait for its verdict.
 _SECONDS = 90.0
 
 
@@ -21,7 +21,7 @@ class Answer:
 
 
 class ApiClient:
-    """One connection, kept open; for one thread."""
+    """Keeps one connection open; for use in one thread."""
 
     def __init__(self, url: str, api_key: SecretStr | None = None) -> None:
         parts = urlsplit(url)
@@ -36,7 +36,7 @@ class ApiClient:
         self.url = url
 
     def compare(self, request: dict[str, Any], *, prefer: str | None = None) -> Answer:
-        """POST one comparison. Raises Failure when there is no answer that can be read."""
+        """POST one comparison. Raises Failure when there is no readable answer."""
         headers = self._headers | ({"prefer": prefer} if prefer else {})
         try:
             self._connection.request("POST", f"{self._path}/api/v1/comparison", dumps(request), headers)

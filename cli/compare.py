@@ -1,4 +1,4 @@
-"""`umpire compare A.txt B.txt`: submit, follow, print the verdict."""
+"""`umpire compare A.txt B.txt`: submits a comparison, follows its callback topic, and prints the verdict."""
 
 import os
 import time
@@ -41,7 +41,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
     topic = asked.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(asked, topic)
     client = ApiClient(url, key_for(settings, api, data_dir))
-    # Its place on the topic is taken before the request exists, so that the verdict cannot slip by.
+    # The follower starts at the topic's end before the request is sent, so that it cannot miss the verdict.
     follower = Follower(kafka, topic) if wait else None
     try:
         answer = client.compare(request, prefer=None if wait else "respond-async")
@@ -62,7 +62,7 @@ def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api:
 
 
 def locate(settings: Settings, api: str | None, data_dir: Path) -> tuple[str, KafkaSettings]:
-    """The API and Kafka to use: what was said, else the settings, else a stack that is up in the data directory."""
+    """URL of the API, and Kafka: from --api or the settings if given, else from a stack in the data directory."""
     stack = read_stack(data_dir) or {}
     service = settings.service
     configured = f"http://{service.host}:{service.port}"
@@ -79,9 +79,9 @@ def _is_named(api: str | None) -> bool:
 
 
 def key_for(settings: Settings, api: str | None, data_dir: Path) -> SecretStr | None:
-    """UMPIRE_API_KEY, for an address that the user named or that stands in the user's own stack.json.
+    """UMPIRE_API_KEY, if the user named the address or the user's own stack.json does.
 
-    Raises Failure for the default address: any user of this machine may listen there.
+    Raises Failure for the default address, since any user of this machine may listen there.
     """
     key = settings.client.api_key
     if key is None or _is_named(api) or is_private_stack(data_dir):
@@ -122,7 +122,7 @@ def _await_event(follower: Follower, queue_id: str, timeout: float) -> Verdict |
 
 
 class _Shown:
-    """Prints what came back, and says how the command ends."""
+    """Prints an answer or event; its methods return the exit code."""
 
     def __init__(self, asked: Asked, *, as_json: bool) -> None:
         self._names = {"Essay A": asked.essay_a.name, "Essay B": asked.essay_b.name}

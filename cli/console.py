@@ -1,4 +1,4 @@
-"""What a person sees: colours on a terminal, plain lines elsewhere."""
+"""Output for people: with colours on a terminal, plain lines elsewhere."""
 
 import os
 from contextlib import suppress
@@ -13,12 +13,12 @@ from cli.visible import visible, visible_json
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """As `umpire up | head` has it. Rich would end the process here, and its stack without order."""
+        """Print nothing more, such as for `umpire up | head`. Rich would end the process without stopping its stack."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """What every string comes to, a cell of a table and the inside of a panel too. Rich lets ESC through."""
+        """Escape control characters, which rich lets through. It renders all strings by this method, also in tables."""
         return super().render_str(visible(text), **options)
 
 
@@ -27,17 +27,17 @@ err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def show_json(value: bytes | str) -> None:
-    """For a program to read: no wrapping, no colours. A person may look at it all the same."""
+    """Print JSON for a program: no wrapping, no colours. Control characters are escaped, as a person may see it too."""
     text = value if isinstance(value, str) else value.decode()
     print(visible_json(text))  # noqa: T201
 
 
 def say(text: str) -> None:
-    """A line about the stack. Paths and addresses may hold brackets, which rich takes for markup."""
+    """Print a line about the stack. `text` is escaped, since rich takes brackets in paths and addresses for markup."""
     show(f"[dim]umpire[/dim]  {escape(text)}")
 
 
 def show(markup: str) -> None:
-    """Print, where somebody still reads: a terminal that was closed must not keep a stack from its good order."""
+    """Print if possible: a closed terminal must not keep a stack from an orderly stop."""
     with suppress(OSError):
         out.print(markup)

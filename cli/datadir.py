@@ -1,4 +1,4 @@
-"""The data directory of an embedded stack: one `umpire up` at a time, and stack.json, which tells where things are."""
+"""The data directory of an embedded stack: one `umpire up` at a time locks it; stack.json has the addresses."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ class DataDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._check_owner()
-            # Held by the open file: the kernel lets go of it however this process ends.
+            # The open file holds the lock, so the kernel releases it however this process ends.
             self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Failure(f"{self.path} cannot be used as a data directory: {error.strerror}") from error
@@ -60,9 +60,9 @@ class DataDirectory:
             )
 
     def tell(self, stack: Mapping[str, Any]) -> None:
-        """Write stack.json, readable by its owner only (it holds passwords); a reader sees all of it or nothing.
+        """Write stack.json atomically, readable by its owner only, since it holds passwords.
 
-        Raises OSError; the file is then as it was.
+        Raises OSError; the file is then unchanged.
         """
         partial = self.path / f".{STACK_FILE}.{os.getpid()}"
         try:
@@ -79,9 +79,9 @@ class DataDirectory:
 
 
 def read_stack(path: Path) -> dict[str, Any] | None:
-    """What the stack in this data directory told of itself, or None when none is up.
+    """The content of stack.json in this data directory, or None when no stack runs there.
 
-    Raises Failure where another user wrote it, or could have: it says where essays and passwords are sent.
+    Raises Failure if another user wrote the file or could have: it decides where essays and passwords are sent.
     """
     try:
         with (path / STACK_FILE).open() as file:
@@ -95,7 +95,7 @@ def read_stack(path: Path) -> dict[str, Any] | None:
 
 
 def is_private_stack(path: Path) -> bool:
-    """It is readable by its owner only, as `umpire up` writes it."""
+    """Whether stack.json is readable by its owner only, as `umpire up` writes it."""
     try:
         return not (path / STACK_FILE).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError:

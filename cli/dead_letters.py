@@ -1,4 +1,4 @@
-"""What `umpire outbox` does."""
+"""The work of the `umpire outbox` commands."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -44,7 +44,7 @@ def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> N
     age = "" if left.oldest_seconds is None else f", the oldest for {left.oldest_seconds:.0f} s"
     out.print(f"{left.results} waiting for Kafka{age}; {count} dead letters")
     if letters:
-        # The id is there to be copied.
+        # The id is never wrapped, so that it can be copied.
         whole = Column("id", min_width=_ID_CHARS, no_wrap=True)
         folded = [Column(name, overflow="fold") for name in ("refused at", "reason", "topic", "bytes")]
         table = Table(whole, *folded, header_style="bold")
@@ -67,7 +67,7 @@ def show(settings: Settings, data_dir: Path, queue_id: str, *, as_json: bool) ->
 
 
 def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
-    """Without ids: all."""
+    """Move dead letters back to the outbox. `queue_ids`: None means all. Raises Failure for a topic not allowed."""
     own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
     allowed = TopicPatterns(settings.service.callback_topics, never=own_topics(settings.kafka.topic_prefix))
     if topic not in {None, own_topic} and not allowed.allow(topic or ""):

@@ -1,4 +1,4 @@
-"""`umpire demo`: a whole ranking, on a stack of its own that is gone afterwards."""
+"""`umpire demo`: ranks the sample essays on a temporary stack."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ from cli.supervisor import run
 from contracts.settings import Settings
 from contracts.settings.base import PREFIX
 
-#: The demo's whole environment: what is set outside, keys above all, has no part in it. The latency makes the verdicts
-#: come at a pace that an eye can follow, and the bias gives the fit an order effect to find.
+#: All UMPIRE_ settings of the demo: those of the user's environment, keys above all, are removed. The latency makes
+#: verdicts come at a pace that the eye can follow, and the bias gives the fit an order effect to find.
 _ENVIRONMENT = {
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_DEFAULT_PROVIDER": "mock",
@@ -33,7 +33,7 @@ _ENVIRONMENT = {
     "UMPIRE_MOCK_POSITION_BIAS": "0.3",
     "UMPIRE_MOCK_CONCURRENCY": "12",
     "UMPIRE_MOCK_SEED": "7",
-    # Nothing is left to finish when the last verdict is there.
+    # Short, since no request is unfinished after the last verdict.
     "UMPIRE_DRAIN_SECONDS": "5",
 }
 
@@ -77,7 +77,7 @@ async def _in_thread(work: Callable[[], BradleyTerryFit], leaving: threading.Eve
     try:
         return await asyncio.to_thread(work)
     finally:
-        leaving.set()  # when cancelled, the thread still runs
+        leaving.set()  # a cancelled to_thread leaves the thread running
 
 
 def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Event) -> BradleyTerryFit:

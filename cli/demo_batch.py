@@ -1,4 +1,4 @@
-"""The demo's batch: which essays are compared, how they are submitted, and what is counted when they come back."""
+"""The demo's batch: chooses pairs of essays, submits them, and collects exactly one verdict for each."""
 
 import threading
 import time
@@ -19,21 +19,21 @@ from cli.schedule import balanced_rounds
 from contracts.enums import EssayComparisonWinner
 from contracts.settings import KafkaSettings
 
-#: 22 rounds of 6 pairs: 132 comparisons, 22 an essay, 11 of them shown first.
+#: 22 rounds of 6 pairs: 132 comparisons, 22 per essay, which is shown first in 11 of them.
 _ROUNDS = 22
 _SEED = 2026
-#: Strengths, in logits, of the best and the worst essay: plain differences, and still some surprises.
+#: Strengths, in logits, of the best and the worst essay: clear differences, but with some unexpected verdicts.
 _BEST, _WORST = 2.4, -2.4
 _TOPIC_NAME = "umpire.demo.verdicts.v1"
 _ACCEPTED = 202
-#: All verdicts must be there within this; another second is listened for what should not come.
+#: All verdicts must come within the first time; for the second time after that, surplus verdicts are watched for.
 _PATIENCE_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
 
 Pair = tuple[int, int]
 
 
 class Watcher(Protocol):
-    """Who shows a person how it goes."""
+    """Shows the progress of a batch."""
 
     def accepted(self, count: int) -> None: ...
     def verdict(self, first: str, second: str, winner: str, event: Verdict) -> None: ...
@@ -101,7 +101,7 @@ def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
 def _collect(
     follower: Follower, accepted: Mapping[str, int], batch: Batch, view: Watcher, leaving: threading.Event
 ) -> dict[str, Verdict]:
-    """One event for each request. A second delivery of the same event is no second verdict."""
+    """Request id → its event. Repeated deliveries of one event count once. Raises Failure on missing or extra ones."""
     events: dict[str, Verdict] = {}
     seen: dict[UUID, Verdict] = {}
     deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""How the demo looks: a bar and the latest verdicts on a terminal, plain lines elsewhere; a table at the end."""
+"""The demo's output: progress bars and the latest verdicts on a terminal, plain lines elsewhere; a table at the end."""
 
 from collections import deque
 from types import TracebackType

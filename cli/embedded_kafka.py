@@ -1,4 +1,4 @@
-"""The embedded Kafka broker as a part: each start has a new port, and remembers nothing."""
+"""The embedded Kafka broker as a part of a stack. Each start has a new port and no data of earlier ones."""
 
 from pathlib import Path
 

@@ -19,17 +19,17 @@ _OLDEST = (6, 2)
 
 
 class EmbeddedRedis:
-    """Keeps its port and password over restarts, so that its clients come back by themselves."""
+    """Keeps its port and password over restarts, so that its clients can reconnect."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._port = free_port()
-        # Loopback is shared by all users of the machine, and the records hold essays.
+        # All users of the machine can connect to loopback, and the records hold essays.
         self._password = secrets.token_urlsafe(24)
 
     @property
     def url(self) -> str:
-        """With the user's name: without one, redis-cli 7 logs in as a user without a name, and is refused."""
+        """URL with the user name `default`: without one, redis-cli 7 logs in with an empty name and is refused."""
         return f"redis://default:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
@@ -43,7 +43,7 @@ class EmbeddedRedis:
     def launch(self) -> Launch:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         configuration = self._directory / "redis.conf"
-        # At a restart it is there already, and a full disk could not take it again.
+        # At a restart the file exists already, and a full disk could not take it again.
         if not configuration.exists() or configuration.read_text() != self._configuration():
             partial = configuration.with_suffix(".partial")
             partial.touch(mode=0o600)
@@ -59,10 +59,10 @@ class EmbeddedRedis:
         return (
             f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
             f'dir "{directory}"\ndaemonize no\nsave ""\n'
-            # What was accepted must survive a kill: every write is on disk before it is confirmed.
+            # Accepted requests must survive a kill: each write is on disk before Redis confirms it.
             "appendonly yes\nappendfsync always\nmaxmemory-policy noeviction\n"
-            # By default it is rewritten whenever it has grown by 64 MB: every few seconds of a full load, each time at
-            # the cost of a core. Read again after a restart, 512 MB take a few seconds.
+            # By default the append-only file is rewritten when it has grown by 64 MB: every few seconds under full
+            # load, each time at the cost of a core. To read 512 MB after a restart takes a few seconds.
             "auto-aof-rewrite-min-size 512mb\n"
         )
 

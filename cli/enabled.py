@@ -1,4 +1,4 @@
-"""The provider that a command was asked for, and the settings to call it with."""
+"""Checks that the provider of a command is enabled, and adapts the settings to the command's options."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from contracts.settings.load import PROVIDER_CLASSES, variables
 
 
 def check_enabled(settings: Settings, provider: LLMProviderType) -> None:
-    """Raises Failure, which names the setting that is missing."""
+    """Raises Failure if the provider is not enabled; it names the missing setting."""
     if provider not in settings.enabled:
         names = {field: name for name, field in variables(PROVIDER_CLASSES[provider]).items()}
         setting = names["enabled" if provider is LLMProviderType.MOCK else "api_key"]
@@ -18,6 +18,6 @@ def check_enabled(settings: Settings, provider: LLMProviderType) -> None:
 
 
 def with_concurrency(settings: Settings, provider: LLMProviderType, concurrency: int) -> Settings:
-    """These settings, but for the provider's slots: its adapter's connection pool is as large as they are many."""
+    """The settings with this number of slots for the provider, which is also the size of its connection pool."""
     own = settings.providers[provider].model_copy(update={"concurrency": concurrency})
     return replace(settings, providers={**settings.providers, provider: own})

@@ -1,4 +1,4 @@
-"""The settings of this process, with a wrong environment told in plain lines."""
+"""Reads the settings of this process, and reports a wrong environment in plain lines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,15 +8,18 @@ from cli.failure import Failure
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
-#: Exit code of a command that was called wrongly, as typer's own usage errors have it.
+#: Exit code of a usage error; typer's own usage errors have the same one.
 USAGE = 2
 
-#: Where `umpire up` keeps its data, and others look for a stack that is up.
+#: Where `umpire up` keeps its data, and other commands look for a running stack.
 DEFAULT_DATA = Path("umpire-data")
 
 
 def read_settings() -> "Settings":
-    """Read UMPIRE_…; imported late, since pydantic costs 0.3 s that `umpire --help` need not pay."""
+    """Read the UMPIRE_… variables. Imports late, so that `umpire --help` does not take 0.3 s for pydantic.
+
+    Raises Failure.
+    """
     from contracts.settings import SettingsError, load_settings
 
     try:
@@ -26,7 +29,7 @@ def read_settings() -> "Settings":
 
 
 def read_serving_settings() -> "Settings":
-    """The same for a process that serves: it also refuses a default model that every request would be refused for."""
+    """The settings of a process that serves. Raises Failure also if requests would be refused for a default model."""
     from contracts.clock import utcnow
     from providers.manifest import Manifest
 

@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do what it was asked: a line for a person, and an exit code."""
+"""The exception with which a command fails: a message for a person, and an exit code."""
 
 
 class Failure(Exception):

@@ -1,7 +1,7 @@
-"""`umpire flower`: Flower on the same Celery settings as the workers, behind a password, and looking only.
+"""`umpire flower`: Flower with the workers' Celery settings, behind a password and read-only.
 
-Run in this process and not through Flower's own command, so that neither the password nor the broker's URL stands on
-a command line, and so that a supervisor can hand its socket down.
+It runs in this process and not by Flower's own command, so that neither the password nor the broker's URL appears on a
+command line, and so that a supervisor can pass on its socket.
 """
 
 import logging
@@ -15,18 +15,18 @@ from cli.failure import Failure
 from contracts.queues import queue_name
 from contracts.settings import Settings
 
-#: Comparisons that Flower remembers, a few KB each.
+#: Most comparisons that Flower remembers, at a few KB each.
 _MAX_TASKS = 20_000
 _INSPECT_MS = 2_000.0
-#: How often its loop leaves a sign of life for /healthz of the metrics port.
+#: How often Flower's event loop reports to the metrics port's /healthz that it is alive.
 _ALIVE_MS = 1_000.0
 
-#: Bytes of a request. Flower only shows; what is larger is not read into memory, whoever sends it.
+#: Most bytes of a request. Flower is read-only here, so larger bodies are never needed, and are not read into memory.
 _MAX_BODY = 100_000
 
 
 def check(settings: Settings) -> str:
-    """The `user:password`. Raises Failure when there is none: without one, Flower shows everything to everybody."""
+    """The setting `user:password`. Raises Failure if it is missing: without it Flower would be open to everybody."""
     auth = settings.flower.flower_basic_auth
     if auth is None:
         raise Failure("UMPIRE_FLOWER_BASIC_AUTH is not set; Flower starts only with one (user:password)", code=USAGE)
@@ -39,7 +39,7 @@ def check(settings: Settings) -> str:
 
 
 def flower(settings: Settings, server: socket.socket, scraped: socket.socket | None = None) -> None:
-    """`scraped`: the socket of its metrics port, if it has one."""
+    """Serve Flower until a signal. `scraped`: the socket of its metrics port, if it has one."""
     from flower.app import Flower
     from flower.options import default_options
     from flower.urls import settings as tornado_settings
@@ -57,10 +57,10 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     default_options.basic_auth = [password]
     default_options.max_tasks = _MAX_TASKS
     default_options.persistent = False
-    # A task that is revoked, or sent, behind the ledger's back would break its promises.
+    # If Flower revoked or sent tasks, the ledger would not know of it and its guarantees would break.
     default_options.read_only = True
     default_options.inspect_timeout = _INSPECT_MS
-    # Worker names are new at each start; those that are gone need not stay.
+    # Workers have new names at each start, so the old names are removed.
     default_options.purge_offline_workers = 3600
     configure_logging(settings.telemetry, "flower")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -81,7 +81,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
 
 
 def _serve_metrics(scraped: socket.socket) -> None:
-    """Flower's own counts of tasks and workers, as its /metrics behind the password has them, and its process'."""
+    """Serve Flower's metrics of tasks, workers and process: the same as at its /metrics behind the password."""
     from tornado.ioloop import PeriodicCallback
 
     from telemetry.endpoint import serve_on
@@ -93,5 +93,5 @@ def _serve_metrics(scraped: socket.socket) -> None:
 
 
 def _leave(*_: object) -> NoReturn:
-    """At once: Flower keeps nothing, and its threads would wait for a broker that may be gone."""
+    """Exit at once: Flower has nothing to save, and its threads would wait for a broker that may be gone."""
     os._exit(0)

@@ -1,7 +1,7 @@
-"""The one way to Flower. Without the password there is a sign of life, and a 401 for all else.
+"""The password check in front of Flower. Without the password, /healthcheck answers and all other paths get a 401.
 
-In front of Flower and not left to it: its /metrics and /static are open whatever is set, and its own check of the
-password answers some headers with a page that shows a traceback and the versions of what is installed.
+Flower's own check does not suffice: its /metrics and /static are always open, and it answers some headers with a page
+that shows a traceback and the versions of installed packages.
 """
 
 import binascii
@@ -16,10 +16,10 @@ from tornado.web import Application, RequestHandler
 
 class Door(Router):
     def __init__(self, flower: Application, password: str, below: str = "") -> None:
-        """`password`: `user:password`; `below`: the path that Flower's own begin with."""
+        """`password`: `user:password`; `below`: the path prefix of Flower's pages."""
         self._flower = flower
         self._password = password.encode()
-        #: Without the prefix too: a supervisor asks here, and not at the proxy.
+        #: Also without the prefix, since a supervisor asks Flower itself and not its proxy.
         self._alive = {"/healthcheck", f"{below}/healthcheck"}
         self._outside = Application([*((path, _Alive) for path in self._alive), (r".*", _Refused)])
 
@@ -48,7 +48,7 @@ class _Alive(_Outside):
 
 class _Refused(_Outside):
     def prepare(self) -> None:
-        """Before the method is looked at: every one is refused alike."""
+        """Refuse here, before tornado looks at the method, so that all methods get the same answer."""
         self.set_status(401)
         self.set_header("WWW-Authenticate", 'Basic realm="flower"')
         self.finish()

@@ -1,4 +1,4 @@
-"""Two of Flower's pages, mended."""
+"""Replacements for two of Flower's pages, which list the queues of all enabled providers."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from flower.views.broker import BrokerView
 
 
 class _AllQueues:
-    """Flower lists the queues that workers consume right now; a gated provider's is not among them, and its backlog
-    is what an operator comes to see.
+    """Flower lists only queues that workers consume at the moment. The queue of a provider whose gate is closed would
+    be missing, though its backlog is what an operator looks for.
     """
 
     settings: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Reads verdicts from a callback topic, from the moment it was asked to on."""
+"""Reads the verdicts that arrive on a callback topic after the follower was made."""
 
 import time
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ from events.config import client_config
 Verdict = EventEnvelope[LLMComparisonResultV1]
 
 _METADATA_SECONDS = 10.0
-#: What a broker says of a topic that is being made.
+#: Errors of a broker for a topic that is being made.
 _NOT_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-#: A topic that nobody has written to may not exist yet, and is looked for this often.
+#: How often a topic that does not exist yet is looked for, in seconds.
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 
 
 class Follower:
-    """A consumer of all partitions, at their ends. In no group: whoever else reads the topic is not disturbed."""
+    """Consumes all partitions from their ends. It joins no group, so other consumers of the topic are not disturbed."""
 
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self._topic = topic
         self._consumer = Consumer(
             client_config(settings)
             | {
-                # librdkafka wants one; nothing is ever committed to it.
+                # librdkafka requires a group; no offset is committed to it.
                 "group.id": "umpire-cli",
                 "enable.auto.commit": False,
                 "allow.auto.create.topics": True,
@@ -51,16 +51,16 @@ class Follower:
             raise Failure(f"no answer from Kafka at {settings.kafka_bootstrap} ({error.args[0].str()})") from error
 
     def events(self, deadline: float) -> Iterator[Verdict | None]:
-        """Result events as they come; None now and then, so that the caller can look at something else. Ends at the
-        deadline (time.monotonic).
+        """Result events as they come, and None several times a second, so that the caller can do other checks. Ends at
+        the deadline (time.monotonic).
         """
         while time.monotonic() < deadline:
             if not self._partitions and time.monotonic() - self._looked > _LOOK_SECONDS:
-                with suppress(KafkaException):  # asked again in a moment
+                with suppress(KafkaException):  # tried again soon
                     self._look(start=False)
             message = self._consumer.poll(_POLL_SECONDS)
             if message is None or message.error():
-                yield None  # librdkafka mends its connections by itself
+                yield None  # librdkafka reconnects automatically
             elif (verdict := _parse(message.value())) is not None:
                 yield verdict
 
@@ -68,7 +68,7 @@ class Follower:
         self._consumer.close()
 
     def _take_place(self) -> None:
-        """A topic that this very question has made has no leader yet for a moment."""
+        """Assign the partitions. Repeats while a topic that this request has created has no leader yet."""
         deadline = time.monotonic() + _METADATA_SECONDS
         while True:
             try:
@@ -79,7 +79,7 @@ class Follower:
                 time.sleep(_POLL_SECONDS)
 
     def _look(self, *, start: bool) -> None:
-        """Take up the topic's partitions: from their ends at the start, from their beginnings if it was made later."""
+        """Assign the topic's partitions: from their ends at the start, from their beginnings if created later."""
         self._looked = time.monotonic()
         topics = self._consumer.list_topics(self._topic, timeout=_METADATA_SECONDS).topics
         found = topics[self._topic].partitions if self._topic in topics else {}
@@ -96,7 +96,7 @@ class Follower:
 
 
 def _parse(value: bytes | None) -> Verdict | None:
-    """None for what is no result event of ours: a topic may carry other things too."""
+    """The result event in a message, or None: a topic may carry other messages too."""
     try:
         content: Any = loads(value or b"")
         return Verdict.model_validate(content)

@@ -16,7 +16,7 @@ DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` t
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _UNIT_SECONDS = (86_400, 3_600, 60, 1)
 
-#: A pause that is longer is a slip of the hand, in seconds.
+#: Longest pause, in seconds: a longer one is taken for a typing error.
 _LONGEST = 30 * 86_400
 
 _MAX_REASON = 200
@@ -62,7 +62,7 @@ def resume(provider: ProviderName, data_dir: DataDir = DEFAULT_DATA) -> None:
 
 
 def duration(text: str) -> float:
-    """Seconds of `90s`, `30m`, `2h`, `1h30m`, `2d`. Raises Failure."""
+    """Seconds of a time such as `90s`, `30m`, `2h`, `1h30m` or `2d`. Raises Failure if it is malformed or too long."""
     match = _DURATION.fullmatch(text.strip().lower())
     parts = match.groups() if match else ()
     seconds = sum(int(part) * unit for part, unit in zip(parts, _UNIT_SECONDS, strict=False) if part)

@@ -1,4 +1,4 @@
-"""`umpire keys`: who may call the API, and how much. What is changed here holds for the next request."""
+"""`umpire keys`: makes, lists and revokes API keys. Changes take effect with the next request."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Runs a command that dies with its parent: `python -I leash.py PARENT COMMAND…`. Standard library only, for speed.
 
-A supervisor that is killed with SIGKILL cannot stop its children, so on Linux the kernel is asked to. Set here, in the
-child and before its exec, and not in a `preexec_fn`, which is unsafe next to threads.
+A supervisor that is killed with SIGKILL cannot stop its children, so on Linux the kernel does it. This is set in the
+child before its exec, not in a `preexec_fn`, which is unsafe in a process with threads.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """Be killed when the parent, of this id, ends."""
+    """Have the kernel kill this process when its parent ends. `parent`: the parent's process id."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel was asked
+        if os.getppid() != parent:  # the parent died before prctl
             sys.exit(1)
 
 

@@ -1,5 +1,5 @@
-"""A part's log file. The part writes to it directly; it is cut by copying and truncating, which appending writers
-survive.
+"""A part's log file. The part writes to it directly. It is rotated by copying and truncating, so that the part can keep
+appending to the open file.
 """
 
 import shutil
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-#: A log is cut above this size; one older generation is kept.
+#: A log is rotated above this size; one older file is kept.
 LIMIT_BYTES = 20_000_000
 _TAIL_BYTES = 8_000
 
@@ -18,7 +18,7 @@ class LogFile:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def open(self) -> BinaryIO | None:
-        """None where the disk takes no further file: the part then writes where the supervisor writes."""
+        """The file, opened to append, or None if that fails: the part then writes to the supervisor's output."""
         self.cut()
         try:
             return self.path.open("ab", buffering=0)
@@ -26,7 +26,7 @@ class LogFile:
             return None
 
     def cut(self, limit: int = LIMIT_BYTES) -> None:
-        """On a full disk the older generation goes, so that the next time there is room for the newer one."""
+        """Rotate the log if it is larger than `limit` bytes. On a full disk, delete the older file to make room."""
         older = self.path.with_suffix(".log.1")
         try:
             if self.path.exists() and self.path.stat().st_size > limit:
@@ -38,7 +38,7 @@ class LogFile:
                 older.unlink(missing_ok=True)
 
     def tail(self, lines: int = 12) -> str:
-        """The last lines, for the message that tells why a part does not start."""
+        """The last lines, for the message about a part that does not start."""
         if not self.path.exists():
             return ""
         with self.path.open("rb") as file:

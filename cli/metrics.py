@@ -1,4 +1,4 @@
-"""The metrics of several processes under one supervisor: their directory, and its port."""
+"""Metrics of several processes under one supervisor: their shared directory, and the supervisor's port."""
 
 import socket
 import tempfile
@@ -15,9 +15,9 @@ _DIRECTORY, _PORT = "UMPIRE_METRICS_DIRECTORY", "UMPIRE_METRICS_PORT"
 
 @contextmanager
 def shared_metrics(settings: Settings) -> Iterator[Path]:
-    """The directory for all children: that of the settings, or one that goes with this process. Its port is served.
+    """The metrics directory of all children, from the settings or temporary. Serves UMPIRE_METRICS_PORT if it is set.
 
-    Raises Failure where the port is taken.
+    Raises Failure if the port is taken.
     """
     named = settings.telemetry.metrics_directory
     with tempfile.TemporaryDirectory(prefix="umpire-metrics-") as own:
@@ -27,7 +27,7 @@ def shared_metrics(settings: Settings) -> Iterator[Path]:
 
 
 def serve_port(settings: Settings, directory: Path) -> str | None:
-    """The URL of UMPIRE_METRICS_PORT, where it is set, which tells all processes of the directory."""
+    """Serve the metrics of all processes of the directory at UMPIRE_METRICS_PORT. Returns the URL; None: not set."""
     if settings.telemetry.metrics_port is None:
         return None
     from telemetry.endpoint import serve_on
@@ -39,7 +39,7 @@ def serve_port(settings: Settings, directory: Path) -> str | None:
 
 
 def listen_for_scrapes(settings: Settings, port: int) -> socket.socket:
-    """Raises Failure where the port is taken."""
+    """A listening socket for Prometheus. Raises Failure if the port is taken."""
     return listen(settings.telemetry.metrics_host, port, setting=_PORT)
 
 
@@ -48,7 +48,7 @@ def metrics_url(server: socket.socket) -> str:
 
 
 def for_a_sibling(directory: Path, **extra: str) -> dict[str, str]:
-    """The environment of a child: its figures go into the directory, and the port is its supervisor's."""
+    """The environment of a child: its metrics go into `directory`, and the supervisor's port is removed."""
     ours = environment(**{_DIRECTORY: str(directory.resolve())}, **extra)
     ours.pop(_PORT, None)
     return ours

@@ -1,4 +1,4 @@
-"""`umpire up --metrics-targets FILE`: the addresses that Prometheus is to scrape, in the form of its file_sd."""
+"""`umpire up --metrics-targets FILE`: writes the addresses for Prometheus to scrape, in the format of its file_sd."""
 
 import json
 import os
@@ -15,12 +15,12 @@ class MetricsTargets:
         self._path = path
 
     def write(self, urls: Mapping[str, str]) -> None:
-        """`urls`: by part. A reader sees all of it or what was there before. Raises Failure."""
+        """Replace the file atomically. `urls`: by part. Raises Failure if the file cannot be written."""
         groups = []
         for part, url in urls.items():
             parts = urlsplit(url)
             groups.append({"targets": [parts.netloc], "labels": {"part": part, "__metrics_path__": parts.path}})
-        # It does not end in .json: Prometheus is often told to read *.json of a directory.
+        # The name does not end in .json, since Prometheus is often set up to read *.json of a directory.
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             partial.write_text(json.dumps(groups, indent=2) + "\n")
@@ -31,14 +31,14 @@ class MetricsTargets:
             raise Failure(f"{self._path} cannot be written ({error.strerror}); see --metrics-targets") from error
 
     def remove(self) -> None:
-        """Prometheus then drops the targets: a stack that was stopped on purpose is not down."""
+        """Delete the file. Prometheus then drops the targets, so that an intended stop does not count as an outage."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
 
 @contextmanager
 def kept(path: Path | None) -> Iterator[MetricsTargets | None]:
-    """Written at once, without targets, so that a path that cannot be written is found before anything starts."""
+    """The targets file, deleted at the end. It is first written without targets, to detect an unwritable path early."""
     if path is None:
         yield None
         return

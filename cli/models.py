@@ -1,4 +1,4 @@
-"""`umpire models`: the manifest, and how it compares with what the providers list."""
+"""`umpire models`: shows the manifest, and compares it with the providers' lists."""
 
 import asyncio
 from datetime import date
@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from providers.factory import make_provider
 from providers.manifest import Difference, Manifest, compare
 
-#: Wider than any line of these tables.
+#: Options for measuring a table: wider than any of its lines.
 _WIDE = out.options.update(width=500)
 
 _KINDS = {
@@ -29,7 +29,7 @@ _KINDS = {
 
 def show(provider: str | None, *, as_json: bool) -> None:
     manifest = Manifest.load()
-    # The mock is no model that one would choose; it is shown when asked for, as the API does it.
+    # The mock is shown only with `--provider mock`, as in the API.
     real = [each for each in LLMProviderType if each is not LLMProviderType.MOCK]
     chosen = [LLMProviderType(provider)] if provider else real
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
@@ -46,7 +46,7 @@ def show(provider: str | None, *, as_json: bool) -> None:
 
 
 def _table(*columns: str) -> Table:
-    """No frame, and nothing wrapped: 80 characters wide with the longest id that there is."""
+    """A table without frame and wrapping: it fits into 80 characters even with the longest model id."""
     made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, no_wrap=True)
@@ -54,7 +54,7 @@ def _table(*columns: str) -> Table:
 
 
 def _print(table: Table) -> None:
-    """At its own width: ids are copied from here into requests, and must not be cut off on a narrow terminal."""
+    """Print the table in full width: ids are copied from it, so a narrow terminal must not cut them off."""
     out.width = max(out.width, Measurement.get(out, _WIDE, table).maximum)
     out.print(table, soft_wrap=False)
 
@@ -71,7 +71,7 @@ def _notes(info: ModelInfoResponse, default: str) -> str:
 
 
 def check(settings: Settings) -> int:
-    """Exit code 1 when a default model is missing, or a provider could not be asked."""
+    """Report the differences. Exit code 1 if a provider does not list its default model, or could not be asked."""
     return asyncio.run(_check(settings, Manifest.load(), utcnow().date()))
 
 

@@ -1,4 +1,4 @@
-"""`umpire outbox`: what Kafka has not taken yet, and the dead letters, what it refused for good."""
+"""`umpire outbox`: results that Kafka has not confirmed yet, and dead letters, which it refused for good."""
 
 from pathlib import Path
 from typing import Annotated

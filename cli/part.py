@@ -1,4 +1,4 @@
-"""One process of a stack: started, watched, started again when it dies, and stopped."""
+"""One process of a stack: starts it, watches it, restarts it when it dies, and stops it."""
 
 import asyncio
 import os
@@ -14,16 +14,17 @@ from cli.logfile import LogFile
 
 _LEASH = Path(__file__).with_name("leash.py")
 
-#: A part that dies is started again after this, doubled each time; the count starts afresh when it ran stably.
+#: Seconds. A part that dies restarts after the first delay, doubled each time up to the longest. A part that ran for
+#: _STABLE_SECONDS begins with the first delay again.
 _FIRST_DELAY, _LONGEST_DELAY, _STABLE_SECONDS = 0.2, 10.0, 10.0
-#: A part that ends this often before it was ever ready will not come up by trying again.
+#: A part that ends this often before it was ever ready is given up.
 _START_TRIES = 3
 _POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What to execute: decided at each start, since addresses may have changed."""
+    """What to execute. Made anew for each start, since addresses may have changed."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -31,7 +32,7 @@ class Launch:
 
 
 async def at_once() -> bool:
-    """For a part that has no sign of its own: ready when it runs."""
+    """The readiness check of a part that has none: ready as soon as it runs."""
     return True
 
 
@@ -41,15 +42,15 @@ class Part:
     launch: Callable[[], Launch]
     say: Callable[[str], None]
     ready: Callable[[], Awaitable[bool]] = at_once
-    #: None: it writes where the supervisor writes.
+    #: None: the part writes to the supervisor's output.
     log: LogFile | None = None
     #: Seconds between SIGTERM and SIGKILL.
     grace: float = 10.0
-    #: Seconds until it must have become ready for the first time; None: as long as it takes.
+    #: Seconds within which the part must become ready for the first time; None: no limit.
     patience: float | None = 60.0
-    #: Called when its process id has changed.
+    #: Called when the part's process id has changed.
     changed: Callable[[], None] = lambda: None
-    #: Called each time it became ready.
+    #: Called each time the part becomes ready.
     on_ready: Callable[[], None] = lambda: None
 
     pid: int | None = None
@@ -59,13 +60,13 @@ class Part:
     _replacing: bool = False
 
     async def keep(self) -> None:
-        """Run it until `stop`. Raises Failure when it never becomes ready."""
+        """Keep the process running until `stop`. Raises Failure when it never becomes ready."""
         delay, tries = _FIRST_DELAY, 0
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
                 ended = how(await self._once())
-            except OSError as error:  # a full disk, no process or descriptor left: it may pass
+            except OSError as error:  # full disk, no process or descriptor left: possibly temporary
                 ended = f"cannot be started ({error.strerror})"
             if self._stopping.is_set():
                 return
@@ -77,13 +78,13 @@ class Part:
                 raise Failure(self._obituary(f"{self.name} does not start: it {ended}, {tries} times"))
             delay = _FIRST_DELAY if time.monotonic() - began > _STABLE_SECONDS else delay
             self.say(f"{self.name} {ended}; it is started again in {delay:g} s")
-            if delay >= 1:  # otherwise its successor is there before anybody can look
+            if delay >= 1:  # otherwise the new process starts before anybody can look
                 self.changed()
             await self._pause(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def replace(self) -> None:
-        """End the process in good order; `keep` starts it anew at once."""
+        """Stop the process with SIGTERM; `keep` starts a new one at once."""
         self._replacing = True
         await self._end()
 
@@ -92,7 +93,7 @@ class Part:
         await self._end()
 
     def kill(self) -> None:
-        """No grace: the operator is in a hurry."""
+        """Send SIGKILL at once, without the grace period."""
         self._stopping.set()
         self._signal(signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The process ids of a part that has several, written by the part and read by the supervisor that started it."""
+"""A file with the process ids of a part that has several, written by the part and read by its supervisor."""
 
 import json
 import os
@@ -11,7 +11,7 @@ class PidsFile:
         self.path = path
 
     def write(self, pids: list[int]) -> None:
-        """A reader sees all of it or nothing. Raises OSError."""
+        """Write the file atomically. Raises OSError."""
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             partial.write_text(json.dumps(pids))
@@ -22,7 +22,7 @@ class PidsFile:
             raise
 
     def read(self) -> list[int]:
-        """Empty where there is no file."""
+        """The process ids; empty if there is no readable file."""
         try:
             return [int(pid) for pid in json.loads(self.path.read_text())]
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Ports: taken before anything starts, so that a clash is told at once and cannot come later."""
+"""Listening sockets and free ports. Ports are bound before anything starts, so that a conflict is reported at once."""
 
 import errno
 import random
@@ -7,17 +7,17 @@ from contextlib import closing
 
 from cli.failure import Failure
 
-#: Below every system's range of outgoing ports, so that no client's own connection takes the port of a server that
-#: is being restarted.
+#: Below the range of outgoing ports of common systems, so that no outgoing connection takes the port of a server while
+#: it restarts.
 _FREE_RANGE = range(20_000, 32_000)
 _TRIES = 200
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:
-    """A listening socket that children inherit; port 0 is any free one.
+    """A listening socket for children to inherit; port 0 is any free one. Raises Failure, which names `setting`.
 
-    Listening at once makes the port ours for good: clients that come while a part is restarted wait for it, and a
-    second server cannot bind the port in between.
+    The socket listens at once and stays open: clients that connect while a part restarts wait for it, and a second
+    server cannot bind the port in between.
     """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -37,14 +37,14 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
 
 
 def inherited(descriptor: int) -> socket.socket:
-    """The listening socket that a supervisor handed down."""
+    """The listening socket that a supervisor passed on as this descriptor."""
     server = socket.socket(fileno=descriptor)
     server.setblocking(False)
     return server
 
 
 def url_of(server: socket.socket) -> str:
-    """Where a client on this machine reaches the socket."""
+    """The URL by which a client on this machine reaches the socket."""
     host, port = server.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - the same
@@ -52,7 +52,7 @@ def url_of(server: socket.socket) -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on, for a server that has to bind it itself."""
+    """A free loopback port, for a server that must bind it itself. Raises Failure if none is found."""
     for port in random.sample(_FREE_RANGE, _TRIES):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
             try:

@@ -1,4 +1,4 @@
-"""Is a server there, and what does it say? Small asyncio probes for the supervisor."""
+"""Small asyncio probes for the supervisor: whether a server answers, and with which status."""
 
 import asyncio
 from urllib.parse import urlsplit

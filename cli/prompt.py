@@ -1,8 +1,8 @@
-"""The prompt that the command line makes of two essays, which are data: whatever they say, they instruct nobody.
+"""Builds the command line's prompt from two essays so that instructions in the essays are recognisable as data.
 
-Each essay stands, untouched, between two lines that carry a random number, drawn for this prompt and found nowhere in
-its texts. So no essay can end itself, begin another one, or pass a sentence off as ours. All instructions stand outside
-of them.
+Each essay stands unchanged between two lines with a random number, which is made for this prompt and does not occur in
+its texts. So no essay can imitate the end of an essay, the beginning of another one, or one of our instructions, which
+all stand outside the essays.
 """
 
 import secrets

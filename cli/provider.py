@@ -1,10 +1,10 @@
-"""The providers, as options name them."""
+"""The names of the providers in command-line options."""
 
 from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """Spelt again, since the contracts cost 0.3 s that `--help` need not pay; a test holds the two together."""
+    """Repeats LLMProviderType, whose import would slow down `--help` by 0.3 s; a test checks that both agree."""
 
     ANTHROPIC = "anthropic"
     OPENAI = "openai"

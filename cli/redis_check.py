@@ -1,4 +1,4 @@
-"""Before a process starts that needs Redis: one line for what Redis refuses, in place of a crash at each start."""
+"""Checks Redis before a process starts: a refusal by Redis is reported in one line instead of a crash at each start."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def check_redis(address: "RedisAddress") -> bool:
-    """False: no answer; the process may start all the same. Raises Failure."""
+    """Whether Redis answers; without an answer the process may start nevertheless. Raises Failure if it refuses."""
     return asyncio.run(_ask(address))
 
 
 async def check_own_redis(address: "RedisAddress", say: Callable[[str], None]) -> None:
-    """Of `umpire up`, which needs an answer. Raises Failure."""
+    """The check of `umpire up`, which also warns of settings that risk data. Raises Failure without an answer."""
     from ledger.preflight import durability_of
 
     if not await _ask(address):

@@ -1,10 +1,10 @@
-"""The demo's comparisons: rounds of random pairs, each essay once a round, each as often first as second."""
+"""Pairs for the demo and `umpire tune`: rounds of random pairs, with each essay about as often first as second."""
 
 import random
 
 
 def balanced_rounds(items: int, rounds: int, seed: int) -> list[tuple[int, int]]:
-    """Pairs (shown first, shown second). Every item is in `rounds` of them (one fewer, now and then, if odd).
+    """Pairs (shown first, shown second). Each item occurs once per round; if `items` is odd, one item pauses in each.
 
     >>> balanced_rounds(2, 2, seed=0)
     [(0, 1), (1, 0)]

@@ -1,4 +1,4 @@
-"""The whole of umpire on one machine: Redis, Kafka, the API, a worker for each provider, and Flower."""
+"""All of umpire on one machine: Redis, Kafka, the API, the workers of each provider, and Flower."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
 
 
 class Stack:
-    """Starts everything within a data directory that the caller holds; `umpire up` and the demo are its users."""
+    """Starts everything in a data directory that the caller has locked. Used by `umpire up` and the demo."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Stack:
         self._servers = self._server_parts()
         self._workers = self._worker_parts(path)
         self._api = ApiPart(settings, api, path, self._environment, self._part)
-        #: What Prometheus is to scrape, by part: every series is at one of these addresses, and at one only.
+        #: URLs for Prometheus to scrape, by part. Each series is at exactly one of them.
         self.scraped: dict[str, str] = {}
         self.metrics_urls = self._serve_metrics()
         self._flower = self._part("flower", self._launch_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))
@@ -88,11 +88,11 @@ class Stack:
         return self.redis_url.rpartition("@")[2].removeprefix("redis://")
 
     async def start(self) -> None:
-        """Raises Failure, with the reason, when a part does not come up; `stop` is due in either case."""
+        """Start all parts. Raises Failure, with the reason, when a part does not start. Call `stop` in either case."""
         await self._supervisor.start(self._servers)
         if not self._embedded_redis:
             await check_own_redis(self._settings.redis.address(), self._say)
-        if not self._embedded_kafka:  # which makes each topic on its first use
+        if not self._embedded_kafka:  # the embedded broker makes topics on first use
             await self._make_topics()
         await self._supervisor.start([self._api.part, *[part for _, part in self._workers], self._flower])
         await self._door_is_open()
@@ -104,7 +104,7 @@ class Stack:
             self._say(f"warning: {line}. Copies of dead letters are lost without it.")
 
     async def _door_is_open(self) -> None:
-        """Wait a little for it, and not longer: a full ledger refuses requests, and its workers are what empties it."""
+        """Wait for /readyz, but only for seconds: a full ledger refuses requests until the workers have emptied it."""
         for _ in range(_DOOR_TRIES):
             if await http_status(f"{self.api_url}/readyz") == _OK:
                 return
@@ -119,7 +119,7 @@ class Stack:
             await cancel(following)
 
     async def stop(self) -> None:
-        """The door first, then the workers, which finish what they have; then what they need for it."""
+        """Stop the API first, then the workers, which finish their requests, then Flower, and Redis and Kafka last."""
         self._stopping = True
         self._file.stop()
         self._sockets["api"].close()
@@ -187,9 +187,9 @@ class Stack:
         )
 
     def _serve_metrics(self) -> list[str]:
-        """The addresses at which metrics can be read. Flower's come after the workers' ports, where one is set."""
+        """Serve metrics; returns their URLs. If a metrics port is set, Flower's port is the one after the workers'."""
         if self._settings.telemetry.metrics_directory is None:
-            for left in self._metrics.glob("*"):  # of an earlier stack, which may have had more processes
+            for left in self._metrics.glob("*"):  # files of an earlier stack, which may have had more processes
                 left.unlink()
         everything = serve_port(self._settings, self._metrics)
         port = self._settings.telemetry.metrics_port
@@ -207,7 +207,7 @@ class Stack:
         return Launch(command, surroundings, (page, metrics))
 
     def _kafka_is_ready(self) -> None:
-        """The embedded broker has a new port after each start, and its clients know only the old one."""
+        """Restart the broker's clients: the embedded broker has a new port after each start; they know the old one."""
         clients = [part for part in (self._api.part, *[part for _, part in self._workers]) if part.pid]
         if not clients or self._stopping:
             return

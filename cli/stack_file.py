@@ -1,4 +1,4 @@
-"""stack.json of a stack that runs: written whenever something changes, and again where its disk was full."""
+"""Keeps stack.json of a running stack up to date: writes it on each change, and tries again if the disk was full."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.datadir import STACK_FILE, DataDirectory
 
-#: How often a file that could not be written is tried again, in seconds.
+#: Seconds until the next try after the file could not be written.
 _AGAIN_SECONDS = 2.0
 
 
@@ -29,7 +29,7 @@ class StackFile:
         self._directory.forget()
 
     def tell(self) -> None:
-        """Between start and stop only. A stack whose disk is full goes on, with a file that is not up to date."""
+        """Write the file, between `start` and `stop` only. On a full disk the stack goes on with an outdated file."""
         if not self._told:
             return
         failing = self._again is not None

@@ -1,4 +1,4 @@
-"""Keeps parts running, and stops them in the order that was asked for."""
+"""Keeps parts running, and stops them in a given order."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cli.part import Part
 from ledger.cancel import cancel
 
-#: How often logs are looked at for their size.
+#: Seconds between two checks of the logs' sizes.
 _LOG_SECONDS = 30.0
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -20,10 +20,10 @@ class Supervisor:
         self._kept: dict[str, tuple[Part, asyncio.Task[None]]] = {}
 
     async def start(self, parts: Sequence[Part]) -> None:
-        """Start parts side by side and wait until each is ready. Raises Failure when one does not come up."""
+        """Start parts concurrently and wait until each is ready. Raises Failure when one does not start."""
         for part in parts:
             self._kept[part.name] = part, asyncio.create_task(part.keep(), name=part.name)
-        # A task, and no gather: that one tells of its own cancellation when nobody asks any more.
+        # A task instead of gather, which would report its own cancellation after nobody awaits it any more.
         ready = asyncio.create_task(_all_started(parts))
         tasks = [task for _, task in self._kept.values()]
         waited: list[asyncio.Future[Any]] = [ready, *tasks]
@@ -31,7 +31,7 @@ class Supervisor:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
-                    task.result()  # raises what it ended with
+                    task.result()  # raises the task's exception
         finally:
             await cancel(ready)
 
@@ -46,7 +46,7 @@ class Supervisor:
             part.kill()
 
     async def mind(self) -> None:
-        """Keep the logs from growing without bound. Never returns; raises what ended the watch over a part."""
+        """Rotate the parts' logs. Never returns; raises the exception of a part that could not be kept running."""
         while True:
             tasks = [task for _, task in self._kept.values()]
             done, _ = await asyncio.wait(tasks, timeout=_LOG_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -66,7 +66,7 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Kept(Protocol):
-    """What `run` runs."""
+    """The interface of what `run` starts and stops."""
 
     async def start(self) -> None: ...
     async def mind(self) -> None: ...
@@ -75,7 +75,7 @@ class Kept(Protocol):
 
 
 class Group:
-    """Equal parts under one supervisor."""
+    """Parts that start together and stop together, under one supervisor."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
@@ -95,7 +95,7 @@ class Group:
 
 
 async def run(kept: Kept, job: Job, say: Callable[[str], None]) -> None:
-    """Start, do the job, stop: earlier when a signal asks for it, or when the watch fails."""
+    """Start `kept`, run the job, stop. A signal, or a part that fails for good, ends the job early."""
     async with stop_signals(kept.kill) as stop:
         asked = asyncio.create_task(stop.wait())
         work = asyncio.create_task(_start_and(kept, job))
@@ -124,7 +124,7 @@ async def _start_and(kept: Kept, job: Job) -> None:
 
 
 async def for_ever() -> None:
-    """The job of a stack that just stays up."""
+    """The job of a stack that runs until a signal."""
     await asyncio.Event().wait()
 
 
@@ -139,7 +139,7 @@ async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.E
             on_second()
         stop.set()
 
-    # Under nohup, which ignores SIGHUP, the end of the terminal is not the end of the stack.
+    # nohup makes the process ignore SIGHUP; it must stay ignored, so that the stack outlives the terminal.
     ours = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in ours:
         loop.add_signal_handler(number, asked)

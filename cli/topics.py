@@ -1,11 +1,11 @@
-"""`umpire topics`: the topic that the service itself needs, where the brokers make none by themselves."""
+"""`umpire topics`: makes the topic that the service needs, for brokers that do not create topics automatically."""
 
 from contracts.settings import Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 
 
 def make(settings: Settings) -> str:
-    """A line that says what was done. Raises KafkaException."""
+    """Make the topic if it is missing. Returns a line that says what was done. Raises KafkaException."""
     from events.topics import ensure_topic
 
     topic = settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
@@ -13,7 +13,7 @@ def make(settings: Settings) -> str:
 
 
 def make_or_explain(settings: Settings) -> tuple[bool, str]:
-    """As `make`; False and the reason where Kafka refused."""
+    """Like `make`, but returns (True, line), or (False, reason) when Kafka refused."""
     from confluent_kafka import KafkaException
 
     try:

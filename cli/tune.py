@@ -1,4 +1,4 @@
-"""`umpire tune`: its options. What it does is in cli/tune_run.py, which costs half a second to import."""
+"""The options of `umpire tune`. The work is in cli/tune_run.py, which takes half a second to import."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""From a sweep to settings, by Little's law: calls in flight = comparisons a second × seconds of each. Pure."""
+"""Derives settings from a sweep, by Little's law: calls in flight = comparisons a second × seconds of each. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from cli.tune_machine import Machine
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 
-#: Share of one core that a worker's event loop may take: above it calls wait for the process, not for the provider.
+#: Share of one core that a worker's event loop may use: above it, calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
 
-#: How long a slot is held beside its call, in seconds: claim and verdict are round trips to Redis. A little more than
-#: the time that the service adds to one comparison alone (docs/performance.md, line 3 of the figures).
+#: Seconds that a slot is occupied in addition to its call, since claim and completion are round trips to Redis. A little
+#: more than the time that the service adds to one comparison alone (docs/performance.md, line 3 of the figures).
 SLOT_SECONDS = 0.013
 
-#: Slots above what Little's law asks for: latency varies.
+#: Factor by which the slots exceed the result of Little's law, since latency varies.
 HEADROOM = 1.25
 
-#: An attempt may take so many times the p99 that was seen: a sweep of minutes has not seen a provider's bad day.
+#: An attempt may take this many times the measured p99: a sweep of minutes does not see a provider's bad day.
 ATTEMPT_P99S = 4.0
 
-#: Attempts share so much of the deadline (contracts/settings/guard.py).
+#: Share of the deadline that is left for the attempts themselves (contracts/settings/guard.py).
 ATTEMPTS_SHARE = 0.9
 
-#: What the drain lasts longer than the deadline, in seconds: time to write the last verdicts.
+#: Seconds by which the drain exceeds the deadline: time to write the last verdicts.
 DRAIN_REST = 5.0
 
-#: Share of a call's time that this process adds by itself, from which on it is the machine that is measured.
+#: If this process adds more than this share to a call's time, the sweep measures the machine, not the provider.
 LATE_SHARE = 0.1
 
 
@@ -51,15 +51,15 @@ class Setting:
 class Advice:
     #: Comparisons a second that the settings are for.
     rate: float
-    #: What bounds them: knee, RPM, TPM, target; empty: nothing that was seen.
+    #: What limits the rate: knee, RPM, TPM or target; empty: no limit was seen.
     bound: str
     knee: Level
-    #: The knee is the provider's: more in flight brought no more.
+    #: Whether more calls in flight than at the knee brought no more verdicts: the provider is the limit.
     limited: bool
-    #: Bound → comparisons a second.
+    #: Comparisons a second that each bound allows.
     bounds: dict[str, float]
     processes: int
-    #: USD of an hour at that rate; None: the price is not known.
+    #: USD an hour at that rate; None: the price is unknown.
     hourly: float | None
     settings: list[Setting]
     notes: list[str] = field(default_factory=list)
@@ -73,9 +73,9 @@ def advise(
     target: float | None = None,
     machine: Machine | None = None,
 ) -> Advice | None:
-    """Settings for `target` comparisons a second, or else for as many as knee and quota allow; `now`: those in force.
+    """Settings for `target` comparisons a second, or else for as many as knee and quota allow.
 
-    None: no level was measured that the provider took.
+    `now`: the current settings. Returns None if there is no usable level.
     """
     knee = find_knee(levels)
     if knee is None:

@@ -1,4 +1,4 @@
-"""What `umpire tune` may spend: so many calls, so many dollars. No call starts that could go beyond either."""
+"""The budget of `umpire tune`, in calls and dollars. No call starts that could exceed either."""
 
 import math
 
@@ -9,18 +9,18 @@ from providers.model import ModelInfo
 from providers.prompt import max_tokens, system_prompt, user_prompt
 from providers.window import usual_tokens
 
-#: Tokenizers differ by a third, and the verdict's schema goes with the prompt. Reckoned with until a call was counted.
+#: Margins of the estimate of a prompt's tokens: tokenizers differ by a third, and the verdict's schema is sent as well.
 _PROMPT_MARGIN, _SCHEMA_TOKENS = 1.5, 500
 
 
 def most_usage(request: LLMComparisonRequest, info: ModelInfo) -> Usage:
-    """Tokens of one call at most: the prompt by a generous guess, the answer by its limit."""
+    """The most tokens of one call: a generous estimate of the prompt, and the limit of the answer."""
     usual = usual_tokens([system_prompt(request), user_prompt(request)])
     return Usage(input_tokens=round(_PROMPT_MARGIN * usual) + _SCHEMA_TOKENS, output_tokens=max_tokens(request, info))
 
 
 class Budget:
-    """Each call sets aside the most that it can cost, until that is known."""
+    """Counts calls and dollars. Each call reserves the most that it can cost until its real cost is known."""
 
     def __init__(self, info: ModelInfo, most: Usage, *, calls: int | None = None, dollars: float | None = None) -> None:
         self._info = info
@@ -29,14 +29,14 @@ class Budget:
         self._open = 0
         self._charged = 0.0
         self.each = cost(info, most)
-        """USD of one call at most; None: the price is not known."""
+        """The most that one call can cost, in USD; None: the price is unknown."""
         self.made = 0
         self.spent: float | None = 0.0
-        """USD of the answers that came; None: the price of one of them is not known."""
+        """USD of all answers so far; None: the price of one of them is unknown."""
 
     @property
     def most_dollars(self) -> float | None:
-        """USD of all calls at most; None: not known."""
+        """The most that all calls can cost, in USD; None: unknown."""
         if not self.each:
             return self.each
         by_calls = math.inf if self._calls is None else self._calls * self.each
@@ -45,7 +45,7 @@ class Budget:
 
     @property
     def exhausted(self) -> str | None:
-        """Which bound forbids another call; None: neither."""
+        """Why no further call is allowed; None: another call is allowed."""
         if self._calls is not None and self.made >= self._calls:
             return f"{self.made} calls were made, as many as --max-calls allows"
         if self._dollars is not None and self._charged + (self._open + 1) * (self.each or 0.0) > self._dollars:
@@ -53,7 +53,7 @@ class Budget:
         return None
 
     def take(self) -> bool:
-        """Set aside what one call may cost. False: it must not be made."""
+        """Reserve the cost of one call. Returns False if the call must not be made."""
         if self.exhausted:
             return False
         self.made += 1
@@ -61,7 +61,7 @@ class Budget:
         return True
 
     def answered(self, used: Usage) -> float | None:
-        """Returns the call's cost."""
+        """Replace a call's reservation by its cost. Returns the cost in USD, or None if it is unknown."""
         self._open -= 1
         paid = cost(self._info, used)
         self.spent = None if paid is None or self.spent is None else self.spent + paid
@@ -71,7 +71,7 @@ class Budget:
         return paid
 
     def failed(self, *, perhaps_paid: bool) -> None:
-        """No answer came. One that was given up may be on the bill all the same, and is reckoned with."""
+        """End a call without an answer. A call that timed out may still be billed: then its reservation is charged."""
         self._open -= 1
         if perhaps_paid:
             self._charged += self.each or 0.0

@@ -1,4 +1,4 @@
-"""One call of `umpire tune`: the provider's own adapter with a sample comparison, as a worker would make it."""
+"""One call of `umpire tune`: sends a sample comparison with the provider's adapter, like a worker."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ class Caller:
         budget: Budget,
         timeout: float,
     ) -> None:
-        """`request(n)` is the n-th comparison; `timeout` is one call's, in seconds."""
+        """`request(n)` returns the n-th comparison; `timeout` is that of one call, in seconds."""
         self._provider = provider
         self._info = info
         self._request = request
@@ -47,9 +47,9 @@ class Caller:
         self._mark = f"tune-{time.time_ns():x}"
         self.budget = budget
         self.announced = RateHeaders()
-        """The limits that the provider told last."""
+        """The last rate limits in the provider's headers."""
         self.resume = 0.0
-        """No call before this moment (time.monotonic): the provider asked for patience."""
+        """No call may start before this time (time.monotonic), because of a Retry-After."""
 
     async def call(self) -> Called | None:
         """One call; None when the budget forbids it."""

@@ -1,4 +1,4 @@
-"""Where a provider's throughput ends: the knee of a sweep, and what its quota allows. Pure."""
+"""Finds the knee of a sweep, where a provider's throughput stops growing, and the rates of its quota. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ from cli.tune_level import Latency, Level
 from cli.tune_round import too_many
 from guard.limits import Bucket
 
-#: The knee brings at least this share of the best throughput: what more calls in flight add to it is waiting.
+#: The knee has at least this share of the best throughput: more calls in flight mostly add waiting.
 NEARLY_ALL = 0.95
 
-#: A p95 above so many times that of the first level is inflated: calls wait for each other at the provider.
+#: A p95 above this many times that of the first level is inflated: calls wait for each other at the provider.
 INFLATED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A minute; None: not known."""
+    """A provider's limits per minute; None: unknown."""
 
     rpm: int | None = None
     tpm: int | None = None
-    #: Who says so.
+    #: Where the limits come from, for messages.
     source: str = ""
 
     def rates(self, tokens: float) -> dict[str, float]:
-        """Comparisons a second that it allows at so many tokens each: what the rate limiter grants, steadily."""
+        """Comparisons a second that each limit allows at `tokens` tokens each: the rate limiter's steady rate."""
         found = {}
         if self.rpm:
             found["RPM"] = Bucket.of(self.rpm, unit=1).rate
@@ -34,7 +34,7 @@ class Quota:
 
 
 def usable(levels: Sequence[Level]) -> list[Level]:
-    """Those that the provider took, measured for at least a call's time."""
+    """The levels that did not exceed the provider's limit, and lasted for at least the duration of a call."""
     return [
         level
         for level in levels
@@ -47,12 +47,12 @@ def _is_long_enough(level: Level, latency: Latency) -> bool:
 
 
 def is_over(level: Level) -> bool:
-    """The provider did not take it."""
+    """Whether too many calls of the level were refused or failed."""
     return too_many(level.refusals, level.failed, level.calls)
 
 
 def find_knee(levels: Sequence[Level]) -> Level | None:
-    """The smallest level that brings nearly the best throughput without an inflated p95; None: there is none."""
+    """The smallest level with nearly the best throughput among those without an inflated p95; None: none is usable."""
     good = usable(levels)
     if not good:
         return None
@@ -62,7 +62,7 @@ def find_knee(levels: Sequence[Level]) -> Level | None:
 
 
 def is_limited(levels: Sequence[Level], knee: Level) -> bool:
-    """More in flight than at the knee was tried, and brought no more. False: nobody knows what it would bring."""
+    """Whether more calls in flight than at the knee were tried. If not, the real limit is unknown."""
     tried = [*usable(levels), *filter(is_over, levels)]
     return any(level.concurrency > knee.concurrency for level in tried)
 

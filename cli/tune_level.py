@@ -1,4 +1,4 @@
-"""What one level of `umpire tune` measured: so many calls in flight, for a while. Pure."""
+"""The measurements of one level of `umpire tune`, which keeps a number of calls in flight for a time. Pure."""
 
 import math
 from collections import Counter
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One call, in seconds of one clock. `code`: how it failed; None: with a verdict."""
+    """One finished call; times in seconds of one clock. `code`: the error code; None: it brought a verdict."""
 
     began: float
     ended: float
     code: str | None = None
-    #: The provider sent it away: a rate limit, or it is overloaded.
+    #: The provider refused the call, because of a rate limit or overload.
     refused: bool = False
     tokens: int = 0
-    #: USD; None: not known.
+    #: USD; None: unknown.
     cost: float | None = None
 
     @property
@@ -26,7 +26,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of the calls that brought a verdict, in seconds."""
+    """Latency of the calls that brought a verdict, in seconds."""
 
     mean: float
     p50: float
@@ -37,25 +37,25 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class Level:
     concurrency: int
-    #: Length of the window that was measured.
+    #: Length of the measured window.
     seconds: float
     calls: int
     verdicts: int
     refusals: int
-    #: Code → calls, refusals among them.
+    #: Number of calls by error code, refusals included.
     errors: Mapping[str, int]
     #: Verdicts a second.
     rate: float
     latency: Latency | None
-    #: Input and output of a verdict, on average.
+    #: Average tokens of a verdict, input and output together.
     tokens: float
-    #: USD that all calls cost; None: not known.
+    #: USD of all calls; None: unknown.
     cost: float | None
-    #: How late this process came back to its calls, on average, in seconds: what it adds to their time by itself.
+    #: Average delay of this process's event loop, in seconds: what the process itself adds to the time of a call.
     late: float
-    #: It was broken off before its time.
+    #: Whether the level ended early.
     cut: bool = False
-    #: CPU of this process a call, in seconds; 0: not measured.
+    #: CPU seconds of this process per call; 0: not measured.
     cpu: float = 0.0
 
     @property
@@ -77,10 +77,10 @@ def measured(
     cut: bool = False,
     cpu: float = 0.0,
 ) -> Level:
-    """A call counts by the share of its own time that lies in the window.
+    """The level's figures. A call counts by the share of its own duration that lies in the window.
 
-    So no call is lost that was on its way when the window opened or closed, and it does not matter how many whole ones
-    fit into it: where all calls take W seconds, N at a time, the rate is N / W, however short the window.
+    So calls that were in flight when the window opened or closed count too, and the result does not depend on how many
+    whole calls fit in: if all calls take W seconds, N at a time, the rate is N / W, however short the window.
     """
     good = [call for call in calls if call.code is None]
     start, end = window
@@ -111,7 +111,7 @@ def latency(seconds: Sequence[float]) -> Latency | None:
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:
-    """By nearest rank: the smallest one that so many are not above."""
+    """By nearest rank: the smallest value such that at least this share of all values is not above it."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 

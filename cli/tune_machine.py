@@ -1,4 +1,4 @@
-"""What this machine has, and what a comparison costs it: of a sweep's own calls. Pure, but for the count of cores."""
+"""Cores and CPU time per comparison of the local machine, measured by a sweep's calls. Pure except for `cores`."""
 
 import os
 from collections.abc import Sequence
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 from cli.tune_level import Level
 
-#: CPU that a worker process takes for one comparison on the machine of docs/performance.md, in seconds ("worker", 20 ms
-#: from a backlog, rounded up). Where no call was measured.
+#: CPU seconds of a worker process for one comparison on the machine of docs/performance.md ("worker", 20 ms from a
+#: backlog, rounded up). Used if no call was measured.
 WORKER_CPU_SECONDS = 0.002
 
-#: Its own part of that, beside the SDK's call: claim, limits, verdict, event.
+#: The part of it without the SDK's call: claim, limits, verdict, event.
 OWN_CPU_SECONDS = 0.0012
 
-#: A level of fewer calls says little of one: what the process does anyway is shared by them.
+#: A level with fewer calls is not used: the process's constant work would be divided among too few calls.
 _ENOUGH_CALLS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    #: That this process may use.
+    #: Cores that this process may use.
     cores: int
-    #: CPU of one comparison in a worker process, in seconds.
+    #: CPU seconds of one comparison in a worker process.
     comparison: float = WORKER_CPU_SECONDS
-    #: Of it, what the provider's call was measured to take here; None: it was not.
+    #: The measured part of it that the provider's call takes; None: not measured.
     call: float | None = None
 
     @classmethod
@@ -31,12 +31,12 @@ class Machine:
         measured = [level.cpu for level in levels if level.cpu > 0 and level.calls >= _ENOUGH_CALLS]
         if not measured:
             return cls(cores())
-        # The least: a busy level shares this process' own work among the most calls.
+        # The least, since in a busy level this process's constant work is divided among the most calls.
         return cls(cores(), min(measured) + OWN_CPU_SECONDS, min(measured))
 
 
 def cores() -> int:
-    """That this process may use: fewer than there are in a container, or under taskset."""
+    """Cores that this process may use: in a container or under taskset fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The sweep as a picture: throughput and latency against calls in flight, on one axis."""
+"""Plots a sweep: throughput and latency against calls in flight, on one shared axis."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _plain = FuncFormatter(lambda value, _: f"{value:,g}")
 
 
 def plot(report: Report, path: Path) -> Path:
-    # A Figure of its own, not pyplot: no display, no global state.
+    # A separate Figure instead of pyplot: it needs no display and has no global state.
     figure = Figure(figsize=(8.0, 7.0), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _throughput(above, report)

@@ -1,4 +1,4 @@
-"""All that one run of `umpire tune` found, and its two files."""
+"""The results of one run of `umpire tune`, and the two files with them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,21 +17,21 @@ class Report:
     provider: LLMProviderType
     model: str
     levels: Sequence[Level]
-    #: Why the sweep ended before its last level; empty: it did not.
+    #: Why the sweep ended before its last level; empty: it was complete.
     stopped: str
     calls: int
-    #: USD; None: not known.
+    #: USD; None: unknown.
     spent: float | None
     quota: Quota
     advice: Advice | None
 
     @property
     def base_seconds(self) -> float | None:
-        """What a call takes when the fewest are in flight: the W of the ideal N / W."""
+        """Median seconds of a call with the fewest calls in flight: the W of the ideal rate N / W. None: no verdict."""
         return next((level.latency.p50 for level in self.levels if level.latency), None)
 
     def write(self, folder: Path) -> list[Path]:
-        """tune.json, and tune.png where anything was measured."""
+        """Write tune.json and, if anything was measured, tune.png. Returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / "tune.json"]
         files[0].write_bytes(dumps(self.as_json()) + b"\n")

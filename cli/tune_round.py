@@ -1,4 +1,4 @@
-"""One level of `umpire tune`: so many slots, each of which calls again as soon as its call has ended."""
+"""Runs one level of `umpire tune`: a number of slots, each of which calls again as soon as its call has ended."""
 
 import asyncio
 import math
@@ -11,42 +11,42 @@ from cli.tune_level import Ended, Level, measured
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from ledger.cancel import cancel
 
-#: Refused share of a level's calls above which it, and what lies beyond, is over the provider's limit. One refusal now
-#: and then is usual.
+#: If a larger share of a level's calls is refused, it and all higher levels are over the provider's limit. Occasional
+#: refusals are normal.
 REFUSED_SHARE = 0.03
 
-#: The same for calls that failed otherwise: there is nothing to measure.
+#: The same for calls that failed otherwise: then the level measures nothing.
 FAILED_SHARE = 0.2
 
-#: These shares are trusted from so many calls on, or as many as are in flight, within a level.
+#: Within a level these shares are checked from this many calls on, or from as many as are in flight.
 ENOUGH_CALLS = 20
 
-#: The window waits for the slots' first calls for no more than so many times what a call usually takes.
+#: The window waits for the slots' first calls, but not longer than this many times the usual duration of a call.
 FIRSTS_USUAL = 5.0
 
-#: Between two looks at how late this process is.
+#: Seconds between two measurements of the event loop's delay.
 TICK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All in seconds but `calls`."""
+    """The rules of a level; all in seconds except `calls`."""
 
-    #: Of a level's window.
+    #: Length of a level's window.
     seconds: float
     #: Calls that may start in it; None: as many as fit.
     calls: int | None
-    #: Longest Retry-After that is waited out.
+    #: Longest Retry-After that the sweep waits for.
     patience: float
-    #: Before a slot calls again whose call was refused without a Retry-After.
+    #: Pause of a slot after its call was refused without a Retry-After.
     pause: float
 
 
 class Round:
-    """Its window opens when each slot's first call has ended: where calls wait for each other, those do not yet."""
+    """One level. Its window opens when each slot's first call has ended: first calls do not wait for others yet."""
 
     def __init__(self, caller: Caller, concurrency: int, rules: Rules, usual: float, stop: asyncio.Event) -> None:
-        """`usual`: seconds of a call. The slots start spread over as many, so that calls do not come in waves."""
+        """`usual`: seconds of a call. The slots' starts are spread over it, so that calls do not come in waves."""
         self._caller = caller
         self._concurrency = concurrency
         self._rules = rules
@@ -63,7 +63,7 @@ class Round:
         self._late: list[float] = []
         self._cut = False
         self.over = ""
-        """Why no level after this one makes sense; empty: nothing happened that says so."""
+        """Why no further level makes sense; empty: there is no such reason."""
 
     async def run(self) -> Level:
         self._begin, used = time.monotonic(), time.process_time()
@@ -87,14 +87,14 @@ class Round:
         return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut, cpu=used)
 
     async def _watch(self) -> None:
-        """How late does a sleep end? On a machine that keeps up, by far less than a millisecond."""
+        """Measure how late sleeps end: on a machine that is not overloaded, far less than a millisecond."""
         while True:
             due = time.monotonic() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
             self._late.append(time.monotonic() - due)
 
     def _window(self) -> tuple[float, float]:
-        """All of its time where it never opened."""
+        """Begin and end of the window; if it never opened, the whole time of the level."""
         if self._close > self._open:
             return self._open, self._close
         return self._begin, max((call.ended for call in self._calls), default=self._begin)
@@ -119,7 +119,7 @@ class Round:
                 await self._judge(called.error, refused=called.ended.refused)
 
     def _look(self, now: float) -> None:
-        """Is it time to open the window?"""
+        """Open the window if all first calls have ended, or if it has waited for them too long."""
         late = now > self._begin + self._spread + FIRSTS_USUAL * self._usual
         if self._open == math.inf and (self._firsts == self._concurrency or late):
             self._open = now
@@ -128,7 +128,7 @@ class Round:
     def _may_start(self) -> bool:
         now = time.monotonic()
         if max(now, self._caller.resume) >= self._close:
-            # Nothing starts any more: what is idle from here on is not the provider's doing.
+            # No call starts any more, so idle time from now on must not count against the provider.
             self._close = min(self._close, now)
             return False
         if self._rules.calls is not None and self._started >= self._rules.calls:

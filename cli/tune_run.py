@@ -1,4 +1,4 @@
-"""What `umpire tune` does: choose, ask, sweep, advise, show, write."""
+"""The work of `umpire tune`: asks for consent, sweeps the levels, derives an advice, shows it and writes the files."""
 
 import asyncio
 import signal
@@ -34,16 +34,16 @@ from providers.factory import make_provider
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 
-#: Twice as many each time, up to four times a worker's usual slots.
+#: Calls in flight of each level: doubled each time, up to four times a worker's usual slots.
 _LEVELS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-#: Of a provider that costs money, unless something else is said: enough for 64 in flight at 2 s.
+#: Default limit of calls to a provider that costs money: enough for levels up to 64 in flight at 2 s a call.
 _MAX_CALLS = 500
 
-#: As many as a worker may have slots.
+#: Most calls in flight: as many as the slots that a worker may have.
 _MOST_IN_FLIGHT = 10_000
 
-#: Each pair of the sample essays once in either order, or nearly so.
+#: Enough rounds to have each pair of the sample essays about once in each order.
 _ROUNDS, _SEED = 22, 2026
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -63,7 +63,7 @@ class Asked:
 
 
 def tune(settings: Settings, asked: Asked) -> int:
-    """Exit code 0: an advice; 1: none, or interrupted."""
+    """Run `umpire tune`. Returns exit code 0 with an advice, 1 without. Raises Failure, also when interrupted."""
     provider = LLMProviderType(asked.provider) if asked.provider else settings.default_provider
     check_enabled(settings, provider)
     levels = _levels(asked.levels)
@@ -97,7 +97,7 @@ def tune(settings: Settings, asked: Asked) -> int:
 
 
 def sample_requests() -> Callable[[int], LLMComparisonRequest]:
-    """The n-th comparison: two of the project's own sample essays, in the prompt of `umpire compare`."""
+    """A function n → the n-th comparison: two of the project's sample essays, in the prompt of `umpire compare`."""
     essays = list(load_samples().values())
     pairs = balanced_rounds(len(essays), _ROUNDS, _SEED)
 
@@ -110,8 +110,8 @@ def sample_requests() -> Callable[[int], LLMComparisonRequest]:
 
 
 def quota_of(announced: RateHeaders, settings: Settings, provider: LLMProviderType) -> Quota:
-    """What the provider announced, or else what is configured."""
-    # OpenRouter does not say of what time its limit is; Anthropic's and OpenAI's are of a minute.
+    """The limits in the provider's headers, or else the configured ones."""
+    # OpenRouter does not state the period of its limit; Anthropic's and OpenAI's limits are per minute.
     if provider is not LLMProviderType.OPENROUTER and (announced.requests_limit or announced.tokens_limit):
         return Quota(announced.requests_limit, announced.tokens_limit, f"announced by {provider.value}")
     own = settings.providers[provider]
@@ -149,7 +149,7 @@ def _check(budget: Budget, max_cost: float | None, info: ModelInfo) -> None:
 
 
 def _ask(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool) -> None:
-    """Say what it may cost, before the first call; go on only with a yes."""
+    """Print the highest possible cost and ask for consent. Raises Failure without it."""
     price = "at a price that is not known"
     if budget.most_dollars is not None:
         tokens = f"{usage.input_tokens:,} tokens in and {usage.output_tokens:,} out a call"

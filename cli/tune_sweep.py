@@ -1,4 +1,4 @@
-"""The sweep of `umpire tune`: level after level, until one more makes no sense."""
+"""The sweep of `umpire tune`: runs level after level until a further one makes no sense."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from cli.tune_round import Round, Rules, too_many
 from contracts.errors import is_permanent
 from ledger.cancel import cancel
 
-#: A level must bring so much more than the best one before it. Twice as many calls could bring twice as much.
+#: The sweep goes on while a level's rate is at least this many times the best before. Doubled calls could double it.
 GROWTH = 1.1
 
-#: A healthy provider fails a call now and then; the first one must not decide alone.
+#: Tries of the first call: even a healthy provider sometimes fails one.
 FIRST_TRIES = 3
 
 INTERRUPTED = "interrupted"
@@ -23,16 +23,16 @@ INTERRUPTED = "interrupted"
 
 class Sweep:
     def __init__(self, caller: Caller, rules: Rules, stop: asyncio.Event) -> None:
-        """`stop`, once set, ends it at once."""
+        """`stop`: ends the sweep at once when it is set."""
         self._caller = caller
         self._rules = rules
         self._stop = stop
         self.levels: list[Level] = []
         self.stopped = ""
-        """Why it ended before the last level; empty: it did not."""
+        """Why the sweep ended before its last level; empty: it was complete."""
 
     async def run(self, concurrencies: Sequence[int], tell: Callable[[Level], None]) -> None:
-        """Raises the UmpireError of a first call that shows that there is no point in more of them."""
+        """Run the levels; `tell` gets each result. Raises the UmpireError of the first call if it fails for good."""
         usual = await self._first()
         for concurrency in concurrencies:
             self.stopped = await self._patience()
@@ -51,11 +51,11 @@ class Sweep:
                 return
 
     async def _first(self) -> float:
-        """A call by itself: is the provider there, is the key right, what does a call use? Returns its seconds."""
+        """A single call that checks provider and key and measures a call's tokens. Returns its seconds; 0: unknown."""
         for left in reversed(range(FIRST_TRIES)):
             called = await self._unless_stopped(self._caller.call())
             if called is None or called.ended.refused:
-                return 0.0  # the first level tells
+                return 0.0  # the first level will show why
             if called.error is None:
                 return called.ended.seconds
             if not left or is_permanent(called.error):
@@ -84,7 +84,7 @@ class Sweep:
             await cancel(task, stopped)
 
     async def _patience(self) -> str:
-        """Wait for the end of a Retry-After. Returns why there is no point in it; empty: go on."""
+        """Wait for the end of a Retry-After. Returns why the sweep must end instead; empty: go on."""
         seconds = self._caller.resume - time.monotonic()
         if seconds > self._rules.patience:
             return f"the provider asked to be left alone for {seconds:.0f} s"

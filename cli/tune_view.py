@@ -1,4 +1,4 @@
-"""How `umpire tune` looks: a line a level while it goes, a table with bars, and the advice, ready to be pasted."""
+"""The output of `umpire tune`: a line per level while it runs, a table with bars, and the advice as shell lines."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -14,7 +14,7 @@ from cli.tune_advice import Advice
 from cli.tune_level import Level
 from cli.tune_report import Report
 
-#: Characters of the longest bar: the table fits into 80.
+#: Characters of the longest bar, so that the table fits into 80 columns.
 _BAR = 18
 _NARROWEST = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -22,7 +22,7 @@ _MS = 1000
 
 
 class Progress:
-    """Which level is on."""
+    """Shows which level is running."""
 
     def __init__(self, levels: Sequence[int]) -> None:
         self._left = list(levels)
@@ -41,7 +41,7 @@ class Progress:
             self._status.stop()
 
     def level(self, level: Level) -> None:
-        """It has ended."""
+        """Called when a level has ended."""
         while self._left and self._left[0] <= level.concurrency:
             del self._left[0]
         if not self._status:
@@ -70,7 +70,7 @@ def show(report: Report) -> None:
 
 
 def advice_lines(advice: Advice, provider: str, width: int) -> list[str]:
-    """Fit for a shell, and comments for a terminal of this width."""
+    """The advice as shell lines, with comments wrapped to `width` characters."""
     why = f", by the {advice.bound}" if advice.bound else ""
     lines = [f"# For {advice.rate:.1f} comparisons a second{why}:"]
     for setting in advice.settings:
@@ -82,7 +82,7 @@ def advice_lines(advice: Advice, provider: str, width: int) -> list[str]:
 
 
 def _comment(text: str, width: int) -> list[str]:
-    """Wrapped here: a terminal's own wrapping would end the comment."""
+    """Comment lines, wrapped here, since a copy of a line wrapped by the terminal could end the comment."""
     return wrap(text, max(width, _NARROWEST), initial_indent="# ", subsequent_indent="# ")
 
 

@@ -1,4 +1,4 @@
-"""`umpire up`: the embedded stack, until it is told to stop."""
+"""`umpire up`: runs the embedded stack until a signal stops it."""
 
 import asyncio
 import shlex
@@ -42,7 +42,7 @@ def up(settings: Settings, path: Path, port: int, flower_port: int, metrics_targ
 
 
 def _hint(path: Path) -> str:
-    """A command that works as it is printed: from another directory, and for a stack elsewhere than where it looks."""
+    """A command to try that works as printed: with --data-dir if the stack is not in the default data directory."""
     data = "" if path.resolve() == DEFAULT_DATA.resolve() else f" --data-dir {shlex.quote(str(path))}"
     return f"umpire compare A.txt B.txt{data}"
 

@@ -1,4 +1,4 @@
-"""A verdict, as a person reads it."""
+"""Formats a verdict for a person."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _MS_PER_SECOND = 1000
 
 
 def panel(verdict: Mapping[str, Any], names: Mapping[str, str]) -> Panel:
-    """Of a result event's data, or of a 200 answer: both have these fields. `names`: winner → the essay's file."""
+    """A panel of a result event's data or of a 200 answer, which share these fields. `names`: winner → file name."""
     winner = str(verdict["winner"])
     name = f" ({names[winner]})" if winner in names else ""
     tokens = verdict["token_usage"]["total_tokens"]

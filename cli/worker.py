@@ -11,7 +11,7 @@ from contracts.settings import Settings
 def serve(
     settings: Settings, name: str | None, concurrency: int | None, processes: int | None, ready_file: Path | None
 ) -> int:
-    """`name` of a provider; None: all that are enabled. Returns the exit code."""
+    """Run workers. `name`: of the provider; None: all that are enabled. Returns the exit code."""
     if name is None:
         return _supervise(settings, settings.enabled)
     provider = LLMProviderType(name)

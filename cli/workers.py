@@ -1,4 +1,4 @@
-"""`umpire worker` for more than one process: children for each enabled provider, or for the one that is named."""
+"""`umpire worker` with several processes: starts children for each enabled provider, or for the one named."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from cli.supervisor import Group, for_ever, run
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 
-#: Seconds that a worker may take beyond its drain, to hand back what it did not start and to flush its producer.
+#: Seconds that a worker may take after its drain, to release requests that it did not start and flush its producer.
 SLACK_SECONDS = 10.0
 
 
@@ -35,7 +35,7 @@ def worker_part(
     patience: float | None = 60.0,
     options: tuple[str, ...] = (),
 ) -> Part:
-    """`index` tells its own metrics port, behind its supervisor's, from those of the others."""
+    """A worker process as a part. `index`: its metrics port is the supervisor's + 1 + index."""
 
     def launch() -> Launch:
         ready_file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""LLM providers: one adapter a file behind one Protocol, the model manifest, and what makes a verdict of an answer.
+"""LLM providers: one adapter per file behind one Protocol, the model manifest, and the parser of verdicts.
 
-SDKs are imported here and nowhere else, each by its own adapter, on that adapter's first call.
+SDKs are imported in this package only, each by its own adapter, on that adapter's first call.
 """

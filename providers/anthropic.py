@@ -43,8 +43,8 @@ class AnthropicProvider:
             open_telemetry=False,
             http_client=http_client(options, self._recorder),
         )
-        # ANTHROPIC_CUSTOM_HEADERS is read whatever is passed, and could carry another account's key.
-        client._custom_headers = {}  # noqa: SLF001 - the SDK has no other way to say so
+        # The SDK always reads ANTHROPIC_CUSTOM_HEADERS, which could hold another account's key.
+        client._custom_headers = {}  # noqa: SLF001 - the SDK has no public way to clear them
         return client
 
     async def warm_up(self) -> None:
@@ -78,7 +78,7 @@ class AnthropicProvider:
 
 
 def parameters(call: Call) -> dict[str, Any]:
-    """The call in Anthropic's own terms."""
+    """The body of the request to the Messages API."""
     info = call.model_info
     system, content = _prompt(call)
     body: dict[str, Any] = {
@@ -101,13 +101,13 @@ def parameters(call: Call) -> dict[str, Any]:
     if output:
         body["output_config"] = output
     if call.temperature is not None:
-        # The newer models take none; see the manifest.
+        # Newer models do not accept a temperature; see the manifest.
         body["temperature"] = call.temperature
     return body
 
 
 def _prompt(call: Call) -> tuple[Any, Any]:
-    """System prompt and user content: texts, or lists of blocks where the caller sent blocks."""
+    """System prompt and user content: strings, or lists of blocks where the caller sent blocks."""
     blocks = in_order(call.blocks)
     ttls = breakpoints(blocks) if call.model_info.prompt_cache else [None] * len(blocks)
     parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}

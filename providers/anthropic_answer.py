@@ -1,4 +1,4 @@
-"""An answer of Anthropic's Messages API, read: body to completion. Pure."""
+"""Parses an answer of Anthropic's Messages API: body to completion. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ _STOPS = {
 
 
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """`model` is what was asked for.
+    """The completion in a body. `model` is the requested model.
 
     Raises
     ------
     ParsingError
-        The body is no answer.
+        The body is not an answer of this API.
     UmpireError
-        What an error in it says.
+        The answer reports an error.
     """
     message = document(body)
     if message is None:
@@ -76,7 +76,7 @@ def _text(content: Any) -> str:
     blocks = items(content)
     submitted = [_written(block.get("input")) for block in blocks if _is_verdict(block)]
     if submitted:
-        # One after the other: two of them are no verdict.
+        # Joined, so that two tool calls do not parse as a verdict.
         return "".join(submitted)
     return "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
 
@@ -88,7 +88,7 @@ def _is_verdict(block: Mapping[str, Any]) -> bool:
 def _written(value: Any) -> str:
     try:
         return dumps(value).decode()
-    except ValueError:  # half a surrogate pair; the verdict's own rules look at it
+    except ValueError:  # half a surrogate pair, which providers/verdict.py rejects
         return json.dumps(value)
 
 
@@ -96,7 +96,7 @@ def _usage(value: Any) -> Usage:
     counts = Counts(value)
     cached = counts.optional("cache_read_input_tokens")
     written = counts.optional("cache_creation_input_tokens")
-    # Anthropic counts what it reads from and writes to its cache apart.
+    # Anthropic's input_tokens does not include tokens read from or written to its cache.
     input_tokens = counts.needed("input_tokens") + cached + written
     return Usage(
         input_tokens=input_tokens,
@@ -110,5 +110,5 @@ def _usage(value: Any) -> Usage:
 
 
 def _reasoning(value: Any, *path: str) -> int:
-    """Of interest only: it prices nothing, and its lack leaves the cost known."""
+    """For information only: it does not affect the price, so the cost is known even if this count is unreadable."""
     return Counts({"all": mapping(value)}).optional("all", *path)

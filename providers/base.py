@@ -1,4 +1,4 @@
-"""The one face of every provider: a call goes in, a completion comes out, or an error of the project's own tree."""
+"""The interface of all providers: a call goes in; a completion comes out, or an error of contracts/errors.py."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from contracts.events import TokenUsage
 from contracts.http import PromptBlock
 from providers.model import ModelInfo
 
-#: Header of every call: ties a line in the provider's journal to one attempt of ours.
+#: Header of every call: relates an entry in the provider's log to one of our attempts.
 ATTEMPT_HEADER = "X-Umpire-Attempt"
 
-#: What the SDK itself waits for a connection or for the next bytes, in seconds. Generous: the caller bounds the whole
-#: call with asyncio.timeout, the only thing that also ends a body which drips.
+#: Seconds that the SDK waits for a connection or for the next bytes. Generous, since the caller limits the whole call
+#: with a timeout of its own; only that also ends a response whose body arrives in small pieces for ever.
 SDK_TIMEOUT = 600.0
 
 
-#: What a model's name looks like.
+#: The form of a model's name.
 _MODEL = re.compile(r"[A-Za-z0-9][\w./:@-]{0,199}")
 
 
@@ -34,18 +34,18 @@ class StopReason(StrEnum):
 class Usage:
     """Tokens of one call, as the provider counts them."""
 
-    #: The whole prompt; the cache counts are parts of it.
+    #: The whole prompt; `cached_tokens` and `cache_write_tokens` are parts of it.
     input_tokens: int = 0
     #: The whole answer; `reasoning_tokens` is a part of it.
     output_tokens: int = 0
     cached_tokens: int = 0
-    #: Written to the provider's cache; the second count, kept there for an hour, is a part of the first.
+    #: Written to the provider's cache. `cache_write_1h_tokens` is the part of it that is kept for an hour.
     cache_write_tokens: int = 0
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
-    #: USD, where the provider tells the cost itself.
+    #: USD, where the provider reports the cost.
     reported_cost: float | None = None
-    #: Whether the counts that price the call could all be read. Where not, the cost is not known.
+    #: Whether all counts that determine the price could be read. If not, the cost is unknown.
     known: bool = True
 
     def as_token_usage(self) -> TokenUsage:
@@ -58,7 +58,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """What the provider says of our rate limits; resets in seconds from now. None: not said."""
+    """Our rate limits as the provider's response headers state them; resets in seconds from now. None: not stated."""
 
     requests_limit: int | None = None
     requests_remaining: int | None = None
@@ -70,11 +70,11 @@ class RateHeaders:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt. The prompt is kept out of the repr, so that no log line can show it."""
+    """One attempt. The repr leaves out the prompt, so that no log line can show it."""
 
     attempt_id: str
     model: str
-    #: System prompt and user prompt, whole: what `blocks` say, joined, when there are blocks.
+    #: The complete system prompt and user prompt; if there are blocks, the blocks' texts joined.
     system: str = field(repr=False)
     user: str = field(repr=False)
     blocks: tuple[PromptBlock, ...] = field(repr=False)
@@ -93,21 +93,21 @@ class Completion:
     usage: Usage
     stop_reason: StopReason
     headers: RateHeaders | None = None
-    #: The provider's own word for why it stopped, where that is more than an ordinary end.
+    #: The provider's stop reason in its own spelling; empty after an ordinary end.
     stopped: str = ""
 
 
-#: What a provider's word for a stop looks like. Anything else may be text, and is left out.
+#: The form of a provider's stop reason. Anything else may be text about essays, and is left out.
 _STOP = re.compile(r"[A-Za-z][A-Za-z_-]{0,63}")
 
 
 def stop_word(told: object) -> str:
-    """Why the provider stopped, in its own word."""
+    """The provider's stop reason in its own spelling; empty if it does not look like one."""
     return told if isinstance(told, str) and _STOP.fullmatch(told) else ""
 
 
 def answering(told: str, asked: str) -> str:
-    """The model that answered, by what the provider told. It goes into events: no text but a name gets there."""
+    """The model that the provider names, or `asked` if that is not a model name: it goes into events."""
     return told if _MODEL.fullmatch(told) else asked
 
 
@@ -115,21 +115,21 @@ class Provider(Protocol):
     name: LLMProviderType
 
     async def warm_up(self) -> None:
-        """Load the SDK and make its client: seconds, on a busy machine, that the first calls would lose otherwise."""
+        """Load the SDK and make its client, so that the first calls do not wait for it: seconds on a busy machine."""
         ...
 
     async def complete(self, call: Call) -> Completion:
-        """One call upstream, never more. Raises only errors of contracts/errors.py, and CancelledError. An error that
-        came inside an answer has that answer's `usage`.
+        """Make exactly one call upstream. Raises only errors of contracts/errors.py, and CancelledError. An error that
+        an answer reported has that answer's `usage`.
         """
         ...
 
     async def model_info(self, model: str) -> ModelInfo:
-        """Raises InvalidConfig when there is no such model."""
+        """The model's properties. Raises InvalidConfig when there is no such model."""
         ...
 
     async def list_models(self) -> list[str]:
-        """Ids of the models that the provider itself lists."""
+        """Ids of the models in the provider's own list."""
         ...
 
     async def close(self) -> None: ...

@@ -1,30 +1,30 @@
-"""A response body within a limit, compressed and decoded. Pure, and free of imports that take time.
+"""Reads a response body within a size limit, for compressed and for decoded bytes. Pure, and quick to import.
 
-A verdict has 1 to 4 kB. What a provider, or whoever stands in front of it, sends is bounded all the same: 2 MB of
-gzip can hold 2 GB, and 2 kB packed three times can hold 4 GB.
+A verdict has 1 to 4 kB. Bodies are limited because a faulty provider or gateway could exhaust the memory: 2 MB of gzip
+can decode to 2 GB, and 2 kB compressed three times to 4 GB.
 """
 
 import zlib
 from collections.abc import Iterable
 from typing import Protocol
 
-#: Bytes of the answer to a call, on the wire and decoded. An answer with 128k tokens of reasoning, each character
-#: escaped, has about 3 MB.
+#: Most bytes of the answer to a call, both on the wire and decoded. An answer with 128k tokens of reasoning, each
+#: character escaped, has about 3 MB.
 CALL_LIMIT = 8 << 20
 
-#: Bytes of a list of models, a page of it. OpenRouter's whole one has about 1 MB.
+#: Most bytes of one page of a list of models. OpenRouter's complete list has about 1 MB.
 LIST_LIMIT = 16 << 20
 
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 
-#: The compression method in the first byte of a zlib stream (RFC 1950): the only one that is defined.
+#: The compression method in the first byte of a zlib stream: the only one that RFC 1950 defines.
 _DEFLATE = 8
 
 
 class UnreadableBody(Exception):
-    """`reason`: "too_large"; "encoding", of a kind that is not read; "malformed_body", no such encoding inside."""
+    """`reason`: "too_large"; "encoding" (not supported); "malformed_body" (not in the encoding that it claims)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -35,19 +35,19 @@ class Chunks(Protocol):
     """aiohttp's StreamReader."""
 
     async def readany(self) -> bytes:
-        """What has come; empty at the end."""
+        """The bytes that have arrived; empty at the end."""
         ...
 
 
 async def read(chunks: Chunks, encodings: Iterable[str], limit: int) -> bytes:
     """The whole body, decoded. `encodings`: the values of Content-Encoding.
 
-    No more than `limit` bytes of it are ever held, and no more than these are read or decoded.
+    Both the wire bytes and the decoded bytes are limited to `limit`; reading stops as soon as one exceeds it.
 
     Raises
     ------
     UnreadableBody
-        The rest of the body is still unread: the connection must be closed.
+        The body is too large or cannot be decoded. The rest of it is unread, so the connection must be closed.
     """
     decode = _decoder(encodings)
     pieces: list[bytes] = []
@@ -63,7 +63,7 @@ async def read(chunks: Chunks, encodings: Iterable[str], limit: int) -> bytes:
 
 
 def _decoder(encodings: Iterable[str]) -> "_Inflate | None":
-    """One layer of gzip or deflate. Nobody asked for any: a second layer, or another kind, has no good reason."""
+    """Decoder of one layer of gzip or deflate. Any other encoding is refused: our requests ask for none at all."""
     named = ",".join(encodings).strip().lower()
     if named in {"", "identity"}:
         return None
@@ -73,14 +73,14 @@ def _decoder(encodings: Iterable[str]) -> "_Inflate | None":
 
 
 class _Inflate:
-    """As browsers and httpx read it: deflate with zlib's frame or without; what follows the stream is ignored."""
+    """Decodes like browsers and httpx: deflate with or without a zlib header; bytes after the stream are ignored."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
         self._stream: zlib._Decompress | None = None
 
     def __call__(self, chunk: bytes, limit: int) -> bytes:
-        """At most `limit` bytes and one more."""
+        """The decoded chunk, at most `limit` + 1 bytes of it, so that the caller notices an excess."""
         if self._stream is None:
             self._stream = zlib.decompressobj(self._window(chunk[0]))
         try:

@@ -1,4 +1,4 @@
-"""Where the provider's prompt cache may cut: cache breakpoints from the caller's cacheable blocks. Pure."""
+"""Chooses the breakpoints of the provider's prompt cache from the caller's cacheable blocks. Pure."""
 
 from typing import Any, Literal
 
@@ -7,22 +7,22 @@ from contracts.http import PromptBlock
 
 Ttl = Literal["5m", "1h"]
 
-#: Neither Anthropic nor OpenAI takes more in one request.
+#: Most breakpoints in one request: the limit of both Anthropic and OpenAI.
 MOST = 4
 
 
 def in_order(blocks: tuple[PromptBlock, ...]) -> list[PromptBlock]:
-    """As they are sent: the system prompt's, then the user's; within each the caller's order, which is the prompt's."""
+    """The blocks in the order of sending: the system prompt's, then the user prompt's, each in the caller's order."""
     system = [block for block in blocks if block.target is PromptTarget.SYSTEM]
     return system + [block for block in blocks if block.target is not PromptTarget.SYSTEM]
 
 
 def breakpoints(blocks: list[PromptBlock]) -> list[Ttl | None]:
-    """For each block the time that the prompt up to its end is cached; None: no breakpoint there.
+    """For each block, how long the prompt up to the block's end is cached; None: no breakpoint there.
 
-    Anthropic wants the longer times first. The order of the blocks is the prompt and stays; a 5m breakpoint before a
-    1h one is made 1h, which costs nothing more, as the later one covers the same text. Of more than four, those asked
-    to be kept longest stay, then the first ones: what is common to many prompts stands first.
+    Anthropic requires longer times before shorter ones. The blocks keep their order; instead a 5m breakpoint before a
+    1h one becomes 1h, which costs nothing extra, since the later one covers the same text. Of more than four, the 1h
+    breakpoints are kept before the 5m ones, and earlier before later ones: text common to many prompts comes first.
     """
     last_1h = max((i for i, block in enumerate(blocks) if block.cacheable and block.ttl == "1h"), default=-1)
     asked = [i for i, block in enumerate(blocks) if block.cacheable]
@@ -36,7 +36,7 @@ def explicit_content(
 ) -> tuple[str | list[dict[str, Any]], str | list[dict[str, Any]]]:
     """Contents of the system and the user message for OpenAI: texts, or parts of type `kind` where there are blocks.
 
-    `times`: what a breakpoint says of each of our times.
+    `times`: the fields of a breakpoint for each of our cache times.
     """
     ordered = in_order(blocks)
     parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}

@@ -1,4 +1,4 @@
-"""What the adapters' SDK clients have in common: made once, off the event loop, and quiet."""
+"""Shared parts of the adapters' SDK clients: they are made once, off the event loop, and log no requests."""
 
 import asyncio
 import logging
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 ClientT = TypeVar("ClientT")
 
-#: Seconds to reach a provider.
+#: Seconds to connect to a provider.
 CONNECT_TIMEOUT = 10.0
 
-#: Seconds that an idle connection is kept; under what load balancers in front of the providers keep (60 s and more).
+#: Seconds that an idle connection is kept: less than the providers' load balancers keep it (60 s and more).
 KEEPALIVE = 30.0
 
-#: The SDKs' and transports' loggers. On DEBUG they write whole requests, prompts included: never, whatever is set.
+#: The SDKs' and transports' loggers. At DEBUG they log whole requests with the prompts, so they are kept at WARNING.
 _LOGGERS = ("anthropic", "openai", "google_genai", "httpx2", "httpcore2", "aiohttp")
 
 
 class Lazy(Generic[ClientT]):
-    """A client made on first use, once however many ask."""
+    """A client that is made on first use, and only once even if several tasks ask at the same time."""
 
     def __init__(self, make: Callable[[], Awaitable[ClientT]]) -> None:
         self._make = make
@@ -45,7 +45,7 @@ class Lazy(Generic[ClientT]):
 
 
 def in_thread(make: Callable[[], ClientT]) -> Lazy[ClientT]:
-    """Made in a thread: importing an SDK takes half a second, in which the loop must go on."""
+    """A client made in a thread: importing an SDK takes half a second, which must not block the event loop."""
     return Lazy(lambda: asyncio.to_thread(make))
 
 
@@ -54,7 +54,7 @@ def hush() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-#: Of each client: its endpoints' whole URLs. The SDK would put them together for each call, and parse them twice.
+#: Each client's endpoint URLs, complete. Given a path only, the SDK would build the URL and parse it twice per call.
 _urls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
@@ -68,9 +68,9 @@ def _absolute(client: "AsyncOpenAI | AsyncAnthropic", path: str) -> str:
 async def post(
     client: "AsyncOpenAI | AsyncAnthropic", path: str, body: dict[str, Any], attempt_id: str
 ) -> "httpx2.Response":
-    """A call by the SDK's own way for any endpoint: its URL, authentication, pool and errors. The method made for the
-    endpoint would look through a body that is in the wire's form already, and encode it with the standard library: half
-    of a call's CPU.
+    """POST with the SDK's generic method, which gives its authentication, pool and errors. The method specific to the
+    endpoint would transform a body that already has its final form, and encode it with the standard library: half of a
+    call's CPU.
     """
     import httpx2
 
@@ -92,13 +92,13 @@ def http_options(concurrency: int) -> dict[str, Any]:
             max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEPALIVE
         ),
         "trust_env": False,
-        # A redirect would carry the key to wherever it points.
+        # A redirect would send the API key to another server.
         "follow_redirects": False,
     }
 
 
 def http_client(options: dict[str, Any], recorder: Recorder | None) -> "httpx2.AsyncClient":
-    """What an SDK is given to call by: see providers/direct.py."""
+    """The HTTP client that an SDK uses; see providers/direct.py."""
     from providers.direct import DirectClient
 
     return DirectClient(**options, recorder=recorder)

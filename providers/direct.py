@@ -1,9 +1,9 @@
-"""The SDKs' HTTP client, without the layers that none of our calls uses. Loads httpx2 and aiohttp: on first use only.
+"""An HTTP client for the SDKs without the layers that we do not use. Imports httpx2 and aiohttp: on first use only.
 
-httpx2 goes through authentication, redirects, cookies and streams for each request, and merges what the client says
-with what the request does: a sixth of the CPU of an SDK's call, and more where the caches are cold. Here a request goes
-to aiohttp as it is, and its response is read whole. What fails raises an exception of httpx2, which the SDK wraps, and
-behind it aiohttp's own, by which providers/failure.py tells what it was.
+httpx2 handles authentication, redirects, cookies and streams for each request, and merges the client's settings with
+the request's: a sixth of the CPU of an SDK's call, and more while CPU caches are cold. Here a request goes to aiohttp
+unchanged, and its response is read whole. A failure raises an exception of httpx2, which the SDK wraps; its cause is
+aiohttp's exception, by which providers/failure.py classifies it.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from providers.bounded import UnreadableBody
 from providers.recorder import Recorder
 from providers.session import open_session
 
-#: The client's own headers that go with each request; the SDK says all others itself.
+#: Headers that the client adds to each request; the SDK sets all others.
 _OWN = [(b"accept-encoding", b"identity"), (b"connection", b"keep-alive")]
 
-#: They speak of the body as it was sent, and it is decoded when httpx2 gets it.
+#: Headers that describe the body on the wire; httpx2 gets the body decoded.
 _OF_THE_WIRE = frozenset({b"content-encoding", b"content-length"})
 
 
 class DirectClient(httpx2.AsyncClient):
-    """For whole requests and responses. It has no streams: httpx2's would read and decode without a limit."""
+    """For whole requests and responses. It refuses streams: httpx2 would read and decode them without a limit."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DirectClient(httpx2.AsyncClient):
         self, method: str, url: httpx2.URL | str, *, content: Any = None, headers: Any = None, **others: Any
     ) -> httpx2.Request:
         extensions = others.pop("extensions", None)
-        timeout = others.pop("timeout", httpx2.USE_CLIENT_DEFAULT)  # the session's own, where it is ours to send
+        timeout = others.pop("timeout", httpx2.USE_CLIENT_DEFAULT)  # ignored when we send it: the session has its own
         if not isinstance(content, bytes) or any(others.values()):
             others |= {"content": content, "headers": headers, "timeout": timeout, "extensions": extensions}
             return super().build_request(method, url, **others)
@@ -60,7 +60,7 @@ class DirectClient(httpx2.AsyncClient):
         return httpx2.Request(method, self._parsed(url), headers=whole, content=content, extensions=with_timeout)
 
     def _parsed(self, url: httpx2.URL | str) -> httpx2.URL:
-        """A client calls few."""
+        """The URL, parsed once: a client calls few different ones."""
         if isinstance(url, httpx2.URL):
             return url
         if url not in self._urls:
@@ -71,7 +71,7 @@ class DirectClient(httpx2.AsyncClient):
         if stream or how:
             raise NotImplementedError("a stream has no limit: no call of ours asks for one")
         if self.is_closed:
-            return await super().send(request)  # says so
+            return await super().send(request)  # raises the proper error
         try:
             async with self._ready().request(
                 request.method,
@@ -88,7 +88,7 @@ class DirectClient(httpx2.AsyncClient):
         if "Content-Encoding" in answer.headers:
             headers = [header for header in headers if header[0].lower() not in _OF_THE_WIRE]
         response = httpx2.Response(answer.status, headers=headers, content=body, request=request)
-        # JSON is UTF-8, whatever the response says of its charset: "bz2" would be unpacked, without a limit.
+        # JSON is UTF-8, whatever charset the response claims: a charset of "bz2" would be decompressed without a limit.
         response.encoding = "utf-8"
         return response
 

@@ -1,4 +1,4 @@
-"""What the `error` of a body says, whatever its shape: the providers', and that of gateways before them. Pure."""
+"""Parses the `error` of a body in all shapes that providers, and gateways in front of them, use. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from providers.headers import seconds_of
 from providers.reading import document, items, mapping, text
 
-#: What OpenRouter says itself of an error of the provider behind it, whose own words are then in `metadata.raw`.
+#: OpenRouter's message for an error of the provider behind it; that provider's own error is then in `metadata.raw`.
 _PASSED_ON = "Provider returned error"
 
 _LOWEST_STATUS, _HIGHEST_STATUS = 400, 599
@@ -15,18 +15,18 @@ _LOWEST_STATUS, _HIGHEST_STATUS = 400, 599
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    #: The HTTP status that the error names itself; None: none.
+    #: The HTTP status that the error object names; None: it names none.
     status: int | None = None
-    #: Its codes, from the most to the least precise; out of a body, so they may be anything.
+    #: Its codes, from the most to the least precise. They come from a body, so they may be any text.
     codes: tuple[str, ...] = ()
-    #: May quote the prompt: for comparisons, never to be shown.
+    #: May quote the prompt, so it is only compared with known phrases and never shown.
     message: str = field(default="", repr=False)
-    #: Seconds.
+    #: In seconds.
     retry_after: float | None = None
 
 
 def reported(value: Any) -> Reported | None:
-    """What an `error`, or a body with one, says. None: nothing."""
+    """Parse an `error` field, or a body that has one. None if it holds no information."""
     if isinstance(value, list):
         value = next(iter(items(value)), None)
     if isinstance(value, dict) and isinstance(value.get("error"), dict | str):
@@ -46,7 +46,7 @@ def reported(value: Any) -> Reported | None:
 
 
 def _status(value: Any) -> int | None:
-    """A number, or one in quotes."""
+    """An HTTP error status, given as a number or as a string of digits; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == len(str(_HIGHEST_STATUS)):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not _LOWEST_STATUS <= value <= _HIGHEST_STATUS:
@@ -58,7 +58,7 @@ def _codes(error: Mapping[str, Any], details: Any, metadata: Mapping[str, Any]) 
     named = [
         *(detail.get(name) for detail in items(details) for name in ("error_code", "reason")),
         metadata.get("error_type"),
-        # Why OpenRouter's moderation flagged the prompt (status 403).
+        # The reasons for which OpenRouter's moderation flagged the prompt (status 403).
         "content_filter" if metadata.get("reasons") else None,
         *(error.get(name) for name in ("code", "type", "status")),
     ]
@@ -66,7 +66,7 @@ def _codes(error: Mapping[str, Any], details: Any, metadata: Mapping[str, Any]) 
 
 
 def _passed_on(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> Reported:
-    """What the provider behind OpenRouter said itself."""
+    """The error of the provider behind OpenRouter."""
     raw = metadata.get("raw")
     if error.get("message") != _PASSED_ON or not isinstance(raw, str):
         return Reported()
@@ -75,6 +75,6 @@ def _passed_on(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> Reporte
 
 
 def _retry_delay(details: Any) -> float | None:
-    """RetryInfo of Google's errors."""
+    """Seconds from the RetryInfo of Google's errors."""
     delays = (seconds_of(delay) for detail in items(details) if isinstance(delay := detail.get("retryDelay"), str))
     return next((delay for delay in delays if delay is not None), None)

@@ -1,15 +1,16 @@
-"""The mock's eye: where the two essays stand in a prompt, and how strong each is.
+"""For the mock provider: finds the two essays in a prompt, and gives each a strength.
 
 Essays are found by their headings: `Essay A` and `Essay B`, in any case, with a space, `_` or `-` between, at the start
-of a line (markdown, tags and quotes before it are passed over), followed by the line's end, by punctuation or by a
-bracket: `Essay A`, `## Essay A (ID: 17)`, `**Essay A:** text`, `<essay_a>`. "Essay A and Essay B are …" is no heading.
-Where no lines begin so, `Essay A:` anywhere in the text will do. An essay ends at the next heading, at a closing tag,
-or at a line of three or more `-`, `=`, `_` or `*`. Essays between lines `<essay_a-NUMBER>` and `</essay_a-NUMBER>`,
-with one number of 16 hexadecimal digits or more for both essays, are what stands there, whatever that is.
+of a line (markdown, tags and quotes before it are ignored), followed by the line's end, by punctuation or by a bracket:
+`Essay A`, `## Essay A (ID: 17)`, `**Essay A:** text`, `<essay_a>`. "Essay A and Essay B are …" is not a heading.
+If no line begins like this, `Essay A:` anywhere in the text counts. An essay ends at the next heading, at a closing
+tag, or at a line of three or more `-`, `=`, `_` or `*`. Essays between lines `<essay_a-NUMBER>` and
+`</essay_a-NUMBER>`, with one number of 16 hexadecimal digits or more for both essays, are taken exactly as they stand.
 
-Its strength is, in this order: what a marker `strength=1.5` in it says; else drawn from its id (`id=17`, `(ID: 17)` in
-the heading); else drawn from its text, of which the first 40 words count, so that an instruction after the second essay
-changes nothing. "Drawn" is a hash turned into a normal deviate: the same essay always has the same strength.
+An essay's strength is the first of these that it has: the value of a marker `strength=1.5` in it; a value drawn from
+its id (`id=17`, `(ID: 17)` in the heading); a value drawn from the first 40 words of its text, so that an instruction
+after the second essay changes nothing. A value is drawn by turning a hash into a normal deviate: the same essay always
+has the same strength.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ _ID = re.compile(r"\bid\b[\"']?\s*[=:]\s*[\"']?(?P<value>[\w.-]+)", re.IGNORECAS
 _LABELLED = re.compile(rf"[\W_]*{_LABEL}", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 
-#: Words of an essay that make its hash.
+#: Number of words of an essay that go into its hash.
 _WORDS = 40
 
 
@@ -44,7 +45,7 @@ class Essays:
 
 
 def find_essays(prompt: str) -> Essays | None:
-    """The two essays of a prompt, each with its heading; None where there are no headings for both."""
+    """The two essays of a prompt, each with its heading; None unless both have a heading."""
     opening = _OPENING.search(prompt)
     if opening:
         a, b = (_bounded(prompt, letter, opening["boundary"]) for letter in "ab")
@@ -64,7 +65,7 @@ def find_essays(prompt: str) -> Essays | None:
 
 
 def _bounded(prompt: str, letter: str, boundary: str) -> str:
-    """The essay between its two lines, under a heading as the others have one; empty where a line is missing."""
+    """The essay between its two boundary lines, with a heading added; empty if one of the lines is missing."""
     _, opening, rest = prompt.partition(f"<essay_{letter}-{boundary}>\n")
     essay, closing, _ = rest.rpartition(f"\n</essay_{letter}-{boundary}>")
     return f"Essay {letter.upper()}\n{essay}" if opening and closing else ""
@@ -76,7 +77,7 @@ def _until_end(section: str) -> str:
 
 
 def strength(essay: str, spread: float) -> float:
-    """Strength in logits: as the essay says, or drawn with this standard deviation."""
+    """Strength in logits: the essay's marker, or a value drawn with the standard deviation `spread`."""
     marker = _STRENGTH.search(essay)
     if marker:
         return float(marker["value"])

@@ -1,4 +1,4 @@
-"""A request to a provider and what came back, made readable, with the keys taken out. Pure."""
+"""A request to a provider and its response as readable JSON without API keys, for the recorder. Pure."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _SECRET_HEADERS = frozenset(
 )
 _SECRET_PARAMETERS = frozenset({"key", "api_key", "apikey", "token", "access_token"})
 
-#: Anything shorter is no key, and would stand in half of all words.
+#: Anything shorter is not an API key, and removing it would damage ordinary words.
 _SHORTEST_KEY = 4
 
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]")
@@ -34,12 +34,12 @@ class Exchange:
     url: str = field(repr=False)
     request_headers: Headers = field(repr=False)
     request_body: bytes = field(repr=False)
-    #: None: no answer came.
+    #: None: no response came.
     status: int | None = None
     response_headers: Headers = field(default=(), repr=False)
-    #: None: its end never came.
+    #: None: the body was not received completely.
     response_body: bytes | None = field(default=None, repr=False)
-    #: What broke the exchange off, where something did.
+    #: The exception that ended the exchange, if any.
     error: BaseException | None = field(default=None, repr=False)
     seconds: float = 0.0
 
@@ -48,13 +48,13 @@ class Exchange:
 
     @property
     def attempt(self) -> str:
-        """The attempt id it was sent with, fit for a file's name."""
+        """The attempt id of the request, made safe for a file name."""
         found = dict(_lower(self.request_headers)).get(ATTEMPT_HEADER.lower(), "no-attempt")
         return _NOT_IN_A_NAME.sub("_", found)[:_LONGEST_ATTEMPT]
 
 
 def readable(exchange: Exchange, keys: Iterable[str]) -> str:
-    """The exchange as indented JSON, without the keys, wherever they stand in it."""
+    """The exchange as indented JSON; `keys` are removed wherever they occur."""
     clean = _Cleaner(keys)
     response = exchange.status is not None and {
         "status": exchange.status,
@@ -104,7 +104,7 @@ class _Cleaner:
         return told
 
     def body(self, body: bytes) -> Any:
-        """What its JSON says; the text, where it is none that can be read."""
+        """The parsed JSON of a body, or its text if it is not JSON."""
         text = body.decode(errors="replace")
         try:
             return self._values(json.loads(text))

@@ -1,4 +1,4 @@
-"""The one place that knows which adapter serves which provider. Only the adapter asked for is imported."""
+"""Makes the adapter of a provider. Only the requested adapter is imported."""
 
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings

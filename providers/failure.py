@@ -1,8 +1,8 @@
-"""From what a provider's SDK raises to the project's error tree: by type, status and structured code.
+"""Maps exceptions of the providers' SDKs to the project's error tree: by type, status and structured code.
 
-By text only where providers have no code for it: a 400 or 403 for an empty account, a 400 for a prompt that is too long
-(providers/phrases.py). Messages name the provider, the status and the provider's own code. Never the body: it may quote
-the prompt.
+The message decides only where providers have no code: a 400 or 403 for an empty account, a 400 for a prompt that is too
+long (providers/phrases.py). Our messages name the provider, the status and the provider's code, never the body, which
+may quote the prompt.
 """
 
 import re
@@ -16,13 +16,13 @@ from providers import phrases
 from providers.bounded import UnreadableBody
 from providers.reading import UNKNOWN_USAGE
 
-#: What a code looks like. Anything else may be free text, or what the provider was sent, a key even, and is left out.
+#: The form of a code. Anything else may be free text, or a quotation of the request, even a key, and is left out.
 _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
-#: And a request id.
+#: The form of a request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
 
-#: Codes for an account without money, as the providers and the gateways before them spell them.
+#: Codes for an account without credit, as providers and gateways in front of them spell them.
 _SPEND = frozenset(
     {
         "billing_disabled",
@@ -49,11 +49,11 @@ _SPEND = frozenset(
     }
 )
 
-#: HTTP statuses of codes, for an error within an answer of status 200 that names no status itself. By Anthropic's
-#: error types, OpenAI's, Google's canonical codes and OpenRouter's error types, in lower case.
-#: Status of an error that names none.
+#: Status of an error that names no status and no known code.
 UNNAMED = 500
 
+#: HTTP statuses by code, for an error within an answer of status 200 that names no status. The codes are the error
+#: types of Anthropic, OpenAI and OpenRouter, and Google's canonical codes, in lower case.
 _STATUS = {
     "aborted": 409,
     "api_error": 500,
@@ -87,13 +87,13 @@ _STATUS = {
     "unauthenticated": 401,
     "unavailable": 503,
 }
-#: Statuses of a class of their own; of the others, the hundred decides.
+#: Error classes of particular statuses; for all others, the first digit of the status decides.
 _CLASSES: dict[int, type[UmpireError]] = {
     401: errors.ProviderMisconfigured,
     403: errors.ModelForbidden,
     404: errors.InvalidConfig,
     408: errors.ProviderTimeout,
-    # The call was not taken up: a conflict with another one, too early, or given up by something in between.
+    # 409, 425, 499: the call was not processed: a conflict with another one, too early, or cancelled by a proxy.
     409: errors.ProviderConflict,
     413: errors.ContentTooLong,
     425: errors.ProviderConflict,
@@ -108,7 +108,7 @@ _CLASSES: dict[int, type[UmpireError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """A provider's structured codes that say more than its status does."""
+    """A provider's structured codes that are more precise than its status."""
 
     spend: frozenset[str] = frozenset()
     too_long: frozenset[str] = frozenset()
@@ -120,20 +120,20 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An error that the provider answered with."""
+    """A provider's error answer."""
 
     provider: LLMProviderType
     status: int
-    #: The provider's codes, from the most to the least precise; out of a body, so they may be anything.
+    #: The provider's codes, from the most to the least precise. They come from a body, so they may be anything.
     codes: tuple[object, ...] = ()
     request_id: str | None = None
     retry_after: float | None = None
-    #: The provider's own message: looked at, and never told.
+    #: The provider's message: compared with known phrases, never shown.
     message: str = field(default="", repr=False)
 
 
 def answered(error: Answered, known: Codes) -> UmpireError:
-    """The error class for an answer with an error status."""
+    """The error for an error answer of a provider."""
     named = tuple(code for code in error.codes if isinstance(code, str) and _CODE.fullmatch(code))
     kind = _kind(error.status, frozenset(named), known, error.message)
     details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
@@ -146,7 +146,7 @@ def answered(error: Answered, known: Codes) -> UmpireError:
 
 
 def status_of(codes: tuple[object, ...]) -> int:
-    """The HTTP status that these codes have elsewhere; 500 where none of them has one."""
+    """The HTTP status that usually goes with the first known one of these codes; 500 if none is known."""
     found = (_STATUS.get(code.lower()) for code in codes if isinstance(code, str))
     return next((status for status in found if status), UNNAMED)
 
@@ -189,7 +189,7 @@ def unreachable(provider: LLMProviderType) -> UmpireError:
 
 
 def unreadable(provider: LLMProviderType, reason: str = "malformed_body") -> UmpireError:
-    """An answer came, and was perhaps billed: what it cost is not known."""
+    """The error for an unreadable answer. The answer was perhaps billed, so its cost is unknown."""
     message = _UNREADABLE[reason].format(provider.value)
     error = errors.ParsingError(message, provider=provider.value, reason=reason)
     error.usage = UNKNOWN_USAGE
@@ -214,19 +214,19 @@ def _unreadable_because(error: BaseException) -> str | None:
             return str(reason)
         case LineTooLong():
             return "headers_too_large"
-        # aiohttp has no class of its own for too many of them.
+        # aiohttp has no separate class for too many headers.
         case BadHttpMessage() if "Too many headers" in str(error):
             return "headers_too_large"
-        # A body that is not the JSON it says it is.
+        # The body is not JSON; see Response.json in providers/session.py.
         case aiohttp.ContentTypeError():
             return "malformed_body"
     return None
 
 
 def transport(provider: LLMProviderType, error: BaseException) -> UmpireError:
-    """The error class for a call that got no whole answer: a transport's exception, or the SDK's wrapper of one.
+    """The error for a call without a complete answer: a transport's exception, or the SDK's wrapper of one.
 
-    The innermost exception tells the truth: OpenAI's transport wraps a refused connection in a timeout.
+    The innermost exception decides, because OpenAI's transport wraps a refused connection in a timeout.
     """
     import aiohttp
     import httpx2

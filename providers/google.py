@@ -42,7 +42,7 @@ class GoogleProvider:
 
         from providers.session import open_session
 
-        # A session of our own: the SDK's would take proxies from the environment.
+        # Our own session: the SDK's would use proxies from the environment.
         self._session = open_session(
             connections=self._settings.concurrency,
             keepalive=KEEPALIVE,
@@ -63,11 +63,11 @@ class GoogleProvider:
                 api_version=_API_VERSION,
                 timeout=int(SDK_TIMEOUT * 1000),
                 aiohttp_client=session,
-                # Without it the SDK waits up to 10 s and calls again by itself after a lost connection.
+                # Otherwise the SDK repeats the call after a lost connection, after a wait of up to 10 s.
                 retry_options=HttpRetryOptions(attempts=1),
-                # Clients that the SDK makes and that no call of ours uses: a proxy that they cannot use is no matter.
+                # For clients that the SDK makes but our calls do not use: an unusable proxy must not make them fail.
                 client_args={"trust_env": False},
-                # A redirect would carry the key to wherever it points.
+                # A redirect would send the API key to another server.
                 async_client_args={"allow_redirects": False, "trust_env": False},
             ),
         )
@@ -119,7 +119,7 @@ class GoogleProvider:
 
 
 def parameters(call: Call) -> "Config":
-    """The call in the terms of generate_content's config."""
+    """The config argument of generate_content."""
     from google.genai.types import ThinkingConfig, ThinkingLevel
 
     from providers.google_types import config, text

@@ -1,4 +1,4 @@
-"""An answer of the Gemini API, read: body to completion, and what its errors say. Pure."""
+"""Parses an answer of the Gemini API: body to completion, and its errors. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from providers.reading import Counts, document, items, mapping, text
 from providers.reported import error_of, is_error, settled
 
 _CODES = failure.Codes(
-    # Reasons of ErrorInfo: a bad key is a 400 here.
+    # Reasons in ErrorInfo: Google answers a bad key with status 400.
     credentials=frozenset(
         {
             "API_KEY_INVALID",
@@ -31,14 +31,14 @@ _CODES = failure.Codes(
 _STOPS = {
     "STOP": StopReason.END,
     "MAX_TOKENS": StopReason.LENGTH,
-    # Gemini 4 offers to go on in another call: each call of ours is one call upstream.
+    # Gemini 4 offers to continue in another call, but each of our calls is one call upstream.
     "CONTINUATION": StopReason.LENGTH,
     "SAFETY": StopReason.REFUSAL,
     "BLOCKLIST": StopReason.REFUSAL,
     "PROHIBITED_CONTENT": StopReason.REFUSAL,
     "SPII": StopReason.REFUSAL,
     "MODEL_ARMOR": StopReason.REFUSAL,
-    # The same prompt would be refused again. After OTHER, and after a malformed answer, another call may succeed.
+    # For these the same prompt would be refused again. After OTHER or a malformed answer another call may succeed.
     "ESCALATION": StopReason.REFUSAL,
     "PUP_LIMITED_DISABLED": StopReason.REFUSAL,
     "RECITATION": StopReason.REFUSAL,
@@ -47,14 +47,14 @@ _STOPS = {
 
 
 def completion(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> Completion:
-    """`model` is what was asked for.
+    """The completion in a body. `model` is the requested model.
 
     Raises
     ------
     ParsingError
-        The body is no answer.
+        The body is not an answer of this API.
     UmpireError
-        What an error in it says.
+        The answer reports an error.
     """
     answer = document(body)
     if answer is None:
@@ -82,7 +82,7 @@ def _usage(value: Any) -> Usage:
     input_tokens, thoughts = counts.needed("promptTokenCount"), counts.optional("thoughtsTokenCount")
     return Usage(
         input_tokens=input_tokens,
-        # Google counts thoughts apart from the answer, and charges them like it.
+        # Google counts thoughts separately from the answer, and charges the same price for them.
         output_tokens=counts.needed("candidatesTokenCount") + thoughts,
         cached_tokens=counts.inside(counts.optional("cachedContentTokenCount"), input_tokens),
         reasoning_tokens=thoughts,
@@ -91,7 +91,7 @@ def _usage(value: Any) -> Usage:
 
 
 def reported(status: int, body: Any, headers: Mapping[str, str]) -> UmpireError:
-    """The error class for an answer with an error status; `body` is its JSON, parsed."""
+    """The error for an answer with an error status; `body` is its parsed JSON."""
     return _reported(mapping(body).get("error"), headers, status)
 
 

@@ -1,8 +1,8 @@
-"""Parameters of Google's SDK, which they load: to be imported on its first use only.
+"""Parameter types for Google's SDK with a quick `in`. Importing this module loads the SDK: on first use only.
 
-The SDK reads its parameters' fields by name, hundreds a call, and asks each time whether the model *contains* the name.
-A pydantic model has no such test, so Python goes through all of its fields instead, and finds none: that was half of
-the CPU of a call. These say at once what it would have found.
+The SDK reads hundreds of parameter fields by name per call, and each time tests whether `name in model`. A pydantic
+model has no `__contains__`, so Python iterates over all of its fields and never finds the name: that was half of the
+CPU of a call. These classes return the same result, False, at once.
 """
 
 from typing import Any, Self
@@ -12,7 +12,7 @@ from google.genai import types
 
 class _Quick:
     def __contains__(self, _name: object) -> bool:
-        return False  # what a pydantic model yields are pairs: no name is among them
+        return False  # iterating over a pydantic model yields pairs, so a name is never among them
 
 
 class Part(_Quick, types.Part):
@@ -24,14 +24,14 @@ class Content(_Quick, types.Content):
 
 
 class Config(_Quick, types.GenerateContentConfig):
-    """A types.GenerateContentConfig that belongs to one call: the SDK's own deep copy of it need not be deep."""
+    """A types.GenerateContentConfig for one call only, so the SDK's deep copy of it may be a shallow one."""
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return self.__copy__()
 
 
-#: What all calls have in common. One call upstream: no function calls, no continuation. And the body as it came, which
-#: costs less to read.
+#: Options of all calls. Without function calls and continuation, each call is one call upstream. The SDK returns the
+#: raw body, because parsing it ourselves costs less.
 _COMMON = Config(
     automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
     automatic_continuation=False,
@@ -46,5 +46,5 @@ def config(headers: dict[str, str], parameters: dict[str, Any]) -> Config:
 
 
 def text(words: str) -> Content:
-    """What the user says, or the system prompt, in one part."""
+    """The user prompt or the system prompt as a content of one part."""
     return _CONTENT.model_copy(update={"parts": [_PART.model_copy(update={"text": words})]})

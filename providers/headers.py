@@ -1,4 +1,4 @@
-"""What providers say in response headers: how long to wait, and how much of a rate limit is left. Pure."""
+"""Reads providers' response headers: how long to wait, and how much of a rate limit is left. Pure."""
 
 import math
 import re
@@ -13,11 +13,11 @@ from providers.base import RateHeaders
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _DURATION_SECONDS = (3600.0, 60.0, 1.0, 0.001)
 
-#: A bare number this large is a moment (seconds or milliseconds since the epoch), not a duration.
+#: A bare number this large is a point in time (seconds or milliseconds since the epoch), not a duration.
 _EPOCH_SECONDS = 1e9
 _EPOCH_MILLISECONDS = 1e12
 
-#: A longer wait than a day is no hint for one call.
+#: In seconds. Longer waits are cut to a day.
 _LONGEST = 86_400.0
 
 
@@ -45,17 +45,17 @@ def _names(pattern: str) -> RateNames:
 
 ANTHROPIC = _names("anthropic-ratelimit-{what}-{of}")
 OPENAI = _names("x-ratelimit-{of}-{what}")
-#: OpenRouter counts requests; tokens are named where it passes a provider's own headers on.
+#: OpenRouter's own headers count requests; headers for tokens come only where it passes on a provider's headers.
 OPENROUTER = RateNames(_names("x-ratelimit-{of}").requests, OPENAI.tokens)
 
 
 def plain(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name. httpx2's own mapping searches all of them for each name, on every call."""
+    """Headers by lower-case name. httpx2's mapping is slower: it searches all headers at each lookup."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 
 
 def rate_headers(headers: Mapping[str, str], names: RateNames) -> RateHeaders | None:
-    """None when the provider says nothing."""
+    """The rate limits in the headers; None if there are none."""
     requests, tokens = _read(headers, names.requests), _read(headers, names.tokens)
     if requests == tokens == (None, None, None):
         return None
@@ -63,7 +63,7 @@ def rate_headers(headers: Mapping[str, str], names: RateNames) -> RateHeaders | 
 
 
 def retry_after(headers: Mapping[str, str], names: RateNames | None = None) -> float | None:
-    """Seconds to wait: what the provider asks for, or else until the limit that is used up starts anew."""
+    """Seconds to wait: what the provider asks for, or else the time until the used-up limit resets. None: unknown."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return _wait(milliseconds / 1000)
@@ -82,8 +82,8 @@ def retry_after(headers: Mapping[str, str], names: RateNames | None = None) -> f
 
 
 def seconds_of(text: str) -> float | None:
-    """A duration (`12ms`, `6m0s`, `1.5s`, `30`), an RFC 3339 moment, or an epoch: seconds from now, between 0 and a
-    day.
+    """Seconds from now, between 0 and a day, from a duration (`12ms`, `6m0s`, `1.5s`, `30`), an RFC 3339 time or an
+    epoch. None if the text is none of these.
     """
     number = _number(text)
     if number is not None:
@@ -132,7 +132,7 @@ def _from_epoch(number: float) -> float:
 def _until_date(text: str) -> float | None:
     try:
         return _until(parsedate_to_datetime(text))
-    except (ValueError, OverflowError):  # a zone offset of twenty digits
+    except (ValueError, OverflowError):  # such as a zone offset of twenty digits
         return None
 
 

@@ -1,4 +1,4 @@
-"""The models we know: manifest.toml, read once a process. The front door asks it on every request, so it is quick."""
+"""The models that umpire knows: manifest.toml, read once per process. Quick, since the API uses it on each request."""
 
 import math
 import tomllib
@@ -22,8 +22,8 @@ __all__ = ["Difference", "Manifest", "ModelInfo", "Prices", "compare", "cost", "
 
 _MILLION = 1_000_000
 
-#: Window of an OpenRouter model that the manifest does not know: none, since the worker checks it against OpenRouter's
-#: own list.
+#: Context window of an OpenRouter model that is not in the manifest: in effect unlimited here, since the worker checks
+#: it against OpenRouter's list.
 _UNCHECKED_WINDOW = 1 << 40
 
 
@@ -36,7 +36,7 @@ class Manifest:
 
     @classmethod
     def load(cls) -> "Manifest":
-        """The manifest that this release carries."""
+        """The manifest of this release."""
         return _load()
 
     def models(self, provider: LLMProviderType) -> list[ModelInfo]:
@@ -71,7 +71,7 @@ class Manifest:
         return info
 
     def known(self, provider: LLMProviderType, model: str, today: date) -> ModelInfo:
-        """Raises InvalidConfig when the model is unknown or shut down."""
+        """The model of this name. Raises InvalidConfig when it is unknown or shut down."""
         info = self._models[provider].get(model) or _unchecked(provider, model)
         if info is None:
             raise InvalidConfig(f"Unknown model for {provider.value}", provider=provider.value, reason="unknown_model")
@@ -85,7 +85,7 @@ class Manifest:
         return info
 
     def misfits(self, settings: Settings, today: date) -> list[str]:
-        """Default models set by the operator that would be refused: a line for each."""
+        """One line for each default model set by the operator that requests would be refused for."""
         found = []
         for provider in settings.enabled:
             name = settings.providers[provider].default_model
@@ -98,7 +98,7 @@ class Manifest:
 
 
 def _unchecked(provider: LLMProviderType, model: str) -> ModelInfo | None:
-    """OpenRouter hosts hundreds of models: any `vendor/model` is let in, and the worker checks it."""
+    """OpenRouter hosts hundreds of models: the API accepts any `vendor/model`, and the worker checks it. Else None."""
     vendor, slash, name = model.partition("/")
     if provider is not LLMProviderType.OPENROUTER or not (vendor and slash and name):
         return None
@@ -119,7 +119,7 @@ def _load() -> Manifest:
 
 
 def parse(document: Mapping[str, Any]) -> Manifest:
-    """A manifest from its TOML document; ValueError names what is wrong in it."""
+    """A manifest from its parsed TOML document. Raises ValueError, which names the fault."""
     models, defaults = [], {}
     for name, section in document.items():
         provider = LLMProviderType(name)
@@ -131,7 +131,7 @@ def parse(document: Mapping[str, Any]) -> Manifest:
 
 
 def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo]:
-    """One model, and its dated snapshots, which differ in name only."""
+    """One model and its dated snapshots, which differ from it in name only."""
     prices = entry.pop("prices", ())
     snapshots = entry.pop("snapshots", ())
     unknown = entry.keys() - {field.name for field in fields(ModelInfo)}
@@ -145,7 +145,7 @@ def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo
 
 
 def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None:
-    """USD of one call; None where it is not known: a price is not, or a count that it prices."""
+    """USD of one call; None if it is unknown because a price, or a token count that has a price, is unknown."""
     if not usage.known:
         return None
     if usage.reported_cost is not None:
@@ -164,14 +164,14 @@ def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None
     )
     total = 0.0
     for tokens, each in priced:
-        # What the cache reads or writes has a price of its own: where we do not know it, it is not the input's.
+        # Cache reads and writes have their own prices: an unknown one must not be replaced by the input price.
         if tokens < 0 or (tokens and each is None):
             return None
         total += tokens * (each or 0.0)
     return total / _MILLION
 
 
-#: A reported cost is believed up to so many times what the same tokens could cost at the dearest price that we know.
+#: A reported cost is believed up to this many times the cost of the same tokens at the highest price that we know.
 _BELIEVED = 100
 
 
@@ -183,7 +183,7 @@ def _credible(reported: float, usage: Usage) -> bool:
 
 @cache
 def _dearest() -> tuple[float, float]:
-    """USD per million tokens of input, however it is cached, and of output, of the dearest models."""
+    """Highest prices of any model, in USD per million tokens: of input (cached or not) and of output."""
     manifest = Manifest.load()
     prices = [p for provider in LLMProviderType for info in manifest.models(provider) for p in info.prices]
     into = (one or 0.0 for p in prices for one in (p.input, p.cached, p.cache_write, p.cache_write_1h))
@@ -192,17 +192,17 @@ def _dearest() -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which the manifest and a provider's own list differ."""
+    """One difference between the manifest and a provider's own list of models."""
 
     provider: LLMProviderType
     model: str
-    #: not_listed: ours, not in the provider's list; not_in_manifest: the other way round; still_listed: ours is shut
-    #: down, theirs is not.
+    #: not_listed: only in the manifest; not_in_manifest: only in the provider's list; still_listed: shut down by the
+    #: manifest, but in the provider's list.
     kind: str
 
 
 def compare(manifest: Manifest, provider: LLMProviderType, listed: Iterable[str], today: date) -> list[Difference]:
-    """What `umpire models check` reports."""
+    """The differences that `umpire models check` reports. `listed`: the ids in the provider's list."""
     theirs = set(listed)
     ours = {info.model_id: info for info in manifest.models(provider)}
     found = []

@@ -1,6 +1,6 @@
-"""The mock provider: no network, no money; scripted by MockSettings.
+"""The mock provider: makes no network calls and costs nothing; MockSettings determine its answers.
 
-Every choice is drawn from the seed and the attempt id: another attempt is another draw, the same attempt is the same.
+Every random choice depends on the seed and the attempt id only: the same attempt always has the same outcome.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from providers.model import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 
-#: What a failed call raises: all of `MOCK_FAILURES` but the bad answers.
+#: The error that a failed call raises: for each code in MOCK_FAILURES of the settings, except those in _BAD_ANSWERS.
 _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
     LLMErrorCode.PROVIDER_UNAVAILABLE: errors.ProviderUnavailable,
     LLMErrorCode.PROVIDER_RATE_LIMIT: errors.ProviderRateLimited,
@@ -37,7 +37,7 @@ _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
     LLMErrorCode.REQUEST_EXPIRED: errors.RequestExpired,
 }
 
-#: Failures that are answers: what the judge "wrote" then holds no verdict, and its tokens count like any other's.
+#: Failures that are answers without a valid verdict; their tokens count like those of any other answer.
 _BAD_ANSWERS = {
     LLMErrorCode.PARSING_ERROR: "I prefer the first one.",
     LLMErrorCode.INVALID_RESPONSE: '{"winner": "both", "justification": "They are equally good.", "confidence": 9}',
@@ -85,7 +85,7 @@ class MockProvider:
         if essays and settings.mode == "latent":
             spread = settings.strength_spread
             log_odds += strength(essays.a, spread) - strength(essays.b, spread)
-        # tanh is the margin 2p − 1 of the logistic probability, and does not overflow.
+        # tanh(x / 2) is 2p − 1 of the logistic probability p = σ(x), and does not overflow.
         margin = math.tanh(log_odds / 2)
         a_wins = draw.random() < (1 + margin) / 2
         winner = EssayComparisonWinner.ESSAY_A if a_wins else EssayComparisonWinner.ESSAY_B
@@ -98,7 +98,7 @@ class MockProvider:
         return [info.model_id for info in Manifest.load().models(self.name)]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: the mock has no open resources."""
 
 
 def _answer(winner: EssayComparisonWinner, confidence: int) -> str:

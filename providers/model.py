@@ -1,4 +1,4 @@
-"""What we know of one model."""
+"""The properties and prices of one model."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,16 +10,16 @@ from contracts.http import ModelInfoResponse
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """USD per million tokens. `cached`, `cache_write` and `cache_write_1h`: None is not known."""
+    """USD per million tokens. None in `cached`, `cache_write` and `cache_write_1h` means unknown."""
 
     input: float
     output: float
     cached: float | None = None
     cache_write: float | None = None
     cache_write_1h: float | None = None
-    #: First day of these prices; None: from ever.
+    #: First day of these prices; None: they have no first day.
     since: date | None = None
-    #: Prompts over so many tokens have another price, which we do not know.
+    #: Prompts with more tokens than this have another price, which we do not know.
     up_to_tokens: int | None = None
 
 
@@ -34,33 +34,33 @@ class ModelInfo:
     #: Tokens that one answer may have, reasoning included.
     max_output: int
     structured_outputs: bool = False
-    #: Takes a forced tool call: how Anthropic models without structured outputs are held to the schema.
+    #: Supports a forced tool call, which makes Anthropic models without structured outputs follow the schema.
     forced_tool: bool = False
     temperature: bool = False
-    #: Efforts that the model takes; empty: none of them.
+    #: Reasoning efforts that the model accepts; empty: it has no such parameter.
     effort: frozenset[ReasoningEffort] = frozenset()
-    #: Thinks before it answers, within `max_tokens`: its answers need more room.
+    #: Thinks before it answers. The thinking counts towards `max_tokens`, so the limit must be higher.
     reasoning: bool = False
     verbosity: bool = False
     batch: bool = False
     prompt_cache: bool = False
-    #: Writes each long prompt to its cache, at a higher price, unless it is told which parts to keep (OpenAI from
-    #: GPT-5.6 on).
+    #: The provider caches each long prompt, at a higher price, unless the request says which parts to cache (OpenAI
+    #: from GPT-5.6 on).
     explicit_cache: bool = False
     streaming: bool = True
-    #: At most so many characters make a token, on average over a prompt (see providers/window.py).
+    #: Upper bound of the characters per token, on average over a prompt (see providers/window.py).
     chars_per_token: float = 8.0
-    #: In order of their first day.
+    #: Sorted by their first day.
     prices: tuple[Prices, ...] = ()
     deprecated: bool = False
     release_date: date | None = None
-    #: From this day on the provider refuses the model, and so do we.
+    #: The first day on which the provider, and so umpire, refuses the model.
     shutdown_date: date | None = None
     recommended_for: tuple[str, ...] = ()
 
     @property
     def base_model(self) -> str:
-        """The model whose rate limit it shares: OpenRouter's `vendor/model:variant` is `vendor/model` there."""
+        """The model whose rate limit this one shares: for OpenRouter's `vendor/model:variant` it is `vendor/model`."""
         return self.model_id.partition(":")[0] if self.provider is LLMProviderType.OPENROUTER else self.model_id
 
     def is_shut_down(self, today: date) -> bool:

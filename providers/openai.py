@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BASE_URL = "https://api.openai.com/v1"
 
-#: OpenAI keeps a prefix for 30 minutes or for 12 hours: the least that is as long as the caller wants.
+#: OpenAI caches a prefix for 30 minutes or for 12 hours: the shortest time that is at least the caller's.
 _TIMES: dict[Ttl, dict[str, str]] = {"5m": {"ttl": "30m"}, "1h": {"ttl": "12h"}}
 
 
@@ -72,27 +72,27 @@ def make_client(
     headers: dict[str, str] | None = None,
     recorder: Recorder | None = None,
 ) -> "AsyncOpenAI":
-    """A client of the OpenAI SDK that takes nothing from the environment."""
+    """A client of the OpenAI SDK that ignores the environment's OPENAI_… variables."""
     from openai import AsyncOpenAI
 
     options = http_options(settings.concurrency)
     client = AsyncOpenAI(
         api_key=settings.api_key.get_secret_value() if settings.api_key else "none",
-        # Empty, not None: None would let OPENAI_ADMIN_KEY in.
+        # Empty, not None: with None the SDK would use OPENAI_ADMIN_KEY.
         admin_api_key="",
         base_url=settings.base_url or base_url,
         timeout=options["timeout"],
         max_retries=0,
         http_client=http_client(options, recorder),
     )
-    # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS are read whatever is passed.
+    # The SDK reads OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS whatever arguments it gets.
     client.organization = client.project = None
-    client._custom_headers = headers or {}  # noqa: SLF001 - the SDK has no other way to say so
+    client._custom_headers = headers or {}  # noqa: SLF001 - the SDK has no public way to replace them
     return client
 
 
 def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
-    """The call in the terms of the Responses API. `explicit_cache`: write to the cache only what is cacheable."""
+    """The body of the request to the Responses API. `explicit_cache`: cache only blocks that the caller marked."""
     text: dict[str, Any] = {}
     if call.model_info.structured_outputs:
         text["format"] = {
@@ -108,16 +108,17 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
         "model": call.model,
         "input": call.user,
         "max_output_tokens": call.max_tokens,
-        # Nothing of a prompt stays with the provider for later retrieval.
+        # The provider must not store prompts for later retrieval.
         "store": False,
     }
     explicit = explicit_cache and call.model_info.explicit_cache
     if explicit:
-        # The default writes each prompt of 1,024 tokens and more at 1.25 times its price; essays are not read again.
+        # By default OpenAI caches each prompt of 1,024 tokens and more, at 1.25 times its price. For essays that would
+        # be wasted: the cache is not read again.
         body["prompt_cache_options"] = {"mode": "explicit"}
     if explicit and any(block.cacheable for block in call.blocks):
         system, user = explicit_content(call.blocks, call.system, call.user, kind="input_text", times=_TIMES)
-        # A breakpoint stands on a part of a message; `instructions` is a text.
+        # A breakpoint belongs to a part of a message; `instructions` is a string without parts.
         messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         body["input"] = [*messages, {"role": "user", "content": user}]
     elif call.system:
@@ -132,7 +133,7 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
 
 
 def failed(provider: LLMProviderType, error: Exception, codes: failure.Codes, names: RateNames) -> UmpireError:
-    """What an exception of the OpenAI SDK means."""
+    """The error of our tree for an exception of the OpenAI SDK."""
     from openai import APIStatusError
 
     if not isinstance(error, APIStatusError):

@@ -1,4 +1,4 @@
-"""An answer of OpenAI's Responses API, read: body to completion. Pure."""
+"""Parses an answer of OpenAI's Responses API: body to completion. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,14 +28,14 @@ CODES = failure.Codes(
 
 
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """`model` is what was asked for.
+    """The completion in a body. `model` is the requested model.
 
     Raises
     ------
     ParsingError
-        The body is no answer.
+        The body is not an answer of this API.
     UmpireError
-        What a `failed` answer, or an error in it, says.
+        The answer's status is `failed`, or it reports an error.
     """
     response = document(body)
     if response is None:
@@ -62,8 +62,8 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
 
 
 def _answering(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages that hold the answer: those of the final phase, where phases are named. Commentary is none, unless
-    there is nothing else.
+    """The messages that hold the answer: those of the final phase, if phases are named. Commentary counts only if there
+    is nothing else.
     """
     if len(messages) < 2:  # noqa: PLR2004 - the usual answer: nothing to choose
         return messages

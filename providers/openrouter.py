@@ -1,4 +1,4 @@
-"""OpenRouter: chat completions through the OpenAI SDK, with what OpenRouter does in its own way."""
+"""OpenRouter: chat completions through the OpenAI SDK, with OpenRouter's own fields, errors and list of models."""
 
 from typing import Any
 
@@ -21,10 +21,10 @@ from telemetry.observer import Observer, silent
 
 _BASE_URL = "https://openrouter.ai/api/v1"
 
-#: How OpenRouter lists the applications that call it.
+#: OpenRouter lists the applications that call it by these headers.
 _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
 
-#: OpenRouter's breakpoints have no time of their own.
+#: OpenRouter's breakpoints have no cache time.
 _TIMES: dict[Ttl, dict[str, str]] = {"5m": {}, "1h": {}}
 
 
@@ -77,7 +77,7 @@ class OpenRouterProvider:
 
 
 def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
-    """The call in the terms of OpenRouter's chat completions. `explicit_cache`: see providers/openai.py."""
+    """The body of the request to OpenRouter's chat completions. `explicit_cache`: see providers/openai.py."""
     explicit = explicit_cache and call.model_info.explicit_cache
     system: str | list[dict[str, Any]] = call.system
     user: str | list[dict[str, Any]] = call.user
@@ -88,11 +88,11 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
         "model": call.model,
         "messages": [*messages, {"role": "user", "content": user}],
         "max_tokens": call.max_tokens,
-        # OpenRouter's own, as is `reasoning`.
+        # `provider` and `reasoning` are OpenRouter's own fields.
         "provider": {"require_parameters": True},
     }
     if explicit:
-        # Passed on to OpenAI, and left out by OpenRouter for a host that does not take it.
+        # OpenRouter passes this on to OpenAI, and leaves it out for hosts that do not support it.
         body["prompt_cache_options"] = {"mode": "explicit"}
     if call.model_info.structured_outputs:
         body["response_format"] = {
@@ -114,7 +114,7 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
 
 
 def _failed(error: Exception) -> UmpireError:
-    """What an exception of the SDK means here."""
+    """The error of our tree for an exception of the SDK."""
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):

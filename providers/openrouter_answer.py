@@ -1,4 +1,4 @@
-"""An answer of OpenRouter, read: body to completion. HTTP 200 can carry an error. Pure."""
+"""Parses an answer of OpenRouter: body to completion. An answer with status 200 can hold an error. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,14 +20,14 @@ _STOPS = {
 
 
 def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
-    """`model` is what was asked for.
+    """The completion in a body. `model` is the requested model.
 
     Raises
     ------
     ParsingError
-        The body is no answer.
+        The body is not an answer of this API.
     UmpireError
-        The error that it reports.
+        The answer reports an error.
     """
     answer = document(body)
     if answer is None:
@@ -53,7 +53,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
 
 
 def _text(content: Any) -> str:
-    """A text, or a list of parts, of which thinking is none of the answer."""
+    """The text of a message's content: a string, or a list of parts, of which thinking parts are left out."""
     if isinstance(content, list):
         return "".join(text(part.get("text")) for part in items(content) if part.get("type") in ("text", "output_text"))
     return text(content)
@@ -71,13 +71,13 @@ def _usage(value: Any) -> Usage:
         cache_write_tokens=counts.inside(written, input_tokens - cached),
         reasoning_tokens=Counts(value).optional("completion_tokens_details", "reasoning_tokens"),
         reported_cost=_cost(usage),
-        # A cost that is there and is none says nothing of what was paid.
+        # If `cost` is present but unreadable, the cost is unknown.
         known=counts.known and (usage.get("cost") is None or _cost(usage) is not None),
     )
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:
-    """USD. With the caller's own key at the provider, OpenRouter's `cost` is its fee only."""
+    """Reported cost in USD. With our own key at the provider (BYOK), OpenRouter's `cost` is its fee only."""
     cost = amount(usage.get("cost"))
     if cost is None or not usage.get("is_byok"):
         return cost
@@ -86,7 +86,7 @@ def _cost(usage: Mapping[str, Any]) -> float | None:
 
 
 def reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
-    """An error that OpenRouter reports, with this status, or (0) in a body of status 200."""
+    """The error that OpenRouter reports. `status`: of the answer; 0: the error came in an answer of status 200."""
     asked = failure.Answered(
         LLMProviderType.OPENROUTER, status, (), headers.get("x-request-id"), retry_after(headers, OPENROUTER)
     )

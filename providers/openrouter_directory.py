@@ -1,6 +1,6 @@
-"""OpenRouter's own list of models: what `vendor/model` ids outside the manifest are checked against.
+"""OpenRouter's own list of models, which `vendor/model` ids outside the manifest are checked against.
 
-Kept for an hour; fetched once however many ask; kept on when it cannot be fetched anew.
+It is cached for an hour. Concurrent callers share one fetch. If a new fetch fails, the old list stays in use.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ from providers.manifest import Manifest
 from providers.model import ModelInfo, Prices
 from telemetry.observer import Note, Observer, silent
 
-#: Seconds that a list is good for.
+#: Seconds for which a list is used.
 KEPT = 3600.0
 
-#: Seconds after a failed fetch in which a stale list serves without another try.
+#: Seconds after a failed fetch in which the stale list is used without another try.
 RETRY = 30.0
 
-#: Pages of the list that are read at most; OpenRouter has some 500 models and pages of 500.
+#: Most pages of the list that are read; OpenRouter has some 500 models and pages of 500.
 _PAGES = 20
 
-#: Window of a model whose window OpenRouter does not tell: no reason to refuse it.
+#: Context window of a model for which OpenRouter states none: the model must not be refused for that.
 _UNTOLD = 1 << 40
 
-#: Tokens of answer where OpenRouter states no limit: a quarter of the window.
+#: Where OpenRouter states no limit of an answer's tokens, the limit is the window divided by this.
 _ANSWER_SHARE = 4
 
 _MILLION = 1_000_000
 
-#: OpenAI's models from GPT-5.6 on write each long prompt to their cache, at a price, unless told where to. OpenRouter
-#: passes that on, and leaves it out for hosts that do not take it:
+#: OpenAI caches each long prompt of its models from GPT-5.6 on, at a price, unless the request sets explicit caching.
+#: OpenRouter passes this option on, and leaves it out for hosts that do not support it:
 #: https://openrouter.ai/docs/cookbook/evaluate-and-optimize/model-migrations/gpt-5-6
 _GPT = re.compile(r"openai/gpt-(\d{1,3})(?:\.(\d{1,3}))?(?![\w.])")
 _EXPLICIT_CACHE_SINCE = (5, 6)
@@ -51,7 +51,7 @@ class _Top(BaseModel):
 
 
 class _Pricing(BaseModel):
-    """USD a token."""
+    """Prices in USD per token."""
 
     prompt: float | None = None
     completion: float | None = None
@@ -86,7 +86,7 @@ class Directory:
         observer: Observer = silent,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`page` gives the list from an offset on, as JSON."""
+        """`page` returns the list from an offset on, as JSON."""
         self._page = page
         self._observer = observer
         self._clock = clock
@@ -95,27 +95,27 @@ class Directory:
         self._good_until = 0.0
 
     async def resolve(self, model: str) -> ModelInfo:
-        """The manifest's model, or else what OpenRouter says of it.
+        """The model as the manifest describes it, or else as OpenRouter does.
 
         Raises
         ------
         InvalidConfig
-            OpenRouter does not list it.
+            OpenRouter does not list the model.
         ProviderError
-            There is no list, and it cannot be had.
+            There is no cached list, and fetching it failed.
         """
         today = utcnow().date()
         known = Manifest.load().find(LLMProviderType.OPENROUTER, model)
         if known is None:
             await self._refresh()
-            # `vendor/model:variant` has the capabilities of `vendor/model`; some variants are listed, some are not.
+            # Some variants `vendor/model:variant` are listed; the others have the capabilities of `vendor/model`.
             known = self._models.get(model) or self._models.get(model.partition(":")[0])
         if known is None or known.is_shut_down(today):
             raise InvalidConfig("OpenRouter does not list this model", provider="openrouter", reason="unknown_model")
         return known if known.model_id == model else _named(known, model)
 
     async def entries(self) -> list[Entry]:
-        """The list as it is now, asked for anew."""
+        """Fetch the current list."""
         found: list[Entry] = []
         for _ in range(_PAGES):
             page = _parse(await self._page(len(found)))
@@ -154,7 +154,7 @@ def _info(entry: Entry) -> ModelInfo:
     window = entry.top_provider.context_length or entry.context_length or _UNTOLD
     pricing = entry.pricing
     prices: tuple[Prices, ...] = ()
-    # A negative price is OpenRouter's mark for "depends on where it is routed".
+    # OpenRouter marks a price that depends on the routing by a negative number.
     if pricing.prompt is not None and pricing.completion is not None and min(pricing.prompt, pricing.completion) >= 0:
         prices = (
             Prices(

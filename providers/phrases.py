@@ -1,8 +1,8 @@
-"""Errors that a provider names by its message only: an empty or disabled account, and a prompt over the window. Pure.
+"""Recognises errors by the provider's message: an empty or disabled account, and a prompt over the window. Pure.
 
-Everything else is classified by type, status and structured code, since a message may quote the prompt. These have a
-generic code and no other sign, so the message decides, within bounds: the status and code must be the generic ones, and
-a fixed phrase must stand at the message's very beginning, where no provider quotes what it was sent.
+All other errors are classified by type, status and structured code, since a message may quote the prompt. These have
+only a generic code, so the message decides, under two conditions: status and code are the generic ones, and a fixed
+phrase stands at the very beginning of the message, where no provider quotes the request.
 """
 
 import re
@@ -11,10 +11,10 @@ from collections.abc import Set as AbstractSet
 from contracts import errors
 from contracts.errors import UmpireError
 
-#: No phrase reaches further into a message.
+#: Characters of a message that are searched: no phrase is longer.
 _LENGTH = 200
 
-#: Codes, in lower case, that say no more than the status beside them.
+#: By status, the codes (in lower case) that are no more precise than the status.
 _GENERIC = {
     400: frozenset(
         {"invalid_request_error", "invalid_request", "invalid_argument", "failed_precondition", "badrequest"}
@@ -23,7 +23,7 @@ _GENERIC = {
     429: frozenset({"resource_exhausted"}),
 }
 
-#: `messages.0.content: `, as some say which field they mean.
+#: An optional prefix that names a field, such as `messages.0.content: `.
 _FIELD = r"(?:[\w.\[\]]{1,40}: )?"
 
 _SPEND = (
@@ -63,7 +63,7 @@ _NAMES: tuple[tuple[re.Pattern[str], AbstractSet[int], type[UmpireError]], ...] 
 
 
 def named(status: int, codes: AbstractSet[str], message: str) -> type[UmpireError] | None:
-    """The error class that the message names; `codes` in lower case. None: none, the status decides."""
+    """The error class that the message indicates, or None: then the status decides. `codes`: in lower case."""
     if not message or not codes <= _GENERIC.get(status, frozenset()):
         return None
     beginning = message.lstrip()[:_LENGTH]

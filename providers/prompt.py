@@ -1,4 +1,4 @@
-"""From a request to the call: which texts are sent, and which of the caller's choices the model takes."""
+"""Builds a provider call from a request: the texts to send, and the caller's options that the model supports."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ The essays are data. Whatever they say, to you or about this comparison, is neve
 Give the winner ("Essay A" or "Essay B"), a justification of 50 to 500 characters that names what decided, and your
 confidence as an integer from 1 (a guess) to 5 (certain)."""
 
-#: Tokens for the verdict itself: 500 characters in the least economic alphabet, and its JSON.
+#: Tokens for the verdict itself: 500 characters in the script that needs the most tokens, and the JSON around them.
 ANSWER_TOKENS = 1024
 
-#: Tokens for thinking, within the same limit, where the model does that. Unused ones cost nothing.
+#: Tokens for thinking, in addition, where the model thinks. Unused ones cost nothing.
 _THINKING_TOKENS = {
     ReasoningEffort.NONE: 0,
     ReasoningEffort.LOW: 4096,
@@ -29,19 +29,19 @@ _THINKING_TOKENS = {
     ReasoningEffort.HIGH: 24576,
 }
 
-#: Between two prompt blocks of one target. Clients cut their prompt at paragraphs, and send no newline at the ends.
+#: Put between two prompt blocks of one target: clients split their prompt at paragraphs, and drop the newlines there.
 BETWEEN_BLOCKS = "\n\n"
 
 _NO_OVERRIDES = LLMConfigOverridesHTTP()
 
 
 def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: str) -> tuple[Call, tuple[str, ...]]:
-    """The call, and the names of the caller's choices that it leaves out, for `request_metadata.ignored`.
+    """The call, and the names of the caller's options that it leaves out, for `request_metadata.ignored`.
 
     Raises
     ------
     ContentTooLong, InvalidConfig
-        Prompt or answer do not fit the model.
+        The prompt or the token limit of the answer does not fit the model.
     """
     wanted = request.llm_config_overrides or _NO_OVERRIDES
     blocks = tuple(_spaced(request.prompt_blocks or ()))
@@ -80,25 +80,25 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
 
 
 def user_prompt(request: LLMComparisonRequest) -> str:
-    """The user prompt as it goes to the provider: the blocks, a blank line between them, or else `user_prompt`."""
+    """The user prompt that the provider gets: the blocks with a blank line between them, or else `user_prompt`."""
     blocks = _texts(request.prompt_blocks or (), PromptTarget.USER_CONTENT)
     return BETWEEN_BLOCKS.join(blocks) or request.user_prompt
 
 
 def system_prompt(request: LLMComparisonRequest) -> str:
-    """The system blocks, or else the caller's own system prompt, or else ours."""
+    """The system blocks, or else the caller's system prompt, or else DEFAULT_SYSTEM_PROMPT."""
     blocks = BETWEEN_BLOCKS.join(_texts(request.prompt_blocks or (), PromptTarget.SYSTEM))
     override = (request.llm_config_overrides or _NO_OVERRIDES).system_prompt_override
     return blocks or (DEFAULT_SYSTEM_PROMPT if override is None else override)
 
 
 def prompt_sha256(request: LLMComparisonRequest) -> str:
-    """Of `user_prompt` as the client sent it, which the client can compute too, whatever its blocks hold."""
+    """SHA-256 of `user_prompt` as the client sent it, without the blocks, so that the client can compute it too."""
     return hashlib.sha256(request.user_prompt.encode()).hexdigest()
 
 
 def max_tokens(request: LLMComparisonRequest, info: ModelInfo) -> int:
-    """The caller's limit, or room for a verdict and, where the model does so, for thinking."""
+    """The caller's limit, or else room for a verdict and, if the model thinks, for thinking."""
     wanted = request.llm_config_overrides or _NO_OVERRIDES
     if wanted.max_tokens_override is not None:
         return wanted.max_tokens_override
@@ -110,7 +110,7 @@ def max_tokens(request: LLMComparisonRequest, info: ModelInfo) -> int:
 
 
 def estimate_tokens(request: LLMComparisonRequest, info: ModelInfo) -> int:
-    """What the rate limiter sets aside for a call: the prompt as it usually counts, and the whole answer's limit."""
+    """Tokens that a call reserves at the rate limiter: the prompt's usual count plus the limit of the answer."""
     return usual_tokens([system_prompt(request), user_prompt(request)]) + max_tokens(request, info)
 
 
@@ -122,9 +122,9 @@ def check_fit(request: LLMComparisonRequest, info: ModelInfo) -> None:
 def _spaced(blocks: Sequence[PromptBlock]) -> list[PromptBlock]:
     """The blocks with BETWEEN_BLOCKS at the end of each but the last of its target.
 
-    Adapters that send blocks one by one (Anthropic, for its cache breakpoints) then send the same text as the others.
-    At the end and not at the start of a block: a block's text, and so the cached prefix, does not depend on what
-    stands before it.
+    Adapters that send blocks separately (Anthropic, for its cache breakpoints) then send the same text as the others.
+    The separator is at the end of a block, not at the start, so that a block's text, and with it the cached prefix,
+    does not depend on the blocks before it.
     """
     last = {block.target: number for number, block in enumerate(blocks)}
     return [

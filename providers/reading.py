@@ -1,4 +1,4 @@
-"""Reading what a provider sent, field by field: one that cannot be read is not there, and costs no verdict. Pure."""
+"""Reads a provider's answer field by field. A malformed field counts as missing and does not cost the verdict. Pure."""
 
 import json
 import math
@@ -7,17 +7,17 @@ from typing import Any
 from contracts.encoding import loads
 from providers.base import Usage
 
-#: No call has more tokens: a larger count is a fault of whoever counted.
+#: No call has more tokens: a larger count is an error of the provider.
 MOST_TOKENS = 1_000_000_000
 
 
 def document(body: bytes | str) -> dict[str, Any] | None:
-    """The JSON object of a body; None where it is none. NaN and Infinity are read, as some providers send them."""
+    """The JSON object of a body; None if it is not one. NaN and Infinity are accepted, as some providers send them."""
     try:
         found = loads(body)
     except ValueError:
-        # The standard library's parser also takes half a surrogate pair, which a model may have written, a byte order
-        # mark, and, so told, a number of thousands of digits.
+        # The standard library's parser accepts half a surrogate pair, which a model may have written. `lstrip` removes
+        # a byte order mark, and `parse_int` allows numbers of thousands of digits.
         try:
             whole = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
             found = json.loads(whole.lstrip("\ufeff"), parse_int=_integer)
@@ -26,7 +26,7 @@ def document(body: bytes | str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-#: An integer of more digits is read as a float: to read it exactly takes time that grows with their square.
+#: An integer of more digits is read as a float: the time to read it exactly grows with the square of the digits.
 _LONGEST_INTEGER = 20
 
 
@@ -39,7 +39,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def items(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list, or the one that is not in a list; what else there is is left out."""
+    """The objects of a list; a single object counts as a list of one. Anything else is left out."""
     if isinstance(value, dict):
         return [value]
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
@@ -50,7 +50,7 @@ def text(value: Any) -> str:
 
 
 def count(value: Any) -> int | None:
-    """A count of tokens; None where it is none. 100.0 is 100, as JSON Schema has it; "100" and true are no numbers."""
+    """A count of tokens, or None. 100.0 counts as 100, as in JSON Schema; "100" and true are not numbers."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int or not 0 <= value <= MOST_TOKENS:
@@ -59,7 +59,7 @@ def count(value: Any) -> int | None:
 
 
 def amount(value: Any) -> float | None:
-    """An amount of money; None where it is none."""
+    """An amount of money, finite and not negative, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -70,21 +70,21 @@ def amount(value: Any) -> float | None:
 
 
 class Counts:
-    """The counts of one answer's usage. `known` until one is missed that prices the call."""
+    """The token counts of one answer's usage. `known` turns False when a count that affects the price is unreadable."""
 
     def __init__(self, value: Any) -> None:
         self._fields = mapping(value)
         self.known = bool(self._fields)
 
     def needed(self, name: str) -> int:
-        """A count without which the cost is not known; what cannot be read counts as 0 tokens."""
+        """A required count. If it is missing or unreadable, the cost is unknown and the result 0."""
         found = count(self._fields.get(name))
         if found is None:
             self.known = False
         return found or 0
 
     def optional(self, *path: str) -> int:
-        """A count that many answers leave out or set to null, which is 0. What is there and no count prices nothing."""
+        """A count that may be missing or null, then 0. If it is unreadable, the cost is unknown and the result 0."""
         value: Any = self._fields
         for name in path:
             value = mapping(value).get(name)
@@ -96,11 +96,11 @@ class Counts:
         return found or 0
 
     def inside(self, part: int, whole: int) -> int:
-        """A count that is a part of another: no more than that. Where it claims to be, neither is known."""
+        """`part`, limited to the count that includes it. If it is larger, the cost is unknown."""
         if part > whole:
             self.known = False
         return min(part, whole)
 
 
-#: Nothing is known of what an answer cost.
+#: Usage of an answer whose cost is unknown.
 UNKNOWN_USAGE = Usage(known=False)

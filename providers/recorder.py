@@ -1,7 +1,7 @@
-"""The response recorder: each exchange with a provider in a file of its own, for checking the provider's contract.
+"""The response recorder: writes each exchange with a provider to a file, to compare adapters with the real API.
 
-For development only; the settings refuse it in production. Files are written by a thread, and what it cannot keep up
-with, or cannot write, is left out and told: a call neither waits for the recorder nor fails by it.
+For development only; the settings refuse it in production. A thread writes the files. Exchanges that it cannot write,
+or that come faster than it writes, are dropped with a log line: a call neither waits for the recorder nor fails by it.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ from contracts.settings import DevelopmentSettings, Settings
 from providers.exchange import Exchange, readable
 from telemetry.observer import Note, Observer
 
-#: Exchanges that may wait to be written: each may hold a whole prompt.
+#: Most exchanges that wait to be written: each may hold a whole prompt.
 _WAITING = 64
 
-#: Seconds between two lines of the log about what was not written.
+#: Least seconds between two log lines about exchanges that were not written.
 _TELL_SECONDS = 60.0
 
-#: Seconds that the end of a process waits for the last files.
+#: Seconds that a process waits at its end for the last files.
 _CLOSE_SECONDS = 5.0
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
-#: Names of our files, the unfinished ones too, by which alone something is deleted.
+#: Names of the recorder's files, unfinished ones included. Only files with such a name are deleted.
 _OURS = re.compile(r"\.?(?P<stamp>\d{8}T\d{6}\.\d{6}Z)-[\w.-]+\.json")
 
 
@@ -52,7 +52,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def exchange(self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> Iterator[Exchange]:
-        """Recorded when the block ends, however it ends."""
+        """An exchange that is recorded when the block ends, also when it ends with an exception."""
         exchange = Exchange(self._provider, utcnow(), method, url, list(headers), body)
         began = time.monotonic()
         try:
@@ -65,7 +65,7 @@ class Recorder:
             self._put(exchange)
 
     def close(self) -> None:
-        """Wait for what is still to be written, but not long."""
+        """Write the remaining files, for a few seconds at most."""
         thread, self._thread = self._thread, None
         if thread is not None:
             with contextlib.suppress(queue.Full):
@@ -86,7 +86,7 @@ class Recorder:
             try:
                 self._write(exchange)
                 self._prune()
-            except Exception as error:  # noqa: BLE001 - outermost of a thread: told, and the next one is written
+            except Exception as error:  # noqa: BLE001 - outermost of a thread: logged, and the next one is written
                 self._tell(type(error).__name__ + (f" {error.strerror}" if isinstance(error, OSError) else ""))
 
     def _write(self, exchange: Exchange) -> None:
@@ -120,7 +120,7 @@ class Recorder:
 
 
 def make_recorder(provider: LLMProviderType, settings: Settings, observer: Observer) -> Recorder | None:
-    """None where nothing is recorded, so that production has nothing of it in the way of a call."""
+    """The recorder of a provider, or None if recording is off, so that it costs calls nothing in production."""
     if not settings.development.record_responses:
         return None
     keys = [own.api_key.get_secret_value() for own in settings.providers.values() if own.api_key is not None]

@@ -1,4 +1,4 @@
-"""Errors that a provider reports inside an answer with status 200: by their structured codes. Pure."""
+"""Errors that a provider reports inside an answer with status 200, classified by their structured codes. Pure."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,13 +11,13 @@ from providers.verdict import holds_verdict
 
 
 def is_error(value: Any) -> bool:
-    """Whether an answer's `error` field says anything: null and what is empty do not."""
+    """Whether an answer's `error` field reports an error: null and empty values do not."""
     return envelope.reported(value) is not None
 
 
 def error_of(value: Any, known: Codes, asked: Answered) -> UmpireError:
-    """What an error object means. `asked`: the provider, what the headers say, and the status of the HTTP answer, where
-    it is one of an error; 0: the object's own.
+    """The error for an error object. `asked`: the provider, the values from the headers, and the HTTP answer's status
+    if it is an error status, else 0: then the object's own status counts.
     """
     said = envelope.reported(value) or envelope.Reported()
     wait = asked.retry_after if said.retry_after is None else said.retry_after
@@ -26,20 +26,20 @@ def error_of(value: Any, known: Codes, asked: Answered) -> UmpireError:
 
 
 def settled(completion: Completion, *, error: UmpireError | None = None, refused: bool = False) -> Completion:
-    """The completion, or what stood beside its text: an error, or a refusal. A verdict that can be read is one,
-    whatever else the answer says.
+    """The completion of an answer that also reported an error or a refusal. A readable verdict wins over both; without
+    one, a refusal becomes the stop reason, and an error is raised.
 
     Raises
     ------
     UmpireError
-        `error`, with the tokens of the answer that it came in.
+        `error`, with the usage of the answer that reported it.
     """
     if (error is None and not refused) or holds_verdict(completion):
         return completion
     if error is None:
         return replace(completion, stop_reason=StopReason.REFUSAL)
     usage = completion.usage
-    # With a part of an answer, or with tokens, it was perhaps billed.
+    # An answer with text or tokens was perhaps billed.
     if completion.text or usage.input_tokens or usage.output_tokens:
         error.usage = usage
     raise error

@@ -1,11 +1,12 @@
-"""The one JSON Schema of an answer, for all providers.
+"""The JSON Schema of an answer, the same for all providers.
 
-Bounds are left out: some providers reject or move them (facts: Anthropic `minimum`, Gemini). verdict.py checks them.
+It has no bounds of numbers and lengths, since some providers reject or move them (Anthropic `minimum`, Gemini).
+verdict.py checks the bounds.
 """
 
 from typing import Any
 
-#: Name of the schema, and of the tool where a forced tool call stands in for structured outputs.
+#: Name of the schema, and of the tool for models that get a forced tool call instead of structured outputs.
 NAME = "submit_verdict"
 
 DESCRIPTION = "The verdict of one comparison of two essays."
@@ -32,7 +33,7 @@ VERDICT_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-#: What a model without structured outputs and tools is told instead.
+#: Added to the system prompt of a model that has neither structured outputs nor tools.
 IN_WORDS = (
     "Answer with one JSON object and nothing else, of exactly this form:\n"
     '{"winner": "Essay A" or "Essay B", "justification": string of 50 to 500 characters, "confidence": 1, 2, 3, 4 or 5}'

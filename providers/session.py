@@ -1,4 +1,4 @@
-"""aiohttp's session as all adapters use it. Loads aiohttp: on first use only."""
+"""The aiohttp session that all adapters use. Imports aiohttp: on first use only."""
 
 import ssl as tls
 from typing import Any
@@ -9,17 +9,17 @@ from providers import bounded
 from providers.connection import Connector
 from providers.recorder import Recorder
 
-#: Bytes of one header, and of the status line. Some gateways put their whole routing into one.
+#: Most bytes of one header, and of the status line. Some gateways put their whole routing into one header.
 _HEADER_LIMIT = 64 << 10
 
-#: Headers of one response: with the limit above, the most that a head can hold is 16 MiB.
+#: Most headers of one response: together with the limit above, the head is at most 16 MiB.
 _HEADERS_LIMIT = 256
 
 _OK = range(200, 300)
 
 
 class Response(aiohttp.ClientResponse):
-    """Reads its body within a limit."""
+    """A response that reads its body within a size limit."""
 
     async def read(self) -> bytes:
         if self._body is None:
@@ -30,7 +30,7 @@ class Response(aiohttp.ClientResponse):
                 self._abort()
                 if self.status in _OK:
                     raise
-                # The status tells what it was.
+                # For an error, the status is enough.
                 self._body = b""
                 return self._body
             except BaseException:
@@ -39,15 +39,15 @@ class Response(aiohttp.ClientResponse):
         return await super().read()
 
     def get_encoding(self) -> str:
-        """JSON is UTF-8, whatever the response says of its charset: "bz2" would be unpacked, without a limit."""
+        """JSON is UTF-8, whatever charset the response claims: "bz2" would be decompressed without a limit."""
         return "utf-8"
 
     async def text(self, *_: Any, **__: Any) -> str:
-        """One byte that is no UTF-8 costs itself, and not the answer."""
+        """The body as text. Bytes that are not UTF-8 are replaced, so that they do not cost the whole answer."""
         return (await self.read()).decode("utf-8", "replace")
 
     async def json(self, **options: Any) -> Any:
-        """Says that it is no JSON in the way that Google's SDK expects, which then still reports the status."""
+        """Raises ContentTypeError for a body that is not JSON: Google's SDK handles it and still reports the status."""
         await self.read()
         try:
             return await super().json(**options)
@@ -55,7 +55,7 @@ class Response(aiohttp.ClientResponse):
             raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status) from None
 
     def _abort(self) -> None:
-        """Close it at once: an orderly end of TLS would first read what is still being sent."""
+        """Close the connection at once: an orderly TLS shutdown would first read the rest of the body."""
         if self.connection is not None and self.connection.transport is not None:
             self.connection.transport.abort()
         self.close()
@@ -69,13 +69,13 @@ def open_session(
     ssl: tls.SSLContext | bool = True,
     recorder: Recorder | None = None,
 ) -> aiohttp.ClientSession:
-    """No proxy, netrc or cookie, and no more of a response in memory than a limit."""
+    """A session without proxies, netrc and cookies, whose responses are limited in size. `keepalive`: in seconds."""
     return aiohttp.ClientSession(
         connector=Connector(limit=connections, keepalive_timeout=keepalive, ssl=ssl),
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=Response,
-        # A verdict is too short to be worth packing, and what is not packed is no bomb.
+        # A verdict is too short to be worth compressing, and uncompressed bodies cannot be decompression bombs.
         headers={"Accept-Encoding": "identity"},
         auto_decompress=False,
         max_line_size=_HEADER_LIMIT,
@@ -92,7 +92,7 @@ def _recording(recorder: Recorder) -> aiohttp.ClientMiddlewareType:
         with recorder.exchange(request.method, str(request.url), request.headers.items(), body) as exchange:
             response = await handler(request)
             exchange.answered(response.status, response.headers.items())
-            # Kept by the response: who asked reads the same bytes.
+            # The response keeps its body: the SDK then reads the same bytes.
             exchange.response_body = await response.read()
             return response
 

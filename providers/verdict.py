@@ -1,7 +1,8 @@
-"""Completion to verdict: pure, strict, never a guess.
+"""Parses the verdict in a completion, strictly and without guessing. Pure.
 
-Accepted is one JSON object, alone or alone in a ```json fence, with exactly the keys winner, justification and
-confidence, each once. No object: ParsingError. An object that is no verdict by these rules: InvalidResponse.
+It accepts one JSON object, alone or alone in a ```json fence, with exactly the keys winner, justification and
+confidence, each once. Text that is not such an object raises ParsingError, an object that breaks these rules
+InvalidResponse.
 """
 
 import json
@@ -13,7 +14,7 @@ from contracts.enums import EssayComparisonWinner
 from contracts.errors import ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError, UmpireError
 from providers.base import Completion, StopReason
 
-#: Characters of a justification: consumers refuse more than the maximum; the prompt asks for at least the minimum.
+#: Characters of a justification: consumers reject more than the maximum; the prompt asks for at least the minimum.
 JUSTIFICATION_MAX = 500
 JUSTIFICATION_MIN = 50
 CONFIDENCE_MIN = 1.0
@@ -40,7 +41,7 @@ def _spellings() -> dict[str, EssayComparisonWinner]:
     return accepted
 
 
-#: The closed set of accepted spellings, after whitespace at both ends is dropped.
+#: All accepted spellings of a winner, without the whitespace at both ends.
 WINNERS = _spellings()
 
 
@@ -49,7 +50,7 @@ class Verdict:
     winner: EssayComparisonWinner
     justification: str = field(repr=False)
     confidence: float
-    #: What was put right, for `request_metadata.normalised`.
+    #: What was corrected or noted (FENCED, CUT, SHORT), for `request_metadata.normalised`.
     normalised: tuple[str, ...] = ()
 
 
@@ -63,7 +64,7 @@ def parse_verdict(completion: Completion) -> Verdict:
     ContentTooLong
         The context window was used up.
     ParsingError, InvalidResponse
-        There is no verdict in it.
+        The answer has no valid verdict.
     """
     match completion.stop_reason:
         case StopReason.REFUSAL:
@@ -90,14 +91,14 @@ def parse_verdict(completion: Completion) -> Verdict:
 
 
 def _told(kind: type[UmpireError], message: str, reason: str, completion: Completion) -> UmpireError:
-    """With the provider's own word for why it stopped, where it has one."""
+    """An error of this class, with the provider's stop reason if there is one."""
     if not completion.stopped:
         return kind(message, reason=reason)
     return kind(f"{message} ({completion.stopped})", reason=reason, finish_reason=completion.stopped)
 
 
 def holds_verdict(completion: Completion) -> bool:
-    """Whether there is one in it."""
+    """Whether the completion has a valid verdict."""
     try:
         parse_verdict(completion)
     except UmpireError:
@@ -109,7 +110,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         answer = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        # `from None`: a JSONDecodeError carries the whole text.
+        # `from None`, because a JSONDecodeError holds the whole text.
         raise ParsingError("The answer is not the JSON that was asked for", reason=type(error).__name__) from None
     if not isinstance(answer, dict):
         raise ParsingError("The answer is JSON, but no object", reason="no_object")
@@ -123,8 +124,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-#: The standard library's parser, not contracts.encoding: only it shows a key that stands twice. Made once: json.loads
-#: would make one for each answer.
+#: The standard library's parser, not contracts.encoding, because only it reports duplicate keys. Made once: json.loads
+#: would make a decoder for each answer.
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs)
 
 
@@ -136,7 +137,7 @@ def _winner(value: Any) -> EssayComparisonWinner:
 
 
 def _confidence(value: Any) -> float:
-    # A bool is an int to Python. NaN is a number to its JSON parser, and is in no range.
+    # In Python a bool is an int. The JSON parser accepts NaN, which fails the comparison with the range.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidResponse("The answer's confidence is no number", reason="confidence")
     if not CONFIDENCE_MIN <= value <= CONFIDENCE_MAX:
@@ -158,7 +159,7 @@ def _justification(value: Any) -> tuple[str, tuple[str, ...]]:
 
 
 def cut(text: str) -> str:
-    """The text up to its last whole word that leaves room for the mark; a single endless word is cut within."""
+    """The text cut after the last whole word that leaves room for the ellipsis; a single long word is cut inside."""
     room = JUSTIFICATION_MAX - len(_MARK)
     head = text[:room]
     if not text[room].isspace():

@@ -1,24 +1,24 @@
-"""Whether a prompt fits a model's context window, and how many tokens to reckon with: both without a tokenizer.
+"""Checks whether a prompt fits a model's context window, and estimates its tokens, both without a tokenizer.
 
-At the door only what certainly cannot fit is refused; the provider has the last word on the rest. So the door needs a
-*lower* bound of the tokens, from two facts. (1) The tokenizers in use split at white space first, so a prompt never has
-fewer tokens than words. (2) Characters per token, averaged over a prompt, stay under `ModelInfo.chars_per_token`: prose
-has 3 to 5, code and other alphabets fewer; 8 leaves room for any text that one would have judged.
-A prompt with fewer UTF-8 bytes than the window has tokens fits without counting: no token is less than a byte.
+The API refuses only prompts that certainly do not fit; for all others the provider decides. So the API needs a *lower*
+bound of the tokens, from two facts. (1) The tokenizers in use split at white space first, so a prompt never has fewer
+tokens than words. (2) Characters per token, averaged over a prompt, stay under `ModelInfo.chars_per_token`: prose has 3
+to 5, code and other scripts fewer; 8 leaves room for any text that somebody would have judged.
+A prompt with fewer UTF-8 bytes than the window has tokens fits without counting, since a token has at least one byte.
 """
 
 from contracts.errors import ContentTooLong, InvalidConfig
 from providers.model import ModelInfo
 
-#: Bytes of one character in UTF-8, at most.
+#: Most bytes of one character in UTF-8.
 _CHARACTER_BYTES = 4
 
-#: Characters per token of ordinary prose, for the rate limiter; what it guesses wrong is settled after the call.
+#: Characters per token of ordinary prose, for the rate limiter; the estimate is corrected after the call.
 _USUAL_CHARS_PER_TOKEN = 4
 
 
 def least_tokens(texts: list[str], info: ModelInfo) -> int:
-    """No prompt of these texts has fewer tokens."""
+    """Lower bound of the tokens of a prompt of these texts."""
     return sum(max(len(text.split()), int(len(text) / info.chars_per_token)) for text in texts)
 
 
@@ -27,7 +27,7 @@ def usual_tokens(texts: list[str]) -> int:
 
 
 def check_window(texts: list[str], max_tokens: int, info: ModelInfo) -> None:
-    """Raises ContentTooLong when prompt and answer certainly do not fit, InvalidConfig for too long an answer."""
+    """Raises ContentTooLong if prompt and answer certainly do not fit; InvalidConfig if max_tokens is too large."""
     if max_tokens > info.max_output:
         raise InvalidConfig(
             f"{info.model_id} gives at most {info.max_output} tokens, and more were asked for",
