@@ -13,8 +13,8 @@ from contracts.settings import Settings
 #: Share of one core that a worker's event loop may use: above it, calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
 
-#: Seconds that a slot is occupied in addition to its call, since claim and completion are round trips to Redis. A little
-#: more than the time that the service adds to one comparison alone (docs/performance.md, line 3 of the figures).
+#: Seconds that a slot is occupied in addition to its call, since claim and completion are round trips to Redis. A
+#: little more than the time that the service adds to one comparison alone (docs/performance.md, line 3 of the figures).
 SLOT_SECONDS = 0.013
 
 #: Factor by which the slots exceed the result of Little's law, since latency varies.
