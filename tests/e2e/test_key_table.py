@@ -55,9 +55,10 @@ PATIENCE = answer(429, {"type": "error", "error": {"type": "rate_limit_error", "
 async def scanning(redis: Redis) -> AsyncIterator[dict[str, str]]:
     """Every key that is there at any time, with its type; and every channel that somebody listens to."""
     seen: dict[str, str] = {}
+    over = asyncio.Event()
 
     async def scan() -> None:
-        while True:
+        while not over.is_set():
             found = [key.decode() async for key in redis.scan_iter(count=1000)]
             pipeline = redis.pipeline(transaction=False)
             for key in found:
@@ -73,9 +74,9 @@ async def scanning(redis: Redis) -> AsyncIterator[dict[str, str]]:
     try:
         yield seen
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Not cancelled: where that comes in the middle of a command, it can get lost in the client's own timeout.
+        over.set()
+        await task
 
 
 async def busy(at: Desk, account: Account) -> None:
