@@ -88,7 +88,7 @@ class Stack:
                 await part.is_ready.wait()
 
     def api_processes(self) -> list[psutil.Process]:
-        """Those that serve, the oldest first; multiprocessing has one of its own beside them."""
+        """Those that serve, the oldest first; the multiprocessing module starts a further process, for itself."""
         with contextlib.suppress(psutil.Error):
             found = psutil.Process(self.api.pid).children() if self.api.running else []
             serving = [one for one in found if "spawn_main" in " ".join(one.cmdline())]

@@ -186,7 +186,9 @@ def demo(
 
 @app.command()
 def topics() -> None:
-    """Make the dead-letter topic, where Kafka makes no topics by itself. Exit code 1: Kafka refused, or is away."""
+    """Create the dead-letter topic, for brokers that do not create topics automatically. Exit code 1: Kafka refused, or
+    is unavailable.
+    """
     settings = read_settings()
     from cli.topics import make_or_explain
 

@@ -34,7 +34,7 @@ class Running:
         self.seen: list[psutil.Process] = []
 
     def children(self) -> list[psutil.Process]:
-        """Those that serve; multiprocessing has one of its own beside them."""
+        """Those that serve; the multiprocessing module starts a further process, for itself."""
         if self.process.poll() is not None:
             return []
         found = psutil.Process(self.process.pid).children(recursive=True)

@@ -4,14 +4,14 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 from umpire_openapi_typescript import OpenApiTypescript
-from umpire_servers import ROOT
+from umpire_servers import ROOT, ServerMissing
 
 from contracts.settings import ServiceSettings, Settings
 from contracts.topics import LEGAL_TOPIC
@@ -81,11 +81,18 @@ def test_every_pattern_is_one_of_ecma_262() -> None:
         subprocess.run([node, "-e", program, json.dumps(found)], check=True)
 
 
+def _node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        raise ServerMissing("node", "not on PATH; install Node.js")
+    return found
+
+
 @pytest.mark.parametrize("topic", ["a.b-c_D9", ".", "..", "...", "", "a b", "a\n", "é", "x" * 249, "x" * 250])
-def test_the_topics_pattern_allows_what_the_door_allows(topic: str) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node on PATH")
+def test_the_topics_pattern_allows_what_the_door_allows(
+    topic: str, need_tool: Callable[[Callable[[], str]], str]
+) -> None:
+    node = need_tool(_node)
     pattern = SCHEMAS["LLMComparisonRequest"]["properties"]["callback_topic"]["pattern"]
     program = "console.log(new RegExp(process.argv[1], 'u').test(process.argv[2]))"
     told = subprocess.run([node, "-e", program, pattern, topic], check=True, capture_output=True, text=True).stdout
