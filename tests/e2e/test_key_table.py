@@ -51,32 +51,48 @@ OVERLOADED = refused(529, "overloaded_error")
 PATIENCE = answer(429, {"type": "error", "error": {"type": "rate_limit_error", "message": "no"}}, {"retry-after": "60"})
 
 
+#: The type of key that each of Redis's keyspace events writes to; other events (del, expire, …) write to none.
+TYPE_OF_EVENT = {
+    **dict.fromkeys(("set", "incrby", "incrbyfloat", "append", "setrange", "setbit"), "string"),
+    **dict.fromkeys(("hset", "hincrby", "hincrbyfloat", "hdel"), "hash"),
+    **dict.fromkeys(("lpush", "rpush", "lpop", "rpop", "lset", "lrem", "ltrim", "linsert"), "list"),
+    **dict.fromkeys(("sadd", "srem", "spop", "sdiffstore", "sinterstore", "sunionstore"), "set"),
+    **dict.fromkeys(("zadd", "zincr", "zrem", "zremrangebyscore", "zremrangebyrank", "zunionstore"), "zset"),
+    **dict.fromkeys(("xadd", "xtrim", "xdel"), "stream"),
+}
+
+
 @contextlib.asynccontextmanager
-async def scanning(redis: Redis) -> AsyncIterator[dict[str, str]]:
-    """Every key that is there at any time, with its type; and every channel that somebody listens to."""
+async def watching(redis: Redis) -> AsyncIterator[dict[str, str]]:
+    """Every key that is written at any time, with its type, and every channel that has a subscriber.
+
+    Redis reports each write itself (keyspace events): a scan would miss a key that lives shorter than a round of it.
+    """
     seen: dict[str, str] = {}
     over = asyncio.Event()
+    before = (await redis.config_get("notify-keyspace-events"))["notify-keyspace-events"]
+    await redis.config_set("notify-keyspace-events", "EA")
+    events = redis.pubsub(ignore_subscribe_messages=True)
+    await events.psubscribe("__keyevent@*__:*")
 
-    async def scan() -> None:
+    async def watch() -> None:
         while not over.is_set():
-            found = [key.decode() async for key in redis.scan_iter(count=1000)]
-            pipeline = redis.pipeline(transaction=False)
-            for key in found:
-                pipeline.type(key)
-            for key, kind in zip(found, await pipeline.execute(), strict=True):
-                if kind != b"none":  # it has gone since
-                    seen[key] = kind.decode()
+            while message := await events.get_message(timeout=0.05):
+                kind = TYPE_OF_EVENT.get(message["channel"].decode().rpartition(":")[2])
+                if kind is not None:
+                    seen[message["data"].decode()] = kind
             for channel in await redis.pubsub_channels("umpire:*"):
                 seen[channel.decode()] = "channel"
-            await asyncio.sleep(0.02)
 
-    task = asyncio.create_task(scan())
+    task = asyncio.create_task(watch())
     try:
         yield seen
     finally:
-        # Not cancelled: where that comes in the middle of a command, it can get lost in the client's own timeout.
+        # Not cancelled: a cancellation in the middle of a command can get lost in the client's own timeout.
         over.set()
         await task
+        await events.aclose()
+        await redis.config_set("notify-keyspace-events", before)
 
 
 async def busy(at: Desk, account: Account) -> None:
@@ -140,7 +156,6 @@ async def busy(at: Desk, account: Account) -> None:
             await at.submit(GOOGLE)
         at.ledger = ours
         await apoll(lambda: there("umpire:refusing"), 5)
-        await asyncio.sleep(0.2)  # a few looks more
 
 
 async def alerted(at: Desk) -> bool:
@@ -155,7 +170,7 @@ async def test_the_tables_of_keys_are_those_of_a_busy_ledger(
     async with desk(redis_url, kafka) as at, upstream(account.serve) as provider:
         account.upstream = provider
         await asyncio.to_thread(ensure_topic, KafkaSettings(kafka_bootstrap=kafka), at.topic)
-        async with scanning(at.redis) as seen:
+        async with watching(at.redis) as seen:
             await busy(at, account)
     rows = table()
     wrong = {}
