@@ -15,8 +15,8 @@ from contracts.clock import iso
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import LedgerSettings
-from ledger.claims import Who
-from ledger.custody import Custody, Left
+from ledger.claims import CompletedBy
+from ledger.custody import Custody, Orphan
 from telemetry.observer import Level, Note, Observer
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ TOGETHER = 64
 
 
 #: Ends a request and publishes its events. False if it had ended meanwhile, or this process may not end it.
-End = Callable[[Left, UmpireError, QueueStatus, Who], Awaitable[bool]]
+End = Callable[[Orphan, UmpireError, QueueStatus, CompletedBy], Awaitable[bool]]
 
 
 @dataclass
@@ -142,21 +142,21 @@ class Custodian:
         self._note("lease_lapsed", lapsed)
         why = "the request was given up: its workers stopped while they ran it"
         given_up = [(left, InternalError(why, lapses=self._settings.max_lapses)) for left in poison]
-        await self._end_all(given_up, QueueStatus.FAILED, Who.OWN)
+        await self._end_all(given_up, QueueStatus.FAILED, CompletedBy.HOLDER)
 
     async def _expire(self) -> None:
         expired = await self._timed(self._custody.expired)
         late = [(left, expiry_of(left)) for left in expired]
-        await self._end_all(late, QueueStatus.EXPIRED, Who.IDLE)
+        await self._end_all(late, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED)
 
-    async def _end_all(self, ended: Sequence[tuple[Left, UmpireError]], state: QueueStatus, who: Who) -> None:
+    async def _end_all(self, ended: Sequence[tuple[Orphan, UmpireError]], state: QueueStatus, by: CompletedBy) -> None:
         """End requests in groups of TOGETHER and time each group alone: thousands may end while Redis is healthy."""
         for start in range(0, len(ended), TOGETHER):
             some = ended[start : start + TOGETHER]
-            await self._timed(partial(asyncio.gather, *(self._end(left, error, state, who) for left, error in some)))
+            await self._timed(partial(asyncio.gather, *(self._end(left, error, state, by) for left, error in some)))
 
-    async def _end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who) -> None:
-        if await self._end_it(left, error, state, who):
+    async def _end(self, left: Orphan, error: UmpireError, state: QueueStatus, by: CompletedBy) -> None:
+        if await self._end_it(left, error, state, by):
             self._note(state.value, 1)
 
     def _note(self, action: str, count: int) -> None:
@@ -164,7 +164,7 @@ class Custodian:
             self._observer(Note("custodian.action", "info", labels={"action": action}, value=count))
 
 
-def expiry_of(left: Left) -> RequestExpired:
+def expiry_of(left: Orphan) -> RequestExpired:
     """The error of a request whose time to live is over. `details.hold`: the reason of its hold, if it was on hold."""
     expired_at = iso(left.stored.expires_at)
     if left.hold is None:

@@ -10,8 +10,8 @@ from events.ending import ending_of, failure_of, status_of
 from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.result import Judgement, Spent
-from ledger.claims import Ending, Who
-from ledger.custody import Left
+from ledger.claims import CompletedBy, Completion
+from ledger.custody import Orphan
 from telemetry.observer import Observer, silent
 
 _EVENTS = {
@@ -24,7 +24,7 @@ _EVENTS = {
 class Ender:
     def __init__(
         self,
-        finish: Callable[[Ending], Awaitable[bytes | None]],
+        finish: Callable[[Completion], Awaitable[bytes | None]],
         relay: Relay,
         lifecycle: Lifecycle,
         settings: KafkaSettings,
@@ -40,13 +40,15 @@ class Ender:
         self._sha256_of = sha256_of
         self._observer = observer
 
-    async def end(self, left: Left, error: UmpireError, state: QueueStatus, who: Who = Who.IDLE) -> bool:
-        """End the request with `error`. False if `who` may not end it: it has ended, or a worker has claimed it."""
+    async def end(
+        self, left: Orphan, error: UmpireError, state: QueueStatus, by: CompletedBy = CompletedBy.UNCLAIMED
+    ) -> bool:
+        """End the request with `error`. False if `by` may not end it: it has ended, or a worker has claimed it."""
         stored = left.stored
         spent = Spent.read(left.spent)
         judgement = Judgement(model=stored.model, spent=spent, error=error)
         sha256 = self._sha256_of(stored.request)
-        ending, headers = ending_of(stored, judgement, state, who, prompt_sha256=sha256, settings=self._settings)
+        ending, headers = ending_of(stored, judgement, state, by, prompt_sha256=sha256, settings=self._settings)
         entry_id = await self._finish(ending)
         if entry_id is None:
             return False

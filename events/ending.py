@@ -10,7 +10,7 @@ from contracts.settings import KafkaSettings
 from events.envelope import seal_result
 from events.headers import Headers, headers_of
 from events.result import Judgement, code_on_kafka, result_of
-from ledger.claims import Ending, Who
+from ledger.claims import CompletedBy, Completion
 from ledger.request import StoredRequest
 from telemetry.observer import Note
 
@@ -19,18 +19,18 @@ def ending_of(
     stored: StoredRequest,
     judgement: Judgement,
     state: QueueStatus,
-    who: Who,
+    by: CompletedBy,
     *,
     prompt_sha256: str,
     settings: KafkaSettings,
-) -> tuple[Ending, Headers]:
+) -> tuple[Completion, Headers]:
     result = result_of(stored, judgement, prompt_sha256)
     event = seal_result(result, settings, traceparent=stored.traceparent)
     queue_id = str(stored.queue_id)
-    ending = Ending(
+    ending = Completion(
         queue_id=queue_id,
         state=state,
-        who=who,
+        by=by,
         topic=stored.request.callback_topic,
         key=event.correlation_id,
         event=event.value,

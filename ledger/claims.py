@@ -31,7 +31,7 @@ class Lease(NamedTuple):
     """One claim of one request. After a worker was suspended it may hold a later claim of the same request."""
 
     queue_id: str
-    number: int
+    fencing_token: int
     """Number of the claim among its worker's claims: the fencing token."""
     until: float
     """The lease is never renewed past this time (time.monotonic)."""
@@ -44,13 +44,13 @@ class Claimed(NamedTuple):
     waited: float
     """Seconds since its message was last pushed."""
     spent: bytes = b""
-    """Attempts and cost so far, as the last claim recorded them: see Return."""
+    """Attempts and cost so far, as the last claim recorded them: see Release."""
     may_spend: bool = True
     """Its owner has not reached the daily cost limit."""
     topics: str = ""
     """Callback-topic patterns of its owner's API key, comma-separated; empty: any."""
     until: float = math.inf
-    number: int = 0
+    fencing_token: int = 0
     """Number of the claim among its worker's claims: distinguishes it from an earlier claim of the same request."""
 
     claimed: float = -math.inf
@@ -58,10 +58,10 @@ class Claimed(NamedTuple):
 
     @property
     def lease(self) -> Lease:
-        return Lease(str(self.stored.queue_id), self.number, self.until)
+        return Lease(str(self.stored.queue_id), self.fencing_token, self.until)
 
 
-class Gone(NamedTuple):
+class LostLeases(NamedTuple):
     """Leases that a worker no longer has."""
 
     taken: list[Lease]
@@ -70,35 +70,35 @@ class Gone(NamedTuple):
     """The request has ended, by this worker just now or by another one."""
 
 
-class Who(StrEnum):
+class CompletedBy(StrEnum):
     """Who may end a request: see finish.lua."""
 
     ANY = "any"
-    OWN = "own"
-    IDLE = "idle"
+    HOLDER = "own"
+    UNCLAIMED = "idle"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Completion:
     """How a request ends: its terminal state and its result event."""
 
     queue_id: str
     state: QueueStatus
-    who: Who
+    by: CompletedBy
     topic: str
     key: str
     event: bytes
     cost: float
     forbidden: bool = False
     """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
-    number: int | None = None
-    """Number of the claim that may end it, with `Who.OWN`; None: any claim of this worker."""
+    fencing_token: int | None = None
+    """Number of the claim that may end it, with `CompletedBy.HOLDER`; None: any claim of this worker."""
     claimed: float | None = None
     """When the request was claimed (time.monotonic); None: it was not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class Release:
     """A released or deferred request: queued again at once or `delay` seconds later, at the front or the back."""
 
     stored: StoredRequest
@@ -107,7 +107,7 @@ class Return:
     front: bool = False
     spent: bytes = b""
     """What the next claim has to know (attempts, cost); empty: as stored before."""
-    number: int | None = None
+    fencing_token: int | None = None
     """Number of the claim that is released; None: any claim of this worker."""
     parked: str = ""
     """The model whose hold must end first, for at most `delay` seconds. That time does not count towards the request's
@@ -147,7 +147,7 @@ class Claims:
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
         self._requeue = Script(redis, "requeue")
-        self._endings: GroupCommit[Ending, bytes | None] = GroupCommit(
+        self._endings: GroupCommit[Completion, bytes | None] = GroupCommit(
             self._finish_all, weigh=lambda ending: len(ending.event)
         )
 
@@ -186,27 +186,27 @@ class Claims:
                 )
         return found
 
-    async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> Gone:
+    async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> LostLeases:
         """Heartbeat: renew `leased`, and mark the pointers `held` as not lost. Returns the leases no longer ours."""
         asked = time.monotonic()
-        rows = [part for one in leased for part in (one.queue_id, one.number, _ms_left(one, asked))]
+        rows = [part for one in leased for part in (one.queue_id, one.fencing_token, _ms_left(one, asked))]
         gone = await self._renew(self.owner, self._lease, self._provider.value, self._lease, len(leased), *rows, *held)
         self._renewed = asked
-        return Gone(*([leased[place - 1] for place in places] for places in gone))
+        return LostLeases(*([leased[place - 1] for place in places] for places in gone))
 
-    async def finish(self, ending: Ending) -> bytes | None:
+    async def finish(self, ending: Completion) -> bytes | None:
         """End a request; concurrent endings share a round trip.
 
         Returns the id of its outbox entry, or None if it had ended already or this worker may not end it.
         """
         return await self._endings.submit(ending)
 
-    async def _finish_all(self, endings: Sequence[Ending]) -> list[bytes | None]:
+    async def _finish_all(self, endings: Sequence[Completion]) -> list[bytes | None]:
         unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, endings))
         sums_unwritten(self._observer, unwritten)
         return list(entry_ids)
 
-    async def give_back(self, returns: Sequence[Return]) -> int:
+    async def give_back(self, returns: Sequence[Release]) -> int:
         """Release or defer leased requests. Returns how many were still ours."""
         arguments: list[str | bytes | float] = [self.owner]
         for r in returns:
@@ -234,7 +234,7 @@ class Claims:
         )
 
 
-def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> list[str | bytes | int]:
+def finish_arguments(owner: str, retention: int, endings: Sequence[Completion]) -> list[str | bytes | int]:
     """Arguments of finish.lua. A request that was claimed less than `retention` seconds ago must still have its record,
     even if another process has ended it since.
     """
@@ -242,9 +242,9 @@ def finish_arguments(owner: str, retention: int, endings: Sequence[Ending]) -> l
     arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
     for e in endings:
         forbidden = "1" if e.forbidden else ""
-        row = (e.queue_id, e.state.value, e.who.value, e.topic, e.key, e.event, _usd(e.cost), forbidden)
+        row = (e.queue_id, e.state.value, e.by.value, e.topic, e.key, e.event, _usd(e.cost), forbidden)
         must_be_here = e.claimed is not None and now - e.claimed < retention
-        arguments.extend((*row, _fence(e.number), "1" if must_be_here else ""))
+        arguments.extend((*row, _fence(e.fencing_token), "1" if must_be_here else ""))
     return arguments
 
 
@@ -276,7 +276,7 @@ def _limits(may_spend: int = 1, topics: bytes = b"") -> tuple[bool, str]:
     return bool(may_spend), topics.decode()
 
 
-def _row(r: Return) -> tuple[str | bytes | int, ...]:
+def _row(r: Release) -> tuple[str | bytes | int, ...]:
     priority, queue_id = r.stored.request.priority, str(r.stored.queue_id)
     return (
         queue_id,
@@ -287,6 +287,6 @@ def _row(r: Return) -> tuple[str | bytes | int, ...]:
         int(r.counts),
         int(r.delay * 1000),
         r.spent,
-        _fence(r.number),
+        _fence(r.fencing_token),
         r.parked,
     )

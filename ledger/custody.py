@@ -51,7 +51,7 @@ SUSPECT_SECONDS = 6.0
 _STATES = frozenset({"deferred", *QueueStatus})
 
 
-class Left(NamedTuple):
+class Orphan(NamedTuple):
     """A request that maintenance has to end; `spent` as its last claim recorded it."""
 
     stored: StoredRequest
@@ -103,7 +103,7 @@ class Custody:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def take_back_lapsed(self) -> tuple[int, list[Left]]:
+    async def take_back_lapsed(self) -> tuple[int, list[Orphan]]:
         """Return requests whose lease lapsed to their queue.
 
         Returns how many lapsed, and those that lapsed too often: they are leased to this process, which must end them.
@@ -157,12 +157,12 @@ class Custody:
         # In front: the lost pointer was already next in line.
         return await self._push("queued", provider, rows, place="front")
 
-    async def expired(self) -> list[Left]:
+    async def expired(self) -> list[Orphan]:
         """Requests past their time to live that no worker runs; a running one ends at its call's own deadline. Time on
         hold does not count towards the time to live: see expired.lua.
         """
         start, looked = 0, 0
-        left: list[Left] = []
+        left: list[Orphan] = []
         # Several short scripts instead of a long one, which would block Redis. Records that this version cannot read
         # are skipped, so that they do not hide the others.
         while start >= 0 and looked < LOOK_EXPIRED and not left:
@@ -191,7 +191,7 @@ class Custody:
         rows = await pipeline.execute() if ids else []
         return [(_provider(provider, state), _priority(q)) for provider, q, state in rows]
 
-    async def _read(self, ids: Sequence[bytes]) -> list[Left]:
+    async def _read(self, ids: Sequence[bytes]) -> list[Orphan]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.get(keys.body(queue_id.decode()))
@@ -202,7 +202,7 @@ class Custody:
         for queue_id, (body, spent) in zip(ids, rows, strict=True):
             stored = self._unreadable.read(queue_id, body) if body else None
             if stored is not None:
-                found.append(Left(stored, spent or b""))
+                found.append(Orphan(stored, spent or b""))
         return found
 
 

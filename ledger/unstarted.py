@@ -7,13 +7,13 @@ from redis.asyncio import Redis
 
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.claims import Ending, finish_arguments, sums_unwritten
+from ledger.claims import Completion, finish_arguments, sums_unwritten
 from ledger.request import StoredRequest
 from ledger.scripts import Script
 from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
-#: States in which no worker holds the request: any process may end it (Who.IDLE in finish.lua).
+#: States in which no worker holds the request: any process may end it (CompletedBy.UNCLAIMED in finish.lua).
 IDLE = frozenset({"queued", "deferred"})
 
 
@@ -50,7 +50,7 @@ class Unstarted:
         readable = stored is not None or not body
         return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 
-    async def end(self, ending: Ending) -> bytes | None:
+    async def end(self, ending: Completion) -> bytes | None:
         """End the request. Returns the id of its outbox entry, or None if a worker claimed it or it ended meanwhile."""
         unwritten, entry_id = await self._finish(*finish_arguments(self._owner, self._retention, [ending]))
         sums_unwritten(self._observer, unwritten)

@@ -9,7 +9,7 @@ from events.headers import Headers
 from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.result import Judgement
-from ledger.claims import Ending, Who
+from ledger.claims import CompletedBy, Completion
 from ledger.request import StoredRequest
 from providers.prompt import prompt_sha256
 from telemetry.logging import Bound
@@ -35,13 +35,13 @@ class ResultHook:
         )
 
     def ending(
-        self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, who: Who
-    ) -> tuple[Ending, Headers]:
+        self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, by: CompletedBy
+    ) -> tuple[Completion, Headers]:
         return ending_of(
-            stored, judgement, state, who, prompt_sha256=prompt_sha256(stored.request), settings=self._settings
+            stored, judgement, state, by, prompt_sha256=prompt_sha256(stored.request), settings=self._settings
         )
 
-    def publish(self, entry_id: bytes, ending: Ending, headers: Headers) -> None:
+    def publish(self, entry_id: bytes, ending: Completion, headers: Headers) -> None:
         """Hand the event to Kafka; its delivery report removes it from the outbox."""
         self._relay.send(entry_id, ending.topic, ending.key, ending.event, headers, forbidden=ending.forbidden)
 

@@ -17,7 +17,7 @@ from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
-from ledger.claims import Claimed, Claims, Lease, Return, Who
+from ledger.claims import Claimed, Claims, CompletedBy, Lease, Release
 from ledger.parked import PARKED_SECONDS
 from ledger.passing import passes
 from tasks.claim import NotNow, Probe
@@ -213,13 +213,13 @@ class Runner:
     async def _settle(self, claimed: Claimed, judgement: Judgement) -> str:
         error = judgement.error
         if error is None:
-            await self._finish(claimed, judgement, QueueStatus.COMPLETED, Who.ANY)
+            await self._finish(claimed, judgement, QueueStatus.COMPLETED, CompletedBy.ANY)
             return QueueStatus.COMPLETED.value
         again = await self._again(claimed, judgement, error)
         return await self._fail(claimed, judgement, error) if again is None else again
 
     async def _fail(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str:
-        await self._finish(claimed, judgement, QueueStatus.FAILED, Who.OWN)
+        await self._finish(claimed, judgement, QueueStatus.FAILED, CompletedBy.HOLDER)
         return f"{QueueStatus.FAILED.value}: {error.code.value}, attempt {judgement.spent.attempts}"
 
     async def _again(self, claimed: Claimed, judgement: Judgement, error: UmpireError) -> str | None:
@@ -239,10 +239,10 @@ class Runner:
         delay = next_deferral(claimed.tries, self._deferral, self._random, retry_after=error.retry_after)
         return None if delay is None else await self._defer(claimed, judgement, error, delay)
 
-    async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, who: Who) -> None:
-        ending, headers = self._hook.ending(claimed.stored, judgement, state, who)
+    async def _finish(self, claimed: Claimed, judgement: Judgement, state: QueueStatus, by: CompletedBy) -> None:
+        ending, headers = self._hook.ending(claimed.stored, judgement, state, by)
         forbidden = not self._permission.publishes(claimed)
-        ending = replace(ending, number=claimed.number, claimed=claimed.claimed, forbidden=forbidden)
+        ending = replace(ending, fencing_token=claimed.fencing_token, claimed=claimed.claimed, forbidden=forbidden)
         entry_id = await self._persist(lambda: self._claims.finish(ending))
         if entry_id is None:
             # The request was ended elsewhere: that result stands, and this one is not published.
@@ -258,7 +258,7 @@ class Runner:
         spent = judgement.spent.model_dump_json().encode()
         await self._persist(
             lambda: self._claims.give_back(
-                [Return(claimed.stored, delay=delay, counts=True, spent=spent, number=claimed.number)]
+                [Release(claimed.stored, delay=delay, counts=True, spent=spent, fencing_token=claimed.fencing_token)]
             )
         )
         labels = {"provider": claimed.stored.provider.value, "error_code": error.code.value}
@@ -269,7 +269,9 @@ class Runner:
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> str:
         kept = spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back([Return(claimed.stored, front=front, spent=kept, number=claimed.number)])
+            lambda: self._claims.give_back(
+                [Release(claimed.stored, front=front, spent=kept, fencing_token=claimed.fencing_token)]
+            )
         )
         labels = {"provider": claimed.stored.provider.value, "reason": reason}
         note = Note("comparison.returned", "info", labels)
@@ -282,7 +284,9 @@ class Runner:
     async def _park(self, claimed: Claimed, spent: Spent) -> str:
         """The model is on hold: defer the request without a try, so that the queue goes on with other models."""
         kept, model = spent.model_dump_json().encode(), claimed.stored.model
-        parked = Return(claimed.stored, delay=PARKED_SECONDS, spent=kept, number=claimed.number, parked=model)
+        parked = Release(
+            claimed.stored, delay=PARKED_SECONDS, spent=kept, fencing_token=claimed.fencing_token, parked=model
+        )
         await self._persist(lambda: self._claims.give_back([parked]))
         labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
         self._observer(Note("comparison.returned", "info", labels))

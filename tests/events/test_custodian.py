@@ -12,9 +12,9 @@ from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from events.custodian import Custodian
 from ledger.cancel import cancel
-from ledger.claims import Who
+from ledger.claims import CompletedBy
 from ledger.connection import connect
-from ledger.custody import Custody, Left
+from ledger.custody import Custody, Orphan
 from telemetry.observer import silent
 
 pytestmark = pytest.mark.redis
@@ -36,7 +36,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def _never(left: Left, error: UmpireError, state: QueueStatus, who: Who) -> bool:
+async def _never(left: Orphan, error: UmpireError, state: QueueStatus, who: CompletedBy) -> bool:
     raise AssertionError(left, error, state, who)
 
 
@@ -69,7 +69,7 @@ async def test_thousands_may_expire_at_once_and_lapsed_leases_are_taken_back_all
     claims = house.claims("custodian")
     ended = 0
 
-    async def end(left: Left, error: UmpireError, state: QueueStatus, who: Who) -> bool:
+    async def end(left: Orphan, error: UmpireError, state: QueueStatus, who: CompletedBy) -> bool:
         nonlocal ended
         await asyncio.sleep(0.01)  # the way to a Redis that is further away
         done = await claims.finish(ending(left.stored.queue_id, state, who)) is not None

@@ -18,9 +18,9 @@ from events.custodian import Custodian
 from events.relay import Relay
 from events.resender import Resender
 from ledger.cancel import cancel
-from ledger.claims import Return, Who
+from ledger.claims import CompletedBy, Release
 from ledger.connection import connect
-from ledger.custody import Left
+from ledger.custody import Orphan
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
 from telemetry.observer import silent
 
@@ -72,7 +72,7 @@ async def test_a_full_redis_heals(redis_server: Callable[..., RedisServer]) -> N
         await redis.set("more", "than there is")
     full = await used(redis)
 
-    async def end(left: Left, error: UmpireError, state: QueueStatus, who: Who) -> bool:
+    async def end(left: Orphan, error: UmpireError, state: QueueStatus, who: CompletedBy) -> bool:
         return await claims.finish(ending(left.stored.queue_id, state, who)) is not None
 
     custody, kafka = house.custody(), Kafka(house.outbox)
@@ -110,7 +110,7 @@ async def test_what_is_deferred_is_pushed_and_a_dead_letter_replayed(redis_serve
     assert entry_id is not None
     await redis.config_set("maxmemory", "1")
     try:
-        await claims.give_back([Return(later, delay=0.01)])
+        await claims.give_back([Release(later, delay=0.01)])
         assert await apoll(lambda: house.custody().push_due(MOCK), what="the deferred one is due") == 1
         assert await pushed(house, str(later.queue_id))
         await house.outbox.undelivered([Undelivered(entry_id, "MSG_SIZE_TOO_LARGE", 0.0)])

@@ -10,7 +10,7 @@ from umpire_servers import apoll
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
 from ledger import custody as custody_module
-from ledger.claims import Return, Who
+from ledger.claims import CompletedBy, Release
 
 pytestmark = pytest.mark.redis
 
@@ -94,8 +94,8 @@ async def test_a_request_that_kills_its_workers_is_handed_to_the_custodian_to_en
     await house.lapse_now(request)
     _, poison = await house.custody("c2").take_back_lapsed()
     assert [left.stored.queue_id for left in poison] == [request.queue_id]
-    assert await house.claims("c1").finish(ending(request.queue_id, QueueStatus.FAILED, Who.OWN)) is None
-    assert await house.claims("c2").finish(ending(request.queue_id, QueueStatus.FAILED, Who.OWN)) is not None
+    assert await house.claims("c1").finish(ending(request.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)) is None
+    assert await house.claims("c2").finish(ending(request.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)) is not None
 
 
 async def test_a_lapse_of_the_custodians_own_worker_is_one_lapse_like_any_other(house):
@@ -144,7 +144,7 @@ async def test_no_message_is_missed_that_is_there_in_whatever_order_they_were_pu
     claims, custody = house.claims(), house.custody()
     claimed = await claims.claim(None, more=6)
     for i in (2, 0, 5, 1, 4, 3):
-        await claims.give_back([Return(claimed[i].stored, front=True)])
+        await claims.give_back([Release(claimed[i].stored, front=True)])
     assert await pushed_lost(house, custody) == 0
     # And a duplicate of a request that was pushed again later, at the head.
     await house.redis.rpush(LEAST, (await house.messages(LEAST))[5])
@@ -222,7 +222,7 @@ async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
     await house.admit(queued, deferred, running, young)
     claims, custody = house.claims(), house.custody()
     await claims.claim(str(deferred.queue_id), more=0)
-    await claims.give_back([Return(deferred, delay=60, spent=b"s")])
+    await claims.give_back([Release(deferred, delay=60, spent=b"s")])
     await claims.claim(str(running.queue_id), more=0)
     assert await custody.expired() == []
     left = await apoll(custody.expired, 3)
@@ -231,7 +231,7 @@ async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
     assert {entry.stored.queue_id for entry in left} == {queued.queue_id, deferred.queue_id}
     assert {entry.spent for entry in left if entry.stored.queue_id == deferred.queue_id} == {b"s"}
     for request, ends in ((queued, True), (deferred, True), (running, False)):
-        entry = await claims.finish(ending(request.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+        entry = await claims.finish(ending(request.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
         assert (entry is not None) is ends
     assert await claims.finish(ending(running.queue_id)) is not None
     assert await custody.expired() == []
@@ -303,15 +303,15 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     await claims.claim(str(done.queue_id), more=0)
     await claims.finish(ending(done.queue_id, cost=0.1))
     await claims.claim(str(failed.queue_id), more=0)
-    await claims.finish(ending(failed.queue_id, QueueStatus.FAILED, Who.OWN))
+    await claims.finish(ending(failed.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER))
     await claims.claim(str(poison.queue_id), more=0)
     await house.lapse_now(poison)
     assert len((await custody.take_back_lapsed())[1]) == 1
-    await house.claims("custodian").finish(ending(poison.queue_id, QueueStatus.FAILED, Who.OWN))
+    await house.claims("custodian").finish(ending(poison.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER))
     await apoll(custody.expired, 3)
-    await claims.finish(ending(expired.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+    await claims.finish(ending(expired.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
     await claims.claim(str(deferred.queue_id), more=0)
-    await claims.give_back([Return(deferred, delay=0.01, counts=True)])
+    await claims.give_back([Release(deferred, delay=0.01, counts=True)])
     assert await apoll(lambda: custody.push_due(MOCK), 3) == 1
     await claims.claim(str(deferred.queue_id), more=0)
     await claims.finish(ending(deferred.queue_id))

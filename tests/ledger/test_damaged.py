@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_ledger import House, ending, stored
 
 from contracts.enums import QueueStatus
-from ledger.claims import Ending
+from ledger.claims import Completion
 from telemetry.observer import Note
 
 pytestmark = pytest.mark.redis
@@ -104,7 +104,7 @@ async def test_a_damaged_record_takes_no_other_with_it(house: House, lacking: st
     custody = house.custody()
     await custody.expired()
     await custody.take_back_lapsed()
-    await claims.finish(Ending(str(damaged.queue_id), QueueStatus.FAILED, ending("x").who, "t", "k", b"{}", 0.0))
+    await claims.finish(Completion(str(damaged.queue_id), QueueStatus.FAILED, ending("x").by, "t", "k", b"{}", 0.0))
     assert (await house.record(damaged.queue_id))["s"] == b"failed"
 
 
@@ -126,7 +126,7 @@ async def test_a_claim_whose_answer_was_lost_is_told_again_by_its_number(house: 
     assert [c.stored.queue_id for c in again] == [request.queue_id for request in requests[:2]]
     (third,) = await claims.claim(None, more=5)
     assert third.stored.queue_id == requests[2].queue_id, "nothing more was leased by asking again"
-    assert {c.number for c in again} != {third.number}
+    assert {c.fencing_token for c in again} != {third.fencing_token}
 
 
 async def test_a_paid_verdict_of_a_record_that_redis_lost_is_published(house: House) -> None:

@@ -16,7 +16,7 @@ from umpire_ledger import MOCK, House, ending, lease_of, stored
 from contracts.clock import utcnow
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import Return, Who
+from ledger.claims import CompletedBy, Release
 from ledger.connection import connect
 from ledger.keys import spent as spent_key
 
@@ -34,8 +34,8 @@ COST = 0.01
 owners = st.sampled_from(WORKERS)
 
 
-def end(queue_id, state=QueueStatus.COMPLETED, who=Who.ANY):
-    return ending(queue_id, state, who, cost=COST)
+def end(queue_id, state=QueueStatus.COMPLETED, by=CompletedBy.ANY):
+    return ending(queue_id, state, by, cost=COST)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -86,22 +86,22 @@ class LedgerMachine(RuleBasedStateMachine):
         before = self.states()
         for claimed in self.run(self.workers[owner].claim(str(request.queue_id), more=more)):
             assert before[str(claimed.stored.queue_id)] == "queued"
-            self.numbers[owner, claimed.stored.queue_id] = claimed.number
+            self.numbers[owner, claimed.stored.queue_id] = claimed.fencing_token
 
     @rule(owner=owners, more=st.integers(1, 3))
     def take(self, owner, more):
         for claimed in self.run(self.workers[owner].claim(None, more=more)):
-            self.numbers[owner, claimed.stored.queue_id] = claimed.number
+            self.numbers[owner, claimed.stored.queue_id] = claimed.fencing_token
 
-    @rule(owner=owners, request=requests, who=st.sampled_from(Who), state=st.sampled_from(sorted(TERMINAL)))
-    def finish(self, owner, request, who, state):
+    @rule(owner=owners, request=requests, by=st.sampled_from(CompletedBy), state=st.sampled_from(sorted(TERMINAL)))
+    def finish(self, owner, request, by, state):
         ended = self.states()[str(request.queue_id)] in TERMINAL
-        entry = self.run(self.workers[owner].finish(end(request.queue_id, state, who)))
+        entry = self.run(self.workers[owner].finish(end(request.queue_id, state, by)))
         assert not (ended and entry)
 
     @rule(owner=owners, request=requests, delay=st.sampled_from([0, 60]), front=st.booleans(), counts=st.booleans())
     def give_back(self, owner, request, delay, front, counts):
-        self.run(self.workers[owner].give_back([Return(request, delay=delay, counts=counts, front=front)]))
+        self.run(self.workers[owner].give_back([Release(request, delay=delay, counts=counts, front=front)]))
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
@@ -135,7 +135,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
         _, poison = self.run(lapse())
         for left in poison:
-            entry = self.house.claims("custodian").finish(end(left.stored.queue_id, QueueStatus.FAILED, Who.OWN))
+            entry = self.house.claims("custodian").finish(
+                end(left.stored.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)
+            )
             assert self.run(entry) is not None
 
     @rule(request=requests)
@@ -151,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         async def expire():
             await self.redis.zadd("umpire:expiry", {str(request.queue_id): 1}, xx=True)
             for left in await self.custody.expired():
-                await self.workers["one"].finish(end(left.stored.queue_id, QueueStatus.EXPIRED, Who.IDLE))
+                await self.workers["one"].finish(end(left.stored.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
 
         self.run(expire())
 
@@ -216,7 +218,9 @@ class LedgerMachine(RuleBasedStateMachine):
             await self.house.lapse_now(*self.admitted.values())
             _, poison = await self.custody.take_back_lapsed()
             for left in poison:
-                await self.house.claims("custodian").finish(end(left.stored.queue_id, QueueStatus.FAILED, Who.OWN))
+                await self.house.claims("custodian").finish(
+                    end(left.stored.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)
+                )
             for queue_id in self.admitted:
                 await self.redis.zadd("umpire:deferred:mock", {queue_id: 1}, xx=True)
             await self.custody.push_due(MOCK)

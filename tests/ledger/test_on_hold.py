@@ -10,7 +10,7 @@ from contracts.errors import ModelForbidden, SpendLimitReached
 from contracts.settings import HoldSettings
 from guard import hold as holds
 from guard.hold import Holds
-from ledger.claims import Return
+from ledger.claims import Release
 from ledger.custody import Custody
 from ledger.parked import PARKED_SECONDS, Parked
 from ledger.request import StoredRequest
@@ -118,7 +118,7 @@ async def test_what_waits_for_its_model_costs_no_time_and_is_found_by_it(house: 
     await house.admit(request)
     claims = house.claims()
     (claimed,) = await claims.claim(None, more=1)
-    parked = Return(claimed.stored, delay=PARKED_SECONDS, number=claimed.number, parked="mock-1")
+    parked = Release(claimed.stored, delay=PARKED_SECONDS, fencing_token=claimed.fencing_token, parked="mock-1")
     assert await claims.give_back([parked]) == 1
     record = await house.record(request.queue_id)
     assert (record["s"], record["t"]) == (b"deferred", b"0")
@@ -134,7 +134,9 @@ async def test_what_waits_for_its_model_costs_no_time_and_is_found_by_it(house: 
     assert await expired(house) == [], "the time is remembered"
     (again,) = await claims.claim(None, more=1)
     await one.probe_succeeded("p", model="mock-1")
-    await claims.give_back([Return(again.stored, delay=PARKED_SECONDS, number=again.number, parked="mock-1")])
+    await claims.give_back(
+        [Release(again.stored, delay=PARKED_SECONDS, fencing_token=again.fencing_token, parked="mock-1")]
+    )
     assert (await house.record(request.queue_id))["s"] == b"queued", "the hold ended meanwhile: it does not wait for it"
 
 
@@ -144,7 +146,9 @@ async def test_all_that_waited_for_a_model_come_back_when_its_hold_ends(house: H
     await house.admit(*requests)
     claims = house.claims()
     claimed = await claims.claim(None, more=30)
-    await claims.give_back([Return(c.stored, delay=600, number=c.number, parked="mock-1") for c in claimed])
+    await claims.give_back(
+        [Release(c.stored, delay=600, fencing_token=c.fencing_token, parked="mock-1") for c in claimed]
+    )
     assert await house.custody().push_due(MOCK) == 0
     assert await Parked(house.redis, MOCK).wake_all("mock-1") == 30
     assert await house.custody().push_due(MOCK) == 30

@@ -4,14 +4,14 @@ import pytest
 from umpire_ledger import MOCK, ending, stored
 
 from contracts.enums import QueueStatus
-from ledger.claims import Return, Who
+from ledger.claims import CompletedBy, Release
 from ledger.unstarted import Unstarted
 
 pytestmark = pytest.mark.redis
 
 
 def cancelled(request):
-    return ending(request.queue_id, QueueStatus.CANCELLED, Who.IDLE)
+    return ending(request.queue_id, QueueStatus.CANCELLED, CompletedBy.UNCLAIMED)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_a_deferred_request_ends_and_is_not_pushed_again(house, unstarted)
     await house.admit(request)
     claims = house.claims()
     await claims.claim(None, more=1)
-    await claims.give_back([Return(request, delay=0.001, counts=True, spent=b"{}")])
+    await claims.give_back([Release(request, delay=0.001, counts=True, spent=b"{}")])
     assert (await unstarted.find(request.queue_id)).spent == b"{}"
     assert await unstarted.end(cancelled(request))
     assert await house.custody().push_due(MOCK) == 0

@@ -6,7 +6,7 @@ from umpire_service import MOCK, Worker, verdict
 from contracts.encoding import dumps, loads
 from contracts.enums import QueueStatus
 from events.envelope import seal_result
-from ledger.claims import Ending, Who
+from ledger.claims import CompletedBy, Completion
 
 pytestmark = pytest.mark.redis
 
@@ -23,10 +23,10 @@ class NewerWorker(Worker):
         event = loads(seal_result(result, self._settings.kafka).value)
         event |= {"schema_version": 2, "lineage": ["v2"]}
         event["data"] |= self._data
-        ending = Ending(
+        ending = Completion(
             queue_id=result.request_id,
             state=QueueStatus.COMPLETED,
-            who=Who.ANY,
+            by=CompletedBy.ANY,
             topic=claimed.stored.request.callback_topic,
             key=str(result.correlation_id),
             event=dumps(event),

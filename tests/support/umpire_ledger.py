@@ -12,7 +12,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.claims import Claims, Ending, Lease, Who
+from ledger.claims import Claims, CompletedBy, Completion, Lease
 from ledger.custody import Custody
 from ledger.dead_letters import DeadLetters
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
@@ -51,10 +51,13 @@ def stored(
 
 
 def ending(
-    queue_id: UUID | str, state: QueueStatus = QueueStatus.COMPLETED, who: Who = Who.ANY, cost: float = 0.0
-) -> Ending:
+    queue_id: UUID | str,
+    state: QueueStatus = QueueStatus.COMPLETED,
+    by: CompletedBy = CompletedBy.ANY,
+    cost: float = 0.0,
+) -> Completion:
     event = b'{"data":"' + str(queue_id).encode() + b'"}'
-    return Ending(str(queue_id), state, who, "answers", "key", event, cost)
+    return Completion(str(queue_id), state, by, "answers", "key", event, cost)
 
 
 def lease_of(request: StoredRequest, number: int = 1) -> Lease:

@@ -31,7 +31,7 @@ from contracts.settings import (
 from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.cancel import cancel
-from ledger.claims import Claimed, Claims, Ending, Who
+from ledger.claims import Claimed, Claims, CompletedBy, Completion
 from ledger.connection import connect
 from service.app import create_app
 from service.protocol import Protocol
@@ -169,10 +169,10 @@ class Worker:
 
     async def finish(self, claimed: Claimed) -> None:
         result = self._judge(claimed)
-        ending = Ending(
+        ending = Completion(
             queue_id=result.request_id,
             state=QueueStatus.FAILED if result.error_detail else QueueStatus.COMPLETED,
-            who=Who.ANY,
+            by=CompletedBy.ANY,
             topic=claimed.stored.request.callback_topic,
             key=str(result.correlation_id),
             event=seal_result(result, self._settings.kafka).value,

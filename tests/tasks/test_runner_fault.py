@@ -17,7 +17,7 @@ from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
-from ledger.claims import Who
+from ledger.claims import CompletedBy
 from ledger.connection import connect
 from ledger.request import StoredRequest
 from tasks.permission import Permission
@@ -45,7 +45,7 @@ class PaidJudge:
 class QuietHook:
     bound = staticmethod(lambda _: nullcontext())
 
-    def ending(self, request: StoredRequest, judgement: Judgement, state: QueueStatus, who: Who) -> Any:
+    def ending(self, request: StoredRequest, judgement: Judgement, state: QueueStatus, who: CompletedBy) -> Any:
         return ending_of(request, judgement, state, who, prompt_sha256="0" * 64, settings=KafkaSettings())
 
     def status(self, *_: object) -> None: ...
