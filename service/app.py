@@ -13,12 +13,11 @@ from fastapi import FastAPI
 from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
+from completion.finisher import Ender
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
-from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
@@ -29,6 +28,7 @@ from ledger.preflight import durability_of
 from ledger.replies import Replies
 from ledger.spool import Spool
 from ledger.unstarted import Unstarted
+from maintenance.queue_snapshots import Mode, QueueSnapshots
 from providers.manifest import Manifest
 from providers.prompt import prompt_sha256
 from service import cancellation, comparison, health, providers

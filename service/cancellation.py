@@ -11,8 +11,8 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
-from ledger.custody import Orphan
 from ledger.request import StoredRequest
+from ledger.sweeps import Orphan
 from ledger.unstarted import IDLE
 from service.caller import owner_of, redis_seconds
 from service.openapi import CANCELLATION

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from completion.finisher import Ender
 from contracts.settings import Settings
-from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.authentication import Authenticator
 from guard.availability import Availability

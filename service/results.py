@@ -4,10 +4,10 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from completion.dead_letter import DeadLetterTopic
+from completion.relay import Relay
 from contracts.settings import Settings
-from events.dead_letter import DeadLetterTopic
 from events.producer import Publisher
-from events.relay import Relay
 from ledger.outbox import Outbox
 from telemetry.observer import Observer
 

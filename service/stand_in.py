@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from completion.finisher import Ender
+from completion.relay import Relay
 from contracts.settings import Settings
-from events.cost_alerts import CostAlerts
-from events.custodian import Custodian
-from events.ender import Ender
 from events.lifecycle import Lifecycle
-from events.relay import Relay
-from events.resender import Resender
-from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.spending import Spending
+from ledger.sweeps import Sweeps
+from maintenance.cost_alerts import CostAlerts
+from maintenance.loop import MaintenanceLoop
+from maintenance.resender import Resender
 from telemetry.observer import Observer
 
 
@@ -39,9 +39,9 @@ class StandIn:
         """`unanswered` is called whenever Redis does not answer maintenance, which asks it several times a second."""
         self._ledger = ledger
         self._no_worker = False
-        self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
-        self.custodian = Custodian(
-            self._custody,
+        self._sweeps = Sweeps(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
+        self.custodian = MaintenanceLoop(
+            self._sweeps,
             settings.ledger,
             in_charge=self._in_charge,
             end=ender.end,
@@ -51,7 +51,7 @@ class StandIn:
         self.resender = Resender(
             # Not only the process that holds the maintenance lock: its producer may have failed.
             may=lambda: self._no_worker,
-            custody=self._custody,
+            sweeps=self._sweeps,
             outbox=Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer),
             relay=relay,
             settings=settings.worker,
@@ -62,13 +62,13 @@ class StandIn:
     async def _in_charge(self) -> bool:
         self._no_worker = not await self._ledger.workers()
         if self._no_worker:
-            return await self._custody.hold_lock()
+            return await self._sweeps.hold_lock()
         await self.leave()
         return False
 
     async def leave(self) -> None:
         """Release the locks, so that a worker need not wait for them to lapse."""
         if self.custodian.holds:
-            await self._custody.release_lock()
+            await self._sweeps.release_lock()
         if self.resender.holds:
-            await self._custody.release_resending()
+            await self._sweeps.release_resending()

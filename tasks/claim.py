@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from completion.result_event import Judgement, Spent
 from contracts.errors import UmpireError
-from events.result import Judgement, Spent
 from guard.limits import Reservation
 from ledger.request import StoredRequest
 from providers.model import ModelInfo

@@ -1,14 +1,14 @@
 """The result hook: builds the result event of an ended comparison, hands it to Kafka, and publishes status events."""
 
+from completion.ending import ending_of, status_of
+from completion.relay import Relay
+from completion.result_event import Judgement
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import UmpireError
 from contracts.settings import KafkaSettings
 from contracts.trace import trace_id
-from events.ending import ending_of, status_of
 from events.headers import Headers
 from events.lifecycle import Lifecycle
-from events.relay import Relay
-from events.result import Judgement
 from ledger.claims import CompletedBy, Completion
 from ledger.request import StoredRequest
 from providers.prompt import prompt_sha256

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from completion.result_event import Judgement, Spent
 from contracts.clock import utcnow
 from contracts.errors import AnswerError, InternalError, ProviderError, ProviderRateLimited, UmpireError
 from contracts.events import (
@@ -16,7 +17,6 @@ from contracts.events import (
     TokenUsage,
 )
 from events.lifecycle import Lifecycle
-from events.result import Judgement, Spent
 from guard.breaker import Breaker
 from guard.gate import MAX_PAUSE_SECONDS
 from guard.limits import Limiter, Reservation

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
+from completion.ending import failure_of
+from completion.result_event import Judgement, Spent
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, InternalError, UmpireError, is_permanent
-from events.ending import failure_of
-from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS

@@ -6,19 +6,15 @@ from functools import partial
 
 from redis.exceptions import RedisError
 
+from completion.dead_letter import DeadLetterTopic
+from completion.finisher import Ender
+from completion.relay import Relay
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT
-from events.cost_alerts import CostAlerts
-from events.custodian import Custodian
-from events.dead_letter import DeadLetterTopic
-from events.ender import Ender
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
-from events.queue_snapshots import QueueSnapshots
 from events.recovery import recover
-from events.relay import Relay
-from events.resender import Resender
 from guard.ahead import Ahead
 from guard.board import Board
 from guard.breaker import Breaker
@@ -31,11 +27,15 @@ from guard.retry import RetryPolicy
 from ledger.cancel import cancel
 from ledger.claims import Claims
 from ledger.connection import connect
-from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.parked import Parked
 from ledger.spending import Spending
+from ledger.sweeps import Sweeps
+from maintenance.cost_alerts import CostAlerts
+from maintenance.loop import MaintenanceLoop
+from maintenance.queue_snapshots import QueueSnapshots
+from maintenance.resender import Resender
 from providers.factory import make_provider
 from providers.prompt import prompt_sha256
 from tasks.adapting import Adapting
@@ -89,7 +89,7 @@ class Runtime:
         self._claims = Claims(
             redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
         )
-        self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
+        self._sweeps = Sweeps(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
         self._publisher = Publisher(settings.kafka, observer)
         outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
         self._alone = Publisher.alone(settings.kafka, observer)
@@ -152,11 +152,11 @@ class Runtime:
         ender = Ender(
             self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer
         )
-        custodian = Custodian(
-            self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
+        custodian = MaintenanceLoop(
+            self._sweeps, settings.ledger, in_charge=self._sweeps.hold_lock, end=ender.end, observer=observer
         )
         resender = Resender(
-            custody=self._custody,
+            sweeps=self._sweeps,
             outbox=outbox,
             relay=self._relay,
             settings=settings.worker,
@@ -212,8 +212,8 @@ class Runtime:
         await self._relay.close(SETTLE_SECONDS)
         await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
         try:
-            await self._custody.release_lock()
-            await self._custody.release_resending()
+            await self._sweeps.release_lock()
+            await self._sweeps.release_resending()
             if self._adapting is not None:
                 await self._adapting.leave()
             await self._claims.leave()

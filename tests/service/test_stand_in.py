@@ -12,7 +12,7 @@ from umpire_worker import Inbox
 
 from contracts.encoding import loads
 from contracts.settings import WorkerSettings
-from ledger.custody import Custody
+from ledger.sweeps import Sweeps
 
 pytestmark = pytest.mark.redis
 
@@ -46,7 +46,7 @@ async def test_without_a_worker_the_door_ends_what_is_past_its_time(settings, ap
 @pytest.mark.parametrize("who", ["worker", "another door"])
 async def test_it_is_left_to_a_live_worker_and_to_another_door_at_work(settings, api, who):
     worker = Worker(settings)
-    other = Custody(worker.redis, settings.ledger, owner="other")
+    other = Sweeps(worker.redis, settings.ledger, owner="other")
     if who == "another door":
         await worker.redis.set("umpire:custodian", "other", px=5_000)
     else:

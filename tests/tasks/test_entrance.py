@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from umpire_providers import request_for
 
+from completion.result_event import Spent
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
-from events.result import Spent
 from guard.limits import Reservation
 from ledger.request import StoredRequest
 from providers.manifest import Manifest

@@ -9,11 +9,11 @@ import pytest
 from redis.asyncio import Redis
 from umpire_ledger import House, stored
 
+from completion.ending import ending_of
+from completion.result_event import Judgement, Spent
 from contracts.enums import EssayComparisonWinner, QueueStatus
 from contracts.events import LLMComparisonResultV1
 from contracts.settings import KafkaSettings
-from events.ending import ending_of
-from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited

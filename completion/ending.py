@@ -2,6 +2,7 @@
 functions.
 """
 
+from completion.result_event import Judgement, code_on_kafka, result_of
 from contracts.clock import utcnow
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import UmpireError
@@ -9,7 +10,6 @@ from contracts.events import LLMQueueStatusV1
 from contracts.settings import KafkaSettings
 from events.envelope import seal_result
 from events.headers import Headers, headers_of
-from events.result import Judgement, code_on_kafka, result_of
 from ledger.claims import CompletedBy, Completion
 from ledger.request import StoredRequest
 from telemetry.observer import Note

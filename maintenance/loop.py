@@ -16,7 +16,7 @@ from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import LedgerSettings
 from ledger.claims import CompletedBy
-from ledger.custody import Custody, Orphan
+from ledger.sweeps import Orphan, Sweeps
 from telemetry.observer import Level, Note, Observer
 
 T = TypeVar("T")
@@ -47,10 +47,10 @@ class _Chore:
     due: float = 0.0
 
 
-class Custodian:
+class MaintenanceLoop:
     def __init__(
         self,
-        custody: Custody,
+        sweeps: Sweeps,
         settings: LedgerSettings,
         *,
         in_charge: Callable[[], Awaitable[bool]],
@@ -62,7 +62,7 @@ class Custodian:
 
         `unanswered` is called after every look that Redis did not answer.
         """
-        self._custody = custody
+        self._sweeps = sweeps
         self._settings = settings
         self._in_charge = in_charge
         self._end_it = end
@@ -108,7 +108,7 @@ class Custodian:
 
     async def _follow_clock(self) -> None:
         """Detect a jump of Redis' clock: it makes all leases lapse at once, although their workers still run."""
-        ahead = await self._custody.now_ms() / 1000 - time.monotonic()
+        ahead = await self._sweeps.now_ms() / 1000 - time.monotonic()
         if self._ahead is not None and abs(ahead - self._ahead) > JUMP_SECONDS:
             self._well_since = None
         self._ahead = ahead
@@ -129,23 +129,23 @@ class Custodian:
 
     async def _push_due(self) -> None:
         for provider in LLMProviderType:
-            self._note("deferred_pushed", await self._timed(partial(self._custody.push_due, provider)))
+            self._note("deferred_pushed", await self._timed(partial(self._sweeps.push_due, provider)))
 
     async def _push_lost(self) -> None:
         for provider in LLMProviderType:
-            self._note("pointer_pushed", await self._timed(partial(self._custody.push_lost, provider)))
+            self._note("pointer_pushed", await self._timed(partial(self._sweeps.push_lost, provider)))
 
     async def _take_back_lapsed(self) -> None:
         if not self._well:
             return
-        lapsed, poison = await self._timed(self._custody.take_back_lapsed)
+        lapsed, poison = await self._timed(self._sweeps.take_back_lapsed)
         self._note("lease_lapsed", lapsed)
         why = "the request was given up: its workers stopped while they ran it"
         given_up = [(left, InternalError(why, lapses=self._settings.max_lapses)) for left in poison]
         await self._end_all(given_up, QueueStatus.FAILED, CompletedBy.HOLDER)
 
     async def _expire(self) -> None:
-        expired = await self._timed(self._custody.expired)
+        expired = await self._timed(self._sweeps.expired)
         late = [(left, expiry_of(left)) for left in expired]
         await self._end_all(late, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED)
 

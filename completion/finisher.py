@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 
+from completion.ending import ending_of, failure_of, status_of
+from completion.relay import Relay
+from completion.result_event import Judgement, Spent
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import UmpireError
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
-from events.ending import ending_of, failure_of, status_of
 from events.lifecycle import Lifecycle
-from events.relay import Relay
-from events.result import Judgement, Spent
 from ledger.claims import CompletedBy, Completion
-from ledger.custody import Orphan
+from ledger.sweeps import Orphan
 from telemetry.observer import Observer, silent
 
 _EVENTS = {

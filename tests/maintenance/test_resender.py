@@ -12,12 +12,12 @@ from umpire_events import Remembered
 from umpire_ledger import House
 from umpire_servers import apoll
 
+from completion.relay import Relay
 from contracts.settings import WorkerSettings
-from events.relay import Relay
-from events.resender import Resender
 from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.outbox import Entry
+from maintenance.resender import Resender
 
 pytestmark = pytest.mark.redis
 
@@ -40,7 +40,7 @@ class Kafka:
 async def resender(house: House, name: str, kafka: Kafka) -> AsyncIterator[Remembered]:
     notes = Remembered()
     made = Resender(
-        custody=house.custody(name),
+        sweeps=house.sweeps(name),
         outbox=house.outbox,
         relay=cast("Relay", kafka),
         settings=WorkerSettings(),
@@ -89,8 +89,8 @@ async def free(house: House) -> bool:
 async def test_a_process_that_kafka_does_not_answer_gives_way_for_a_while(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.resender.PATIENCE_SECONDS", 1.0)
-    monkeypatch.setattr("events.resender.REST_SECONDS", 3.0)
+    monkeypatch.setattr("maintenance.resender.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("maintenance.resender.REST_SECONDS", 3.0)
     house, silent = House(redis), Kafka()
     async with resender(house, "silent", silent) as notes:
         await apoll(lambda: held_by(house, b"silent"))

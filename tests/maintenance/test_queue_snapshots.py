@@ -11,10 +11,10 @@ from umpire_service import NO_KAFKA, Worker, door, settings_of
 from umpire_worker import START_SECONDS
 
 from contracts.enums import LLMProviderType
-from events.queue_snapshots import QueueSnapshots
 from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.spool import Spool
+from maintenance.queue_snapshots import QueueSnapshots
 from telemetry.observer import Note
 
 pytestmark = pytest.mark.redis
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.redis
 WORKER = """
 import sys
 from cli.main import main
-from events.queue_snapshots import QueueSnapshots
+from maintenance.queue_snapshots import QueueSnapshots
 QueueSnapshots.__init__.__kwdefaults__["period"] = 0.2
 sys.argv[1:] = ["worker", "--provider", "mock"]
 main()

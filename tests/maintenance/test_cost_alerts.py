@@ -7,10 +7,10 @@ from redis.asyncio import Redis
 from umpire_events import Remembered
 
 from contracts.clock import utcnow
-from events.cost_alerts import CostAlerts
 from ledger import keys
 from ledger.connection import connect
 from ledger.spending import Spending
+from maintenance.cost_alerts import CostAlerts
 
 pytestmark = pytest.mark.redis
 

@@ -9,7 +9,7 @@ from umpire_servers import apoll
 
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
-from ledger import custody as custody_module
+from ledger import sweeps as sweeps_module
 from ledger.claims import CompletedBy, Release
 
 pytestmark = pytest.mark.redis
@@ -20,7 +20,7 @@ URGENT, LEAST = "umpire.mock", "umpire.mock:9"
 @pytest.fixture
 def at_once(monkeypatch):
     """A message that is missed is lost, without the time that a heartbeat needs."""
-    monkeypatch.setattr(custody_module, "SUSPECT_SECONDS", 0.0)
+    monkeypatch.setattr(sweeps_module, "SUSPECT_SECONDS", 0.0)
 
 
 async def state(house, request):
@@ -33,9 +33,9 @@ async def lose(house, request, name=LEAST):
     await house.redis.lrem(name, 1, message)
 
 
-async def pushed_lost(house, custody, provider=MOCK):
+async def pushed_lost(house, sweeps, provider=MOCK):
     await asyncio.sleep(house.settings.lost_pointer_seconds + 0.01)
-    return await custody.push_lost(provider)
+    return await sweeps.push_lost(provider)
 
 
 async def test_a_lapsed_lease_goes_back_to_the_front_of_its_own_queue(house):
@@ -44,9 +44,9 @@ async def test_a_lapsed_lease_goes_back_to_the_front_of_its_own_queue(house):
     await house.redis.rpop(URGENT)
     claims = house.claims("dead")
     await claims.claim(str(request.queue_id), more=0)
-    custody = house.custody()
-    assert await custody.take_back_lapsed() == (0, [])
-    lapsed, poison = await apoll(lambda: lapsing(custody), 3)
+    sweeps = house.sweeps()
+    assert await sweeps.take_back_lapsed() == (0, [])
+    lapsed, poison = await apoll(lambda: lapsing(sweeps), 3)
     assert (lapsed, poison) == (1, [])
     record = await house.record(request.queue_id)
     assert (record["s"], record["l"]) == (b"queued", b"1")
@@ -56,22 +56,22 @@ async def test_a_lapsed_lease_goes_back_to_the_front_of_its_own_queue(house):
     assert [c.lapses for c in taken] == [1, 0]
 
 
-async def lapsing(custody):
-    lapsed, poison = await custody.take_back_lapsed()
+async def lapsing(sweeps):
+    lapsed, poison = await sweeps.take_back_lapsed()
     return (lapsed, poison) if lapsed else None
 
 
 async def test_a_lease_that_was_renewed_or_ended_meanwhile_is_left_alone(house):
     renewed, ended = stored(), stored()
     await house.admit(renewed, ended)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     await claims.claim(None, more=2)
     await claims.finish(ending(ended.queue_id))
     # As seen by a custodian that looked a moment earlier.
     await house.redis.zadd("umpire:leases", {str(ended.queue_id): 1})
     await house.lapse_now(renewed)
     await claims.renew([lease_of(renewed)], [])
-    _, poison = await custody.take_back_lapsed()
+    _, poison = await sweeps.take_back_lapsed()
     assert poison == []
     assert await state(house, renewed) == "processing"
     assert await state(house, ended) == "completed"
@@ -81,18 +81,18 @@ async def test_a_lease_that_was_renewed_or_ended_meanwhile_is_left_alone(house):
 async def test_a_request_that_kills_its_workers_is_handed_to_the_custodian_to_end(house):
     request = stored()
     await house.admit(request)
-    custody = house.custody("c1")
+    sweeps = house.sweeps("c1")
     for lapse in range(1, house.settings.max_lapses + 1):
         assert await house.claims(f"worker-{lapse}").claim(None, more=1)
         await house.lapse_now(request)
-        lapsed, poison = await custody.take_back_lapsed()
+        lapsed, poison = await sweeps.take_back_lapsed()
         assert lapsed == 1
         assert len(poison) == (lapse == house.settings.max_lapses)
     assert poison[0].stored.queue_id == request.queue_id
     # Nobody can claim it; a custodian that dies now leaves it to the next one, at once poison again.
     assert await house.claims().claim(str(request.queue_id), more=1) == []
     await house.lapse_now(request)
-    _, poison = await house.custody("c2").take_back_lapsed()
+    _, poison = await house.sweeps("c2").take_back_lapsed()
     assert [left.stored.queue_id for left in poison] == [request.queue_id]
     assert await house.claims("c1").finish(ending(request.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)) is None
     assert await house.claims("c2").finish(ending(request.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)) is not None
@@ -103,7 +103,7 @@ async def test_a_lapse_of_the_custodians_own_worker_is_one_lapse_like_any_other(
     await house.admit(request)
     await house.claims("same").claim(None, more=1)
     await house.lapse_now(request)
-    assert await house.custody("same").take_back_lapsed() == (1, [])
+    assert await house.sweeps("same").take_back_lapsed() == (1, [])
     assert await state(house, request) == "queued"
 
 
@@ -112,25 +112,25 @@ async def test_a_queued_request_whose_message_is_gone_is_pushed_again(house, at_
     await house.admit(lost)
     await asyncio.sleep(0.005)
     await house.admit(other)
-    custody = house.custody()
-    assert await pushed_lost(house, custody) == 0
+    sweeps = house.sweeps()
+    assert await pushed_lost(house, sweeps) == 0
     await lose(house, lost)
-    assert await pushed_lost(house, custody) == 1  # the head of its list was pushed later
+    assert await pushed_lost(house, sweeps) == 1  # the head of its list was pushed later
     assert [json.loads(m)["headers"]["id"] for m in await house.messages(LEAST)] == [
         str(lost.queue_id),  # it had come to its turn
         str(other.queue_id),
     ]
     await house.redis.delete(LEAST)
-    assert await pushed_lost(house, custody) == 2  # its list is empty
-    assert await pushed_lost(house, custody) == 0
+    assert await pushed_lost(house, sweeps) == 2  # its list is empty
+    assert await pushed_lost(house, sweeps) == 0
 
 
 async def test_each_list_is_judged_by_itself(house, at_once):
     urgent, least = stored(priority=10), stored()
     await house.admit(urgent, least)
     await lose(house, urgent, URGENT)
-    custody = house.custody()
-    assert await pushed_lost(house, custody) == 1
+    sweeps = house.sweeps()
+    assert await pushed_lost(house, sweeps) == 1
     assert len(await house.messages(URGENT)) == len(await house.messages(LEAST)) == 1
 
 
@@ -141,15 +141,15 @@ async def test_no_message_is_missed_that_is_there_in_whatever_order_they_were_pu
         requests.append(stored())
         await house.admit(requests[-1])
         await asyncio.sleep(0.002)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     claimed = await claims.claim(None, more=6)
     for i in (2, 0, 5, 1, 4, 3):
         await claims.give_back([Release(claimed[i].stored, front=True)])
-    assert await pushed_lost(house, custody) == 0
+    assert await pushed_lost(house, sweeps) == 0
     # And a duplicate of a request that was pushed again later, at the head.
     await house.redis.rpush(LEAST, (await house.messages(LEAST))[5])
-    await house.redis.hset(f"umpire:req:{requests[0].queue_id}", "u", await custody.now_ms())
-    assert await pushed_lost(house, custody) == 0
+    await house.redis.hset(f"umpire:req:{requests[0].queue_id}", "u", await sweeps.now_ms())
+    assert await pushed_lost(house, sweeps) == 0
     assert len(await house.messages(LEAST)) == 13
 
 
@@ -159,26 +159,26 @@ async def test_a_message_of_an_ended_and_forgotten_request_tells_nothing(house, 
     await house.admit(waiting)
     await house.claims().finish(ending(gone.queue_id))
     await house.redis.delete(f"umpire:req:{gone.queue_id}")
-    custody = house.custody()
-    assert await pushed_lost(house, custody) == 0
+    sweeps = house.sweeps()
+    assert await pushed_lost(house, sweeps) == 0
     await lose(house, waiting)
-    assert await pushed_lost(house, custody) == 0  # the stale message hides it until a worker has taken that off
+    assert await pushed_lost(house, sweeps) == 0  # the stale message hides it until a worker has taken that off
     assert await house.claims().claim(None, more=1) == []
-    assert await pushed_lost(house, custody) == 1
+    assert await pushed_lost(house, sweeps) == 1
 
 
 async def test_a_message_that_a_worker_holds_is_not_lost(house, monkeypatch):
-    monkeypatch.setattr(custody_module, "SUSPECT_SECONDS", 0.2)
+    monkeypatch.setattr(sweeps_module, "SUSPECT_SECONDS", 0.2)
     held, lost = stored(), stored()
     await house.admit(held, lost)
     await house.redis.delete(LEAST)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     await asyncio.sleep(0.06)
-    assert await custody.push_lost(MOCK) == 0  # both are missed; the heartbeat of its holder may be on its way
+    assert await sweeps.push_lost(MOCK) == 0  # both are missed; the heartbeat of its holder may be on its way
     pushed, end = 0, asyncio.get_running_loop().time() + 0.6
     while asyncio.get_running_loop().time() < end:
         await claims.renew([], [str(held.queue_id)])
-        pushed += await custody.push_lost(MOCK)
+        pushed += await sweeps.push_lost(MOCK)
         await asyncio.sleep(0.02)
     assert pushed == 1
     assert [json.loads(m)["headers"]["id"] for m in await house.messages(LEAST)] == [str(lost.queue_id)]
@@ -191,12 +191,12 @@ async def test_a_lost_urgent_message_is_found_behind_an_old_backlog_of_others(ho
     urgent = stored(priority=10)
     await house.admit(urgent)
     await lose(house, urgent, URGENT)
-    assert await pushed_lost(house, house.custody()) == 1
+    assert await pushed_lost(house, house.sweeps()) == 1
 
 
 async def test_what_a_killed_worker_had_fetched_is_found_whatever_stands_before_it(house, at_once, monkeypatch):
     """Its last heartbeat told of it; it goes back to the front, and each look begins where the last one ended."""
-    monkeypatch.setattr(custody_module, "LOOK", 10)
+    monkeypatch.setattr(sweeps_module, "LOOK", 10)
     backlog = [stored() for _ in range(60)]
     for request in backlog:
         await house.admit(request)
@@ -208,10 +208,10 @@ async def test_what_a_killed_worker_had_fetched_is_found_whatever_stands_before_
     await lose(house, first)
     await lose(house, urgent, URGENT)
     await house.claims().renew([], [str(first.queue_id), str(urgent.queue_id)])
-    custody = house.custody()
-    assert await custody.push_lost(MOCK) == 0
+    sweeps = house.sweeps()
+    assert await sweeps.push_lost(MOCK) == 0
     await asyncio.sleep(0.1)  # past the age of its last heartbeat
-    pushed = [await custody.push_lost(MOCK) for _ in range(12)]
+    pushed = [await sweeps.push_lost(MOCK) for _ in range(12)]
     assert sum(pushed) == 2
     assert json.loads((await house.messages(LEAST))[0])["headers"]["id"] == str(first.queue_id)
     assert [json.loads(m)["headers"]["id"] for m in await house.messages(URGENT)] == [str(urgent.queue_id)]
@@ -220,47 +220,47 @@ async def test_what_a_killed_worker_had_fetched_is_found_whatever_stands_before_
 async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
     queued, deferred, running, young = stored(ttl=0.3), stored(ttl=0.3), stored(ttl=0.3), stored()
     await house.admit(queued, deferred, running, young)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     await claims.claim(str(deferred.queue_id), more=0)
     await claims.give_back([Release(deferred, delay=60, spent=b"s")])
     await claims.claim(str(running.queue_id), more=0)
-    assert await custody.expired() == []
-    left = await apoll(custody.expired, 3)
+    assert await sweeps.expired() == []
+    left = await apoll(sweeps.expired, 3)
     await asyncio.sleep(0.05)
-    left = await custody.expired()
+    left = await sweeps.expired()
     assert {entry.stored.queue_id for entry in left} == {queued.queue_id, deferred.queue_id}
     assert {entry.spent for entry in left if entry.stored.queue_id == deferred.queue_id} == {b"s"}
     for request, ends in ((queued, True), (deferred, True), (running, False)):
         entry = await claims.finish(ending(request.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
         assert (entry is not None) is ends
     assert await claims.finish(ending(running.queue_id)) is not None
-    assert await custody.expired() == []
+    assert await sweeps.expired() == []
     assert await state(house, young) == "queued"
 
 
 async def test_what_is_past_its_time_is_found_behind_any_number_that_run(house, monkeypatch):
-    monkeypatch.setattr(custody_module, "SWEEP", 10)
+    monkeypatch.setattr(sweeps_module, "SWEEP", 10)
     running = [stored(ttl=0.2) for _ in range(35)]
     await house.admit(*running)
     assert len(await house.claims().claim(None, more=35)) == 35
     waiting = [stored(ttl=0.2) for _ in range(12)]
     await house.admit(*waiting)
     await asyncio.sleep(0.25)
-    found = {left.stored.queue_id for left in await house.custody().expired()}
+    found = {left.stored.queue_id for left in await house.sweeps().expired()}
     assert len(found) == 10, "no more at once than a sweep"
     assert found < {request.queue_id for request in waiting}
 
 
 async def test_a_sweep_reads_no_more_text_than_fits(house, monkeypatch):
-    monkeypatch.setattr(custody_module, "SWEEP_BYTES", 25_000)
+    monkeypatch.setattr(sweeps_module, "SWEEP_BYTES", 25_000)
     await house.admit(*[stored(ttl=0.1, prompt="x" * 10_000) for _ in range(6)])
     await asyncio.sleep(0.15)
-    assert len(await house.custody().expired()) == 3
+    assert len(await house.sweeps().expired()) == 3
 
 
 async def test_one_custodian_holds_the_lock_and_another_takes_over_when_it_is_left_or_lapses(house, monkeypatch):
-    monkeypatch.setattr(custody_module, "LOCK_MS", 300)
-    one, two = house.custody("one"), house.custody("two")
+    monkeypatch.setattr(sweeps_module, "LOCK_MS", 300)
+    one, two = house.sweeps("one"), house.sweeps("two")
     assert await one.hold_lock()
     assert not await two.hold_lock()
     assert await one.hold_lock()
@@ -276,7 +276,7 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
     await house.admit(*requests)
     claims = house.claims()
     entries = [await claims.finish(ending(request.queue_id)) for request in requests]
-    now = await house.custody().now_ms()
+    now = await house.sweeps().now_ms()
     assert await house.outbox.older_than(now, 60) == (None, [])
     after, first = await house.outbox.older_than(now + 1, 0, limit=2)
     assert after == first[-1].entry_id
@@ -294,7 +294,7 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
 
 async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselves_and_the_days_tally(redis):
     house = House(redis, LedgerSettings(lease_seconds=1, max_lapses=1, lost_pointer_seconds=0.05))
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     done, failed, poison, expired, deferred = stored(), stored(priority=5), stored(), stored(ttl=0.2), stored()
     openai = stored(provider=LLMProviderType.OPENAI)
     for request in (done, failed, poison, expired, deferred, openai):
@@ -306,13 +306,13 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     await claims.finish(ending(failed.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER))
     await claims.claim(str(poison.queue_id), more=0)
     await house.lapse_now(poison)
-    assert len((await custody.take_back_lapsed())[1]) == 1
+    assert len((await sweeps.take_back_lapsed())[1]) == 1
     await house.claims("custodian").finish(ending(poison.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER))
-    await apoll(custody.expired, 3)
+    await apoll(sweeps.expired, 3)
     await claims.finish(ending(expired.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
     await claims.claim(str(deferred.queue_id), more=0)
     await claims.give_back([Release(deferred, delay=0.01, counts=True)])
-    assert await apoll(lambda: custody.push_due(MOCK), 3) == 1
+    assert await apoll(lambda: sweeps.push_due(MOCK), 3) == 1
     await claims.claim(str(deferred.queue_id), more=0)
     await claims.finish(ending(deferred.queue_id))
     theirs = house.claims("google", provider=LLMProviderType.OPENAI)
@@ -320,8 +320,8 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     await theirs.finish(ending(openai.queue_id))
     await claims.claim(None, more=1)  # pointers that were left
     await house.confirm(*[row[0] for row in await house.entries()])
-    await custody.hold_lock()
-    await custody.release_lock()
+    await sweeps.hold_lock()
+    await sweeps.release_lock()
     await claims.leave()
 
     assert int(await redis.get("umpire:bytes")) == 0

@@ -60,7 +60,7 @@ class Orphan(NamedTuple):
     """Why its provider or model was on hold when its time to live ended; None: it was not."""
 
 
-class Custody:
+class Sweeps:
     def __init__(
         self,
         redis: Redis,

@@ -11,17 +11,17 @@ from umpire_ledger import MOCK, House, ending, stored
 from umpire_redis import RedisServer
 from umpire_servers import apoll
 
+from completion.relay import Relay
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from contracts.settings import LedgerSettings, WorkerSettings
-from events.custodian import Custodian
-from events.relay import Relay
-from events.resender import Resender
 from ledger.cancel import cancel
 from ledger.claims import CompletedBy, Release
 from ledger.connection import connect
-from ledger.custody import Orphan
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
+from ledger.sweeps import Orphan
+from maintenance.loop import MaintenanceLoop
+from maintenance.resender import Resender
 from telemetry.observer import silent
 
 pytestmark = pytest.mark.redis
@@ -75,10 +75,10 @@ async def test_a_full_redis_heals(redis_server: Callable[..., RedisServer]) -> N
     async def end(left: Orphan, error: UmpireError, state: QueueStatus, who: CompletedBy) -> bool:
         return await claims.finish(ending(left.stored.queue_id, state, who)) is not None
 
-    custody, kafka = house.custody(), Kafka(house.outbox)
-    custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=end, observer=silent)
+    sweeps, kafka = house.sweeps(), Kafka(house.outbox)
+    custodian = MaintenanceLoop(sweeps, house.settings, in_charge=sweeps.hold_lock, end=end, observer=silent)
     resender = Resender(
-        custody=custody,
+        sweeps=sweeps,
         outbox=house.outbox,
         relay=cast("Relay", kafka),
         settings=WorkerSettings(outbox_resend_seconds=0.1),
@@ -111,7 +111,7 @@ async def test_what_is_deferred_is_pushed_and_a_dead_letter_replayed(redis_serve
     await redis.config_set("maxmemory", "1")
     try:
         await claims.give_back([Release(later, delay=0.01)])
-        assert await apoll(lambda: house.custody().push_due(MOCK), what="the deferred one is due") == 1
+        assert await apoll(lambda: house.sweeps().push_due(MOCK), what="the deferred one is due") == 1
         assert await pushed(house, str(later.queue_id))
         await house.outbox.undelivered([Undelivered(entry_id, "MSG_SIZE_TOO_LARGE", 0.0)])
         assert await house.dead.replay([str(dead.queue_id)]) == [str(dead.queue_id)]

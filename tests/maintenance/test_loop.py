@@ -10,17 +10,17 @@ from umpire_servers import apoll
 
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
-from events.custodian import Custodian
 from ledger.cancel import cancel
 from ledger.claims import CompletedBy
 from ledger.connection import connect
-from ledger.custody import Custody, Orphan
+from ledger.sweeps import Orphan, Sweeps
+from maintenance.loop import MaintenanceLoop
 from telemetry.observer import silent
 
 pytestmark = pytest.mark.redis
 
 
-class Jumping(Custody):
+class Jumping(Sweeps):
     """Its Redis' clock may be set."""
 
     ahead_ms = 0
@@ -42,8 +42,8 @@ async def _never(left: Orphan, error: UmpireError, state: QueueStatus, who: Comp
 
 async def test_after_a_jump_of_the_clock_those_who_hold_leases_have_a_whole_one_to_renew_them(redis: Redis) -> None:
     house = House(redis)
-    custody = Jumping(redis, house.settings, owner="custodian")
-    custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=_never, observer=silent)
+    sweeps = Jumping(redis, house.settings, owner="custodian")
+    custodian = MaintenanceLoop(sweeps, house.settings, in_charge=sweeps.hold_lock, end=_never, observer=silent)
     request, loop = stored(), asyncio.get_running_loop()
     await house.admit(request)
     watching = asyncio.create_task(custodian.watch())
@@ -51,7 +51,7 @@ async def test_after_a_jump_of_the_clock_those_who_hold_leases_have_a_whole_one_
         # In charge, and well for long enough to take back what has lapsed.
         await asyncio.sleep(LEASE + 0.5)
         assert await house.claims("holder").claim(None, more=1)
-        jumped, custody.ahead_ms = loop.time(), 60_000
+        jumped, sweeps.ahead_ms = loop.time(), 60_000
         await house.lapse_now(request)
 
         async def taken_back() -> bool:
@@ -76,8 +76,8 @@ async def test_thousands_may_expire_at_once_and_lapsed_leases_are_taken_back_all
         ended += done
         return True
 
-    custody = house.custody()
-    custodian = Custodian(custody, house.settings, in_charge=custody.hold_lock, end=end, observer=silent)
+    sweeps = house.sweeps()
+    custodian = MaintenanceLoop(sweeps, house.settings, in_charge=sweeps.hold_lock, end=end, observer=silent)
     lapsed = stored()
     await house.admit(lapsed)
     assert await house.claims("dead").claim(None, more=1)

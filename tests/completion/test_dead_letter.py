@@ -9,14 +9,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
 from umpire_servers import apoll
 
+from completion.dead_letter import SUMMARY_BYTES, Cut, DeadLetterTopic, dead_letter
 from contracts.clock import utcnow
 from contracts.encoding import loads
 from contracts.enums import LLMErrorCode
 from contracts.events import ErrorDetail
 from contracts.settings import KafkaSettings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.dead_letter import SUMMARY_BYTES, Cut, DeadLetterTopic, dead_letter
-from events.delivery import DeliveryError
+from events.delivery_error import DeliveryError
 from events.envelope import seal_result
 from events.producer import Publisher
 from ledger.outbox import Entry

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from redis.exceptions import RedisError
 
 from contracts.errors import UmpireError
-from events.delivery import DeliveryError
+from events.delivery_error import DeliveryError
 from ledger.outbox import Delivered, Entry, Fate, Undelivered
 from telemetry.observer import Note, Observer
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from completion.delivery_reports import Book, Report, Settlement
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
-from events.delivery import FORBIDDEN, DeliveryError
+from events.delivery_error import FORBIDDEN, DeliveryError
 from events.headers import Headers, headers_of_value
 from events.producer import Publisher
-from events.settlement import Book, Report, Settlement
 from ledger.outbox import Entry
 from telemetry.observer import Note, Observer, silent
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from umpire_servers import apoll
 
+from completion.relay import _BURST_SECONDS, Relay
 from contracts.settings import Settings
-from events.relay import _BURST_SECONDS, Relay
 
 HEADERS = [("ce_id", b"1")]
 

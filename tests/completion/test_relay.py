@@ -9,15 +9,15 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
 from umpire_servers import apoll, free_port
 
+from completion.dead_letter import DeadLetterTopic
+from completion.relay import Relay
 from contracts.encoding import dumps, loads
 from contracts.errors import Unavailable
 from contracts.settings import KafkaSettings, ServiceSettings, Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.dead_letter import DeadLetterTopic
 from events.envelope import seal_result
 from events.headers import headers_of
 from events.producer import Publisher
-from events.relay import Relay
 from ledger.outbox import Entry, Fate, Undelivered
 
 pytestmark = pytest.mark.kafka

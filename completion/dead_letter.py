@@ -12,7 +12,7 @@ from typing import Any
 from contracts.encoding import dumps, loads
 from contracts.settings import KafkaSettings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.delivery import DeliveryError
+from events.delivery_error import DeliveryError
 from events.headers import Headers, headers_of_value
 from events.producer import Publisher
 from ledger.outbox import Entry

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from completion.relay import Relay
 from contracts.settings import WorkerSettings
-from events.relay import Relay
-from ledger.custody import Custody
 from ledger.outbox import Entry, Outbox
+from ledger.sweeps import Sweeps
 from telemetry.observer import Note, Observer
 
 #: Seconds between two checks for due results.
@@ -36,7 +36,7 @@ class Resender:
     def __init__(
         self,
         *,
-        custody: Custody,
+        sweeps: Sweeps,
         outbox: Outbox,
         relay: Relay,
         settings: WorkerSettings,
@@ -45,7 +45,7 @@ class Resender:
     ) -> None:
         """`may`: whether this process may resend at the moment."""
         self._may = may
-        self._custody = custody
+        self._sweeps = sweeps
         self._outbox = outbox
         self._relay = relay
         self._age = settings.outbox_resend_seconds
@@ -73,9 +73,9 @@ class Resender:
     async def _in_charge(self) -> bool:
         """Take, keep or release the lock. Returns whether this process holds it. It expires during a wait for Kafka."""
         if self._may() and not self._gives_way():
-            self.holds = await self._custody.hold_resending()
+            self.holds = await self._sweeps.hold_resending()
         elif self.holds:
-            await self._custody.release_resending()
+            await self._sweeps.release_resending()
             self.holds = False
         return self.holds
 
@@ -100,7 +100,7 @@ class Resender:
 
     async def _send_old(self) -> None:
         """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
-        now, after = await self._custody.now_ms(), None
+        now, after = await self._sweeps.now_ms(), None
         while await self._room():
             after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
             if after is None:

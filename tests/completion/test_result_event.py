@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
+from completion.ending import failure_of
+from completion.result_event import Judgement, Spent, result_of
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType, QueueStatus
 from contracts.events import LLMComparisonResultV1, TokenUsage
 from contracts.http import LLMComparisonRequest
-from events.ending import failure_of
-from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 
 #: As contracts.md has them; consumers parse no other.
