@@ -23,7 +23,7 @@ class Report(NamedTuple):
     error: DeliveryError | None
 
 
-class Book(Protocol):
+class OutboxPort(Protocol):
     """The operations of the outbox that the relay needs."""
 
     async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
@@ -31,25 +31,25 @@ class Book(Protocol):
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
 
 
-class Settlement:
+class DeliveryReports:
     def __init__(
         self,
-        book: Book,
+        outbox: OutboxPort,
         *,
         unknown_topic_seconds: float,
         done: Callable[[Iterable[bytes]], None],
         send_alone: Callable[[Entry], None],
-        bury: Callable[[Entry, DeliveryError], None],
+        on_dead_letter: Callable[[Entry, DeliveryError], None],
         observer: Observer,
     ) -> None:
         """`done` is called with entries that the outbox has settled; `send_alone` sends a result again, in a batch of
-        its own; `bury` sends a copy to the dead-letter topic.
+        its own; `on_dead_letter` is called with each result that was refused for good.
         """
-        self._book = book
+        self._outbox = outbox
         self._unknown_topic_seconds = unknown_topic_seconds
         self._done = done
         self._send_alone = send_alone
-        self._bury = bury
+        self._on_dead_letter = on_dead_letter
         self._observer = observer
         self._delivered: list[Delivered] = []
         self._failed: list[tuple[bytes, DeliveryError]] = []
@@ -97,7 +97,7 @@ class Settlement:
     async def _settle_some(self) -> None:
         """Write some reports. They leave their list only after Redis took them; new ones are only appended."""
         if delivered := self._delivered[:]:
-            await self._book.confirm(delivered)
+            await self._outbox.confirm(delivered)
             del self._delivered[: len(delivered)]
             self._settled([entry_id for entry_id, _ in delivered])
         if failed := self._failed[:_BATCH]:
@@ -105,7 +105,7 @@ class Settlement:
             del self._failed[: len(failed)]
             self._settled([entry_id for entry_id, _ in failed])
         if crowded := self._crowded[:_BATCH]:
-            entries = await self._book.read(crowded)
+            entries = await self._outbox.read(crowded)
             del self._crowded[: len(crowded)]
             # Entries that are not in the outbox any more were delivered by another process.
             self._settled(set(crowded) - {entry.entry_id for entry in entries})
@@ -115,12 +115,12 @@ class Settlement:
 
     async def _settle_failed(self, failed: Sequence[tuple[bytes, DeliveryError]]) -> None:
         told = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
-        fates = await self._book.undelivered(told)
+        fates = await self._outbox.undelivered(told)
         for (_, error), (fate, entry) in zip(failed, fates, strict=True):
             if fate is Fate.DEAD and entry is not None:
                 fields = {"queue_id": entry.queue_id, "topic": entry.topic}
                 self._observer(Note("callback.dead", "error", {"reason": error.code}, fields=fields))
-                self._bury(entry, error)
+                self._on_dead_letter(entry, error)
         if full := sum(fate is Fate.FULL for fate, _ in fates):
             self._observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
 

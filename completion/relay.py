@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from completion.delivery_reports import Book, Report, Settlement
+from completion.delivery_reports import DeliveryReports, OutboxPort, Report
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery_error import FORBIDDEN, DeliveryError
@@ -34,15 +34,17 @@ class Relay:
     def __init__(
         self,
         publisher: Publisher,
-        book: Book,
+        outbox: OutboxPort,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
         observer: Observer = silent,
         *,
         alone: Publisher,
-        bury: Callable[[Entry, DeliveryError], None],
+        on_dead_letter: Callable[[Entry, DeliveryError], None],
     ) -> None:
-        """`alone`: publisher for results that may be too large. `bury`: called for each result refused for good."""
+        """`alone`: publisher for results that may be too large. `on_dead_letter` is called with each result
+        that was refused for good.
+        """
         self._publisher = publisher
         self._alone = alone
         self._loop = loop
@@ -63,12 +65,12 @@ class Relay:
         self._unanswered_since: float | None = None
         #: Entries that this version cannot read and has counted.
         self._unknown: set[bytes] = set()
-        self._settlement = Settlement(
-            book,
+        self._delivery_reports = DeliveryReports(
+            outbox,
             unknown_topic_seconds=settings.kafka.kafka_unknown_topic_seconds,
             done=self._done,
             send_alone=self._send_alone,
-            bury=bury,
+            on_dead_letter=on_dead_letter,
             observer=observer,
         )
 
@@ -178,14 +180,14 @@ class Relay:
             async with asyncio.timeout(within):
                 await self.room(1)
         except TimeoutError:
-            self._settlement.cancel()
+            self._delivery_reports.cancel()
 
     def _report(self, entry_id: bytes, topic: str, size: int, error: DeliveryError | None) -> None:
         """Called from the producer's thread."""
         if error is None:
             self._observer(Note("callback.delivered", labels={"outcome": "delivered"}))
         else:
-            # Only a debug note: Settlement reports what happens to the result.
+            # Only a debug note: DeliveryReports says what happens to the result.
             labels = {"outcome": "failed", "reason": error.code}
             self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
@@ -207,7 +209,7 @@ class Relay:
         self._unreported -= len(reports)
         if any(report.error is None or report.error.answered for report in reports):
             self._unanswered_since = time.monotonic() if self._unreported else None
-        self._settlement.add(reports)
+        self._delivery_reports.add(reports)
 
     def _done(self, entry_ids: Iterable[bytes]) -> None:
         self._in_flight.difference_update(entry_ids)

@@ -63,7 +63,7 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
             )
             raise TooLate(detail, state=found.state)
         error = RequestCancelled("cancelled by its caller")
-        if await parts.ender.end(Orphan(stored, found.spent), error, QueueStatus.CANCELLED):
+        if await parts.maintenance.finisher.end(Orphan(stored, found.spent), error, QueueStatus.CANCELLED):
             parts.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
     # The ledger is read again: the comparison may have moved there from the spool since the first time.

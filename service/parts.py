@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from completion.finisher import Ender
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
 from guard.authentication import Authenticator
@@ -13,13 +12,13 @@ from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
 from ledger.unstarted import Unstarted
+from maintenance.build import Maintenance
 from providers.manifest import Manifest
 from service.accept import Acceptance
 from service.admission import Admission
 from service.bodies import Bodies
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.stand_in import StandIn
 from service.waits import Waits
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
@@ -44,8 +43,7 @@ class Parts:
     kafka: KafkaState
     lifecycle: Lifecycle
     unstarted: Unstarted
-    ender: Ender
-    stand_in: StandIn
+    maintenance: Maintenance
 
 
 def parts_of(request: Request) -> Parts:

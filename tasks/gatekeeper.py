@@ -23,8 +23,8 @@ from guard.breaker import Breaker, Transition
 from guard.gate import Gate, GateState
 from guard.hold import Hold, Holds, Raised
 from ledger.parked import Parked
-from tasks.claim import Probe
-from tasks.rows import Consumer, Rows
+from tasks.call.claim_state import Probe
+from tasks.flower_events import Consumer, FlowerEvents
 from telemetry.fold import Fold
 from telemetry.observer import Note, Observer
 
@@ -63,7 +63,7 @@ class Gatekeeper:
         breaker: Breaker,
         holds: Holds,
         parked: Parked,
-        rows: Rows,
+        flower: FlowerEvents,
         lifecycle: Lifecycle,
         observer: Observer,
         probe_seconds: float,
@@ -78,7 +78,7 @@ class Gatekeeper:
         self._breaker = breaker
         self._holds = holds
         self._parked = parked
-        self._rows = rows
+        self._flower = flower
         self._lifecycle = lifecycle
         self._observer = observer
         self._probe_seconds = probe_seconds
@@ -336,7 +336,7 @@ class Gatekeeper:
         self.open = is_open
         if is_open == self._consuming:
             return
-        if self._rows.call_soon(self._follow):
+        if self._flower.call_soon(self._follow):
             unchanged = self._consuming is None and is_open
             self._consuming = is_open
             if unchanged:

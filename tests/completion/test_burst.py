@@ -36,7 +36,9 @@ class Outbox:
 @pytest.fixture
 async def relay():
     publisher = Recording()
-    made = Relay(publisher, Outbox(), asyncio.get_running_loop(), Settings(), alone=publisher, bury=lambda *_: None)
+    made = Relay(
+        publisher, Outbox(), asyncio.get_running_loop(), Settings(), alone=publisher, on_dead_letter=lambda *_: None
+    )
     return made, publisher
 
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
 from umpire_servers import apoll, free_port
 
-from completion.dead_letter import DeadLetterTopic
+from completion.dead_letters import DeadLetterTopic
 from completion.relay import Relay
 from contracts.encoding import dumps, loads
 from contracts.errors import Unavailable
@@ -66,8 +66,8 @@ def topic():
 def make_relay(publisher, alone, outbox, kafka, observer=None, callback_topics="*"):
     settings = Settings(kafka=kafka, service=ServiceSettings(callback_topics=callback_topics))
     observer = Remembered() if observer is None else observer
-    buried = DeadLetterTopic(alone, kafka).tell
-    return Relay(publisher, outbox, asyncio.get_running_loop(), settings, observer, alone=alone, bury=buried)
+    buried = DeadLetterTopic(alone, kafka).send
+    return Relay(publisher, outbox, asyncio.get_running_loop(), settings, observer, alone=alone, on_dead_letter=buried)
 
 
 @pytest.fixture

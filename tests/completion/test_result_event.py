@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from completion.ending import failure_of
-from completion.result_event import Judgement, Spent, result_of
+from completion.finisher import failure_of
+from completion.judgement import Judgement, Spent
+from completion.result_event import result_of
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType, QueueStatus

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from umpire_providers import REAL, VERDICT, body_of, call_for, connected
 from umpire_upstream import answer, upstream
 
-from completion.result_event import Judgement, Spent, result_of
+from completion.judgement import Judgement, Spent
+from completion.result_event import result_of
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType

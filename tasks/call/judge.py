@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from completion.result_event import Judgement, Spent
+from completion.judgement import Judgement, Spent
+from completion.lifecycle_events import token_counts
 from contracts.clock import utcnow
 from contracts.errors import AnswerError, InternalError, ProviderError, ProviderRateLimited, UmpireError
 from contracts.events import (
     UNKNOWN_CALLER,
     LLMCostTrackingV1,
     LLMProviderFailureV1,
-    LLMRequestCompletedV1,
     LLMRequestStartedV1,
     TokenUsage,
 )
@@ -28,11 +28,11 @@ from providers.manifest import cost
 from providers.model import ModelInfo
 from providers.prompt import build_call
 from providers.verdict import parse_verdict
-from tasks.claim import Claim, NotNow, Probe
-from tasks.entrance import Entrance
+from tasks.call.call_permit import CallPermit
+from tasks.call.claim_state import ClaimState, NotNow, Probe
+from tasks.call.health import Health
+from tasks.call.permit_queue import PermitQueue
 from tasks.gatekeeper import Gatekeeper
-from tasks.health import Health
-from tasks.turns import Turns
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 
@@ -49,7 +49,7 @@ class Judge:
         breaker: Breaker,
         gatekeeper: Gatekeeper,
         pace: Pace,
-        turns: Turns,
+        permits: PermitQueue,
         policy: RetryPolicy,
         lifecycle: Lifecycle,
         observer: Observer,
@@ -59,7 +59,7 @@ class Judge:
         self._health = Health(breaker, gatekeeper)
         self._gatekeeper = gatekeeper
         self._pace = pace
-        self._turns = turns
+        self._permits = permits
         self._policy = policy
         self._lifecycle = lifecycle
         self._observer = observer
@@ -67,13 +67,13 @@ class Judge:
         self._settling: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
-        self._entrance = Entrance(
-            limiter=limiter, gatekeeper=gatekeeper, pace=pace, turns=turns, policy=policy, stopping=self.stopping
+        self._permit = CallPermit(
+            limiter=limiter, gatekeeper=gatekeeper, pace=pace, permits=permits, policy=policy, stopping=self.stopping
         )
 
     def stop(self) -> None:
         self.stopping.set()
-        self._turns.end()
+        self._permits.close()
 
     async def judge(
         self, stored: StoredRequest, spent: Spent, *, probe: Probe | None = None, holds: Callable[[], bool]
@@ -82,7 +82,7 @@ class Judge:
 
         `holds`: whether the request is still leased to this process, as far as it knows.
         """
-        claim = Claim(stored, spent, probe, holds)
+        claim = ClaimState(stored, spent, probe, holds)
         self._lifecycle.tell(
             LLMRequestStartedV1(
                 provider=stored.provider,
@@ -124,17 +124,17 @@ class Judge:
             await self._health.answered(claim)
             return judgement
         finally:
-            await self._entrance.leave(claim)
+            await self._permit.release(claim)
 
-    async def _enter(self, claim: Claim) -> None:
-        await self._entrance.enter(claim, await self._info(claim))
+    async def _enter(self, claim: ClaimState) -> None:
+        await self._permit.acquire(claim, await self._info(claim))
 
-    async def _info(self, claim: Claim) -> ModelInfo:
+    async def _info(self, claim: ClaimState) -> ModelInfo:
         if claim.info is None:
             claim.info = await self._provider.model_info(claim.stored.model)
         return claim.info
 
-    async def _attempt(self, claim: Claim) -> Judgement:
+    async def _attempt(self, claim: ClaimState) -> Judgement:
         info = await self._info(claim)
         stored = claim.stored
         claim.called = claim.came = False
@@ -164,7 +164,7 @@ class Judge:
             if reservation is not None:
                 self._settle_soon(reservation, used or reservation.tokens)
         seconds = time.monotonic() - started
-        self._turns.answered(completion, seconds)
+        self._permits.answered(completion, seconds)
         self._paid(claim, completion.usage, cost(info, completion.usage), completion.model, seconds)
         verdict = parse_verdict(completion)
         self._succeeded(claim, seconds)
@@ -176,13 +176,13 @@ class Judge:
             normalised=verdict.normalised,
         )
 
-    def _over(self, claim: Claim, *, refused: bool) -> None:
-        passed, claim.passed = claim.passed, None
-        if passed is not None:
-            claim.probing = passed.probing
-            self._turns.over(passed, refused=refused)
+    def _over(self, claim: ClaimState, *, refused: bool) -> None:
+        permit, claim.permit = claim.permit, None
+        if permit is not None:
+            claim.probing = permit.probing
+            self._permits.release(permit, refused=refused)
 
-    def _paid(self, claim: Claim, tokens: Usage, price: float | None, model: str, seconds: float) -> None:
+    def _paid(self, claim: ClaimState, tokens: Usage, price: float | None, model: str, seconds: float) -> None:
         """Count and publish what an answer cost. `price`: USD; None: not known."""
         stored, usage = claim.stored, tokens.as_token_usage()
         claim.spent = claim.spent.paid(usage, price)
@@ -200,7 +200,7 @@ class Judge:
                 provider=stored.provider,
                 model=claim.model,
                 cost_estimate_usd=price or 0.0,
-                token_usage=_tokens(usage),
+                token_usage=token_counts(usage),
                 user_id=stored.request.user_id,
                 service_name=stored.caller_name or UNKNOWN_CALLER,
                 request_timestamp=utcnow(),
@@ -217,12 +217,12 @@ class Judge:
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    def _succeeded(self, claim: Claim, seconds: float) -> None:
+    def _succeeded(self, claim: ClaimState, seconds: float) -> None:
         provider = claim.stored.provider.value
         self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
         self._health.succeeded(claim, seconds)
 
-    async def _failed(self, claim: Claim, error: UmpireError, seconds: float) -> None:
+    async def _failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
         claim.spent = claim.spent.failed(error.code)
         if isinstance(error, AnswerError):
@@ -237,7 +237,7 @@ class Judge:
         finally:
             # Only now is it known whether the breaker is open.
             self._gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
-        self._entrance.rest(claim, resting=True)
+        self._permit.back_off(claim, backing_off=True)
         if _sent_away(error) and not claim.probing:
             # A refusal of a call that probed a higher limit was to be expected, and must not slow down other calls.
             self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
@@ -257,33 +257,6 @@ class Judge:
         if release is not None:
             raise release
 
-    def completed(self, stored: StoredRequest, judgement: Judgement) -> None:
-        """Publish the lifecycle event of a request that has ended."""
-        error = judgement.error
-        self._lifecycle.tell(
-            LLMRequestCompletedV1(
-                provider=stored.provider,
-                correlation_id=stored.correlation_id,
-                user_id=stored.request.user_id,
-                success=error is None,
-                response_time_ms=round(judgement.seconds * 1000),
-                error_message=error.message if error else None,
-                token_usage=_tokens(judgement.spent.usage),
-                cost_estimate=judgement.spent.cost if judgement.spent.cost_known else None,
-                metadata=stored.request.metadata,
-            ),
-            queue_id=stored.queue_id,
-            traceparent=stored.traceparent,
-        )
-
 
 def _sent_away(error: UmpireError) -> bool:
     return isinstance(error, ProviderRateLimited) or error.retry_after is not None
-
-
-def _tokens(usage: TokenUsage) -> dict[str, int]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-    }

@@ -8,7 +8,7 @@ from ledger.claims import Claimed
 from ledger.refusal import cost_limit_reached
 
 
-class Permission:
+class KeyPolicy:
     def __init__(self, own_topic: str) -> None:
         """`own_topic`: topic of the service's own comparisons, which is allowed whatever topics their key may name."""
         self._own_topic = own_topic

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from completion.result_event import Judgement, Spent
+from completion.judgement import Judgement, Spent
 from contracts.errors import UmpireError
 from guard.limits import Reservation
 from ledger.request import StoredRequest
 from providers.model import ModelInfo
-from tasks.turns import Passed
+from tasks.call.permit_queue import Permit
 
 
 class NotNow(Exception):
@@ -35,7 +35,7 @@ class Probe(NamedTuple):
     hold: bool
 
 
-class Claim:
+class ClaimState:
     def __init__(self, stored: StoredRequest, spent: Spent, probe: Probe | None, holds: Callable[[], bool]) -> None:
         self.holds = holds
         self.stored = stored
@@ -51,9 +51,9 @@ class Claim:
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
         self.reservation: Reservation | None = None
-        self.passed: Passed | None = None
+        self.permit: Permit | None = None
         self.probing = False
-        self.resting = False
+        self.backing_off = False
         self.waited = 0.0
         """Seconds waited for slow start and permits."""
         self.failure: UmpireError | None = None

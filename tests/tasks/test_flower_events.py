@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tasks.rows import Rows
+from tasks.flower_events import FlowerEvents
 
 
 class Dispatcher:
@@ -38,7 +38,7 @@ async def asked(consumer):
 
 
 async def test_rows_go_together_in_order_and_keep_their_own_times():
-    rows, consumer = Rows(), Consumer()
+    rows, consumer = FlowerEvents(), Consumer()
     rows.attach(consumer)
     rows.received(["a", "b"])
     rows.failed("b", "failed: X")
@@ -62,7 +62,7 @@ async def test_rows_go_together_in_order_and_keep_their_own_times():
 
 
 async def test_without_a_consumer_nothing_is_kept_and_the_next_one_hears_what_follows():
-    rows, first, second = Rows(), Consumer(), Consumer()
+    rows, first, second = FlowerEvents(), Consumer(), Consumer()
     rows.received(["lost"])
     rows.attach(first)
     rows.received(["also lost"])

@@ -8,44 +8,44 @@ from guard.pace import Pace
 from guard.retry import RetryPolicy
 from providers.model import ModelInfo
 from providers.prompt import estimate_tokens
-from tasks.claim import Claim, NotNow
+from tasks.call.claim_state import ClaimState, NotNow
+from tasks.call.permit_queue import PermitQueue
 from tasks.gatekeeper import Gatekeeper
-from tasks.turns import Turns
 
 #: Longest time that the calls of one claim wait in its slot for slow start and permits, as a share of the claim's
 #: deadline: the rest must be enough for the calls. A request that would wait for longer is released, without a try.
 PATIENCE_SHARE = 1 / 4
 
 
-class Entrance:
+class CallPermit:
     def __init__(
         self,
         *,
         limiter: Limiter,
         gatekeeper: Gatekeeper,
         pace: Pace,
-        turns: Turns,
+        permits: PermitQueue,
         policy: RetryPolicy,
         stopping: asyncio.Event,
     ) -> None:
         self._limiter = limiter
         self._gatekeeper = gatekeeper
         self._pace = pace
-        self._turns = turns
+        self._permits = permits
         self._policy = policy
         self._stopping = stopping
 
-    async def enter(self, claim: Claim, info: ModelInfo) -> None:
+    async def acquire(self, claim: ClaimState, info: ModelInfo) -> None:
         """Wait for slow start, the model's rate limit and a permit; a probe waits for the rate limit only.
 
         Raises NotNow if the call may not start; at once while the provider's gate is closed.
         """
-        self.rest(claim, resting=False)
+        self.back_off(claim, backing_off=False)
         if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
             claim.model_probe = await self._gatekeeper.lease_model_probe(claim.stored.model)
         self._check_may_start(claim)
         if claim.probe is None:
-            await self._take_turn(claim)
+            await self._wait_for_slow_start(claim)
         reservation = await self._limiter.reserve(info.base_model, estimate_tokens(claim.stored.request, info))
         if not reservation.granted:
             raise NotNow("rate_limit", reservation.pause)
@@ -53,27 +53,27 @@ class Entrance:
         if reservation.wait:
             await _unless(self._stopping, reservation.wait)
             self._check_may_start(claim)
-        claim.passed = self._turns.anyhow() if claim.probe is not None else self._turns.at_once()
-        if claim.passed is None:
-            await self._pass(claim)
+        claim.permit = self._permits.acquire_now() if claim.probe is not None else self._permits.try_acquire()
+        if claim.permit is None:
+            await self._wait_for_permit(claim)
         # Each step above may have waited: a hold that another call raised meanwhile must stop this one.
         self._check_may_start(claim)
 
-    async def _pass(self, claim: Claim) -> None:
+    async def _wait_for_permit(self, claim: ClaimState) -> None:
         began = time.monotonic()
         try:
-            claim.passed = await self._turns.wait(PATIENCE_SHARE * self._policy.deadline - claim.waited)
+            claim.permit = await self._permits.acquire(PATIENCE_SHARE * self._policy.deadline - claim.waited)
         except TimeoutError as error:
             raise NotNow("patience") from error
         claim.waited += time.monotonic() - began
 
-    def rest(self, claim: Claim, *, resting: bool) -> None:
-        """Mark the claim as resting or not: between two attempts its request occupies a slot and needs no permit."""
-        if claim.resting is not resting:
-            claim.resting = resting
-            self._turns.rest(1 if resting else -1)
+    def back_off(self, claim: ClaimState, *, backing_off: bool) -> None:
+        """Note whether the claim waits between two attempts: its request then has a slot and needs no permit."""
+        if claim.backing_off is not backing_off:
+            claim.backing_off = backing_off
+            self._permits.back_off(1 if backing_off else -1)
 
-    async def _take_turn(self, claim: Claim) -> None:
+    async def _wait_for_slow_start(self, claim: ClaimState) -> None:
         while wait := self._pace.turn():
             longest = PATIENCE_SHARE * self._policy.deadline - claim.waited
             if wait > min(self._policy.retry_after_max, longest):
@@ -85,7 +85,7 @@ class Entrance:
             if self._pace.round == given:
                 return
 
-    def _check_may_start(self, claim: Claim) -> None:
+    def _check_may_start(self, claim: ClaimState) -> None:
         if self._stopping.is_set():
             raise NotNow("stopping")
         if not claim.holds():
@@ -95,11 +95,11 @@ class Entrance:
         if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
             raise NotNow("model_hold")
 
-    async def leave(self, claim: Claim) -> None:
+    async def release(self, claim: ClaimState) -> None:
         """The claim is over: return its permit, reservation and model probe, if it still has them."""
-        self.rest(claim, resting=False)
-        if claim.passed is not None:
-            self._turns.over(claim.passed)
+        self.back_off(claim, backing_off=False)
+        if claim.permit is not None:
+            self._permits.release(claim.permit)
         if claim.reservation is not None:
             await self._limiter.cancel(claim.reservation)
         if claim.model_probe is not None:

@@ -6,11 +6,9 @@ from typing import Any, cast
 from umpire_servers import apoll
 
 from guard.ahead import Ahead
-from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
-from tasks.permission import Permission
-from tasks.rows import Rows
-from tasks.runner import Runner
+from tasks.flower_events import FlowerEvents
+from tasks.intake import Intake
 from tasks.slots import Slots
 from telemetry.observer import silent
 
@@ -37,7 +35,7 @@ class Gate:
     open = True
 
 
-class IdleJudge:
+class IdleRunner:
     def stop(self) -> None:
         """No waits to end."""
 
@@ -45,21 +43,19 @@ class IdleJudge:
 async def test_a_task_waits_for_the_claim_before_it_and_then_asks_for_all_that_is_free() -> None:
     claims, slots = SlowClaims(), Slots(6)
     assert await slots.take(5) == 5
-    runner = Runner(
-        claims=cast("Any", claims), slots=slots, judge=cast("Any", IdleJudge()), hook=cast("Any", None),
-        gatekeeper=cast("Any", Gate()), rows=Rows(), ahead=Ahead(Unlimited()), permission=Permission(""),
-        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
-        take_along=16, observer=silent,
+    intake = Intake(
+        claims=cast("Any", claims), slots=slots, runner=cast("Any", IdleRunner()), gatekeeper=cast("Any", Gate()),
+        flower=FlowerEvents(), ahead=Ahead(Unlimited()), take_along=16, observer=silent,
     )  # fmt: skip
-    tasks = [asyncio.create_task(runner.take(name, 0)) for name in ("one", "two", "three")]
+    tasks = [asyncio.create_task(intake.take(name, 0)) for name in ("one", "two", "three")]
     await apoll(lambda: claims.asked)
     slots.give(5)  # while the first claim is out
     await asyncio.sleep(0.02)
     assert claims.asked == [("one", 0)]
-    assert sorted(runner.held) == ["one", "three", "two"]
+    assert sorted(intake.held) == ["one", "three", "two"]
     claims.answer.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 5)
     assert claims.asked == [("one", 0), ("two", 5), ("three", 5)]
     assert claims.most_out == 1
     assert slots.free == 6
-    assert not runner.held
+    assert not intake.held

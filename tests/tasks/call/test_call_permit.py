@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 from umpire_providers import request_for
 
-from completion.result_event import Spent
+from completion.judgement import Spent
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from guard.limits import Reservation
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
-from tasks.claim import Claim, NotNow, Probe
-from tasks.entrance import Entrance
+from tasks.call.call_permit import CallPermit
+from tasks.call.claim_state import ClaimState, NotNow, Probe
 
 
 class Full:
@@ -48,15 +48,15 @@ async def test_openrouters_variants_count_for_their_base_model(
         requested_at=now, expires_at=now + timedelta(hours=1),
     )  # fmt: skip
     limiter = Full()
-    entrance = Entrance(
+    permit = CallPermit(
         limiter=cast("Any", limiter),
         gatekeeper=cast("Any", SimpleNamespace(held_models={}, shut=None)),
         pace=cast("Any", None),
-        turns=cast("Any", None),
+        permits=cast("Any", None),
         policy=cast("Any", None),
         stopping=asyncio.Event(),
     )
-    claim = Claim(stored, Spent(), Probe("a probe", breaker=True, hold=False), lambda: True)
+    claim = ClaimState(stored, Spent(), Probe("a probe", breaker=True, hold=False), lambda: True)
     with pytest.raises(NotNow, match="rate_limit"):
-        await entrance.enter(claim, replace(Manifest.load().default(provider), model_id=model))
+        await permit.acquire(claim, replace(Manifest.load().default(provider), model_id=model))
     assert limiter.models == [counted]

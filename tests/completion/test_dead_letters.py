@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
 from umpire_servers import apoll
 
-from completion.dead_letter import SUMMARY_BYTES, Cut, DeadLetterTopic, dead_letter
+from completion.dead_letters import SUMMARY_BYTES, Cut, DeadLetterTopic, dead_letter
 from contracts.clock import utcnow
 from contracts.encoding import loads
 from contracts.enums import LLMErrorCode
@@ -74,7 +74,7 @@ async def test_at_a_limit_of_2000_bytes_every_copy_arrives(any_kafka: str, error
     dead_letters = DeadLetterTopic(publisher, settings, observer)
     refused = [entry("x" * size, failed=size == 10) for size in (0, 10, 500, 900, 5_000, 60_000) * 2]
     for one in refused:
-        dead_letters.tell(one, error)
+        dead_letters.send(one, error)
     copies: list[Message] = []
     try:
         copies = await asyncio.to_thread(read, any_kafka, topic, len(refused))
@@ -103,7 +103,7 @@ async def test_where_not_even_a_summary_fits_it_is_counted(any_kafka: str) -> No
     await asyncio.to_thread(admin.create_topics([tiny])[topic].result)
     settings, observer = KafkaSettings(kafka_bootstrap=any_kafka, topic_prefix=prefix), Remembered()
     publisher, refused = Publisher.alone(settings), entry()
-    DeadLetterTopic(publisher, settings, observer).tell(refused, TOO_LARGE)
+    DeadLetterTopic(publisher, settings, observer).send(refused, TOO_LARGE)
     await apoll(lambda: observer.named("lifecycle.dropped"), 20)
     await asyncio.to_thread(publisher.close, 1)
     (note,) = observer

@@ -11,7 +11,7 @@ from providers.base import Completion, RateHeaders
 from tasks.slots import Slots
 
 
-class Passed(NamedTuple):
+class Permit(NamedTuple):
     """A call's permit. `level`: calls in flight, including this one; `probing`: that is more than the provider is known
     to accept, to find out whether it is too many.
     """
@@ -20,69 +20,69 @@ class Passed(NamedTuple):
     probing: bool = False
 
 
-class Turns(Protocol):
-    def at_once(self) -> Passed | None:
+class PermitQueue(Protocol):
+    def try_acquire(self) -> Permit | None:
         """A permit, if the call need not wait for it; else None."""
         ...
 
-    def anyhow(self) -> Passed:
+    def acquire_now(self) -> Permit:
         """A permit for a call that must not wait, even above the limit."""
         ...
 
-    async def wait(self, seconds: float) -> Passed:
+    async def acquire(self, seconds: float) -> Permit:
         """Wait for a permit. Raises TimeoutError if none comes within `seconds`."""
         ...
 
-    def over(self, passed: Passed, *, refused: bool = False) -> None:
+    def release(self, permit: Permit, *, refused: bool = False) -> None:
         """Return the permit: the call has ended. `refused`: by a 429 or another answer with a Retry-After."""
 
     def answered(self, completion: Completion, seconds: float) -> None:
         """Count the answer of a call that took `seconds`."""
 
-    def rest(self, requests: int) -> None:
+    def back_off(self, requests: int) -> None:
         """`requests` more requests (negative: fewer) wait in a slot for their next attempt, and need no permit yet."""
 
-    def end(self) -> None:
+    def close(self) -> None:
         """On shutdown: let all waiting calls through, and all later ones at once."""
 
 
-class NoTurns:
+class UnlimitedPermits:
     """Without adaptive limits: every request that has a slot may call at once."""
 
-    def at_once(self) -> Passed:
-        return Passed(0)
+    def try_acquire(self) -> Permit:
+        return Permit(0)
 
-    def anyhow(self) -> Passed:
-        return Passed(0)
+    def acquire_now(self) -> Permit:
+        return Permit(0)
 
-    async def wait(self, seconds: float) -> Passed:  # noqa: ARG002 - the Protocol's
-        return Passed(0)
+    async def acquire(self, seconds: float) -> Permit:  # noqa: ARG002 - the Protocol's
+        return Permit(0)
 
-    def over(self, passed: Passed, *, refused: bool = False) -> None:  # noqa: ARG002 - the Protocol's
+    def release(self, permit: Permit, *, refused: bool = False) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
     def answered(self, completion: Completion, seconds: float) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
-    def rest(self, requests: int) -> None:  # noqa: ARG002 - the Protocol's
+    def back_off(self, requests: int) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
-    def end(self) -> None:
+    def close(self) -> None:
         return None
 
 
-class SharedTurns:
+class SharedPermits:
     """Gives permits from this process' share of the provider's limits, and uses only the slots that the share needs."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._stile = Turnstile(slots.count)
-        self._waiting: deque[asyncio.Future[Passed]] = deque()
+        self._waiting: deque[asyncio.Future[Permit]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._resting = 0
-        self._ended = False
+        self._backing_off = 0
+        self._closed = False
         self._headers: RateHeaders | None = None
-        slots.follow(lambda: self._stile.room() + self._resting)
+        slots.follow(lambda: self._stile.room() + self._backing_off)
 
     @property
     def limit(self) -> int:
@@ -93,36 +93,36 @@ class SharedTurns:
     def wants(self) -> bool:
         return self._slots.wanted
 
-    def at_once(self) -> Passed | None:
-        if self._ended:
-            return self.anyhow()
+    def try_acquire(self) -> Permit | None:
+        if self._closed:
+            return self.acquire_now()
         if self._waiting or self._stile.wait():
             return None
-        return self.anyhow()
+        return self.acquire_now()
 
-    def anyhow(self) -> Passed:
+    def acquire_now(self) -> Permit:
         level = self._stile.start()
         if self._stile.paced:
             self._slots.wake()  # as soon as a call starts, another request may wait
-        return Passed(level, self._stile.probes(level))
+        return Permit(level, self._stile.probes(level))
 
-    async def wait(self, seconds: float) -> Passed:
+    async def acquire(self, seconds: float) -> Permit:
         self._stile.waits()
-        turn: asyncio.Future[Passed] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        granted: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        self._waiting.append(granted)
         self._let_through()
         try:
             async with asyncio.timeout(seconds):
-                return await turn
+                return await granted
         except BaseException:
-            if turn.done() and not turn.cancelled():
-                self.over(turn.result())
+            if granted.done() and not granted.cancelled():
+                self.release(granted.result())
             else:
-                turn.cancel()
+                granted.cancel()
             raise
 
-    def over(self, passed: Passed, *, refused: bool = False) -> None:
-        self._stile.end(passed.level, refused=refused)
+    def release(self, permit: Permit, *, refused: bool = False) -> None:
+        self._stile.end(permit.level, refused=refused)
         self._let_through()
 
     def answered(self, completion: Completion, seconds: float) -> None:
@@ -131,13 +131,13 @@ class SharedTurns:
         if completion.headers is not None:
             self._headers = completion.headers
 
-    def rest(self, requests: int) -> None:
-        self._resting += requests
+    def back_off(self, requests: int) -> None:
+        self._backing_off += requests
         if requests > 0:
             self._slots.wake()
 
-    def end(self) -> None:
-        self._ended = True
+    def close(self) -> None:
+        self._closed = True
         self._let_through()
 
     def report(self, seconds: float) -> tuple[Tally, tuple[Said | None, Said | None]]:
@@ -155,11 +155,11 @@ class SharedTurns:
             if self._waiting[0].done():  # it timed out or was cancelled
                 self._waiting.popleft()
                 continue
-            wait = 0.0 if self._ended else self._stile.wait()
+            wait = 0.0 if self._closed else self._stile.wait()
             if wait:
                 self._come_back(wait)
                 return
-            self._waiting.popleft().set_result(self.anyhow())
+            self._waiting.popleft().set_result(self.acquire_now())
 
     def _come_back(self, wait: float) -> None:
         if self._timer is not None:

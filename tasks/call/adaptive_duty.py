@@ -9,19 +9,19 @@ from redis.exceptions import RedisError
 from contracts.enums import LLMProviderType
 from guard.board import LOOK_SECONDS, Board, Report, Word
 from guard.control import Process
-from tasks.turns import SharedTurns
+from tasks.call.permit_queue import SharedPermits
 from telemetry.observer import Note, Observer
 
 #: Log lines at level info about lowered limits are at least this far apart, in seconds; the metric counts all.
 QUIET_SECONDS = 10.0
 
 
-class Adapting:
+class AdaptiveDuty:
     def __init__(
-        self, board: Board, turns: SharedTurns, provider: LLMProviderType, slots: int, observer: Observer
+        self, board: Board, permits: SharedPermits, provider: LLMProviderType, slots: int, observer: Observer
     ) -> None:
         self._board = board
-        self._turns = turns
+        self._permits = permits
         self._labels = {"provider": provider.value}
         self._slots = slots
         self._observer = observer
@@ -38,9 +38,9 @@ class Adapting:
 
     async def look(self) -> None:
         now = time.monotonic()
-        tally, said = self._turns.report(max(now - self._reported, 0.001))
+        tally, said = self._permits.report(max(now - self._reported, 0.001))
         self._reported = now
-        process = Process(self._slots, self._turns.limit, self._turns.wants)
+        process = Process(self._slots, self._permits.limit, self._permits.wants)
         try:
             word = await self._board.report(Report(process, tally, said))
         except (RedisError, OSError) as error:
@@ -51,7 +51,7 @@ class Adapting:
             self._reached = False
             return
         self._reached = True
-        self._turns.follow(word.share)
+        self._permits.follow(word.share)
         self._tell(word)
 
     async def leave(self) -> None:

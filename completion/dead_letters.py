@@ -70,7 +70,7 @@ class DeadLetterTopic:
         self._topic = settings.topic_prefix + CALLBACK_DEAD_LETTER
         self._observer = observer
 
-    def tell(self, entry: Entry, error: DeliveryError) -> None:
+    def send(self, entry: Entry, error: DeliveryError) -> None:
         """Send a copy of `entry`. Never blocks or raises."""
         self._send(entry, error, Cut.NO_METADATA if error.too_large else Cut.WHOLE)
 

@@ -53,13 +53,13 @@ async def test_it_is_left_to_a_live_worker_and_to_another_door_at_work(settings,
         await worker.claims.renew([], [])
 
     async def left():
-        return not api.parts.stand_in.custodian.holds
+        return not api.parts.maintenance.loop.holds
 
     await apoll(left, what="the door sees it")
     queue_id = await queued(api)
     await worker.redis.zadd("umpire:expiry", {queue_id: 1}, xx=True)
     await (other.hold_lock() if who == "another door" else worker.claims.renew([], []))
-    await api.parts.stand_in.custodian.look()
+    await api.parts.maintenance.loop.look()
     assert await api.parts.ledger.state(UUID(queue_id)) == "queued"
     await (other.release_lock() if who == "another door" else worker.claims.leave())
 
@@ -119,7 +119,7 @@ async def test_a_door_without_a_producer_says_so_and_leaves_results_to_another(r
         kafka = {"state": "down", "producer_error": "_INVALID_ARG"}
         ready = await first.get("/readyz")
         assert (ready.status_code, ready.json()["dependencies"]["kafka"]) == (200, kafka)
-        await apoll(lambda: first.parts.stand_in.custodian.holds, what="it is the custodian")
+        await apoll(lambda: first.parts.maintenance.loop.holds, what="it is the custodian")
         late = (await first.post(processing_mode="queue", callback_topic=topic)).json()["queue_id"]
         redis = Worker(settings).redis
         await redis.zadd("umpire:expiry", {late: 1}, xx=True)
@@ -128,6 +128,6 @@ async def test_a_door_without_a_producer_says_so_and_leaves_results_to_another(r
             inbox = Inbox(kafka_bootstrap, topic)
             await inbox.until([late], 15)
             inbox.close()
-            assert first.parts.stand_in.custodian.holds
+            assert first.parts.maintenance.loop.holds
             assert (await second.get("/readyz")).json()["dependencies"]["kafka"] == {"state": "up"}
         await redis.aclose()

@@ -6,7 +6,7 @@ from contracts.enums import HoldReason
 from contracts.errors import ModelForbidden, ProviderError, UmpireError
 from guard.breaker import Breaker, Transition
 from guard.hold import Outcome
-from tasks.claim import Claim, NotNow
+from tasks.call.claim_state import ClaimState, NotNow
 from tasks.gatekeeper import Gatekeeper
 
 
@@ -22,13 +22,13 @@ class Health:
         self._breaker = breaker
         self._gatekeeper = gatekeeper
 
-    def succeeded(self, claim: Claim, seconds: float) -> None:
+    def succeeded(self, claim: ClaimState, seconds: float) -> None:
         """A call got an answer. Makes no round trip; `answered` must follow."""
         claim.seconds = seconds
         if claim.probe is None or not claim.probe.breaker:
             self._breaker.succeeded(seconds)
 
-    async def answered(self, claim: Claim) -> None:
+    async def answered(self, claim: ClaimState) -> None:
         """If the call was a probe, report that it succeeded."""
         probe, claim.probe = claim.probe, None
         model_probe, claim.model_probe = claim.model_probe, None
@@ -39,7 +39,7 @@ class Health:
         if model_probe is not None:
             await self._gatekeeper.lift(model_probe, model=claim.stored.model)
 
-    async def failed(self, claim: Claim, error: UmpireError, seconds: float) -> Reported:
+    async def failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> Reported:
         """An attempt that took `seconds` ended in this error. If it was a probe, its outcome is reported, and from here
         on the request is an ordinary one.
         """
@@ -67,7 +67,7 @@ class Health:
         else:
             await self._gatekeeper.probe_failed(name, model=model)
 
-    async def _hold(self, claim: Claim, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
+    async def _hold(self, claim: ClaimState, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
         """Put the provider, or the model, on hold. None: the request itself is at fault, and ends."""
         model = claim.stored.model if isinstance(error, ModelForbidden) else ""
         name = claim.model_probe or "" if model else probe

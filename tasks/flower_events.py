@@ -1,4 +1,4 @@
-"""Flower's rows: sends Celery's standard task events for every comparison.
+"""Flower's events: sends Celery's standard task events for every comparison.
 
 Celery's own task events are off: a task only claims requests and hands them over, and they would describe that. The
 events (https://docs.celeryq.dev/en/stable/userguide/monitoring.html#event-reference) are sent here for each claimed
@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import bootsteps
 
+from contracts.enums import QueueStatus
 from contracts.queues import COMPARE_TASK
 
 #: celery.worker.consumer.Consumer; its published types lack attributes that its own steps use.
@@ -27,7 +28,7 @@ GATHER_SECONDS = 0.05
 MOST_TOGETHER = 1000
 
 
-class Rows:
+class FlowerEvents:
     """Hands events to the consumer's thread, which owns the broker connection. To be used on the loop of the calls."""
 
     def __init__(self) -> None:
@@ -90,9 +91,22 @@ class Rows:
 
     def received(self, queue_ids: list[str]) -> None:
         for queue_id in queue_ids:
-            row = {"uuid": queue_id, "name": COMPARE_TASK, "args": f"('{queue_id}',)", "kwargs": "{}", "retries": 0}
+            row = {**_task(queue_id), "retries": 0}
             self._tell("task-received", **row, eta=None, expires=None, root_id=queue_id, parent_id=None)
             self._tell("task-started", uuid=queue_id)
+
+    def ended(self, queue_id: str, state: QueueStatus, outcome: str, seconds: float) -> None:
+        """A claim of this process ended its request after `seconds`."""
+        if state is QueueStatus.COMPLETED:
+            self.succeeded(queue_id, outcome, seconds)
+        else:
+            self.failed(queue_id, outcome)
+
+    def ended_unclaimed(self, queue_id: str, outcome: str) -> None:
+        """Maintenance in this process ended a request: its time was over, or its workers died. Flower may not know it
+        yet, so the event names the task. It is not one of the claims that the worker's figures count.
+        """
+        self._gather("task-failed", exception=outcome, traceback="", **_task(queue_id))
 
     def succeeded(self, queue_id: str, result: str, seconds: float) -> None:
         self._tell("task-succeeded", uuid=queue_id, result=result, runtime=seconds)
@@ -106,6 +120,9 @@ class Rows:
 
     def _tell(self, event: str, **fields: Any) -> None:
         self._totals[event.removeprefix("task-")] += 1
+        self._gather(event, **fields)
+
+    def _gather(self, event: str, **fields: Any) -> None:
         if self._consumer is None:
             return
         self._gathered.append((event, {**fields, "timestamp": time.time()}))
@@ -127,16 +144,20 @@ class Rows:
                 dispatcher.send(event, **fields)
 
 
-def rows_step(rows: Rows) -> type[bootsteps.StartStopStep]:
-    """A consumer step that attaches each (re)connected consumer to `rows`."""
+def _task(queue_id: str) -> dict[str, str]:
+    return {"uuid": queue_id, "name": COMPARE_TASK, "args": f"('{queue_id}',)", "kwargs": "{}"}
 
-    class RowsStep(bootsteps.StartStopStep):
+
+def flower_step(flower: FlowerEvents) -> type[bootsteps.StartStopStep]:
+    """A consumer step that attaches each (re)connected consumer to `flower`."""
+
+    class FlowerStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, parent: Consumer) -> None:
-            rows.attach(parent)
+            flower.attach(parent)
 
         def stop(self, parent: Consumer) -> None:  # noqa: ARG002 - the step's face
-            rows.detach()
+            flower.detach()
 
-    return RowsStep
+    return FlowerStep
