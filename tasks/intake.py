@@ -9,7 +9,7 @@ from guard.ahead import Ahead
 from ledger.claims import Claimed, Claims, Lease
 from tasks.call.claim_state import Probe
 from tasks.flower_events import FlowerEvents
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 from tasks.runner import Runner
 from tasks.slots import Slots
 from telemetry.observer import Observer

@@ -12,7 +12,7 @@ from events.lifecycle import Lifecycle
 from ledger.claims import Claimed, Claims, Release
 from ledger.parked import PARKED_SECONDS
 from tasks.flower_events import FlowerEvents
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 from telemetry.observer import Note, Observer
 
 

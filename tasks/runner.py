@@ -16,7 +16,7 @@ from ledger.request import StoredRequest
 from tasks.call.claim_state import NotNow, Probe
 from tasks.call.judge import Judge
 from tasks.decide import Action, Decision, decide, decide_not_now
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
 from telemetry.fault import fault

@@ -30,7 +30,7 @@ from tasks.call.adaptive_duty import AdaptiveDuty
 from tasks.call.judge import Judge
 from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
 from tasks.flower_events import FlowerEvents
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.intake import Intake
 from tasks.key_policy import KeyPolicy

@@ -10,7 +10,7 @@ from providers.model import ModelInfo
 from providers.prompt import estimate_tokens
 from tasks.call.claim_state import ClaimState, NotNow
 from tasks.call.permit_queue import PermitQueue
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 
 #: Longest time that the calls of one claim wait in its slot for slow start and permits, as a share of the claim's
 #: deadline: the rest must be enough for the calls. A request that would wait for longer is released, without a try.
@@ -30,6 +30,7 @@ class CallPermit:
     ) -> None:
         self._limiter = limiter
         self._gatekeeper = gatekeeper
+        self._holds = gatekeeper.holds
         self._pace = pace
         self._permits = permits
         self._policy = policy
@@ -41,8 +42,8 @@ class CallPermit:
         Raises NotNow if the call may not start; at once while the provider's gate is closed.
         """
         self.back_off(claim, backing_off=False)
-        if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
-            claim.model_probe = await self._gatekeeper.lease_model_probe(claim.stored.model)
+        if claim.model_probe is None and claim.stored.model in self._holds.models:
+            claim.model_probe = await self._holds.lease_model_probe(claim.stored.model)
         self._check_may_start(claim)
         if claim.probe is None:
             await self._wait_for_slow_start(claim)
@@ -92,7 +93,7 @@ class CallPermit:
             raise NotNow("lease")
         if claim.probe is None and (why := self._gatekeeper.shut):
             raise NotNow(why)
-        if claim.model_probe is None and claim.stored.model in self._gatekeeper.held_models:
+        if claim.model_probe is None and claim.stored.model in self._holds.models:
             raise NotNow("model_hold")
 
     async def release(self, claim: ClaimState) -> None:
@@ -103,7 +104,7 @@ class CallPermit:
         if claim.reservation is not None:
             await self._limiter.cancel(claim.reservation)
         if claim.model_probe is not None:
-            await self._gatekeeper.probe_released(claim.model_probe, model=claim.stored.model)
+            await self._holds.probe_released(claim.model_probe, model=claim.stored.model)
 
 
 async def _unless(event: asyncio.Event, seconds: float) -> None:

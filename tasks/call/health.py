@@ -7,7 +7,7 @@ from contracts.errors import ModelForbidden, ProviderError, UmpireError
 from guard.breaker import Breaker, Transition
 from guard.hold import Outcome
 from tasks.call.claim_state import ClaimState, NotNow
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 
 
 class Reported(NamedTuple):
@@ -21,6 +21,7 @@ class Health:
     def __init__(self, breaker: Breaker, gatekeeper: Gatekeeper) -> None:
         self._breaker = breaker
         self._gatekeeper = gatekeeper
+        self._holds = gatekeeper.holds
 
     def succeeded(self, claim: ClaimState, seconds: float) -> None:
         """A call got an answer. Makes no round trip; `answered` must follow."""
@@ -35,9 +36,9 @@ class Health:
         if probe is not None and probe.breaker:
             self._gatekeeper.tell(await self._breaker.probe_succeeded(probe.name, claim.seconds))
         if probe is not None and probe.hold:
-            await self._gatekeeper.lift(probe.name)
+            await self._holds.lift(probe.name)
         if model_probe is not None:
-            await self._gatekeeper.lift(model_probe, model=claim.stored.model)
+            await self._holds.lift(model_probe, model=claim.stored.model)
 
     async def failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> Reported:
         """An attempt that took `seconds` ended in this error. If it was a probe, its outcome is reported, and from here
@@ -45,7 +46,7 @@ class Health:
         """
         probe, claim.probe = claim.probe, None
         release = None
-        if isinstance(error, ProviderError) and error.hold and self._gatekeeper.automatic:
+        if isinstance(error, ProviderError) and error.hold and self._holds.automatic:
             # Before anything that waits, so that no other call of this process starts.
             release = await self._hold(claim, error, seconds, probe.name if probe is not None and probe.hold else "")
         of_model = isinstance(error, ModelForbidden)  # it says nothing about the provider's own hold
@@ -53,7 +54,7 @@ class Health:
             await self._settle(probe.name, "", came=claim.came)
         model_probe, claim.model_probe = claim.model_probe, None
         if model_probe is not None and not claim.called:
-            await self._gatekeeper.probe_released(model_probe, model=claim.stored.model)
+            await self._holds.probe_released(model_probe, model=claim.stored.model)
         elif model_probe is not None and not of_model:
             await self._settle(model_probe, claim.stored.model, came=claim.came)
         if probe is not None and probe.breaker:
@@ -63,9 +64,9 @@ class Health:
     async def _settle(self, name: str, model: str, *, came: bool) -> None:
         """The probe of a hold failed for another reason. An answer without a verdict lifts the hold, too."""
         if came:
-            await self._gatekeeper.lift(name, model=model)
+            await self._holds.lift(name, model=model)
         else:
-            await self._gatekeeper.probe_failed(name, model=model)
+            await self._holds.probe_failed(name, model=model)
 
     async def _hold(self, claim: ClaimState, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
         """Put the provider, or the model, on hold. None: the request itself is at fault, and ends."""
@@ -76,7 +77,7 @@ class Health:
         # so other requests must succeed once more before it is blamed.
         key_rejected = error.hold is HoldReason.MISCONFIGURED and not model
         mark = before + 1 if before is not None and key_rejected else before
-        raised = await self._gatekeeper.raise_hold(error, seconds, model=model, mark=mark, probe=name)
+        raised = await self._holds.raise_hold(error, seconds, model=model, mark=mark, probe=name)
         if raised is None:
             return NotNow("model_hold" if model else "hold")
         if raised.outcome is Outcome.OWN:

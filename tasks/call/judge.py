@@ -32,7 +32,7 @@ from tasks.call.call_permit import CallPermit
 from tasks.call.claim_state import ClaimState, NotNow, Probe
 from tasks.call.health import Health
 from tasks.call.permit_queue import PermitQueue
-from tasks.gatekeeper import Gatekeeper
+from tasks.gate.gatekeeper import Gatekeeper
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer
 

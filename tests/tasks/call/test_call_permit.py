@@ -50,7 +50,7 @@ async def test_openrouters_variants_count_for_their_base_model(
     limiter = Full()
     permit = CallPermit(
         limiter=cast("Any", limiter),
-        gatekeeper=cast("Any", SimpleNamespace(held_models={}, shut=None)),
+        gatekeeper=cast("Any", SimpleNamespace(holds=SimpleNamespace(models={}), shut=None)),
         pace=cast("Any", None),
         permits=cast("Any", None),
         policy=cast("Any", None),
