@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
+from access.authenticator import Authenticator
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from events.ender import Ender
@@ -20,7 +21,6 @@ from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
-from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect

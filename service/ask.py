@@ -3,11 +3,11 @@
 import asyncio
 import time
 
+from access.api_key import ApiKey
 from contracts.enums import LLMProviderType
 from contracts.errors import ProviderTimeout, UmpireError, Unavailable
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, ProviderTestResponse
 from contracts.topics import COMPARISON_RESULT
-from guard.api_key import ApiKey
 from service.answers import error_of, result_of
 from service.parts import Parts
 from service.waiting import refusal

@@ -7,11 +7,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from access import api_key
+from access.api_key import ApiKey
+from access.authenticator import Known
+from access.request_rate import Rate
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
-from guard import api_key
-from guard.api_key import ApiKey
-from guard.authentication import Known
-from guard.request_rate import Rate
 from service.caller import Caller, introduce
 from service.parts import Parts
 from service.problem import problem

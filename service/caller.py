@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from access.api_key import ApiKey
 from contracts.enums import ProcessingMode
 from contracts.settings import ServiceSettings
-from guard.api_key import ApiKey
 
 _CALLER = "umpire.caller"
 

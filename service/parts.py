@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from access.authenticator import Authenticator
 from contracts.settings import Settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
-from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.ledger import Ledger
 from ledger.replies import Replies

@@ -4,8 +4,8 @@ left of them. A policy has the name that `details.limit` has in the problem of a
 
 from math import ceil
 
-from guard.api_key import ApiKey
-from guard.request_rate import WINDOW, Rate
+from access.api_key import ApiKey
+from access.request_rate import WINDOW, Rate
 
 POLICY = "RateLimit-Policy"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope as Asgi
 
-from guard.api_key import Scope
+from access.api_key import Scope
 
 #: None: open to everybody who reaches the port. These routes show facts about the service, never about a caller.
 SCOPE_OF: dict[tuple[str, str], Scope | None] = {

@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 from umpire_events import Remembered
 from umpire_ledger import MOCK, House, ending, stored
 
+from access.api_keys import ApiKeys, key_of
+from access.authenticator import Authenticator
 from contracts.clock import utcnow
 from contracts.enums import CircuitState, HoldReason, LLMProviderType
 from contracts.errors import IdempotencyConflict, ProviderUnavailable
 from contracts.settings import BreakerSettings, LedgerSettings, Settings
-from guard.api_keys import ApiKeys, key_of
-from guard.authentication import Authenticator
 from guard.availability import Availability
 from guard.board import Board, Report
 from guard.breaker import Breaker

@@ -11,9 +11,9 @@ from umpire_ledger import redis_is_up
 from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
+from access.api_key import Scope, new_text
 from contracts.clock import utcnow
 from contracts.enums import ProcessingMode
-from guard.api_key import Scope, new_text
 from ledger.keys import api_key
 from service.authentication import Authentication
 from service.scopes import SCOPE_OF

@@ -11,8 +11,8 @@ from umpire_servers import apoll
 from umpire_service import BODY, SECRET, admitted, door, settings_of
 
 import service.protocol
-from guard.api_key import DEFAULT_SCOPES
-from guard.api_keys import ApiKeys
+from access.api_key import DEFAULT_SCOPES
+from access.api_keys import ApiKeys
 from ledger.connection import connect
 
 pytestmark = pytest.mark.redis

@@ -6,9 +6,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from access.api_key import ApiKey, hash_of, id_of, new_text
 from contracts.clock import to_ms, utcnow
 from contracts.enums import ProcessingMode
-from guard.api_key import ApiKey, hash_of, id_of, new_text
 from ledger import keys
 from ledger.scripts import Script
 
@@ -31,7 +31,7 @@ class ApiKeys:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._revoke = Script(redis, "revoke", package="guard")
+        self._revoke = Script(redis, "revoke", package="access")
 
     async def create(
         self,

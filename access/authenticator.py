@@ -16,10 +16,10 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError
 
+from access.api_key import ApiKey, hash_of, id_of
+from access.api_keys import key_of
+from access.request_rate import Rate, charge
 from contracts.errors import AuthenticationFailed, Unavailable
-from guard.api_key import ApiKey, hash_of, id_of
-from guard.api_keys import key_of
-from guard.request_rate import Rate, charge
 from ledger import keys
 from ledger.group import GroupCommit
 from ledger.scripts import Script
@@ -78,7 +78,7 @@ class Authenticator:
         self._copy_seconds = copy_seconds
         self._observer = observer
         self._tell_away = away
-        self._script = Script(redis, "authenticate", package="guard")
+        self._script = Script(redis, "authenticate", package="access")
         self._group: GroupCommit[_Presented, _Looked | None] = GroupCommit(self._look_up)
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._away = False

@@ -14,12 +14,11 @@ from redis.asyncio import Redis
 from umpire_guard import Notes
 from umpire_redis import RedisServer
 
+from access.api_key import DEFAULT_SCOPES, PREFIX, _checksum, hash_of, id_of, new_text
+from access.api_keys import ApiKeys
+from access.authenticator import Authenticator
+from access.request_rate import WINDOW, charge
 from contracts.errors import AuthenticationFailed, Unavailable
-from guard import authentication
-from guard.api_key import DEFAULT_SCOPES, PREFIX, _checksum, hash_of, id_of, new_text
-from guard.api_keys import ApiKeys
-from guard.authentication import Authenticator
-from guard.request_rate import WINDOW, charge
 from ledger import keys
 from ledger.connection import connect
 from ledger.scripts import source
@@ -54,7 +53,7 @@ def test_a_mistyped_character_is_seen_without_redis(place: int, letter: str) -> 
 
 def test_the_script_names_the_fields_as_the_table_does() -> None:
     fields = ", ".join(f"'{name}'" for name in keys.API_KEY_FIELDS)
-    assert f"local FIELDS = {{{fields}}}" in source("authenticate", "guard")
+    assert f"local FIELDS = {{{fields}}}" in source("authenticate", "access")
 
 
 async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
@@ -205,7 +204,7 @@ async def test_what_can_be_read_is_read(redis_server: Any, way: str) -> None:
 
 
 async def test_the_local_copy_is_bounded(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authentication, "MAX_COPIES", 3)
+    monkeypatch.setattr("access.authenticator.MAX_COPIES", 3)
     texts = [(await made(redis))[1] for _ in range(5)]
     authenticator = Authenticator(redis, 60)
     for text in [*texts, texts[2]]:
