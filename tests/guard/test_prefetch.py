@@ -10,9 +10,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_guard import MOCK, limit_settings
 from umpire_servers import apoll
 
-from guard.ahead import Ahead
 from guard.keys import limit
-from guard.limits import Asked, Reservation, make_limiter
+from guard.limits import PendingReservation, Reservation, make_limiter
+from guard.prefetch import PrefetchingLimiter
 from ledger.scripts import Script
 
 pytestmark = pytest.mark.redis
@@ -34,11 +34,11 @@ class Counted:
         self.reserved.append((model, tokens))
         return await self._limiter.reserve(model, tokens)
 
-    def ask(self, model: str, tokens: int) -> Asked | None:
+    def ask(self, model: str, tokens: int) -> PendingReservation | None:
         self.reserved.append((model, tokens))
         return self._limiter.ask(model, tokens)
 
-    async def answer(self, asked: Asked) -> Reservation:
+    async def answer(self, asked: PendingReservation) -> Reservation:
         return await self._limiter.answer(asked)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
@@ -50,17 +50,17 @@ class Counted:
         await self._limiter.cancel(reservation)
 
 
-async def ask(redis: Redis, ahead: Ahead) -> None:
+async def ask(redis: Redis, ahead: PrefetchingLimiter) -> None:
     """Beside a claim of nothing."""
     claim = Script(redis, "claim")
     await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask())
 
 
 @pytest.fixture
-async def ready(redis: Redis) -> tuple[Counted, Ahead]:
+async def ready(redis: Redis) -> tuple[Counted, PrefetchingLimiter]:
     """After a first call of 100 tokens."""
     limiter = Counted(redis, rpm=RPM, tpm=TPM, longest=10.0)
-    ahead = Ahead(limiter)
+    ahead = PrefetchingLimiter(limiter)
     assert ahead.ask() is None
     assert (await ahead.reserve("m", 100)).tokens == 100
     assert limiter.reserved == [("m", 100)], "nothing is known before the first call"
@@ -70,7 +70,7 @@ async def ready(redis: Redis) -> tuple[Counted, Ahead]:
 
 @pytest.mark.parametrize(("tokens", "surplus"), [(100, 25), (60, 65), (125, 0)])
 async def test_the_next_call_like_the_last_one_finds_its_reservation(
-    redis: Redis, ready: tuple[Counted, Ahead], tokens: int, surplus: int
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter], tokens: int, surplus: int
 ) -> None:
     """For as much as it needs: the rest is given back at once."""
     limiter, ahead = ready
@@ -83,7 +83,7 @@ async def test_the_next_call_like_the_last_one_finds_its_reservation(
     assert limiter.given == ([("settle", surplus)] if surplus else [])
 
 
-async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ask(redis, ahead)
     ahead.drop()
@@ -94,7 +94,7 @@ async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted
 
 @pytest.mark.parametrize(("model", "tokens"), [("m", 126), ("other", 10)])
 async def test_what_does_not_fit_is_given_back(
-    redis: Redis, ready: tuple[Counted, Ahead], model: str, tokens: int
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter], model: str, tokens: int
 ) -> None:
     limiter, ahead = ready
     await ask(redis, ahead)
@@ -105,7 +105,7 @@ async def test_what_does_not_fit_is_given_back(
     assert limiter.given == [("cancel", 125)]
 
 
-async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, Ahead]) -> None:
+async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ahead.reserve("m", 900)
     limiter.reserved.clear()
@@ -116,7 +116,7 @@ async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, Ahe
 
 async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis: Redis) -> None:
     limiter = Counted(redis, rpm=60, longest=0.2)
-    ahead = Ahead(limiter)
+    ahead = PrefetchingLimiter(limiter)
     assert (await ahead.reserve("m", 0)).granted
     while (await limiter.reserve("m", 0)).granted:
         pass
@@ -128,7 +128,7 @@ async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis:
 
 async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_reservation(redis: Redis) -> None:
     limiter = Counted(redis, rpm=RPM)
-    ahead = Ahead(limiter)
+    ahead = PrefetchingLimiter(limiter)
     await ahead.reserve("m", 100)
     limiter.reserved.clear()
     await ask(redis, ahead)
@@ -138,7 +138,7 @@ async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_re
 
 @pytest.mark.parametrize("fault", [RedisConnectionError, ConnectionResetError, TimeoutError])
 async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_again_alone(
-    redis: Redis, ready: tuple[Counted, Ahead], fault: type[Exception]
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter], fault: type[Exception]
 ) -> None:
     """As when the limiter's own round trip fails: the provider's limit has the last word."""
     _, ahead = ready
@@ -157,7 +157,9 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
 
-async def test_both_are_run_by_a_redis_that_forgot_them(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+async def test_both_are_run_by_a_redis_that_forgot_them(
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
+) -> None:
     _, ahead = ready
     claim = Script(redis, "claim")
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent") == []
@@ -166,7 +168,9 @@ async def test_both_are_run_by_a_redis_that_forgot_them(redis: Redis, ready: tup
     assert (await ahead.reserve("m", 100)).tokens == 100
 
 
-async def test_whoever_gives_up_waiting_leaves_the_claim_alone(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
+) -> None:
     _, ahead = ready
     beside = ahead.ask()
     waiting = asyncio.create_task(ahead.reserve("m", 100))
@@ -177,7 +181,7 @@ async def test_whoever_gives_up_waiting_leaves_the_claim_alone(redis: Redis, rea
 
 
 async def test_a_claim_that_is_cancelled_cancels_no_call(
-    redis: Redis, ready: tuple[Counted, Ahead], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ahead = ready
     sent = asyncio.Event()
@@ -196,7 +200,7 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
 
 
 async def test_no_call_waits_for_what_is_given_back(
-    redis: Redis, ready: tuple[Counted, Ahead], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("guard.limits.SETTLE_SECONDS", 60)
     limiter, ahead = ready
@@ -208,7 +212,7 @@ async def test_no_call_waits_for_what_is_given_back(
     await apoll(lambda: sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)], what="given back")
 
 
-async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, Ahead]) -> None:
+async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     _, ahead = ready
     reservation = await ahead.reserve("m", 900)
     await ahead.cancel(reservation)

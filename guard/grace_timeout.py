@@ -13,12 +13,12 @@ T = TypeVar("T")
 PASSES = 10
 
 
-class TimeIsUp(Exception):
+class GraceTimeout(Exception):
     """The operation has timed out. Not a TimeoutError, since the operation may raise that itself."""
 
 
-async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """Raises TimeIsUp after `seconds`, once everything that had arrived by then was read."""
+async def within_grace(seconds: float, awaitable: Awaitable[T]) -> T:
+    """Raises GraceTimeout after `seconds`, once everything that had arrived by then was read."""
     try:
         async with asyncio.timeout(None) as bound:
             limit = _Limit(seconds, bound)
@@ -29,7 +29,7 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     except TimeoutError as error:
         if not bound.expired():
             raise
-        raise TimeIsUp from error
+        raise GraceTimeout from error
 
 
 class _Limit:

@@ -31,7 +31,7 @@ LEAST = 0.02
 FRESH_SECONDS = 120.0
 
 
-class Said(BaseModel):
+class HeaderLimit(BaseModel):
     """What the headers of one answer say about requests, or about tokens; `reset`: seconds from that answer."""
 
     limit: float
@@ -39,7 +39,7 @@ class Said(BaseModel):
     reset: float | None = None
 
 
-class Announced(BaseModel):
+class HeaderRate(BaseModel):
     """A limit as the headers describe it, in its unit (requests or tokens). Times are of Redis' clock, in seconds."""
 
     limit: float = 0.0
@@ -49,18 +49,18 @@ class Announced(BaseModel):
     inflow: float = 0.0
     """Recent inflow, as a share of the limit's rate."""
 
-    def hear(self, said: Said | None, used: float, now: float, seconds: float) -> None:
+    def observe(self, headers: HeaderLimit | None, used: float, now: float, seconds: float) -> None:
         """Take in the latest headers; `used`: requests or tokens used in the last `seconds`."""
-        if said is None or said.limit <= 0:
+        if headers is None or headers.limit <= 0:
             return
-        rate = said.limit / MINUTE
-        if self.at and said.limit == self.limit:
+        rate = headers.limit / MINUTE
+        if self.at and headers.limit == self.limit:
             # The end of a window is no inflow. It counts for little, since it comes all at once and is capped here.
-            came = min(max(0.0, said.remaining - self.remaining + used), 3 * rate * seconds)
+            came = min(max(0.0, headers.remaining - self.remaining + used), 3 * rate * seconds)
             weight = min(1.0, seconds / INFLOW_SECONDS)
             self.inflow += weight * (came / (rate * seconds) - self.inflow)
-        self.limit, self.remaining, self.at = said.limit, said.remaining, now
-        self.reset = MINUTE if said.reset is None else said.reset
+        self.limit, self.remaining, self.at = headers.limit, headers.remaining, now
+        self.reset = MINUTE if headers.reset is None else headers.reset
 
     def rate(self, now: float) -> float | None:
         """Requests or tokens that may be used a second; None: no headers, or none that are still valid."""

@@ -8,8 +8,8 @@ attempt that ends in refusals, the rate is again what it was before the attempt.
 
 from pydantic import BaseModel
 
-from guard.concurrency import Fading
-from guard.turnstile import Tally
+from guard.adaptive.concurrency import DecayingCounts
+from guard.adaptive.local import CallCounts
 
 #: Starts are paced at this share of the accepted rate, so that an emptied bucket refills a little.
 CAUTION = 0.96
@@ -51,7 +51,7 @@ FOUND_SECONDS = 10.0
 NO_LIMIT = 4.0
 
 
-class Cadence(BaseModel):
+class StartRate(BaseModel):
     """The rate of all processes together, as stored in Redis. Times are of Redis' clock, in seconds."""
 
     rate: float | None = None
@@ -69,9 +69,9 @@ class Cadence(BaseModel):
     debt: float = 0.0
     accepted: float = 0.0
     span: float = 0.0
-    recent: Fading = Fading()
+    recent: DecayingCounts = DecayingCounts()
 
-    def measure(self, seen: Tally, seconds: float) -> None:
+    def measure(self, seen: CallCounts, seconds: float) -> None:
         kept = max(0.0, 1 - seconds / MEMORY_SECONDS)
         self.accepted = kept * self.accepted + seen.starts - seen.refused
         self.span = kept * self.span + seconds
@@ -94,7 +94,7 @@ class Cadence(BaseModel):
             self.not_before, self.step, self.settled = now + HOLD_SECONDS, FIRST_STEP, False
         return self.rate is not None
 
-    def look(self, seen: Tally, now: float, seconds: float) -> None:
+    def update(self, seen: CallCounts, now: float, seconds: float) -> None:
         """Adjust the rate to what happened in the last `seconds`, while starts are paced."""
         if self.rate is None:
             return
@@ -131,4 +131,4 @@ class Cadence(BaseModel):
         self.patience = min(2 * self.patience, MOST_PATIENCE)
         self.lowered = now
         self.not_before = now + self.patience
-        self.recent = Fading()
+        self.recent = DecayingCounts()

@@ -7,21 +7,21 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from guard.limits import Asked, AskingLimiter, Reservation
+from guard.limits import AskingLimiter, PendingReservation, Reservation
 from ledger.scripts import Beside
 
 #: A reservation is prefetched for the last call's model and this many times its tokens: the next essays may be longer.
 HEADROOM = 1.25
 
 
-class Ahead:
+class PrefetchingLimiter:
     """Wraps the process' Limiter. `settle` and `cancel` work in the background. To be used on one event loop."""
 
     def __init__(self, limiter: AskingLimiter) -> None:
         self._limiter = limiter
         self.burst_tokens = limiter.burst_tokens
         self._last: tuple[str, int] | None = None
-        self._asked: tuple[int, Asked] | None = None
+        self._asked: tuple[int, PendingReservation] | None = None
         self._giving_back: set[asyncio.Task[None]] = set()
 
     def ask(self) -> Beside | None:
@@ -44,7 +44,7 @@ class Ahead:
         if asked is not None:
             self._soon(self._cancel(asked[1]))
 
-    async def _cancel(self, asked: Asked) -> None:
+    async def _cancel(self, asked: PendingReservation) -> None:
         await self._limiter.cancel(await self._limiter.answer(asked))
 
     async def reserve(self, model: str, tokens: int) -> Reservation:

@@ -11,7 +11,7 @@ from umpire_providers import body_of, call_for, connected
 from umpire_upstream import Upstream, answer, hang
 
 from contracts.enums import LLMProviderType
-from guard.patience import TimeIsUp, within
+from guard.grace_timeout import GraceTimeout, within_grace
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ async def test_an_answer_that_lies_in_the_socket_is_read(provider: LLMProviderTy
 
             blocking = asyncio.create_task(blocked())
             elsewhere.answers = [slowly(0.2, answer(200, body_of(provider)))]
-            completion = await within(0.4, adapter.complete(call_for(provider)))
+            completion = await within_grace(0.4, adapter.complete(call_for(provider)))
             assert completion.text
             assert blocking.done()
             assert len(elsewhere.calls) == 2
@@ -60,8 +60,8 @@ async def test_what_has_not_arrived_is_given_up_in_time() -> None:
     with upstream_elsewhere(hang) as elsewhere:
         async with connected(provider, elsewhere.url) as adapter:
             started = time.monotonic()
-            with pytest.raises(TimeIsUp):
-                await within(0.3, adapter.complete(call_for(provider)))
+            with pytest.raises(GraceTimeout):
+                await within_grace(0.3, adapter.complete(call_for(provider)))
             assert 0.3 <= time.monotonic() - started < 1.5
 
 
@@ -70,8 +70,8 @@ async def test_a_timeout_of_its_own_stays_one_and_cancellation_passes() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        await within(5, own())
-    waiting = asyncio.create_task(within(5, asyncio.Event().wait()))
+        await within_grace(5, own())
+    waiting = asyncio.create_task(within_grace(5, asyncio.Event().wait()))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

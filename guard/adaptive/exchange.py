@@ -1,7 +1,7 @@
 """Exchanges the adaptive limits of a provider between its worker processes, through Redis and adapt.lua.
 
-The first process that reports after LOOK_SECONDS computes new limits from all reports and stores them; the others read
-them. Each process computes its own share.
+The first process that reports after REPORT_SECONDS computes new limits from all reports and stores them; the others
+read them. Each process computes its own share.
 """
 
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from redis.asyncio import Redis
 
 from contracts.encoding import dumps, loads
 from contracts.enums import LLMProviderType
-from guard.announced import Said
-from guard.control import Control, Process, shares
-from guard.turnstile import Share, Tally
+from guard.adaptive.controller import Controller, Process, allocations
+from guard.adaptive.header_rate import HeaderLimit
+from guard.adaptive.local import Allocation, CallCounts
 from ledger.scripts import Script
 
 #: Seconds between two reports of a process, and between two updates of the limits.
-LOOK_SECONDS = 0.25
+REPORT_SECONDS = 0.25
 
 #: A longer time between two updates counts as this many seconds: nothing was reported in the rest of it.
-LONGEST_LOOK_SECONDS = 2.0
+LONGEST_UPDATE_SECONDS = 2.0
 
 #: A process that has not reported for this many seconds gets no share.
 MISSED_SECONDS = 3.0
@@ -31,36 +31,36 @@ MISSED_SECONDS = 3.0
 MEMORY_SECONDS = 3600.0
 
 _REQUESTS, _TOKENS = "=requests", "=tokens"
-_AMOUNTS = {field.name for field in fields(Tally)}
+_AMOUNTS = {field.name for field in fields(CallCounts)}
 _PROCESS_FIELDS = tuple(field.name for field in fields(Process))
 
 
-class Report(NamedTuple):
-    """What one process reports; `said`: the latest rate-limit headers of requests and of tokens."""
+class ProcessReport(NamedTuple):
+    """What one process reports; `headers`: the latest rate-limit headers of requests and of tokens."""
 
     process: Process
-    tally: Tally
-    said: tuple[Said | None, Said | None] = (None, None)
+    counts: CallCounts
+    headers: tuple[HeaderLimit | None, HeaderLimit | None] = (None, None)
 
 
-class Word(NamedTuple):
+class LimitUpdate(NamedTuple):
     """What a process gets for its report: its share, and the limits of all processes."""
 
-    share: Share
-    control: Control
-    before: Control | None = None
+    allocation: Allocation
+    control: Controller
+    before: Controller | None = None
     """The previous limits, if this process updated them."""
 
 
-class Board:
+class LimitExchange:
     """The exchange for one provider, as one process uses it."""
 
     def __init__(self, redis: Redis, provider: LLMProviderType, owner: str) -> None:
-        self._script = Script(redis, "adapt", package="guard")
+        self._script = Script(redis, "adapt", package="guard.adaptive")
         self._provider = provider.value
         self._owner = owner
 
-    async def report(self, report: Report) -> Word:
+    async def report(self, report: ProcessReport) -> LimitUpdate:
         """Report what happened since the last report, and get this process' share.
 
         Raises
@@ -70,7 +70,7 @@ class Board:
         """
         row = dumps(asdict(report.process))
         reply = await self._script(
-            "report", self._provider, self._owner, _ms(MISSED_SECONDS), _ms(LOOK_SECONDS), row, *_amounts(report)
+            "report", self._provider, self._owner, _ms(MISSED_SECONDS), _ms(REPORT_SECONDS), row, *_amounts(report)
         )
         time, kept, rows, *turn = reply
         now, alive = time / 1000, _pairs(rows)
@@ -83,39 +83,39 @@ class Board:
         if turn:
             passed, sums = turn[0] / 1000, _pairs(turn[1])
             before = control.model_copy(deep=True)
-            control.look(_tally(sums), _said(sums), processes, now, min(passed, LONGEST_LOOK_SECONDS))
+            control.update(_counts(sums), _headers(sums), processes, now, min(passed, LONGEST_UPDATE_SECONDS))
             await self._script("keep", self._provider, str(time), control.model_dump_json(), _ms(MEMORY_SECONDS))
-        share = shares(control, processes, now)[names.index(self._owner)]
-        return Word(share, control, before)
+        allocation = allocations(control, processes, now)[names.index(self._owner)]
+        return LimitUpdate(allocation, control, before)
 
     async def leave(self) -> None:
         """The process ends: free its share at once. Raises RedisError or OSError if Redis is unavailable."""
         await self._script("leave", self._provider, self._owner)
 
 
-def _amounts(report: Report) -> Iterable[str | bytes]:
-    for name, amount in asdict(report.tally).items():
+def _amounts(report: ProcessReport) -> Iterable[str | bytes]:
+    for name, amount in asdict(report.counts).items():
         if amount:
             yield from (name, repr(amount))
-    for name, said in zip((_REQUESTS, _TOKENS), report.said, strict=True):
-        if said is not None:
-            yield from (name, said.model_dump_json())
+    for name, headers in zip((_REQUESTS, _TOKENS), report.headers, strict=True):
+        if headers is not None:
+            yield from (name, headers.model_dump_json())
 
 
-def _tally(sums: dict[str, bytes]) -> Tally:
+def _counts(sums: dict[str, bytes]) -> CallCounts:
     counted = {name: float(amount) for name, amount in sums.items() if name in _AMOUNTS}
     seconds = counted.pop("seconds", 0.0)
-    return Tally(seconds=seconds, **{name: round(amount) for name, amount in counted.items()})
+    return CallCounts(seconds=seconds, **{name: round(amount) for name, amount in counted.items()})
 
 
-def _said(sums: dict[str, bytes]) -> tuple[Said | None, Said | None]:
+def _headers(sums: dict[str, bytes]) -> tuple[HeaderLimit | None, HeaderLimit | None]:
     requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
     return _read(requests), _read(tokens)
 
 
-def _read(told: bytes | None) -> Said | None:
+def _read(told: bytes | None) -> HeaderLimit | None:
     try:
-        return None if told is None else Said.model_validate_json(told)
+        return None if told is None else HeaderLimit.model_validate_json(told)
     except ValidationError:  # from a newer version
         return None
 
@@ -129,12 +129,12 @@ def _process(row: bytes) -> Process | None:
         return None
 
 
-def _control(kept: bytes) -> Control:
+def _control(kept: bytes) -> Controller:
     """The stored limits. Those that another version stored and this one cannot read are found anew."""
     try:
-        return Control.model_validate_json(kept) if kept else Control()
+        return Controller.model_validate_json(kept) if kept else Controller()
     except ValidationError:
-        return Control()
+        return Controller()
 
 
 def _pairs(flat: list[Any]) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from guard.pace import Pace
+from guard.slow_start import SlowStart
 
 SLOTS = 90
 
@@ -20,12 +20,12 @@ class Clock:
 
 
 def test_nobody_waits_before_anything_happened() -> None:
-    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     assert [pace.turn() for _ in range(1_000)] == [0.0] * 1_000
 
 
 def test_a_backlog_starts_slowly_and_not_before_the_end_of_the_pause() -> None:
-    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     pace.restart(after=5.0)
     waits = [pace.turn() for _ in range(300)]
     assert waits == sorted(waits)
@@ -36,7 +36,7 @@ def test_a_backlog_starts_slowly_and_not_before_the_end_of_the_pause() -> None:
 
 def test_the_longer_pause_holds_and_every_restart_begins_anew() -> None:
     clock = Clock()
-    pace = Pace(SLOTS, deadline=120, clock=clock)
+    pace = SlowStart(SLOTS, deadline=120, clock=clock)
     pace.restart(after=5.0)
     pace.restart(after=1.0)
     assert pace.turn() == 5.0
@@ -50,13 +50,13 @@ def test_the_longer_pause_holds_and_every_restart_begins_anew() -> None:
 
 
 def test_a_short_deadline_makes_it_quick() -> None:
-    pace = Pace(SLOTS, deadline=4, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=4, clock=Clock())
     pace.restart()
     assert max(pace.turn() for _ in range(SLOTS + 1)) == pytest.approx(0.5)
 
 
 def test_one_refusal_is_no_reason_and_several_are() -> None:
-    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     for _ in range(3):
         pace.refused(began=999.0)
     assert pace.turn() == 0.0
@@ -68,7 +68,7 @@ def test_one_refusal_is_no_reason_and_several_are() -> None:
 
 def test_what_began_before_the_restart_was_sent_away_for_what_is_known() -> None:
     clock = Clock()
-    pace = Pace(SLOTS, deadline=120, clock=clock)
+    pace = SlowStart(SLOTS, deadline=120, clock=clock)
     pace.restart()
     clock.now += 1.0
     for _ in range(SLOTS):
@@ -77,7 +77,7 @@ def test_what_began_before_the_restart_was_sent_away_for_what_is_known() -> None
 
 
 def test_a_retry_after_concerns_all_calls_unless_a_longer_one_is_known() -> None:
-    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     pace.refused(began=999.0, after=5.0)
     assert (pace.round, pace.turn()) == (1, 5.0)
     pace.refused(began=999.0, after=4.0)
@@ -87,7 +87,7 @@ def test_a_retry_after_concerns_all_calls_unless_a_longer_one_is_known() -> None
 
 
 def test_a_short_retry_after_concerns_its_own_call_unless_many_are_told_so() -> None:
-    pace = Pace(SLOTS, deadline=120, clock=Clock())
+    pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     for _ in range(3):
         pace.refused(began=999.5, after=1.0)
     assert (pace.round, pace.turn()) == (0, 0.0)
@@ -104,7 +104,7 @@ class Provider:
         self.clock = Clock()
         self.began: list[float] = []
         self.good = 0
-        self._pace = Pace(slots, deadline=120, clock=self.clock)
+        self._pace = SlowStart(slots, deadline=120, clock=self.clock)
         self._sent_away = sent_away
         self._count = itertools.count()
         self._todo: list[tuple[float, int, Callable[[], None]]] = []

@@ -1,7 +1,7 @@
 """Applies one worker process' share of the adaptive limits: calls in flight, and starts a second.
 
-guard/concurrency.py and guard/cadence.py find the limits, from what every process counts here. A process whose calls
-are refused does not wait for their next update: it takes the number of calls in flight just then as its limit.
+concurrency.py and start_rate.py find the limits, from what every process counts here. A process whose calls are refused
+does not wait for their next update: it takes the number of calls in flight just then as its limit.
 """
 
 import math
@@ -32,7 +32,7 @@ AHEAD_SECONDS = 0.25
 
 
 @dataclass(slots=True)
-class Tally:
+class CallCounts:
     """What happened since the last report. `above`: at more calls in flight than the provider is known to accept."""
 
     starts: int = 0
@@ -49,7 +49,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Allocation:
     """`limit`: calls in flight; `proven`: how many of them the provider is known to accept; `rate`: starts a second.
 
     `smooth`: starts should not come in bunches either, since there is some limit, and it may be one on the rate.
@@ -63,12 +63,12 @@ class Share:
     exact: bool = False
 
 
-class Turnstile:
+class LocalLimiter:
     """Counts calls and decides when one may start. It never waits: tasks/turns.py does."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._share = Share(min(FIRST, slots), 0)
+        self._allocation = Allocation(min(FIRST, slots), 0)
         self._due = -math.inf
         """When the next call is due at the rate."""
         self._signs = 0.0
@@ -79,24 +79,24 @@ class Turnstile:
         """Recent mean seconds of an answered call."""
         self._gap = 0.0
         """Seconds from one start to the next."""
-        self.limit = self._share.limit
+        self.limit = self._allocation.limit
         self.in_flight = 0
-        self.tally = Tally()
+        self.counts = CallCounts()
 
     @property
     def paced(self) -> bool:
-        return self._share.rate < math.inf
+        return self._allocation.rate < math.inf
 
     def probes(self, level: int) -> bool:
         """Whether a call at this level tests if the provider accepts more than the proven level."""
-        return level > self._share.proven and self._share.smooth
+        return level > self._allocation.proven and self._allocation.smooth
 
     def waits(self) -> None:
         """Count a call that has to wait: for another's end, or for the rate."""
         if self.in_flight >= self.limit:
-            self.tally.full += 1
+            self.counts.full += 1
         else:
-            self.tally.slow += 1
+            self.counts.slow += 1
 
     def wait(self) -> float:
         """Seconds until a call may start; infinite: not before another one ends."""
@@ -108,8 +108,8 @@ class Turnstile:
     def start(self) -> int:
         """A call starts. Returns its level: how many are in flight with it."""
         self.in_flight += 1
-        self.tally.starts += 1
-        self.tally.above += self.in_flight > self._share.proven
+        self.counts.starts += 1
+        self.counts.above += self.in_flight > self._allocation.proven
         if self._gap:
             self._due = max(self._due, self._clock()) + self._gap
         return self.in_flight
@@ -120,47 +120,47 @@ class Turnstile:
         if not refused:
             self._signs = max(0.0, self._signs - ANSWER)
             return
-        self.tally.refused += 1
-        if level > self._share.proven:
-            self.tally.refused_above += 1
-            self._clamp(max(self.in_flight, self._share.proven))
+        self.counts.refused += 1
+        if level > self._allocation.proven:
+            self.counts.refused_above += 1
+            self._clamp(max(self.in_flight, self._allocation.proven))
             return
         self._signs += 1
         if self._signs >= BRAKE:
             self._clamp(self.in_flight)
 
     def answered(self, seconds: float, tokens: int) -> None:
-        self.tally.answers += 1
-        self.tally.seconds += seconds
-        self.tally.tokens += tokens
+        self.counts.answers += 1
+        self.counts.seconds += seconds
+        self.counts.tokens += tokens
 
     def ahead(self) -> int:
         """Requests that may wait here for a permit."""
-        return 1 + math.ceil(AHEAD_SECONDS * (self._share.rate if self.paced else self._answered))
+        return 1 + math.ceil(AHEAD_SECONDS * (self._allocation.rate if self.paced else self._answered))
 
     def room(self) -> int:
         """Requests that should be in this process, waiting or in flight."""
         return self.ahead() + (min(self.limit, self.in_flight) if self.paced else self.limit)
 
-    def report(self, seconds: float) -> Tally:
+    def report(self, seconds: float) -> CallCounts:
         """What happened in the `seconds` since the last report."""
-        tally, self.tally = self.tally, Tally()
-        self._answered = tally.answers / seconds
-        if tally.answers:
-            self._took = tally.seconds / tally.answers
+        counts, self.counts = self.counts, CallCounts()
+        self._answered = counts.answers / seconds
+        if counts.answers:
+            self._took = counts.seconds / counts.answers
         self._clamped = False
-        return tally
+        return counts
 
-    def follow(self, share: Share) -> None:
+    def follow(self, allocation: Allocation) -> None:
         """Apply a new share. A lower limit that this process has found since its last report stays in force."""
-        self._share = share
-        self.limit = min(self.limit, share.limit) if self._clamped else share.limit
-        evenly = self._took / (SMOOTH * self.limit) if share.smooth and self.limit else 0.0
-        self._gap = max(1 / share.rate, evenly)
+        self._allocation = allocation
+        self.limit = min(self.limit, allocation.limit) if self._clamped else allocation.limit
+        evenly = self._took / (SMOOTH * self.limit) if allocation.smooth and self.limit else 0.0
+        self._gap = max(1 / allocation.rate, evenly)
         # A faster rate does not wait for the previous gap. If the rate is known exactly, starts that a bunch made ahead
         # of time stay owed: to forgive them at every update would add a fifth. A rate that is searched for gets that
         # surplus, as part of the search.
-        owed = BUNCH_SECONDS if share.exact else 0.0
+        owed = BUNCH_SECONDS if allocation.exact else 0.0
         self._due = min(self._due, self._clock() + owed + self._gap)
 
     def _clamp(self, limit: int) -> None:

@@ -1,7 +1,7 @@
 """Finds how many calls in flight a provider accepts, by trying more until some are refused (429). Pure.
 
 Slow start (RFC 5681), by time: the limit doubles at every update until calls are refused. Then it falls to the calls
-that were in flight and accepted just then, which the processes report (guard/turnstile.py): a provider with such a
+that were in flight and accepted just then, which the processes report (local.py): a provider with such a
 limit refuses only the calls above it. From there one more call is tried now and then, and twice as many more each time
 that they are accepted; a level that is refused again and again is tried ever more rarely (after CUBIC's plateau, RFC
 9438).
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from guard.turnstile import FIRST, Tally
+from guard.adaptive.local import FIRST, CallCounts
 
 #: Share of the calls above the proven level whose refusal ends an attempt to go higher.
 REFUSED = 0.1
 
 #: Updates for which a higher level must be accepted before it counts as proven: during slow start, and afterwards.
-LOOKS_FIRST, LOOKS = 1, 2
+UPDATES_FIRST, UPDATES = 1, 2
 
 #: Waits between attempts to go higher, in seconds: after the first refusal, and the longest.
 PATIENCE, MOST_PATIENCE = 2.0, 20.0
@@ -39,7 +39,7 @@ CREEPING_COUNT, CREEPING_SHARE, CREEPING_SECONDS = 5, 0.0175, 15.0
 CREEP = 0.03
 
 
-class Fading(BaseModel):
+class DecayingCounts(BaseModel):
     """Recent starts and refusals; older ones count less."""
 
     starts: float = 0.0
@@ -67,11 +67,11 @@ class Concurrency(BaseModel):
     patience: float = PATIENCE
     not_before: float = 0.0
     debt: float = 0.0
-    sudden: Fading = Fading()
-    creeping: Fading = Fading()
+    sudden: DecayingCounts = DecayingCounts()
+    creeping: DecayingCounts = DecayingCounts()
 
-    def look(
-        self, seen: Tally, local: int, ceilings: Sequence[int], now: float, seconds: float, *, paced: bool
+    def update(
+        self, seen: CallCounts, local: int, ceilings: Sequence[int], now: float, seconds: float, *, paced: bool
     ) -> bool:
         """Adjust the limit to what happened in the last `seconds`. True: the proven level is suddenly refused.
 
@@ -98,7 +98,7 @@ class Concurrency(BaseModel):
             self._hold(min(self.limit - 1, (1 - CREEP) * self.limit), now)
         elif self.limit > self.proven:
             self.looks += seen.above > 0
-            if self.looks >= (LOOKS if self.settled else LOOKS_FIRST):
+            if self.looks >= (UPDATES if self.settled else UPDATES_FIRST):
                 self.proven = self.limit
                 self.patience = PATIENCE
                 self._raise(2 * self.step, ceiling)
@@ -119,4 +119,4 @@ class Concurrency(BaseModel):
         self.patience = min(2 * self.patience, MOST_PATIENCE) if self.settled else PATIENCE
         self.settled = True
         self.not_before = now + self.patience
-        self.sudden, self.creeping = Fading(), Fading()
+        self.sudden, self.creeping = DecayingCounts(), DecayingCounts()

@@ -15,7 +15,7 @@ RAMP_SECONDS = 3.0
 RAMP_SHARE = 1 / 8
 
 #: Refusals above what is usual that make all other calls start slowly: a healthy provider refuses one now and then, and
-#: the search for a limit (guard/concurrency.py) causes some.
+#: the search for a limit (guard/adaptive/concurrency.py) causes some.
 MANY_REFUSALS = 4
 
 #: A Retry-After above this, in seconds, concerns all calls, even if only one received it. A shorter one is given to a
@@ -26,7 +26,7 @@ LONG_WAIT = 2.0
 USUAL_SHARE = 1 / 4
 
 
-class Pace:
+class SlowStart:
     """The slow start of one process; each has its own. The circuit breaker's probe comes before all of them."""
 
     def __init__(self, slots: int, deadline: float, clock: Callable[[], float] = time.monotonic) -> None:

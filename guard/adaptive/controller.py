@@ -1,4 +1,4 @@
-"""The adaptive limits of one provider for all its workers, and each one's share. Pure: guard/board.py stores them."""
+"""The adaptive limits of one provider for all its workers, and the part of each. Pure: exchange.py stores them."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from guard.announced import Announced, Said
-from guard.cadence import Cadence
-from guard.concurrency import Concurrency
-from guard.turnstile import Share, Tally
+from guard.adaptive.concurrency import Concurrency
+from guard.adaptive.header_rate import HeaderLimit, HeaderRate
+from guard.adaptive.local import Allocation, CallCounts
+from guard.adaptive.start_rate import StartRate
 
 #: Refusals within FALL_SECONDS of a fall of the proven level belong to it. Another fall later, within AGAIN_SECONDS,
 #: means that the provider limits the rate of calls, and not the calls in flight.
@@ -32,11 +32,11 @@ class Process:
     wants: bool = True
 
 
-class Control(BaseModel):
+class Controller(BaseModel):
     concurrency: Concurrency = Concurrency()
-    cadence: Cadence = Cadence()
-    requests: Announced = Announced()
-    tokens: Announced = Announced()
+    cadence: StartRate = StartRate()
+    requests: HeaderRate = HeaderRate()
+    tokens: HeaderRate = HeaderRate()
     tokens_a_call: float = 0.0
     fell: float = -AGAIN_SECONDS
     """When the proven level was last refused …"""
@@ -47,10 +47,10 @@ class Control(BaseModel):
     announced: bool = False
     """Whether `rate` is by the provider's rate-limit headers."""
 
-    def look(
+    def update(
         self,
-        seen: Tally,
-        said: tuple[Said | None, Said | None],
+        seen: CallCounts,
+        headers: tuple[HeaderLimit | None, HeaderLimit | None],
         processes: Sequence[Process],
         now: float,
         seconds: float,
@@ -61,15 +61,15 @@ class Control(BaseModel):
             mean = seen.tokens / seen.answers
             self.tokens_a_call += 0.2 * (mean - self.tokens_a_call) if self.tokens_a_call else mean
         went = seen.starts - seen.refused
-        self.requests.hear(said[0], went, now, seconds)
-        self.tokens.hear(said[1], went * self.tokens_a_call, now, seconds)
+        self.requests.observe(headers[0], went, now, seconds)
+        self.tokens.observe(headers[1], went * self.tokens_a_call, now, seconds)
         self.cadence.measure(seen, seconds)
         paced = self.cadence.rate is not None or self.requests.used_up(now) or self.tokens.used_up(now)
         before = self.concurrency.proven
         local = sum(process.local for process in processes)
-        if self.concurrency.look(seen, local, ceilings, now, seconds, paced=paced):
+        if self.concurrency.update(seen, local, ceilings, now, seconds, paced=paced):
             self._fall(before, now)
-        self.cadence.look(seen, now, seconds)
+        self.cadence.update(seen, now, seconds)
         rates = [self.cadence.rate, self.requests.rate(now)]
         by_tokens = self.tokens.rate(now)
         rates.append(by_tokens / self.tokens_a_call if by_tokens is not None and self.tokens_a_call else None)
@@ -90,13 +90,15 @@ class Control(BaseModel):
             self.concurrency.limit = self.concurrency.proven = held
 
 
-def shares(control: Control, processes: Sequence[Process], now: float) -> list[Share]:
+def allocations(control: Controller, processes: Sequence[Process], now: float) -> list[Allocation]:
     """Each process' share, in their order. Together they may have as many calls in flight as the limit."""
     limits = split(int(control.concurrency.limit), processes, now)
     proven = split(int(control.concurrency.proven), processes, now)
     rate = math.inf if control.rate is None else control.rate / len(processes)
     smooth = control.concurrency.settled
-    return [Share(limit, borne, rate, smooth, control.announced) for limit, borne in zip(limits, proven, strict=True)]
+    return [
+        Allocation(limit, borne, rate, smooth, control.announced) for limit, borne in zip(limits, proven, strict=True)
+    ]
 
 
 def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:
