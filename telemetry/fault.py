@@ -11,6 +11,7 @@ PACKAGES = frozenset(
         "service",
         "tasks",
         "assessment",
+        "web",
         "access",
         "providers",
         "guard",
