@@ -1,7 +1,7 @@
 """The API process: its routes, and its dependencies, which are chosen here and nowhere else.
 
-`uvicorn service.app:create_app --factory --loop uvloop --http service.protocol:Protocol`. Several processes may share
-one port: it makes no difference which of them a client reaches.
+`uvicorn service.app:create_app --factory --loop uvloop --http web.connection.protocol:Protocol`. Several processes may
+share one port: it makes no difference which of them a client reaches.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from redis.exceptions import RedisError
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
+from access.authenticator import Authenticator
 from completion.delivery import Delivery
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.cancel import cancel
 from ledger.connection import connect
@@ -27,26 +27,25 @@ from ledger.spool import Spool
 from ledger.unstarted import Unstarted
 from maintenance.build import build
 from providers.manifest import Manifest
-from service import cancellation, comparison, health, providers
-from service.accept import Acceptance
 from service.admission import Admission
-from service.application import Application
-from service.authentication import Authentication
-from service.bodies import Bodies
+from service.admit_or_spool import Acceptance
+from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
-from service.handlers import make_handlers, on_unexpected
 from service.kafka_state import KafkaState
-from service.loopback import LoopbackOnly, check_binding
-from service.openapi import describe
-from service.outermost import Outermost
-from service.parts import Parts
-from service.shortcut import Shortcut
-from service.waits import Waits
+from service.routes import cancellation, comparison, health, providers
+from service.routes.openapi import describe
+from service.routes.scopes import SCOPE_OF
+from service.verdict_waits import VerdictWaits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
+from web.asgi import Application, ErrorBoundary, Shortcut
+from web.auth import Authentication, Scopes
+from web.body_budget import BodyBudget
+from web.handlers import make_handlers, on_unexpected
+from web.local_only import LocalOnly, check_binding
 
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
@@ -65,8 +64,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, observer, metrics) as parts:
-            app.state.parts = parts
+        async with open_dependencies(settings, observer, metrics) as dependencies:
+            app.state.dependencies = dependencies
             gc.collect()
             gc.freeze()
             gc.set_threshold(20_000, 20, 50)
@@ -74,16 +73,10 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
                 observer(Note("auth.off", "warning", fields={"detail": "anybody on this machine may call"}))
             for line in await durability_of(settings.redis.address()):
                 observer(Note("redis.not_durable", "warning", fields={"detail": line}))
-            with parts.waits.ending_on_signals():
+            with dependencies.waits.ending_on_signals():
                 yield
 
-    def around(framework: ASGIApp) -> ASGIApp:
-        inner = Shortcut(framework, comparison.ROUTE, handlers)
-        off = settings.service.auth == "off"
-        return Outermost(LoopbackOnly(inner) if off else Authentication(inner, routes), observer)
-
     app = Application(
-        around=around,
         title="umpire",
         version=health.VERSION,
         description=DESCRIPTION,
@@ -102,11 +95,25 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     for router in routers:
         app.include_router(router)
     describe(app, settings)
+
+    def around(framework: ASGIApp) -> ASGIApp:
+        inner = Shortcut(framework, comparison.ROUTE, handlers)
+        if settings.service.auth == "off":
+            return ErrorBoundary(LocalOnly(inner), observer)
+        scopes = Scopes(routes, SCOPE_OF)
+        return ErrorBoundary(Authentication(inner, scopes, _authenticator_of, settings.service, observer), observer)
+
+    app.wrap(around)
     return app
 
 
+def _authenticator_of(scope: Scope) -> Authenticator:
+    authenticator: Authenticator = scope["app"].state.dependencies.authenticator
+    return authenticator
+
+
 @asynccontextmanager
-async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
+async def open_dependencies(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Dependencies]:
     seconds = settings.service.door_redis_seconds
     address = settings.redis.address()
     redis = connect(address.url, timeout=seconds, tls=address.tls)
@@ -118,7 +125,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
     unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
-    waits = Waits(seconds)
+    waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, delivery.lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
@@ -145,14 +152,14 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
-        yield Parts(
+        yield Dependencies(
             settings=settings,
             observer=observer,
             metrics=metrics,
             manifest=manifest,
             authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
             admission=Admission(settings, manifest),
-            bodies=Bodies(int(settings.service.max_inflight_body_mb * 1e6)),
+            bodies=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 
 from completion.persist import persist
-from guard.ahead import Ahead
+from guard.prefetch import PrefetchingLimiter
 from ledger.claims import Claimed, Claims, Lease
 from tasks.call.claim_state import Probe
 from tasks.flower_events import FlowerEvents
@@ -27,7 +27,7 @@ class Intake:
         runner: Runner,
         gatekeeper: Gatekeeper,
         flower: FlowerEvents,
-        ahead: Ahead,
+        ahead: PrefetchingLimiter,
         take_along: int,
         observer: Observer,
     ) -> None:

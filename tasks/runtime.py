@@ -10,15 +10,15 @@ from completion.delivery import Delivery
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT
-from guard.ahead import Ahead
-from guard.board import Board
+from guard.adaptive.exchange import LimitExchange
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.hold import Holds
 from guard.limits import Unlimited, make_limiter
-from guard.pace import Pace
+from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
+from guard.slow_start import SlowStart
 from ledger.cancel import cancel
 from ledger.claims import Claims
 from ledger.connection import connect
@@ -89,8 +89,8 @@ class Runtime:
         )
         breaker = Breaker(redis, provider, settings, observer)
         limiter = make_limiter(redis, provider, settings, observer)
-        self._ahead = ahead = Ahead(limiter)
-        pace = Pace(slots, settings.retry.call_deadline_seconds)
+        self._ahead = ahead = PrefetchingLimiter(limiter)
+        pace = SlowStart(slots, settings.retry.call_deadline_seconds)
         self._gatekeeper = Gatekeeper(
             provider,
             gate=Gate(redis, provider, observer),
@@ -111,7 +111,7 @@ class Runtime:
         self._adaptive: AdaptiveDuty | None = None
         if settings.worker.adaptive_concurrency:
             permits = shared = SharedPermits(places)
-            self._adaptive = AdaptiveDuty(Board(redis, provider, owner), shared, provider, slots, observer)
+            self._adaptive = AdaptiveDuty(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
         flower.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(

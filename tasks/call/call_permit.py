@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from guard.limits import Limiter
-from guard.pace import Pace
 from guard.retry import RetryPolicy
+from guard.slow_start import SlowStart
 from providers.model import ModelInfo
 from providers.prompt import estimate_tokens
 from tasks.call.claim_state import ClaimState, NotNow
@@ -23,7 +23,7 @@ class CallPermit:
         *,
         limiter: Limiter,
         gatekeeper: Gatekeeper,
-        pace: Pace,
+        pace: SlowStart,
         permits: PermitQueue,
         policy: RetryPolicy,
         stopping: asyncio.Event,

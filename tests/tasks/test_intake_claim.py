@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from umpire_servers import apoll
 
-from guard.ahead import Ahead
 from guard.limits import Unlimited
+from guard.prefetch import PrefetchingLimiter
 from tasks.flower_events import FlowerEvents
 from tasks.intake import Intake
 from tasks.slots import Slots
@@ -45,7 +45,7 @@ async def test_a_task_waits_for_the_claim_before_it_and_then_asks_for_all_that_i
     assert await slots.take(5) == 5
     intake = Intake(
         claims=cast("Any", claims), slots=slots, runner=cast("Any", IdleRunner()), gatekeeper=cast("Any", Gate()),
-        flower=FlowerEvents(), ahead=Ahead(Unlimited()), take_along=16, observer=silent,
+        flower=FlowerEvents(), ahead=PrefetchingLimiter(Unlimited()), take_along=16, observer=silent,
     )  # fmt: skip
     tasks = [asyncio.create_task(intake.take(name, 0)) for name in ("one", "two", "three")]
     await apoll(lambda: claims.asked)
