@@ -21,7 +21,7 @@ from guard.api_key import ApiKey, hash_of, id_of
 from guard.api_keys import key_of
 from guard.request_rate import Rate, charge
 from ledger import keys
-from ledger.group import GroupCommit
+from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 

@@ -16,11 +16,10 @@ from contracts.enums import LLMProviderType, QueueStatus
 from contracts.queues import list_names, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
-from ledger.group import GroupCommit
 from ledger.message import pointer, pointer_list
-from ledger.request import StoredRequest
-from ledger.scripts import Beside, Script
-from ledger.unreadable import Unreadable
+from ledger.redis.group_commit import GroupCommit
+from ledger.request import RequestReader, StoredRequest
+from ledger.scripts import Piggyback, Script
 from telemetry.observer import Note, Observer, silent
 
 #: Heartbeats per lease. A process counts as live for as long as a lease after each heartbeat.
@@ -141,7 +140,7 @@ class Claims:
         #: Numbers of claims that Redis did not answer, by the queue id that was asked for.
         self._unanswered: dict[str | None, int] = {}
         self._observer = observer
-        self._unreadable = Unreadable(observer)
+        self._reader = RequestReader(observer)
         self._most_added = hold_ms(holds)
         self._claim = Script(redis, "claim")
         self._renew = Script(redis, "renew")
@@ -160,11 +159,11 @@ class Claims:
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
-    async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
+    async def claim(self, queue_id: str | None, *, more: int, piggyback: Piggyback | None = None) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that cannot be leased are left out.
 
         If Redis gives no answer, the next call for the same `queue_id` repeats the claim's number: if the first call
-        did lease requests, it returns those and leases no others. `beside` is sent in the same round trip.
+        did lease requests, it returns those and leases no others. `piggyback` is sent in the same round trip.
         """
         spent_today = keys.spent(utcnow().date())
         asked = time.monotonic()
@@ -172,13 +171,13 @@ class Claims:
         number, provider = self._unanswered.pop(queue_id, None) or next(self._numbers), self._provider.value
         arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
         try:
-            rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
+            rows = await self._claim(*arguments, self._most_added, *self._lists, piggyback=piggyback)
         except (RedisError, OSError):
             self._unanswered[queue_id] = number
             raise
         found = []
         for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
-            stored = self._unreadable.read(claimed_id, body)
+            stored = self._reader.read(claimed_id, body)
             if stored is not None:  # an unreadable one's lease lapses, and another worker may be able to read it
                 limits = _limits(*owned)
                 found.append(

@@ -1,4 +1,4 @@
-"""The API's side of the ledger: admit requests, and read its counts."""
+"""The API's side of the ledger: admit requests."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ from contracts.errors import QueueFull, Unavailable
 from contracts.queues import broker_priority
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.figures import Figures
-from ledger.group import GroupCommit
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey, stored_queue_id
 from ledger.message import pointer, pointer_list
-from ledger.once import AcceptedBefore, Once, known_before
-from ledger.redis_clock import RedisClock
+from ledger.redis.clock import RedisClock
+from ledger.redis.group_commit import GroupCommit
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from ledger.stats import LedgerStats, watermarks_of
 from telemetry.observer import Level, Note, Observer, silent
 
 #: Seconds reserved for Redis' answer to arrive and be read by a busy loop: a request is not admitted if Redis reaches
@@ -39,7 +39,7 @@ _NONE = "-"
 GATHER_SECONDS = 0.003
 
 
-class Ledger(Figures):
+class Ledger:
     def __init__(
         self,
         redis: Redis,
@@ -50,8 +50,11 @@ class Ledger(Figures):
         share: float = 1.0,
     ) -> None:
         """`share`: of the ledger's bounds, how much the requests of one provider may use. `timeout` in seconds."""
-        super().__init__(redis, settings, timeout=timeout)
+        self._redis = redis
         self._observer = observer
+        self._timeout = timeout
+        self._marks = watermarks_of(settings)
+        self.stats = LedgerStats(redis, settings, timeout=timeout)
         self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
@@ -67,7 +70,7 @@ class Ledger(Figures):
         stored: StoredRequest,
         *,
         reply_to: str | None = None,
-        once: Once | None = None,
+        idempotency_key: IdempotencyKey | None = None,
         by: float | None = None,
         seconds: float | None = None,
         accepted: bool = False,
@@ -89,13 +92,13 @@ class Ledger(Figures):
         Unavailable
             Redis gave no answer in time. The request may have been accepted, or may still be when Redis runs the
             script; with `by` it is not accepted after that time, however late Redis runs it.
-        AcceptedBefore, IdempotencyConflict
+        AlreadyAccepted, IdempotencyConflict
             With `once`: the idempotency key was used before, with the same or another request.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
         left = max(1, to_ms(stored.expires_at) - to_ms(utcnow()))
-        key, fingerprint = once or (_NONE, _NONE)
+        key, fingerprint = idempotency_key or (_NONE, _NONE)
         short = (
             f"{queue_id} {stored.provider.value} {broker_priority(priority)} {pointer_list(stored.provider, priority)} "
             f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint} "
@@ -116,7 +119,7 @@ class Ledger(Figures):
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
         self._answered = True
         if isinstance(ahead, bytes):
-            raise AcceptedBefore(known_before(ahead))
+            raise AlreadyAccepted(stored_queue_id(ahead))
         if ahead < 0:
             refused = refusal(ahead, self._held)
             if isinstance(refused, QueueFull):
@@ -149,13 +152,13 @@ class Ledger(Figures):
         self._clock.observe(sent, time.monotonic(), now_ms)
         return list(answers)
 
-    async def recall(self, once: Once) -> UUID | None:
+    async def recall(self, idempotency_key: IdempotencyKey) -> UUID | None:
         """The queue id stored for this key and the same request, or None. Raises Unavailable, IdempotencyConflict."""
         try:
-            value: Any = await self._redis.get(keys.once(once.key))
+            value: Any = await self._redis.get(keys.once(idempotency_key.key))
         except (RedisError, OSError) as error:
             raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
-        return known_before(value[64:]) if value and value[:64] == once.fingerprint.encode() else None
+        return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None
 
 
 def _weight(row: Row) -> int:

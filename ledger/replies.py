@@ -15,7 +15,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from ledger import keys
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 from telemetry.duty import for_ever
 from telemetry.observer import Level, Note, Observer, silent
 
@@ -78,7 +78,7 @@ class Replies:
 
     async def stop(self) -> None:
         if self._reader is not None:
-            await cancel(self._reader)
+            await cancel_and_wait(self._reader)
         await self._drop()
 
     async def _subscribe(self) -> PubSub:

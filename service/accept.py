@@ -11,11 +11,11 @@ from contracts.errors import QueueFull, UmpireError, Unavailable
 from contracts.events import LLMQueueFullV1
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
-from ledger.figures import RedisState
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.ledger import Ledger
-from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from ledger.spool import Spool
+from ledger.stats import RedisState
 from telemetry.observer import Note, Observer
 
 #: While Redis is unavailable, one request in this many seconds still tries it; the others go to the spool without
@@ -61,7 +61,7 @@ class Acceptance:
         return self.redis_state != "up"
 
     async def accept(
-        self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, seconds: float
+        self, stored: StoredRequest, *, reply_to: str | None, idempotency_key: IdempotencyKey | None, seconds: float
     ) -> Accepted:
         """Write the request to the ledger within `seconds`, else to the spool. The same queue id twice is one request.
 
@@ -73,23 +73,25 @@ class Acceptance:
             The owner of the request has reached a limit. Raised by the ledger only: the spool does not check limits.
         Unavailable
             Neither can be written; or the request has an Idempotency-Key, which only the ledger can look up.
-        AcceptedBefore
+        AlreadyAccepted
             The ledger has accepted a request with the same Idempotency-Key before.
         """
         if self._may_try():
             # After `by` Redis must not accept the request any more: it may be refused below by then.
             by = time.monotonic() + seconds
             try:
-                ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
+                ahead = await self.admit(
+                    stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
+                )
             except Unavailable as error:
                 self.failed(error)
-            except (UmpireError, AcceptedBefore):
+            except (UmpireError, AlreadyAccepted):
                 self.told_back()
                 raise
             else:
                 self.told_back()
                 return Accepted(ahead)
-        if once is not None:
+        if idempotency_key is not None:
             raise Unavailable("the ledger does not answer, and only it knows the Idempotency-Key", retry_after=5.0)
         # Redis may have accepted it, with only the answer lost: then the drainer's second admit changes nothing.
         try:
@@ -105,13 +107,15 @@ class Acceptance:
         stored: StoredRequest,
         *,
         reply_to: str | None,
-        once: Once | None,
+        idempotency_key: IdempotencyKey | None,
         by: float,
         seconds: float | None = None,
     ) -> int:
         """Write the request to the ledger, never to the spool. Errors: see Ledger.admit."""
         try:
-            return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
+            return await self._ledger.admit(
+                stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
+            )
         except QueueFull as full:
             self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
             raise

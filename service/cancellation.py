@@ -11,9 +11,9 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
+from ledger.cancellation import UNCLAIMED_STATES
 from ledger.custody import Orphan
 from ledger.request import StoredRequest
-from ledger.unstarted import IDLE
 from service.caller import owner_of, redis_seconds
 from service.openapi import CANCELLATION
 from service.parts import Parts, parts_of
@@ -57,7 +57,7 @@ async def _cancel(parts: Parts, request: Request, queue_id: UUID) -> StoredReque
         stored = found.stored
         if stored is not None:
             request.scope[CORRELATION_ID] = stored.correlation_id
-        if stored is None or found.state not in IDLE:
+        if stored is None or found.state not in UNCLAIMED_STATES:
             detail = (
                 "the comparison has started" if found.state == QueueStatus.PROCESSING else "the comparison has ended"
             )

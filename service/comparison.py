@@ -17,14 +17,14 @@ from contracts.events import LLMQueueStatusV1
 from contracts.http import LLMQueuedResponse
 from contracts.trace import own_trace_id
 from guard.availability import ProviderAvailability
-from ledger.once import AcceptedBefore, Once
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.request import StoredRequest
 from service.answers import JSON, answer, result_of
 from service.bodies import Room
 from service.body import check_media_type, parse, read_body, salvage_correlation_id
 from service.caller import default_mode, key_of, owner_of, redis_seconds
 from service.heads import Heads, read_heads
-from service.idempotency import once_of, repeated, same_every_time
+from service.idempotency import idempotency_key_of, repeated, same_every_time
 from service.json_values import MIN_VALUES, bound_values
 from service.openapi import COMPARISON
 from service.parts import Parts, parts_of
@@ -77,9 +77,11 @@ async def submit_comparison(request: Request) -> Response:
 async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> Response:
     scope, settings = request.scope, parts.settings.service
     stored = await _receive(parts, heads, request, room)
-    once = once_of(heads, stored.request, scope=stored.owner or "") if heads.idempotency_key else None
-    if once is not None:
-        stored = same_every_time(stored, once)
+    idempotency_key = (
+        idempotency_key_of(heads, stored.request, scope=stored.owner or "") if heads.idempotency_key else None
+    )
+    if idempotency_key is not None:
+        stored = same_every_time(stored, idempotency_key)
     scope[CORRELATION_ID] = stored.correlation_id
     seconds = redis_seconds(scope, settings)
     prefer = parse_prefer(tuple(heads.prefer)) if heads.prefer else NO_PREFERENCE
@@ -87,18 +89,18 @@ async def _submit(parts: Parts, heads: Heads, request: Request, room: Room) -> R
     chosen = way(stored.request.processing_mode, prefer, default, settings.immediate_wait_seconds)
     try:
         if chosen.mode is ProcessingMode.QUEUE:
-            ahead, _, state = await _admit(parts, stored, chosen, once, seconds)
+            ahead, _, state = await _admit(parts, stored, chosen, idempotency_key, seconds)
             _accepted(parts, stored, scope)
             return _queued(parts, stored, ahead, prefer, chosen, state)
         with parts.replies.expect(stored.queue_id) as waiter:
-            ahead, available, state = await _admit(parts, stored, chosen, once, seconds)
+            ahead, available, state = await _admit(parts, stored, chosen, idempotency_key, seconds)
             _accepted(parts, stored, scope)
             if room.taken:
                 # The ledger has the prompt now: a long one is not kept in memory while its client waits.
                 stored = stored.without_prompt()
                 room.leave()
             event = await parts.waits.result(waiter, chosen.patience) if available and chosen.patience else None
-    except AcceptedBefore as before:
+    except AlreadyAccepted as before:
         return repeated(before.queue_id, stored)
     result = result_of(event, parts.observer) if event is not None else None
     if result is None:
@@ -127,7 +129,7 @@ async def _receive(parts: Parts, heads: Heads, request: Request, room: Room) -> 
 
 
 async def _admit(
-    parts: Parts, stored: StoredRequest, chosen: Way, once: Once | None, seconds: float
+    parts: Parts, stored: StoredRequest, chosen: Way, idempotency_key: IdempotencyKey | None, seconds: float
 ) -> tuple[int | None, bool, ProviderAvailability | None]:
     """Accept the request, with `seconds` for all Redis operations together.
 
@@ -142,18 +144,24 @@ async def _admit(
             state, left = await _state(parts, stored, seconds)
             available = state is not None and state.takes(stored.model)
         reply_to = parts.replies.name if available else None
-        accepted = await parts.acceptance.accept(stored, reply_to=reply_to, once=once, seconds=left)
+        accepted = await parts.acceptance.accept(
+            stored, reply_to=reply_to, idempotency_key=idempotency_key, seconds=left
+        )
         return accepted.ahead, available and accepted.ahead is not None, state
     by = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
             state = (await parts.availability.read())[stored.provider]
             if not state.takes(stored.model):
-                if once is not None and (before := await parts.ledger.recall(once)):
-                    raise AcceptedBefore(before)
+                if idempotency_key is not None and (before := await parts.ledger.recall(idempotency_key)):
+                    raise AlreadyAccepted(before)
                 raise refusal(stored, state)
             reply_to = parts.replies.name if chosen.patience else None
-            return await parts.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True, state
+            return (
+                await parts.acceptance.admit(stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by),
+                True,
+                state,
+            )
     except (TimeoutError, Unavailable) as error:
         parts.acceptance.failed(error)
         raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error

@@ -70,11 +70,11 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
     try:
         async with asyncio.timeout(parts.settings.service.door_redis_seconds):
             state, sizes, workers, states, warnings = await asyncio.gather(
-                parts.ledger.redis_state(),
-                parts.ledger.sizes(),
-                parts.ledger.workers(),
+                parts.ledger.stats.redis_state(),
+                parts.ledger.stats.sizes(),
+                parts.ledger.stats.workers(),
                 parts.availability.read(),
-                parts.ledger.durability(),
+                parts.ledger.stats.durability(),
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in parts.settings.enabled}
@@ -131,7 +131,10 @@ async def metrics(request: Request) -> Response:
 async def _read_shared(parts: Parts) -> None:
     enabled = parts.settings.enabled
     backlogs, sizes, workers, states = await asyncio.gather(
-        parts.ledger.backlogs(enabled), parts.ledger.sizes(), parts.ledger.workers(), parts.availability.read()
+        parts.ledger.stats.backlogs(enabled),
+        parts.ledger.stats.sizes(),
+        parts.ledger.stats.workers(),
+        parts.availability.read(),
     )
     gauge = parts.metrics.gauge
     for one in enabled:

@@ -9,10 +9,10 @@ from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.authentication import Authenticator
 from guard.availability import Availability
+from ledger.cancellation import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
-from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service.accept import Acceptance
 from service.admission import Admission
@@ -43,7 +43,7 @@ class Parts:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    unstarted: Unstarted
+    unstarted: UnclaimedRequests
     ender: Ender
     stand_in: StandIn
 

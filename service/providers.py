@@ -53,7 +53,9 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
     parts = parts_of(request)
     try:
         async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
-            states, today = await asyncio.gather(parts.availability.read(), parts.ledger.today(owner_of(request.scope)))
+            states, today = await asyncio.gather(
+                parts.availability.read(), parts.ledger.stats.today(owner_of(request.scope))
+            )
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("the ledger does not answer") from error
     return LLMProviderListResponse(

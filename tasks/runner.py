@@ -19,7 +19,7 @@ from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, CompletedBy, Lease, Release
 from ledger.parked import PARKED_SECONDS
-from ledger.passing import passes
+from ledger.redis.transient import is_transient
 from tasks.claim import NotNow, Probe
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
@@ -119,11 +119,11 @@ class Runner:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
-        beside = self._ahead.ask() if not self._running else None
+        piggyback = self._ahead.ask() if not self._running else None
         try:
             # Repeated while the ledger is full or read-only: the task must not end before its request was claimed.
             claimed = await self._persist(
-                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
+                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), piggyback=piggyback),
                 unless_stopping=True,
             )
         finally:
@@ -304,7 +304,7 @@ class Runner:
             try:
                 return await write()
             except (RedisError, OSError) as error:
-                lasting += not passes(error)
+                lasting += not is_transient(error)
                 if (unless_stopping and self.stopping) or lasting >= LASTING_FAULT_TRIES:
                     raise
                 self._observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))

@@ -17,11 +17,11 @@ from contracts.settings import LedgerSettings, WorkerSettings
 from events.custodian import Custodian
 from events.relay import Relay
 from events.resender import Resender
-from ledger.cancel import cancel
 from ledger.claims import CompletedBy, Release
 from ledger.connection import connect
 from ledger.custody import Orphan
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
+from ledger.redis.tasks import cancel_and_wait
 from telemetry.observer import silent
 
 pytestmark = pytest.mark.redis
@@ -88,14 +88,14 @@ async def test_a_full_redis_heals(redis_server: Callable[..., RedisServer]) -> N
     try:
         await apoll(lambda: {str(done.queue_id), str(expiring.queue_id)} <= set(kafka.taken), 20, what="both results")
         assert custodian.holds
-        assert await house.ledger.state(expiring.queue_id) == QueueStatus.EXPIRED
+        assert await house.ledger.stats.state(expiring.queue_id) == QueueStatus.EXPIRED
         await apoll(lambda: is_queued(house, str(lapsing.queue_id)), 20, what="the lapsed one is queued")
         await apoll(lambda: pushed(house, str(lost.queue_id)), 20, what="the lost one is pushed")
         assert await redis.xlen("umpire:outbox") == 0
         assert await used(redis) < full - len(PROMPT) / 2
     finally:
         for task in watching:
-            await cancel(task)
+            await cancel_and_wait(task)
         await redis.aclose()
 
 

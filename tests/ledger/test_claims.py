@@ -99,9 +99,9 @@ async def test_a_claim_leases_the_request_whole_and_once(house):
     assert await house.claims("two").claim(str(request.queue_id), more=5) == []
     record = await house.record(request.queue_id)
     assert (record["s"], record["o"]) == (b"processing", b"one")
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.processing) == (1, 1)
-    assert (await house.ledger.backlogs([MOCK]))[MOCK].queued == 0
+    assert (await house.ledger.stats.backlogs([MOCK]))[MOCK].queued == 0
     now = await now_ms(house)
     assert now < await lease(house, request) <= now + house.settings.lease_seconds * 1000
 
@@ -229,16 +229,16 @@ async def test_presence_is_told_by_heartbeats_lapses_and_is_taken_back(redis):
     other = house.claims("three", provider=LLMProviderType.GOOGLE)
     for claims in (one, two, other):
         await claims.renew([], [])
-    assert await house.ledger.workers() == {MOCK: 2, LLMProviderType.GOOGLE: 1}
+    assert await house.ledger.stats.workers() == {MOCK: 2, LLMProviderType.GOOGLE: 1}
     await one.leave()
-    assert await house.ledger.workers() == {MOCK: 1, LLMProviderType.GOOGLE: 1}
+    assert await house.ledger.stats.workers() == {MOCK: 1, LLMProviderType.GOOGLE: 1}
     await apoll(lambda: no_workers(house), 3)
     await one.renew([], [])
     assert await house.redis.zcard("umpire:workers") == 1  # the dead are not kept
 
 
 async def no_workers(house):
-    return await house.ledger.workers() == {}
+    return await house.ledger.stats.workers() == {}
 
 
 async def test_finish_ends_it_in_one_step_and_forgets_the_text(house):
@@ -256,11 +256,11 @@ async def test_finish_ends_it_in_one_step_and_forgets_the_text(house):
     assert "b" not in record
     assert 0 < await house.redis.ttl(f"umpire:req:{request.queue_id}") <= house.settings.finished_retention_seconds
     assert await house.redis.get(f"umpire:answer:{request.queue_id}") == fields[b"e"]
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.bytes, sizes.processing, sizes.outbox) == (0, len(fields[b"e"]), 0, 1)
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, today.cost) == (1, 0.25)
-    assert await house.ledger.state(request.queue_id) == "completed"
+    assert await house.ledger.stats.state(request.queue_id) == "completed"
 
 
 async def test_no_answer_is_kept_where_nobody_waits(house):
@@ -274,7 +274,7 @@ async def test_costs_add_up_to_a_billionth(house):
     requests = [stored() for _ in range(30)]
     await house.admit(*requests)
     await asyncio.gather(*(house.claims().finish(ending(r.queue_id, cost=0.000_123_456)) for r in requests))
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, round(today.cost, 9)) == (30, round(30 * 0.000_123_456, 9))
 
 
@@ -319,9 +319,9 @@ async def test_who_may_end_what(house, state, by, may):
     if entry is None:
         assert await house.record(request.queue_id) == before
     else:
-        assert (await house.ledger.sizes()).unfinished == 0
+        assert (await house.ledger.stats.sizes()).unfinished == 0
         assert await house.redis.get("umpire:bytes") == b"%d" % len((await house.entries())[0][1][b"e"])
-        backlog = (await house.ledger.backlogs([MOCK]))[MOCK]
+        backlog = (await house.ledger.stats.backlogs([MOCK]))[MOCK]
         assert (backlog.queued, backlog.deferred) == (0, 0)
 
 
@@ -366,7 +366,7 @@ async def test_what_is_deferred_waits_out_its_time_counts_its_try_and_keeps_its_
     claims, custody = house.claims(), house.custody()
     await claims.claim(None, more=1)
     assert await claims.give_back([Release(request, delay=0.2, counts=True, spent=b"s")]) == 1
-    assert (await house.ledger.backlogs([MOCK]))[MOCK].deferred == 1
+    assert (await house.ledger.stats.backlogs([MOCK]))[MOCK].deferred == 1
     assert await house.messages(list_of(request)) == []
     assert await custody.push_due(MOCK) == 0
     assert await apoll(lambda: custody.push_due(MOCK), 3) == 1

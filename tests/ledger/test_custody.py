@@ -24,7 +24,7 @@ def at_once(monkeypatch):
 
 
 async def state(house, request):
-    return await house.ledger.state(request.queue_id)
+    return await house.ledger.stats.state(request.queue_id)
 
 
 async def lose(house, request, name=LEAST):
@@ -289,7 +289,7 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
     await house.confirm(*entries[:4])  # twice does no harm
     _, left = await house.outbox.older_than(now + 1, 0)
     assert [entry.entry_id for entry in left] == entries[4:]
-    assert (await house.ledger.sizes()).outbox == 1
+    assert (await house.ledger.stats.sizes()).outbox == 1
 
 
 async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselves_and_the_days_tally(redis):
@@ -333,5 +333,5 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     kinds = {key.rsplit(":", 1)[0] for key in left if key not in for_ever}
     assert kinds == {"umpire:req", "umpire:answer", "umpire:day", "umpire:claimed"}
     assert sum(key.startswith("umpire:req:") for key in left) == 6
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, today.cost) == (6, 0.1)

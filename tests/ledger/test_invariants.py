@@ -159,7 +159,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def states(self):
         async def read():
-            return {queue_id: await self.house.ledger.state(UUID(queue_id)) for queue_id in self.admitted}
+            return {queue_id: await self.house.ledger.stats.state(UUID(queue_id)) for queue_id in self.admitted}
 
         return self.run(read())
 
@@ -198,7 +198,7 @@ class LedgerMachine(RuleBasedStateMachine):
         held = await self.redis.hmget("umpire:held", "mock", "mock.bytes")
         assert [int(count or 0) for count in held] == [len(unfinished), bodies]
         await self.check_owners(unfinished, ended)
-        today = await self.house.ledger.today()
+        today = await self.house.ledger.stats.today()
         assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))
 
     async def check_owners(self, unfinished, ended):
@@ -228,7 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
             await self.custody.push_lost(MOCK)
             for claimed in await self.workers["one"].claim(None, more=100):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
-        assert (await self.house.ledger.sizes()).unfinished == 0
+        assert (await self.house.ledger.stats.sizes()).unfinished == 0
         await self.check()
         await self.house.confirm(*[entry_id for entry_id, _ in await self.house.entries()])
         assert await self.redis.get("umpire:bytes") in {b"0", None}

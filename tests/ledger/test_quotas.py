@@ -12,7 +12,7 @@ from contracts.enums import QueueStatus
 from contracts.errors import CostLimitReached, QuotaExceeded
 from ledger import keys
 from ledger.claims import CompletedBy, Release
-from ledger.once import Once
+from ledger.idempotency import IdempotencyKey
 
 pytestmark = pytest.mark.redis
 
@@ -77,11 +77,11 @@ async def test_what_was_accepted_before_goes_in_past_the_limits_and_counts(house
 async def test_a_refused_request_does_not_use_up_its_idempotency_key(house):
     await house.key("ann", queued=0)
     request = stored(owner="ann")
-    once = Once.of("key", request.request)
+    once = IdempotencyKey.of("key", request.request)
     with pytest.raises(QuotaExceeded):
-        await house.ledger.admit(request, once=once)
+        await house.ledger.admit(request, idempotency_key=once)
     await house.key("ann")
-    assert await house.ledger.admit(request, once=once) == 0
+    assert await house.ledger.admit(request, idempotency_key=once) == 0
 
 
 async def test_the_days_cost_is_bounded_and_whatever_was_paid_counts(house):

@@ -13,7 +13,7 @@ _PASSING = (
 _PASSING_CLASSES = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 
 
-def passes(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same command may succeed later. True for a lost connection. False for a script error, a key of the
     wrong type or a missing permission, which somebody has to repair.
     """

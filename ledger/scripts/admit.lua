@@ -14,7 +14,7 @@
 --       its owner has reached its daily cost limit; -7 its provider's share is used up; a string: the queue id stored
 --       for its key.
 -- If an admit is repeated because its answer was lost, it finds its record and changes nothing.
---@include held_time
+--@include ttl_extension
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 
 
 async def test_a_task_that_lost_its_first_cancellation_still_ends() -> None:
@@ -23,7 +23,7 @@ async def test_a_task_that_lost_its_first_cancellation_still_ends() -> None:
 
     task = asyncio.create_task(for_ever())
     await begun.wait()
-    await asyncio.wait_for(cancel(task), 5)
+    await asyncio.wait_for(cancel_and_wait(task), 5)
     assert task.cancelled()
     assert lost == 2
 
@@ -31,5 +31,5 @@ async def test_a_task_that_lost_its_first_cancellation_still_ends() -> None:
 async def test_ended_tasks_are_no_trouble() -> None:
     task = asyncio.create_task(asyncio.sleep(0))
     await task
-    await asyncio.wait_for(cancel(task), 5)
-    await asyncio.wait_for(cancel(), 5)
+    await asyncio.wait_for(cancel_and_wait(task), 5)
+    await asyncio.wait_for(cancel_and_wait(), 5)

@@ -1,4 +1,4 @@
-"""Deadlines of many futures with one timer. A timer each, most of which never fire, would cost 5 % of the API's CPU."""
+"""One timer for the deadlines of many futures: a timer for each, which rarely fires, costs 5 % of the API's CPU."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 _RESOLUTION = 0.001
 
 
-class Deadlines:
+class SharedTimer:
     def __init__(self) -> None:
         #: Futures that are done stay in the list until the timer fires.
         self._futures: list[tuple[float, asyncio.Future[Any]]] = []

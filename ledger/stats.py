@@ -14,7 +14,7 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, known_provider
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.preflight import durability
+from ledger.redis.preflight import durability
 from ledger.watermarks import Watermarks
 
 #: "refusing writes": out of memory or read-only, Redis still answers reads.
@@ -55,16 +55,23 @@ class Today:
     cost: float
 
 
-class Figures:
+def watermarks_of(settings: LedgerSettings) -> Watermarks:
+    return Watermarks.of(
+        settings.ledger_max_size,
+        settings.ledger_max_memory_mb,
+        low=settings.ledger_low_watermark,
+        high=settings.ledger_high_watermark,
+    )
+
+
+class LedgerStats:
+    """Methods raise RedisError or OSError if Redis does not answer, except `redis_state`."""
+
     def __init__(self, redis: Redis, settings: LedgerSettings, *, timeout: float) -> None:
+        """`timeout`: seconds that `redis_state` waits for Redis."""
         self._redis = redis
         self._timeout = timeout
-        self._marks = Watermarks.of(
-            settings.ledger_max_size,
-            settings.ledger_max_memory_mb,
-            low=settings.ledger_low_watermark,
-            high=settings.ledger_high_watermark,
-        )
+        self._marks = watermarks_of(settings)
 
     async def state(self, queue_id: UUID) -> str | None:
         """The state of the request's record, or None if there is no record."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ledger.group import MOST_BYTES, GroupCommit
+from ledger.redis.group_commit import MOST_BYTES, GroupCommit
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
-"""Deadlines of many futures by one timer."""
+"""SharedTimer of many futures by one timer."""
 
 import asyncio
 import time
 
 import pytest
 
-from ledger.deadlines import Deadlines
-from ledger.group import GroupCommit
+from ledger.redis.group_commit import GroupCommit
+from ledger.redis.timers import SharedTimer
 
 
 async def test_each_fails_at_its_own_time_and_not_before():
-    deadlines, loop, started = Deadlines(), asyncio.get_running_loop(), time.monotonic()
+    deadlines, loop, started = SharedTimer(), asyncio.get_running_loop(), time.monotonic()
     ended: dict[float, float] = {}
 
     async def wait(seconds):
@@ -29,7 +29,7 @@ async def test_each_fails_at_its_own_time_and_not_before():
 
 
 async def test_what_is_done_or_given_up_is_left_alone():
-    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    deadlines, loop = SharedTimer(), asyncio.get_running_loop()
     done, given_up, late = (loop.create_future() for _ in range(3))
     soon = time.monotonic() + 0.02
     for future in (done, given_up, late):
@@ -44,7 +44,7 @@ async def test_what_is_done_or_given_up_is_left_alone():
 
 
 async def test_a_deadline_that_has_passed_fails_at_once_and_the_next_one_still_counts():
-    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    deadlines, loop = SharedTimer(), asyncio.get_running_loop()
     for deadline in (time.monotonic() - 5, time.monotonic() + 0.02):
         future = loop.create_future()
         deadlines.add(deadline, future)

@@ -9,20 +9,20 @@ from umpire_ledger import House, stored
 from contracts.errors import IdempotencyConflict, QueueFull
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.once import AcceptedBefore, Once
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 
 pytestmark = pytest.mark.redis
 
 
-def once(text: str = "the same", key: str = "key", scope: str = "") -> Once:
-    return Once.of(key, LLMComparisonRequest(user_prompt=text, callback_topic="t"), scope=scope)
+def once(text: str = "the same", key: str = "key", scope: str = "") -> IdempotencyKey:
+    return IdempotencyKey.of(key, LLMComparisonRequest(user_prompt=text, callback_topic="t"), scope=scope)
 
 
-async def first_of(house: House, request, how: Once) -> UUID:
+async def first_of(house: House, request, how: IdempotencyKey) -> UUID:
     """The queue id that a client would be told."""
     try:
-        await house.ledger.admit(request, once=how)
-    except AcceptedBefore as before:
+        await house.ledger.admit(request, idempotency_key=how)
+    except AlreadyAccepted as before:
         return before.queue_id
     return request.queue_id
 
@@ -30,25 +30,25 @@ async def first_of(house: House, request, how: Once) -> UUID:
 async def test_fifty_at_once_make_one_job_and_learn_its_id(house):
     ids = await asyncio.gather(*(first_of(house, stored(), once()) for _ in range(50)))
     assert len(set(ids)) == 1
-    assert len(await house.messages("umpire.mock:9")) == (await house.ledger.sizes()).unfinished == 1
+    assert len(await house.messages("umpire.mock:9")) == (await house.ledger.stats.sizes()).unfinished == 1
     assert (await house.record(ids[0]))["s"] == b"queued"
 
 
 async def test_another_body_is_a_conflict_another_key_and_another_scope_are_not(house):
     request = stored()
-    await house.ledger.admit(request, once=once())
+    await house.ledger.admit(request, idempotency_key=once())
     with pytest.raises(IdempotencyConflict):
-        await house.ledger.admit(stored(), once=once("another"))
+        await house.ledger.admit(stored(), idempotency_key=once("another"))
     others = [stored(), stored()]
-    await house.ledger.admit(others[0], once=once("another", key="another"))
-    await house.ledger.admit(others[1], once=once(scope="somebody else"))
-    assert (await house.ledger.sizes()).unfinished == 3
+    await house.ledger.admit(others[0], idempotency_key=once("another", key="another"))
+    await house.ledger.admit(others[1], idempotency_key=once(scope="somebody else"))
+    assert (await house.ledger.stats.sizes()).unfinished == 3
 
 
 async def test_the_id_is_told_after_the_end_and_when_the_ledger_is_full(redis):
     house = House(redis, LedgerSettings(ledger_max_size=1))
     request = stored()
-    await house.ledger.admit(request, once=once())
+    await house.ledger.admit(request, idempotency_key=once())
     assert await first_of(house, stored(), once()) == request.queue_id
     await redis.delete(f"umpire:req:{request.queue_id}")  # ended, and forgotten since
     assert await first_of(house, stored(), once()) == request.queue_id
@@ -56,21 +56,21 @@ async def test_the_id_is_told_after_the_end_and_when_the_ledger_is_full(redis):
 
 async def test_a_replay_of_the_same_request_is_no_repetition(house):
     request = stored()
-    await house.ledger.admit(request, once=once())
-    assert await house.ledger.admit(request, once=once()) == 0
+    await house.ledger.admit(request, idempotency_key=once())
+    assert await house.ledger.admit(request, idempotency_key=once()) == 0
 
 
 async def test_what_was_not_accepted_does_not_use_up_its_key(redis):
     house = House(redis, LedgerSettings(ledger_max_size=1))
-    await house.ledger.admit(stored(), once=once(key="first"))
+    await house.ledger.admit(stored(), idempotency_key=once(key="first"))
     with pytest.raises(QueueFull):
-        await house.ledger.admit(stored(), once=once())
+        await house.ledger.admit(stored(), idempotency_key=once())
     assert await redis.keys("umpire:once:*") == [f"umpire:once:{once(key='first').key}".encode()]
 
 
 async def test_a_key_is_kept_for_its_time_and_nothing_readable_with_it(redis):
     house = House(redis, LedgerSettings(idempotency_ttl_seconds=100))
-    await house.ledger.admit(stored(), once=once("the essay", key="secret-key"))
+    await house.ledger.admit(stored(), idempotency_key=once("the essay", key="secret-key"))
     (name,) = await redis.keys("umpire:once:*")
     assert 98_000 < await redis.pttl(name) <= 100_000
     kept = name + await redis.get(name)
@@ -92,7 +92,7 @@ def test_requests_are_compared_as_they_are_understood():
     ]
 
     def fingerprint(body):
-        return Once.of("k", LLMComparisonRequest.model_validate(body)).fingerprint
+        return IdempotencyKey.of("k", LLMComparisonRequest.model_validate(body)).fingerprint
 
     assert {fingerprint(body) for body in same} == {fingerprint(plain)}
     assert len({fingerprint(body) for body in [plain, *other]}) == 5

@@ -13,7 +13,7 @@ from umpire_servers import ROOT, poll
 from umpire_service import Door, door, settings_of
 
 from contracts.settings import RedisAddress
-from ledger.preflight import RedisRefuses, preflight
+from ledger.redis.preflight import RedisRefuses, preflight
 
 pytestmark = pytest.mark.redis
 

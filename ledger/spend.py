@@ -17,7 +17,7 @@ SHARES = (Decimal("0.8"), Decimal(1))
 _KEPT_SECONDS = 3 * 86_400
 
 
-class Reached(NamedTuple):
+class ThresholdCrossed(NamedTuple):
     day: date
     key_id: str
     name: str
@@ -26,26 +26,26 @@ class Reached(NamedTuple):
     share: Decimal
 
 
-class Spending:
+class SpendThresholds:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         #: What each key had spent at the last check: keys whose sum has not changed are skipped.
         self._seen: dict[date, dict[bytes, bytes]] = {}
 
-    async def reached(self) -> list[Reached]:
+    async def reached(self) -> list[ThresholdCrossed]:
         """Thresholds newly crossed, now marked as alerted. Includes yesterday: a call may end after midnight."""
         today = utcnow().date()
         days = (today - timedelta(days=1), today)
         self._seen = {day: self._seen.get(day, {}) for day in days}
         return [one for day in days for one in await self._reached_on(day)]
 
-    async def forget(self, untold: Sequence[Reached]) -> None:
+    async def forget(self, untold: Sequence[ThresholdCrossed]) -> None:
         """Unmark thresholds whose alert was not sent after all; `reached` returns them again."""
         for one in untold:
             await self._redis.srem(keys.alerted(one.day), _mark(one))
             self._seen.get(one.day, {}).pop(one.key_id.encode(), None)
 
-    async def _reached_on(self, day: date) -> list[Reached]:
+    async def _reached_on(self, day: date) -> list[ThresholdCrossed]:
         spending: Any = await self._redis.hgetall(keys.spent(day))
         news = [(key, value) for key, value in spending.items() if self._seen[day].get(key) != value]
         pipeline = self._redis.pipeline(transaction=False)
@@ -53,7 +53,7 @@ class Spending:
             pipeline.hmget(keys.api_key(key.decode()), "name", "cost")
         limits = await pipeline.execute() if news else []
         found = [
-            Reached(day, key.decode(), (name or b"").decode(), spent, most, share)
+            ThresholdCrossed(day, key.decode(), (name or b"").decode(), spent, most, share)
             for (key, value), (name, limit) in zip(news, limits, strict=True)
             # Skip a number that is damaged or of a newer version, so that other keys still get their alerts.
             if (spent := _amount(value)) is not None and (most := _amount(limit)) is not None
@@ -77,5 +77,5 @@ def _amount(text: bytes | None) -> Decimal | None:
     return amount if amount.is_finite() else None
 
 
-def _mark(one: Reached) -> str:
+def _mark(one: ThresholdCrossed) -> str:
     return f"{one.key_id} {one.share}"

@@ -8,13 +8,12 @@ from redis.asyncio import Redis
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.claims import Completion, finish_arguments, sums_unwritten
-from ledger.request import StoredRequest
+from ledger.request import RequestReader, StoredRequest
 from ledger.scripts import Script
-from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
 #: States in which no worker holds the request: any process may end it (CompletedBy.UNCLAIMED in finish.lua).
-IDLE = frozenset({"queued", "deferred"})
+UNCLAIMED_STATES = frozenset({"queued", "deferred"})
 
 
 class Found(NamedTuple):
@@ -29,11 +28,11 @@ class Found(NamedTuple):
     """False: a newer version wrote the record, or it is damaged."""
 
 
-class Unstarted:
+class UnclaimedRequests:
     def __init__(self, redis: Redis, settings: LedgerSettings, *, owner: str, observer: Observer = silent) -> None:
         self._redis = redis
         self._observer = observer
-        self._unreadable = Unreadable(observer)
+        self._reader = RequestReader(observer)
         self._owner = owner
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
@@ -46,7 +45,7 @@ class Unstarted:
         (state, spent, owner), body = await both.execute()
         if not state:
             return None
-        stored = self._unreadable.read(str(queue_id).encode(), body) if body else None
+        stored = self._reader.read(str(queue_id).encode(), body) if body else None
         readable = stored is not None or not body
         return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 

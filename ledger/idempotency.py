@@ -12,14 +12,14 @@ from contracts.http import LLMComparisonRequest
 _ID = 36
 
 
-class Once(NamedTuple):
+class IdempotencyKey(NamedTuple):
     """Hashes of an idempotency key and its request: a key is private to its caller, and a request holds essays."""
 
     key: str
     fingerprint: str
 
     @classmethod
-    def of(cls, key: str, request: LLMComparisonRequest, *, scope: str = "") -> "Once":
+    def of(cls, key: str, request: LLMComparisonRequest, *, scope: str = "") -> "IdempotencyKey":
         """`scope`: the caller whose key it is; the same key of another caller is a different key.
 
         The fingerprint is of the parsed request, not of its text: field order, white space and explicit defaults make
@@ -30,7 +30,7 @@ class Once(NamedTuple):
         return cls(_sha256(f"{scope}\0{key}"), _sha256(understood))
 
 
-class AcceptedBefore(Exception):
+class AlreadyAccepted(Exception):
     """Not an error: the same request was accepted before, under `queue_id`."""
 
     def __init__(self, queue_id: UUID) -> None:
@@ -38,7 +38,7 @@ class AcceptedBefore(Exception):
         self.queue_id = queue_id
 
 
-def known_before(kept: bytes) -> UUID:
+def stored_queue_id(kept: bytes) -> UUID:
     """The queue id stored for an idempotency key. Raises IdempotencyConflict if only a newer version can read it: the
     key was used, so a second request must not be accepted under it.
     """

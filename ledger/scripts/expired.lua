@@ -5,7 +5,7 @@
 --       return at most, bytes of their bodies at most.
 -- Returns the position at which to go on (-1: no more records), then for each expired request: queue id, reason of the
 -- hold that it is in now (or '').
---@include held_time
+--@include ttl_extension
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, look, start = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -7,7 +7,7 @@ from typing import Any
 _AGAIN_SECONDS = 0.1
 
 
-async def cancel(*tasks: "asyncio.Task[Any]") -> None:
+async def cancel_and_wait(*tasks: "asyncio.Task[Any]") -> None:
     """Cancel tasks until each has ended.
 
     One cancellation is not enough: redis-py sends its commands inside asyncio.wait_for, which up to Python 3.11 loses

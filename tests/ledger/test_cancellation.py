@@ -4,8 +4,8 @@ import pytest
 from umpire_ledger import MOCK, ending, stored
 
 from contracts.enums import QueueStatus
+from ledger.cancellation import UnclaimedRequests
 from ledger.claims import CompletedBy, Release
-from ledger.unstarted import Unstarted
 
 pytestmark = pytest.mark.redis
 
@@ -16,7 +16,7 @@ def cancelled(request):
 
 @pytest.fixture
 def unstarted(house):
-    return Unstarted(house.redis, house.settings, owner="door")
+    return UnclaimedRequests(house.redis, house.settings, owner="door")
 
 
 async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarted):
@@ -31,7 +31,7 @@ async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarte
     assert len(await house.messages("umpire.mock:9")) == 2
     claimed = await house.claims().claim(str(request.queue_id), more=5)
     assert [one.stored.queue_id for one in claimed] == [after.queue_id]
-    assert (await house.ledger.sizes()).unfinished == 1
+    assert (await house.ledger.stats.sizes()).unfinished == 1
     assert await house.custody().push_lost(MOCK) == 0
     assert await unstarted.end(cancelled(request)) is None
     assert len(await house.entries()) == 1

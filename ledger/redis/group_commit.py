@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from ledger.deadlines import Deadlines
+from ledger.redis.timers import SharedTimer
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -44,7 +44,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         #: A batch is due: an item waits that was submitted without `within`, or whose `within` is over.
         self._hurry = False
         self._alarm: asyncio.TimerHandle | None = None
-        self._deadlines = Deadlines()
+        self._deadlines = SharedTimer()
 
     async def submit(self, item: ItemT, *, within: float | None = None, deadline: float | None = None) -> ResultT:
         """Commit `item` and return its result. `within`: seconds that it may wait, unless a batch is sent before.

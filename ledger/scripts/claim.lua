@@ -9,7 +9,7 @@
 -- patterns.
 -- A stale pointer costs little, but a list may hold hours of them, and a script blocks Redis: a claim stops after MOST
 -- messages.
---@include held_time
+--@include ttl_extension
 local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -15,7 +15,7 @@ from umpire_tls import PASSWORD, Authority, impostor, redis_with_tls
 
 from contracts.settings import RedisSettings
 from ledger.connection import connect
-from ledger.preflight import RedisRefuses, preflight
+from ledger.redis.preflight import RedisRefuses, preflight
 from tasks.app import SETTINGS, broker
 
 pytestmark = pytest.mark.redis
