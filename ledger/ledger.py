@@ -21,6 +21,7 @@ from ledger.redis.group_commit import GroupCommit
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
 from ledger.scripts import Script
+from ledger.scripts.arguments import AdmitHead, AdmitRow, AdmitShort
 from ledger.stats import LedgerStats, watermarks_of
 from telemetry.observer import Level, Note, Observer, silent
 
@@ -28,11 +29,8 @@ from telemetry.observer import Level, Note, Observer, silent
 #: it later than this before its caller gives up. At most half of the time left.
 _WAY_BACK_SECONDS = 0.5
 
-#: Arguments of admit.lua for one request: all short fields as one string; its body; its message; the time (ms of Redis'
-#: clock) after which it must not be admitted, or 0.
-Row = tuple[str, bytes, bytes, int]
 #: Stands for an empty field.
-_NONE = "-"
+_EMPTY = "-"
 
 #: Seconds for which a busy API process gathers requests. At four fifths of its maximum rate, with little in reserve,
 #: 3 ms instead of 1 ms halve the 99th percentile of the time to accept and add 2 ms to its median.
@@ -58,7 +56,7 @@ class Ledger:
         self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
-        self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
+        self._group: GroupCommit[AdmitRow, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
         #: Whether Redis answered the last admit.
         self._answered = True
         #: Requests in the ledger as of the last admit.
@@ -97,15 +95,22 @@ class Ledger:
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
-        left = max(1, to_ms(stored.expires_at) - to_ms(utcnow()))
-        key, fingerprint = idempotency_key or (_NONE, _NONE)
-        short = (
-            f"{queue_id} {stored.provider.value} {broker_priority(priority)} {pointer_list(stored.provider, priority)} "
-            f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint} "
-            f"{int(stored.request.ttl_seconds is not None)}"
+        idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
+        short = AdmitShort(
+            id=queue_id,
+            provider=stored.provider.value,
+            priority=str(broker_priority(priority)),
+            list=pointer_list(stored.provider, priority),
+            ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),
+            reply_to=reply_to or _EMPTY,
+            owner=stored.owner or _EMPTY,
+            limited="0" if accepted else "1",
+            idempotency_hash=idempotency_hash,
+            fingerprint=fingerprint,
+            strict="1" if stored.request.ttl_seconds is not None else "0",
         )
         body = stored.model_dump_json(exclude_none=True).encode()
-        row: Row = (short, body, pointer(queue_id, stored.provider, priority), 0)
+        row = AdmitRow(" ".join(short), body, pointer(queue_id, stored.provider, priority), latest=0)
         try:
             deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
             if by is None:
@@ -127,7 +132,7 @@ class Ledger:
             raise refused
         return ahead
 
-    async def _submit_by(self, by: float, row: Row, deadline: float) -> int | bytes:
+    async def _submit_by(self, by: float, row: AdmitRow, deadline: float) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
         by -= min(_WAY_BACK_SECONDS, (by - now) / 2)
@@ -135,16 +140,17 @@ class Ledger:
             async with asyncio.timeout(deadline - now):
                 seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
-        answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
+        answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
-            answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
+            answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
         return answer
 
-    async def _admit(self, rows: Sequence[Row]) -> list[int | bytes]:
-        arguments: list[str | bytes | float] = [*self._marks, self._share, self._keep_ms, keys.spent(utcnow().date())]
+    async def _admit(self, rows: Sequence[AdmitRow]) -> list[int | bytes]:
+        head = AdmitHead(*self._marks, self._share, self._keep_ms, spent_key=keys.spent(utcnow().date()))
+        arguments: list[str | bytes | float] = [*head]
         for row in rows:
             arguments.extend(row)
         sent = time.monotonic()
@@ -161,5 +167,5 @@ class Ledger:
         return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None
 
 
-def _weight(row: Row) -> int:
-    return len(row[1]) + len(row[2])
+def _weight(row: AdmitRow) -> int:
+    return len(row.body) + len(row.message)

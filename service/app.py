@@ -22,7 +22,7 @@ from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
 from guard.authentication import Authenticator
 from guard.availability import Availability
-from ledger.cancellation import UnclaimedRequests
+from ledger.completion import UnclaimedRequests
 from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.redis.preflight import durability_of

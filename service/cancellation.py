@@ -11,7 +11,7 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
-from ledger.cancellation import UNCLAIMED_STATES
+from ledger.completion import UNCLAIMED_STATES
 from ledger.custody import Orphan
 from ledger.request import StoredRequest
 from service.caller import owner_of, redis_seconds

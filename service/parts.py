@@ -9,7 +9,7 @@ from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.authentication import Authenticator
 from guard.availability import Availability
-from ledger.cancellation import UnclaimedRequests
+from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool

@@ -17,7 +17,8 @@ from events.result import Judgement, Spent
 from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.retry import MAX_ANSWERS
-from ledger.claims import Claimed, Claims, CompletedBy, Lease, Release
+from ledger.claims import Claimed, Claims, Lease, Release
+from ledger.completion import CompletedBy
 from ledger.parked import PARKED_SECONDS
 from ledger.redis.transient import is_transient
 from tasks.claim import NotNow, Probe
@@ -257,7 +258,7 @@ class Runner:
     async def _defer(self, claimed: Claimed, judgement: Judgement, error: UmpireError, delay: float) -> str:
         spent = judgement.spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back(
+            lambda: self._claims.release(
                 [Release(claimed.stored, delay=delay, counts=True, spent=spent, fencing_token=claimed.fencing_token)]
             )
         )
@@ -269,7 +270,7 @@ class Runner:
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> str:
         kept = spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back(
+            lambda: self._claims.release(
                 [Release(claimed.stored, front=front, spent=kept, fencing_token=claimed.fencing_token)]
             )
         )
@@ -287,7 +288,7 @@ class Runner:
         parked = Release(
             claimed.stored, delay=PARKED_SECONDS, spent=kept, fencing_token=claimed.fencing_token, parked=model
         )
-        await self._persist(lambda: self._claims.give_back([parked]))
+        await self._persist(lambda: self._claims.release([parked]))
         labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
         self._observer(Note("comparison.returned", "info", labels))
         return _returned("model_hold", spent)

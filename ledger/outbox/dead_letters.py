@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from contracts.clock import from_ms
 from ledger import keys
 from ledger.scripts import Script
+from ledger.scripts.arguments import ReplayHead
 
 #: Dead letters that one script replays, to bound its time.
 _BATCH = 100
@@ -78,7 +79,7 @@ class DeadLetters:
         found: list[str] = []
         for start in range(0, len(queue_ids), _BATCH):
             batch = queue_ids[start : start + _BATCH]
-            moved = await self._replay(topic or "", *batch)
+            moved = await self._replay(*ReplayHead(topic or ""), *batch)
             found += [queue_id for queue_id, was in zip(batch, moved, strict=True) if was]
         return found
 

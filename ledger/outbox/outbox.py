@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from ledger import keys
-from ledger.scripts import Script
+from ledger.scripts import Script, flatten
+from ledger.scripts.arguments import ConfirmRow, DueHead, UndeliveredHead, UndeliveredRow
 from telemetry.observer import Note, Observer, silent
 
 #: An undelivered result is due for another try after this, in ms. Without a pause, results that a full local queue
@@ -85,18 +86,20 @@ class Outbox:
     async def confirm(self, delivered: Sequence[Delivered]) -> None:
         """Remove results that Kafka has confirmed."""
         for start in range(0, len(delivered), _BATCH):
-            arguments: list[bytes | int] = []
-            for entry_id, size in delivered[start : start + _BATCH]:
-                arguments += (entry_id, size)
-            await self._confirm(*arguments)
+            rows = (ConfirmRow(one.entry_id, one.size) for one in delivered[start : start + _BATCH])
+            await self._confirm(*flatten(rows))
 
     async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
         """Make each due for another try in AGAIN_MS, or move it to the dead letters; only then return its entry."""
-        arguments: list[str | bytes | int] = [self._max_dead, AGAIN_MS]
-        for failure in failures:
-            patience = -1 if failure.patience is None else int(failure.patience * 1000)
-            arguments.extend((failure.entry_id, failure.reason, patience))
-        rows = await self._undelivered(*arguments)
+        asked = (
+            UndeliveredRow(
+                failure.entry_id,
+                failure.reason,
+                patience=-1 if failure.patience is None else int(failure.patience * 1000),
+            )
+            for failure in failures
+        )
+        rows = await self._undelivered(*UndeliveredHead(self._max_dead, AGAIN_MS), *flatten(asked))
         return [
             (Fate(fate.decode()), _entry(failure.entry_id, *fields) if fields else None)
             for failure, (fate, *fields) in zip(failures, rows, strict=True)
@@ -104,7 +107,7 @@ class Outbox:
 
     async def take_due(self, limit: int) -> tuple[int, list[Entry]]:
         """Take up to `limit` due results: how many were taken, and those that are still in the outbox."""
-        taken, rows = await self._due(limit)
+        taken, rows = await self._due(*DueHead(limit))
         return taken, self._known((id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in rows)
 
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]:

@@ -17,8 +17,9 @@
 --@include ttl_extension
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local most, most_bytes, low, low_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local share, keep, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local most, most_bytes, low, low_bytes, share, keep_ms, spent_key = unpack(ARGV, 1, 7)
+most, most_bytes, low, low_bytes = tonumber(most), tonumber(most_bytes), tonumber(low), tonumber(low_bytes)
+share = tonumber(share)
 -- The outbox counts as well: an hour without Kafka must not fill Redis.
 local size = redis.call('ZCARD', 'umpire:expiry') + redis.call('XLEN', 'umpire:outbox')
 local kept = redis.call('MGET', 'umpire:bytes', 'umpire:refusing')
@@ -64,7 +65,7 @@ end
 -- How long (ms) the provider has been on hold so far. Time on hold from now on does not count towards the time to live.
 local on_hold = {}
 local function held_before(provider)
-  if not on_hold[provider] then on_hold[provider] = held_time(provider, now) end
+  if not on_hold[provider] then on_hold[provider] = time_on_hold(provider, now) end
   return on_hold[provider]
 end
 
@@ -72,16 +73,18 @@ end
 local function over(owner)
   local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'queued', 'cost')
   local queued, cost = tonumber(limits[1] or ''), tonumber(limits[2] or '')
-  if cost and sum(spent, owner) >= cost then return -6 end
+  if cost and sum(spent_key, owner) >= cost then return -6 end
   return queued and sum('umpire:owned', owner) >= queued and -5
 end
 
 local SHORT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 for i = 8, #ARGV, 4 do
-  local id, provider, priority, list, left, waits, owner, first, hash, fingerprint, strict = string.match(ARGV[i], SHORT)
-  local body, message, latest = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local short, body, message, latest = unpack(ARGV, i, i + 3)
+  local id, provider, priority, list, ttl_ms, reply_to, owner, limited, idempotency_hash, fingerprint, strict =
+    string.match(short, SHORT)
+  latest = tonumber(latest)
   local key, queued = 'umpire:req:' .. id, 'umpire:queued:' .. provider
-  local once = hash ~= '-' and 'umpire:once:' .. hash
+  local once = idempotency_hash ~= '-' and 'umpire:once:' .. idempotency_hash
   local before = once and redis.call('GET', once)
   if before and string.sub(before, 1, 64) ~= fingerprint then
     out[#out + 1] = -3
@@ -93,15 +96,15 @@ for i = 8, #ARGV, 4 do
     -- Redis ran this so late that the client has already been answered that its request was not accepted.
     out[#out + 1] = -4
   else
-    local why = first == '1' and (owner ~= '-' and over(owner) or crowded(provider, #body)) or refused(#body)
+    local why = limited == '1' and (owner ~= '-' and over(owner) or crowded(provider, #body)) or refused(#body)
     if why then
       out[#out + 1] = why
     else
-      local expires = now + tonumber(left)
+      local expires = now + tonumber(ttl_ms)
       -- All reads come before the first write: an error in between would leave half a record.
       local ahead, held_so_far = redis.call('ZCARD', queued), held_before(provider)
       redis.call('HSET', key, 's', 'queued', 'p', provider, 'q', priority, 'n', #body, 'e', expires,
-        'r', waits == '-' and '' or waits, 't', 0, 'l', 0, 'u', now)
+        'r', reply_to == '-' and '' or reply_to, 't', 0, 'l', 0, 'u', now)
       -- The body has its own key: with a long value in it, the record's hash would take five times the memory (Redis
       -- stores a hash of short values as a compact list, else as a table).
       redis.call('SET', 'umpire:body:' .. id, body)
@@ -116,7 +119,7 @@ for i = 8, #ARGV, 4 do
       redis.call('LPUSH', list, message)
       -- pcall: a sum that cannot be written must not refuse the request.
       redis.pcall('INCRBY', 'umpire:bytes', #body)
-      if once then redis.call('SET', once, fingerprint .. id, 'PX', keep) end
+      if once then redis.call('SET', once, fingerprint .. id, 'PX', keep_ms) end
       size, bytes = size + 1, bytes + #body
       local its = of(provider)
       its[1], its[2], its[3], its[4] = its[1] + 1, its[2] + #body, its[3] + 1, its[4] + #body

@@ -13,17 +13,20 @@
 local MOST = 1000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local worker, number, lease, cap = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local wanted, provider, leader, spent = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
-local most_added = tonumber(ARGV[9])
+local worker, number, lease, cap, wanted, provider, leader, spent_key, most_added = unpack(ARGV, 1, 9)
+lease, cap, wanted, most_added = tonumber(lease), tonumber(cap), tonumber(wanted), tonumber(most_added)
 local out = {}
 
-local function add_limits(row, owner)
-  local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'cost', 'topics')
-  local cost = tonumber(limits[1] or '')
-  local so_far = cost and redis.pcall('HGET', spent, owner)
-  row[7] = cost and type(so_far) == 'string' and (tonumber(so_far) or 0) >= cost and 0 or 1
-  row[8] = limits[2] or ''
+local function add(id, body, tries, lapses, waited, spent, owner)
+  local row = {id, body, tries or '0', lapses or '0', waited, spent or ''}
+  if owner then
+    local limits = redis.call('HMGET', 'umpire:apikey:' .. owner, 'cost', 'topics')
+    local cost = tonumber(limits[1] or '')
+    local so_far = cost and redis.pcall('HGET', spent_key, owner)
+    row[7] = cost and type(so_far) == 'string' and (tonumber(so_far) or 0) >= cost and 0 or 1
+    row[8] = limits[2] or ''
+  end
+  out[#out + 1] = row
 end
 
 local function take(id)
@@ -34,13 +37,11 @@ local function take(id)
   -- Check for a damaged record before the first write: after it, an error would leave a lease that no worker knows of.
   local ends, pushed, body = tonumber(r[5] or ''), tonumber(r[6] or ''), redis.call('GET', 'umpire:body:' .. id)
   if not (ends and pushed and body) then return false end
-  if ends <= now and ends + extension(key, provider, now, most_added) <= now then return false end
+  if ends <= now and ends + ttl_extension(key, provider, now, most_added) <= now then return false end
   redis.call('HSET', key, 's', 'processing', 'o', worker, 'c', number)
   redis.call('ZADD', 'umpire:leases', now + math.min(lease, cap), id)
   redis.call('ZREM', 'umpire:queued:' .. provider, id)
-  local row = {id, body, r[3] or '0', r[4] or '0', now - pushed, r[7] or ''}
-  if r[8] then add_limits(row, r[8]) end
-  out[#out + 1] = row
+  add(id, body, r[3], r[4], now - pushed, r[7], r[8])
   return true
 end
 
@@ -52,9 +53,7 @@ if before then
     local r = redis.call('HMGET', 'umpire:req:' .. id, 's', 'p', 't', 'l', 'o', 'u', 'x', 'w', 'c')
     local body = redis.call('GET', 'umpire:body:' .. id)
     if body and r[1] == 'processing' and r[5] == worker and r[9] == number then
-      local row = {id, body, r[3] or '0', r[4] or '0', now - (tonumber(r[6] or '') or now), r[7] or ''}
-      if r[8] then add_limits(row, r[8]) end
-      out[#out + 1] = row
+      add(id, body, r[3], r[4], now - (tonumber(r[6] or '') or now), r[7], r[8])
     end
   end
   return out

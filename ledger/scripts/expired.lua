@@ -8,12 +8,13 @@
 --@include ttl_extension
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local most, look, start = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local count, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+local most_added, look, start, limit, max_bytes = unpack(ARGV, 1, 5)
+most_added, look, start = tonumber(most_added), tonumber(look), tonumber(start)
+limit, max_bytes = tonumber(limit), tonumber(max_bytes)
 -- While a hold lasts, the time left does not shrink: look at the record again after this, in ms.
 local AGAIN = 5000
 local out = {-1}
-while look > 0 and #out <= count and bytes > 0 do
+while look > 0 and #out <= limit and max_bytes > 0 do
   local ids = redis.call('ZRANGEBYSCORE', 'umpire:expiry', '-inf', now, 'WITHSCORES', 'LIMIT', start, math.min(look, 500))
   if #ids == 0 then return out end
   look = look - #ids / 2
@@ -25,13 +26,13 @@ while look > 0 and #out <= count and bytes > 0 do
     local ends = tonumber(r[4] or '')
     -- The score may be earlier than the record's end: its next look may have been brought forward.
     if ends then ends = math.min(ends, score) end
-    if (r[1] == 'queued' or r[1] == 'deferred') and r[2] and ends and #out <= count and bytes > 0 then
-      local more, why = extension(key, r[2], now, most)
+    if (r[1] == 'queued' or r[1] == 'deferred') and r[2] and ends and #out <= limit and max_bytes > 0 then
+      local more, why = ttl_extension(key, r[2], now, most_added)
       if ends + more > now then
         redis.call('ZADD', 'umpire:expiry', math.max(ends + more, why and now + AGAIN or 0), id)
       else
         out[#out + 1] = {id, why or ''}
-        bytes = bytes - (tonumber(r[3] or '') or 0)
+        max_bytes = max_bytes - (tonumber(r[3] or '') or 0)
         start = start + 1
       end
     else

@@ -10,7 +10,7 @@
 -- the outbox nevertheless, because it is paid for.
 -- Returns how many sums could not be written, then for each: the id of its outbox entry, or false if the request had
 -- ended or the caller may not end it.
-local worker, retention, day, spent = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local worker, retention, day_key, spent_key = unpack(ARGV, 1, 4)
 local out, held, unwritten = {0}, {}, 0
 
 -- Sums are written after the event. A failure (the key may not hold a number) is counted and does not stop the script.
@@ -30,18 +30,18 @@ local function priced(text)
 end
 
 for i = 5, #ARGV, 10 do
-  local id, state, who = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local id, state, by, topic, message_key, event, cost, forbidden, fencing_token, must_exist = unpack(ARGV, i, i + 9)
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'o', 'p', 'n', 'r', 'w', 'c', 'k')
-  local s, event, cost, owner = r[1], ARGV[i + 5], ARGV[i + 6], r[6]
+  local s, owner = r[1], r[6]
   local provider, size, parked = r[3] or '', tonumber(r[4] or '') or 0, r[8]
   local idle = s == 'queued' or s == 'deferred'
-  local forgotten = not s and who == 'any' and ARGV[i + 9] == '1'
-  if forgotten or (who == 'any' and (idle or s == 'processing')) or (who == 'idle' and idle)
-    or (who == 'own' and s == 'processing' and r[2] == worker and (ARGV[i + 8] == '' or r[7] == ARGV[i + 8])) then
+  local forgotten = not s and by == 'any' and must_exist == '1'
+  if forgotten or (by == 'any' and (idle or s == 'processing')) or (by == 'idle' and idle)
+    or (by == 'own' and s == 'processing' and r[2] == worker and (fencing_token == '' or r[7] == fencing_token)) then
     -- The event first: whatever else fails, no terminal state exists without its event.
-    out[#out + 1] = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', ARGV[i + 3], 'k', ARGV[i + 4], 'e', event,
-      'f', ARGV[i + 7])
+    out[#out + 1] = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', topic, 'k', message_key, 'e', event,
+      'f', forbidden)
     redis.call('HSET', key, 's', state)
     redis.call('UNLINK', 'umpire:body:' .. id)
     redis.call('EXPIRE', key, retention)
@@ -57,21 +57,21 @@ for i = 5, #ARGV, 10 do
       redis.call('PUBLISH', 'umpire:replies:' .. r[5], id .. event)
     end
     add('INCRBY', 'umpire:bytes', #event - size)
-    add('HINCRBY', day, 'requests', 1)
+    add('HINCRBY', day_key, 'requests', 1)
     if not forgotten then
       local its = held[provider] or {0, 0}
       its[1], its[2] = its[1] - 1, its[2] - size
       held[provider] = its
-      add('HINCRBY', day, provider .. '.' .. state, 1)
+      add('HINCRBY', day_key, provider .. '.' .. state, 1)
     end
     local paid = priced(cost)
-    if paid then add('HINCRBYFLOAT', day, 'cost', cost) end
+    if paid then add('HINCRBYFLOAT', day_key, 'cost', cost) end
     if owner then
-      add('HINCRBY', day, 'requests.' .. owner, 1)
+      add('HINCRBY', day_key, 'requests.' .. owner, 1)
       if add('HINCRBY', 'umpire:owned', owner, -1) <= 0 then redis.call('HDEL', 'umpire:owned', owner) end
       if paid then
-        add('HINCRBYFLOAT', spent, owner, cost)
-        redis.call('EXPIRE', spent, 259200)
+        add('HINCRBYFLOAT', spent_key, owner, cost)
+        redis.call('EXPIRE', spent_key, 259200)
       end
     end
   else
@@ -82,6 +82,6 @@ for provider, its in pairs(held) do
   add('HINCRBY', 'umpire:held', provider, its[1])
   add('HINCRBY', 'umpire:held', provider .. '.bytes', its[2])
 end
-redis.call('EXPIRE', day, 259200)
+redis.call('EXPIRE', day_key, 259200)
 out[1] = unwritten
 return out

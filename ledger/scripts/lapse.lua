@@ -6,10 +6,11 @@
 -- Returns the ids of those that lapsed too often: they are leased to the calling process, which ends them.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local custodian, limit, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local custodian, limit, lease = unpack(ARGV, 1, 3)
+limit, lease = tonumber(limit), tonumber(lease)
 local poison = {}
 for i = 4, #ARGV, 3 do
-  local id = ARGV[i]
+  local id, list, message = unpack(ARGV, i, i + 2)
   local key = 'umpire:req:' .. id
   local ends = redis.call('ZSCORE', 'umpire:leases', id)
   local r = redis.call('HMGET', key, 's', 'p', 'u')
@@ -26,7 +27,7 @@ for i = 4, #ARGV, 3 do
       redis.call('ZREM', 'umpire:leases', id)
       redis.call('ZADD', 'umpire:queued:' .. r[2], tonumber(r[3] or '') or now, id)
       -- In front, and with its old time of pushing: it was first in line when it was claimed.
-      redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
+      redis.call('RPUSH', list, message)
     end
   end
 end

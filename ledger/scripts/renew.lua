@@ -8,15 +8,17 @@
 -- again, and those whose request has ended.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local owner, lease, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local last = 5 + 3 * tonumber(ARGV[5])
+local owner, lease, provider, live, leases = unpack(ARGV, 1, 5)
+local last = 5 + 3 * tonumber(leases)
+lease = tonumber(lease)
 local taken, ended = {}, {}
 redis.call('ZREMRANGEBYSCORE', 'umpire:workers', '-inf', now)
-redis.call('ZADD', 'umpire:workers', now + tonumber(ARGV[4]), provider .. '|' .. owner)
+redis.call('ZADD', 'umpire:workers', now + tonumber(live), provider .. '|' .. owner)
 for i = 6, last, 3 do
-  local r, place = redis.call('HMGET', 'umpire:req:' .. ARGV[i], 's', 'o', 'c'), (i - 3) / 3
-  if r[1] == 'processing' and r[2] == owner and r[3] == ARGV[i + 1] then
-    redis.call('ZADD', 'umpire:leases', now + math.min(lease, tonumber(ARGV[i + 2])), ARGV[i])
+  local id, fencing_token, most = unpack(ARGV, i, i + 2)
+  local r, place = redis.call('HMGET', 'umpire:req:' .. id, 's', 'o', 'c'), (i - 3) / 3
+  if r[1] == 'processing' and r[2] == owner and r[3] == fencing_token then
+    redis.call('ZADD', 'umpire:leases', now + math.min(lease, tonumber(most)), id)
   elseif r[1] == 'processing' or r[1] == 'queued' or r[1] == 'deferred' then
     taken[#taken + 1] = place
   else

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Move dead letters back to the outbox, due at once, with the same event, for their own topic or another one.
 -- ARGV: the other topic, or ''; then queue ids. Returns 1 for each, or 0 if there is no such dead letter.
-local topic, out = ARGV[1], {}
+local topic = unpack(ARGV, 1, 1)
+local out = {}
 for n = 2, #ARGV do
   local id = ARGV[n]
   local r = redis.call('HMGET', 'umpire:dead:' .. id, 't', 'k', 'e')

@@ -10,14 +10,14 @@
 -- Returns how many requests were changed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local owner, changed = ARGV[1], 0
+local owner = unpack(ARGV, 1, 1)
+local changed = 0
 for i = 2, #ARGV, 10 do
-  local id, state, list, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local tries, delay = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
+  local id, state, list, message, place, tries, delay, spent, fencing_token, model = unpack(ARGV, i, i + 9)
+  tries, delay = tonumber(tries), tonumber(delay)
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'o', 'p', 'u', 'c', 'k')
-  local fence, model = ARGV[i + 8], ARGV[i + 9]
-  if r[1] == state and (state ~= 'processing' or (r[2] == owner and (fence == '' or r[5] == fence))) then
+  if r[1] == state and (state ~= 'processing' or (r[2] == owner and (fencing_token == '' or r[5] == fencing_token))) then
     changed = changed + 1
     -- If that hold has ended meanwhile, queue the request at once.
     if model ~= '' and redis.call('SISMEMBER', 'umpire:holds:' .. r[3], model) == 0 then model, delay = '', 0 end
@@ -31,7 +31,7 @@ for i = 2, #ARGV, 10 do
     end
     redis.call('ZREM', 'umpire:leases', id)
     redis.call('HDEL', key, 'o')
-    if ARGV[i + 7] ~= '' then redis.call('HSET', key, 'x', ARGV[i + 7]) end
+    if spent ~= '' then redis.call('HSET', key, 'x', spent) end
     if tries > 0 then redis.call('HINCRBY', key, 't', tries) end
     if delay > 0 then
       redis.call('HSET', key, 's', 'deferred')
@@ -42,11 +42,11 @@ for i = 2, #ARGV, 10 do
       end
     else
       -- In front it keeps its old time of pushing, so that the list stays ordered by it.
-      local pushed = ARGV[i + 4] == 'front' and tonumber(r[4] or '') or now
+      local pushed = place == 'front' and tonumber(r[4] or '') or now
       redis.call('HSET', key, 's', 'queued', 'u', pushed)
       redis.call('ZREM', 'umpire:deferred:' .. r[3], id)
       redis.call('ZADD', 'umpire:queued:' .. r[3], pushed, id)
-      redis.call(ARGV[i + 4] == 'front' and 'RPUSH' or 'LPUSH', list, message)
+      redis.call(place == 'front' and 'RPUSH' or 'LPUSH', list, message)
     end
   end
 end

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from redis.asyncio import Redis
@@ -24,6 +26,11 @@ def source(name: str, package: str = _PACKAGE) -> str:
     """The text of `name`.lua of `package`, with its includes."""
     text = files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
     return _INCLUDE.sub(lambda match: source(match[1]), text)
+
+
+def flatten(rows: Iterable[tuple[Argument, ...]]) -> Iterator[Argument]:
+    """The arguments of all rows, one after the other."""
+    return chain.from_iterable(rows)
 
 
 class Script:

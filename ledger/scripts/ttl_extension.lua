@@ -2,7 +2,7 @@
 
 -- How long a provider has been on hold in total, in ms, and why it is on hold now (nil: it is not).
 -- guard/hold.lua writes the hash. It writes nothing when a manual hold reaches its end, so that is computed here.
-local function held_time(provider, now)
+local function time_on_hold(provider, now)
   local h = redis.pcall('HMGET', 'umpire:hold:' .. provider, 'total', 'began', 'reason', 'paused', 'until')
   if h.err then return 0, nil end
   local total, began = tonumber(h[1] or '') or 0, tonumber(h[2] or '')
@@ -18,9 +18,9 @@ end
 
 -- By how many ms (at most `most`) holds extend a record's time to live, and why its provider or model is on hold now
 -- (nil: it is not). A record without 'h' has a time to live set by its caller: holds do not extend it.
-local function extension(key, provider, now, most)
+local function ttl_extension(key, provider, now, most)
   local r = redis.call('HMGET', key, 'h', 'k', 'd')
-  local held, why = held_time(provider, now)
+  local held, why = time_on_hold(provider, now)
   local parked = tonumber(r[3] or '') or 0
   if r[2] then
     parked = parked + math.max(0, now - (tonumber(string.match(r[2], '^%d+') or '') or now))

@@ -8,10 +8,12 @@
 --       because there is no room for more dead letters; {'dead', queue id, topic, key, event} - now a dead letter.
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local most, again = tonumber(ARGV[1]), ms + tonumber(ARGV[2])
+local most, again = unpack(ARGV, 1, 2)
+most, again = tonumber(most), ms + tonumber(again)
 local out = {}
 for n = 3, #ARGV, 3 do
-  local entry, patience = ARGV[n], tonumber(ARGV[n + 2])
+  local entry, reason, patience = unpack(ARGV, n, n + 2)
+  patience = tonumber(patience)
   local row = redis.call('XRANGE', 'umpire:outbox', entry, entry)[1]
   local since, f = ms, {}
   for i = 1, row and #row[2] or 0, 2 do f[row[2][i]] = row[2][i + 1] end
@@ -28,7 +30,7 @@ for n = 3, #ARGV, 3 do
     redis.call('ZADD', 'umpire:outbox:due', again, entry)
     out[#out + 1] = { 'full' }
   else
-    redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', ARGV[n + 1])
+    redis.call('HSET', 'umpire:dead:' .. f.i, 't', f.t, 'k', f.k, 'e', f.e, 'r', reason)
     redis.call('ZADD', 'umpire:dead', ms, f.i)
     redis.call('XDEL', 'umpire:outbox', entry)
     redis.pcall('DECRBY', 'umpire:bytes', #f.e)  -- pcall: a damaged sum must not stop the move

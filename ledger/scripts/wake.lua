@@ -5,12 +5,13 @@
 -- Returns how many there were.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local parked, deferred = 'umpire:parked:' .. ARGV[1] .. ':' .. ARGV[2], 'umpire:deferred:' .. ARGV[1]
-local ids = redis.call('ZRANGE', parked, 0, tonumber(ARGV[3]) - 1)
+local provider, model, limit, ended = unpack(ARGV, 1, 4)
+local parked, deferred = 'umpire:parked:' .. provider .. ':' .. model, 'umpire:deferred:' .. provider
+local ids = redis.call('ZRANGE', parked, 0, tonumber(limit) - 1)
 for _, id in ipairs(ids) do
   if redis.call('ZSCORE', deferred, id) then
     redis.call('ZADD', deferred, now, id)
   end
-  if ARGV[4] == '1' then redis.call('ZREM', parked, id) end
+  if ended == '1' then redis.call('ZREM', parked, id) end
 end
 return #ids

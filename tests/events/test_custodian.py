@@ -11,7 +11,7 @@ from umpire_servers import apoll
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from events.custodian import Custodian
-from ledger.claims import CompletedBy
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.custody import Custody, Orphan
 from ledger.redis.tasks import cancel_and_wait

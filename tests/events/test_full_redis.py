@@ -17,7 +17,8 @@ from contracts.settings import LedgerSettings, WorkerSettings
 from events.custodian import Custodian
 from events.relay import Relay
 from events.resender import Resender
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.custody import Orphan
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
@@ -110,7 +111,7 @@ async def test_what_is_deferred_is_pushed_and_a_dead_letter_replayed(redis_serve
     assert entry_id is not None
     await redis.config_set("maxmemory", "1")
     try:
-        await claims.give_back([Release(later, delay=0.01)])
+        await claims.release([Release(later, delay=0.01)])
         assert await apoll(lambda: house.custody().push_due(MOCK), what="the deferred one is due") == 1
         assert await pushed(house, str(later.queue_id))
         await house.outbox.undelivered([Undelivered(entry_id, "MSG_SIZE_TOO_LARGE", 0.0)])

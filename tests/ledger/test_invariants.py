@@ -16,7 +16,8 @@ from umpire_ledger import MOCK, House, ending, lease_of, stored
 from contracts.clock import utcnow
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.keys import spent as spent_key
 
@@ -101,7 +102,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=owners, request=requests, delay=st.sampled_from([0, 60]), front=st.booleans(), counts=st.booleans())
     def give_back(self, owner, request, delay, front, counts):
-        self.run(self.workers[owner].give_back([Release(request, delay=delay, counts=counts, front=front)]))
+        self.run(self.workers[owner].release([Release(request, delay=delay, counts=counts, front=front)]))
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):

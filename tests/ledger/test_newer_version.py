@@ -19,8 +19,8 @@ from guard.board import Board, Report
 from guard.breaker import Breaker
 from guard.control import Process
 from guard.turnstile import Tally
-from ledger.cancellation import UnclaimedRequests
 from ledger.claims import Release
+from ledger.completion import UnclaimedRequests
 from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.outbox import Outbox, Undelivered
 from ledger.spend import SpendThresholds
@@ -104,7 +104,7 @@ async def test_more_deferred_ones_than_one_look_takes_and_they_keep_their_places
     await house.admit(ours)
     claims = house.claims()
     await claims.claim(None, more=1)
-    await claims.give_back([Release(ours, delay=0.001)])
+    await claims.release([Release(ours, delay=0.001)])
     for number in range(600):
         await house.redis.hset(f"umpire:req:theirs-{number}", mapping={"s": "reviewing", "p": "mock"})
         await house.redis.zadd("umpire:deferred:mock", {f"theirs-{number}": 1})

@@ -11,7 +11,8 @@ from contracts.clock import until_midnight, utcnow
 from contracts.enums import QueueStatus
 from contracts.errors import CostLimitReached, QuotaExceeded
 from ledger import keys
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.idempotency import IdempotencyKey
 
 pytestmark = pytest.mark.redis
@@ -37,7 +38,7 @@ async def test_a_key_has_no_more_unfinished_than_it_may_and_others_have_nothing_
     assert await owned(house) == {"ann": 3, "ben": 1}
     # In whatever state: only an end makes room.
     (claimed,) = await house.claims().claim(str(requests[0].queue_id), more=0)
-    await house.claims().give_back([Release(claimed.stored, delay=60)])
+    await house.claims().release([Release(claimed.stored, delay=60)])
     with pytest.raises(QuotaExceeded):
         await house.ledger.admit(stored(owner="ann"))
     await house.claims().finish(ending(requests[0].queue_id, QueueStatus.CANCELLED, CompletedBy.UNCLAIMED))

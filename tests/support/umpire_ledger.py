@@ -12,7 +12,8 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.claims import Claims, CompletedBy, Completion, Lease
+from ledger.claims import Claims, Lease
+from ledger.completion import CompletedBy, Completion
 from ledger.custody import Custody
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
 from ledger.ledger import Ledger

@@ -30,7 +30,8 @@ from contracts.settings import (
 )
 from events.envelope import seal_result
 from guard.breaker import Breaker
-from ledger.claims import Claimed, Claims, CompletedBy, Completion
+from ledger.claims import Claimed, Claims
+from ledger.completion import CompletedBy, Completion
 from ledger.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app

@@ -4,8 +4,8 @@ import pytest
 from umpire_ledger import MOCK, ending, stored
 
 from contracts.enums import QueueStatus
-from ledger.cancellation import UnclaimedRequests
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy, UnclaimedRequests
 
 pytestmark = pytest.mark.redis
 
@@ -42,7 +42,7 @@ async def test_a_deferred_request_ends_and_is_not_pushed_again(house, unstarted)
     await house.admit(request)
     claims = house.claims()
     await claims.claim(None, more=1)
-    await claims.give_back([Release(request, delay=0.001, counts=True, spent=b"{}")])
+    await claims.release([Release(request, delay=0.001, counts=True, spent=b"{}")])
     assert (await unstarted.find(request.queue_id)).spent == b"{}"
     assert await unstarted.end(cancelled(request))
     assert await house.custody().push_due(MOCK) == 0
