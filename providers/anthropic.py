@@ -55,7 +55,7 @@ class AnthropicProvider:
         from anthropic import AnthropicError
 
         try:
-            http = await post(client, "/v1/messages", parameters(call), call.attempt_id)
+            http = await post(client, "/v1/messages", parameters(call), call.attempt_id, parsed_url=True)
         except (AnthropicError, OSError, ValueError) as error:
             raise _failed(error) from None
         return completion(http.content, plain(http.headers.raw), call.model)

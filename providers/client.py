@@ -55,27 +55,38 @@ def hush() -> None:
 
 
 #: Each client's endpoint URLs, complete. Given a path only, the SDK would build the URL and parse it twice per call.
-_urls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+_urls: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
-def _absolute(client: "AsyncOpenAI | AsyncAnthropic", path: str) -> str:
+def _absolute(client: "AsyncOpenAI | AsyncAnthropic", path: str, *, parsed: bool) -> Any:
+    import httpx2
+
     urls = _urls.setdefault(client, {})
     if path not in urls:
-        urls[path] = str(client.base_url).rstrip("/") + path
+        url = str(client.base_url).rstrip("/") + path
+        urls[path] = httpx2.URL(url) if parsed else url
     return urls[path]
 
 
 async def post(
-    client: "AsyncOpenAI | AsyncAnthropic", path: str, body: dict[str, Any], attempt_id: str
+    client: "AsyncOpenAI | AsyncAnthropic",
+    path: str,
+    body: dict[str, Any],
+    attempt_id: str,
+    *,
+    parsed_url: bool = False,
 ) -> "httpx2.Response":
     """POST with the SDK's generic method, which gives its authentication, pool and errors. The method specific to the
     endpoint would transform a body that already has its final form, and encode it with the standard library: half of a
     call's CPU.
+
+    `parsed_url`: give the SDK an httpx2.URL, although its argument is annotated as a string. Anthropic's passes it to
+    `httpx2.URL(url)`, which takes both; a string would be parsed for each call. OpenAI's needs a string.
     """
     import httpx2
 
     return await client.post(
-        _absolute(client, path),
+        _absolute(client, path, parsed=parsed_url),
         cast_to=httpx2.Response,
         content=dumps(body),
         options={"headers": {ATTEMPT_HEADER: attempt_id}},

@@ -16,11 +16,35 @@ from providers.bounded import UnreadableBody
 from providers.recorder import Recorder
 from providers.session import open_session
 
-#: Headers that the client adds to each request; the SDK sets all others.
-_OWN = [(b"accept-encoding", b"identity"), (b"connection", b"keep-alive")]
-
 #: Headers that describe the body on the wire; httpx2 gets the body decoded.
 _OF_THE_WIRE = frozenset({b"content-encoding", b"content-length"})
+
+
+class _WholeResponse(httpx2.Response):
+    """A response whose body is in memory already. httpx2 would pass it through its streams, decoders and chunkers."""
+
+    def __init__(self, status: int, headers: Any, body: bytes, request: httpx2.Request) -> None:
+        super().__init__(status, headers=headers, stream=httpx2.ByteStream(body), request=request)
+        self._body = body
+        _set_encoding(self.headers)
+        # JSON is UTF-8, whatever charset the response claims: a charset of "bz2" would be decompressed without a limit.
+        self.encoding = "utf-8"
+
+    @property
+    def content(self) -> bytes:
+        return self._body
+
+    def read(self) -> bytes:
+        return self._body
+
+    async def aread(self) -> bytes:
+        return self._body
+
+
+def _set_encoding(headers: httpx2.Headers) -> None:
+    """Set the encoding once: otherwise httpx2 decodes all headers anew to find it in each new object."""
+    if all(name.isascii() and value.isascii() for name, value in headers.raw):
+        headers.encoding = "ascii"
 
 
 class DirectClient(httpx2.AsyncClient):
@@ -41,9 +65,7 @@ class DirectClient(httpx2.AsyncClient):
         self._verify = verify
         self._limits = limits
         self._recorder = recorder
-        self._seconds = timeout.as_dict()
         self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[str, httpx2.URL] = {}
 
     def build_request(
         self, method: str, url: httpx2.URL | str, *, content: Any = None, headers: Any = None, **others: Any
@@ -53,19 +75,12 @@ class DirectClient(httpx2.AsyncClient):
         if not isinstance(content, bytes) or any(others.values()):
             others |= {"content": content, "headers": headers, "timeout": timeout, "extensions": extensions}
             return super().build_request(method, url, **others)
-        said = httpx2.Headers(headers).raw
-        names = {name.lower() for name, _ in said}
-        whole = [*(own for own in _OWN if own[0] not in names), *said]
-        with_timeout = {"timeout": self._seconds, **(extensions or {})}
-        return httpx2.Request(method, self._parsed(url), headers=whole, content=content, extensions=with_timeout)
-
-    def _parsed(self, url: httpx2.URL | str) -> httpx2.URL:
-        """The URL, parsed once: a client calls few different ones."""
-        if isinstance(url, httpx2.URL):
-            return url
-        if url not in self._urls:
-            self._urls[url] = httpx2.URL(url)
-        return self._urls[url]
+        # Given as a stream, the body is not measured and encoded again, and aiohttp adds Host and Content-Length.
+        stream = httpx2.ByteStream(content)
+        request = httpx2.Request(method, url, headers=headers, stream=stream, extensions=extensions)
+        _set_encoding(request.headers)
+        request.read()
+        return request
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
         if stream or how:
@@ -87,10 +102,7 @@ class DirectClient(httpx2.AsyncClient):
         headers: Any = answer.raw_headers
         if "Content-Encoding" in answer.headers:
             headers = [header for header in headers if header[0].lower() not in _OF_THE_WIRE]
-        response = httpx2.Response(answer.status, headers=headers, content=body, request=request)
-        # JSON is UTF-8, whatever charset the response claims: a charset of "bz2" would be decompressed without a limit.
-        response.encoding = "utf-8"
-        return response
+        return _WholeResponse(answer.status, headers, body, request)
 
     def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -76,7 +76,8 @@ def open_session(
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=Response,
         # A verdict is too short to be worth compressing, and uncompressed bodies cannot be decompression bombs.
-        headers={"Accept-Encoding": "identity"},
+        # Connection: as the SDKs' own client sends it.
+        headers={"Accept-Encoding": "identity", "Connection": "keep-alive"},
         auto_decompress=False,
         max_line_size=_HEADER_LIMIT,
         max_field_size=_HEADER_LIMIT,
