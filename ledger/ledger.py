@@ -23,7 +23,8 @@ from ledger.request import StoredRequest
 from ledger.scripts import Script
 from ledger.scripts.arguments import AdmitHead, AdmitRow, AdmitShort
 from ledger.stats import LedgerStats, watermarks_of
-from telemetry.observer import Level, Note, Observer, silent
+from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 #: Seconds reserved for Redis' answer to arrive and be read by a busy loop: a request is not admitted if Redis reaches
 #: it later than this before its caller gives up. At most half of the time left.
@@ -35,6 +36,10 @@ _EMPTY = "-"
 #: Seconds for which a busy API process gathers requests. At four fifths of its maximum rate, with little in reserve,
 #: 3 ms instead of 1 ms halve the 99th percentile of the time to accept and add 2 ms to its median.
 GATHER_SECONDS = 0.003
+
+
+#: What a client reads when Redis gave no answer.
+UNAVAILABLE = "Redis is unavailable; the request was not accepted."
 
 
 class Ledger:
@@ -57,8 +62,7 @@ class Ledger:
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
         self._group: GroupCommit[AdmitRow, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
-        #: Whether Redis answered the last admit.
-        self._answered = True
+        self._outage = Outage()
         #: Requests in the ledger as of the last admit.
         self._held = 0
         self._clock = RedisClock()
@@ -118,11 +122,10 @@ class Ledger:
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
-            level: Level = "warning" if self._answered else "debug"  # warn once per outage
-            self._answered = False
+            level = self._outage.failure_level()
             self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
-            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
-        self._answered = True
+            raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
+        self._outage.succeeded()
         if isinstance(ahead, bytes):
             raise AlreadyAccepted(stored_queue_id(ahead))
         if ahead < 0:
@@ -163,7 +166,7 @@ class Ledger:
         try:
             value: Any = await self._redis.get(keys.once(idempotency_key.key))
         except (RedisError, OSError) as error:
-            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
+            raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
         return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None
 
 

@@ -17,6 +17,7 @@ from ledger.request import StoredRequest
 from ledger.spool import Spool
 from ledger.stats import RedisState
 from telemetry.observer import Note, Observer
+from telemetry.outage import Outage
 
 #: While Redis is unavailable, one request in this many seconds still tries it; the others go to the spool without
 #: waiting for a timeout.
@@ -53,7 +54,7 @@ class Acceptance:
         self._unanswered = unanswered
         #: As of the last operation on Redis.
         self.redis_state: RedisState = "up"
-        self._next_try = 0.0
+        self._outage = Outage(retry_seconds=TRY_SECONDS)
         self._next_alarm = 0.0
 
     @property
@@ -76,7 +77,7 @@ class Acceptance:
         AlreadyAccepted
             The ledger has accepted a request with the same Idempotency-Key before.
         """
-        if self._may_try():
+        if self._outage.may_try():
             # After `by` Redis must not accept the request any more: it may be refused below by then.
             by = time.monotonic() + seconds
             try:
@@ -92,7 +93,8 @@ class Acceptance:
                 self.told_back()
                 return Accepted(ahead)
         if idempotency_key is not None:
-            raise Unavailable("the ledger does not answer, and only it knows the Idempotency-Key", retry_after=5.0)
+            detail = "Redis is unavailable, and only Redis knows this Idempotency-Key; the request was not accepted."
+            raise Unavailable(detail, retry_after=5.0)
         # Redis may have accepted it, with only the answer lost: then the drainer's second admit changes nothing.
         try:
             await self._spool.put(stored)
@@ -120,15 +122,6 @@ class Acceptance:
             self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
             raise
 
-    def _may_try(self) -> bool:
-        if not self.redis_away:
-            return True
-        now = time.monotonic()
-        if now < self._next_try:
-            return False
-        self._next_try = now + TRY_SECONDS
-        return True
-
     def _tell_full(self, backend: Literal["redis", "spool"], full: QueueFull, most: int) -> None:
         """Log and publish it once in ALARM_SECONDS: the event says that requests are refused, not how many."""
         now = time.monotonic()
@@ -152,11 +145,11 @@ class Acceptance:
     def told(self, state: RedisState) -> None:
         changed, self.redis_state = state != self.redis_state, state
         if state == "up":
-            if changed:
+            if self._outage.succeeded():
                 self._observer(Note("ledger.back", "info"))
             return
+        self._outage.failed()
         if changed:
             self._observer(Note("ledger.away", "warning", fields={"redis": state}))
-        self._next_try = time.monotonic() + TRY_SECONDS
         if state == "down":
             self._unanswered()

@@ -35,7 +35,7 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
         async with asyncio.timeout(redis_seconds(request.scope, parts.settings.service)):
             stored = await _cancel(parts, request, queue_id)
     except (RedisError, OSError, TimeoutError) as error:
-        detail = "the ledger does not answer; whether the comparison was cancelled is unknown"
+        detail = "Redis is unavailable; it is not known whether the comparison was cancelled."
         raise Unavailable(detail) from error
     return LLMCancelledResponse(
         queue_id=queue_id,

@@ -164,7 +164,7 @@ async def _admit(
             )
     except (TimeoutError, Unavailable) as error:
         parts.acceptance.failed(error)
-        raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
+        raise ProviderUnavailable("No provider can be reached now: Redis is unavailable.") from error
 
 
 async def _state(parts: Parts, stored: StoredRequest, seconds: float) -> tuple[ProviderAvailability | None, float]:

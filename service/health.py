@@ -78,7 +78,7 @@ async def _shared(parts: Parts) -> tuple[dict[str, Any], str | None]:
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in parts.settings.enabled}
-        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
+        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "Redis is unavailable."
     redis = {
         "state": "full" if state == "up" and sizes.full else state,
         "unfinished": sizes.unfinished,

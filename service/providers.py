@@ -57,7 +57,7 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
                 parts.availability.read(), parts.ledger.stats.today(owner_of(request.scope))
             )
     except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("the ledger does not answer") from error
+        raise Unavailable("Redis is unavailable.") from error
     return LLMProviderListResponse(
         providers=[_status(parts, provider, states.get(provider)) for provider in LLMProviderType],
         default_provider=parts.settings.default_provider,

@@ -38,18 +38,17 @@ class Script:
 
     def __init__(self, redis: Redis, name: str, package: str = _PACKAGE) -> None:
         self._redis = redis
-        self._script = redis.register_script(source(name, package))
-
-    @property
-    def sha(self) -> str:
-        return self._script.sha
+        self._load_and_run = redis.register_script(source(name, package))
+        self.sha = self._load_and_run.sha
 
     async def __call__(self, *args: Argument, piggyback: "Piggyback | None" = None) -> Any:
         """Run the script. `piggyback` is sent in the same write, unless it has its reply already."""
         if piggyback is not None and not piggyback.reply.done():
             return await self._together(args, piggyback)
-        # EVALSHA. If Redis does not know the script (first use, restart, SCRIPT FLUSH), redis-py loads it and repeats.
-        return await self._script(args=args)
+        try:
+            return await self._redis.evalsha(self.sha, 0, *args)
+        except NoScriptError:  # first use, restart, SCRIPT FLUSH
+            return await self._load_and_run(args=args)
 
     async def _together(self, args: tuple[Argument, ...], piggyback: "Piggyback") -> Any:
         # By hand: redis-py's own pipeline sends SCRIPT EXISTS before each execution.
