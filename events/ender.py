@@ -10,7 +10,7 @@ from events.ending import ending_of, failure_of, status_of
 from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.result import Judgement, Spent
-from ledger.claims import CompletedBy, Completion
+from ledger.completion import CompletedBy, Completion
 from ledger.custody import Orphan
 from telemetry.observer import Observer, silent
 
@@ -32,7 +32,7 @@ class Ender:
         sha256_of: Callable[[LLMComparisonRequest], str],
         observer: Observer = silent,
     ) -> None:
-        """`finish` ends a request in the ledger, under this process' name: Claims.finish or Unstarted.end."""
+        """`finish` ends a request in the ledger, under this process' name: Claims.finish or UnclaimedRequests.end."""
         self._finish = finish
         self._relay = relay
         self._lifecycle = lifecycle

@@ -10,7 +10,7 @@ from contracts.settings import KafkaSettings
 from events.envelope import seal_result
 from events.headers import Headers, headers_of
 from events.result import Judgement, code_on_kafka, result_of
-from ledger.claims import CompletedBy, Completion
+from ledger.completion import CompletedBy, Completion
 from ledger.request import StoredRequest
 from telemetry.observer import Note
 

@@ -22,13 +22,13 @@ from events.producer import Publisher
 from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
 from guard.availability import Availability
-from ledger.cancel import cancel
+from ledger.completion import UnclaimedRequests
 from ledger.connection import connect
 from ledger.ledger import Ledger
-from ledger.preflight import durability_of
+from ledger.redis.preflight import durability_of
+from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
 from ledger.spool import Spool
-from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from providers.prompt import prompt_sha256
 from service.admission import Admission
@@ -138,7 +138,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
     replies = Replies(redis, observer)
     results = Results(redis, settings, observer)
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
-    unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
+    unstarted = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
     waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
@@ -148,7 +148,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
     )
     snapshots = QueueSnapshots(
-        ledger, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
+        ledger.stats, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
@@ -189,7 +189,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         )
     finally:
         for task in background:
-            await cancel(task)
+            await cancel_and_wait(task)
         with suppress(RedisError, OSError):  # the locks expire anyway
             await stand_in.leave()
         await spool.close()

@@ -9,10 +9,10 @@ from contracts.settings import Settings
 from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.availability import Availability
+from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
-from ledger.unstarted import Unstarted
 from providers.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
@@ -43,7 +43,7 @@ class Dependencies:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    unstarted: Unstarted
+    unstarted: UnclaimedRequests
     ender: Ender
     stand_in: StandIn
 

@@ -16,7 +16,7 @@ from events.resender import Resender
 from ledger.custody import Custody
 from ledger.ledger import Ledger
 from ledger.outbox import Outbox
-from ledger.spending import Spending
+from ledger.spend import SpendThresholds
 from telemetry.observer import Observer
 
 
@@ -57,10 +57,12 @@ class StandIn:
             settings=settings.worker,
             observer=observer,
         )
-        self.alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: self.custodian.holds, observer=observer)
+        self.alerts = CostAlerts(
+            SpendThresholds(redis), lifecycle, in_charge=lambda: self.custodian.holds, observer=observer
+        )
 
     async def _in_charge(self) -> bool:
-        self._no_worker = not await self._ledger.workers()
+        self._no_worker = not await self._ledger.stats.workers()
         if self._no_worker:
             return await self._custody.hold_lock()
         await self.leave()

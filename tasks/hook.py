@@ -9,7 +9,7 @@ from events.headers import Headers
 from events.lifecycle import Lifecycle
 from events.relay import Relay
 from events.result import Judgement
-from ledger.claims import CompletedBy, Completion
+from ledger.completion import CompletedBy, Completion
 from ledger.request import StoredRequest
 from providers.prompt import prompt_sha256
 from telemetry.logging import Bound

@@ -17,9 +17,10 @@ from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy, next_deferral
 from guard.prefetch import PrefetchingLimiter
 from guard.retry import MAX_ANSWERS
-from ledger.claims import Claimed, Claims, CompletedBy, Lease, Release
+from ledger.claims import Claimed, Claims, Lease, Release
+from ledger.completion import CompletedBy
 from ledger.parked import PARKED_SECONDS
-from ledger.passing import passes
+from ledger.redis.transient import is_transient
 from tasks.claim import NotNow, Probe
 from tasks.gatekeeper import Gatekeeper
 from tasks.hook import ResultHook
@@ -119,11 +120,11 @@ class Runner:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
-        beside = self._ahead.ask() if not self._running else None
+        piggyback = self._ahead.ask() if not self._running else None
         try:
             # Repeated while the ledger is full or read-only: the task must not end before its request was claimed.
             claimed = await self._persist(
-                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), beside=beside),
+                lambda: self._claims.claim(queue_id, more=slots - (queue_id is not None), piggyback=piggyback),
                 unless_stopping=True,
             )
         finally:
@@ -257,7 +258,7 @@ class Runner:
     async def _defer(self, claimed: Claimed, judgement: Judgement, error: UmpireError, delay: float) -> str:
         spent = judgement.spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back(
+            lambda: self._claims.release(
                 [Release(claimed.stored, delay=delay, counts=True, spent=spent, fencing_token=claimed.fencing_token)]
             )
         )
@@ -269,7 +270,7 @@ class Runner:
     async def _give_back(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> str:
         kept = spent.model_dump_json().encode()
         await self._persist(
-            lambda: self._claims.give_back(
+            lambda: self._claims.release(
                 [Release(claimed.stored, front=front, spent=kept, fencing_token=claimed.fencing_token)]
             )
         )
@@ -287,7 +288,7 @@ class Runner:
         parked = Release(
             claimed.stored, delay=PARKED_SECONDS, spent=kept, fencing_token=claimed.fencing_token, parked=model
         )
-        await self._persist(lambda: self._claims.give_back([parked]))
+        await self._persist(lambda: self._claims.release([parked]))
         labels = {"provider": claimed.stored.provider.value, "reason": "model_hold"}
         self._observer(Note("comparison.returned", "info", labels))
         return _returned("model_hold", spent)
@@ -304,7 +305,7 @@ class Runner:
             try:
                 return await write()
             except (RedisError, OSError) as error:
-                lasting += not passes(error)
+                lasting += not is_transient(error)
                 if (unless_stopping and self.stopping) or lasting >= LASTING_FAULT_TRIES:
                     raise
                 self._observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))

@@ -28,14 +28,14 @@ from guard.limits import Unlimited, make_limiter
 from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
-from ledger.cancel import cancel
 from ledger.claims import Claims
 from ledger.connection import connect
 from ledger.custody import Custody
-from ledger.ledger import Ledger
 from ledger.outbox import Outbox
 from ledger.parked import Parked
-from ledger.spending import Spending
+from ledger.redis.tasks import cancel_and_wait
+from ledger.spend import SpendThresholds
+from ledger.stats import LedgerStats
 from providers.factory import make_provider
 from providers.prompt import prompt_sha256
 from tasks.adapting import Adapting
@@ -85,7 +85,7 @@ class Runtime:
         self._observer = observer
         self._provider_name = provider
         self._rows = rows
-        self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
+        self._stats = LedgerStats(redis, settings.ledger, timeout=REDIS_SECONDS)
         self._claims = Claims(
             redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
         )
@@ -162,9 +162,9 @@ class Runtime:
             settings=settings.worker,
             observer=observer,
         )
-        alerts = CostAlerts(Spending(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
+        alerts = CostAlerts(SpendThresholds(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
         snapshots = QueueSnapshots(
-            self._ledger,
+            self._stats,
             settings.enabled,
             mode=lambda: "redis" if custodian.holds else None,
             observer=observer,
@@ -196,13 +196,13 @@ class Runtime:
         await self._provider.warm_up()
 
     async def _waiting(self) -> bool:
-        backlogs = await self._ledger.backlogs([self._provider_name])
+        backlogs = await self._stats.backlogs([self._provider_name])
         return backlogs[self._provider_name].queued > 0
 
     async def close(self, drain_seconds: float) -> None:
         """After `runner.stop`: let calls finish, publish their results, and release locks and shares for others."""
         left = await self.runner.drain(drain_seconds)
-        await cancel(*self._background)
+        await cancel_and_wait(*self._background)
         self._gatekeeper.close()
         self._lifecycle.flush()
         unconfirmed = await self._relay.drain(FLUSH_SECONDS)

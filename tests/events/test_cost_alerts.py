@@ -10,7 +10,7 @@ from contracts.clock import utcnow
 from events.cost_alerts import CostAlerts
 from ledger import keys
 from ledger.connection import connect
-from ledger.spending import Spending
+from ledger.spend import SpendThresholds
 
 pytestmark = pytest.mark.redis
 
@@ -53,7 +53,7 @@ def notes():
 @pytest.fixture
 def alerts(redis, events, notes):
     def make():
-        return CostAlerts(Spending(redis), events, in_charge=lambda: True, observer=notes)
+        return CostAlerts(SpendThresholds(redis), events, in_charge=lambda: True, observer=notes)
 
     return make
 

@@ -15,9 +15,9 @@ from umpire_servers import apoll
 from contracts.settings import WorkerSettings
 from events.relay import Relay
 from events.resender import Resender
-from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.outbox import Entry
+from ledger.redis.tasks import cancel_and_wait
 
 pytestmark = pytest.mark.redis
 
@@ -50,7 +50,7 @@ async def resender(house: House, name: str, kafka: Kafka) -> AsyncIterator[Remem
     try:
         yield notes
     finally:
-        await cancel(watching)
+        await cancel_and_wait(watching)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
 from guard.prefetch import PrefetchingLimiter
-from ledger.claims import CompletedBy
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.request import StoredRequest
 from tasks.permission import Permission
