@@ -21,7 +21,7 @@ from access.api_keys import key_of
 from access.request_rate import Rate, charge
 from contracts.errors import AuthenticationFailed, Unavailable
 from ledger import keys
-from ledger.group import GroupCommit
+from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 

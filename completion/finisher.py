@@ -28,7 +28,8 @@ from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
 from events.headers import Headers
 from events.lifecycle import Lifecycle
-from ledger.claims import Claimed, CompletedBy, Completion
+from ledger.claims import Claimed
+from ledger.completion import CompletedBy, Completion
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
 from telemetry.observer import Note, Observer, silent
@@ -63,7 +64,9 @@ class Finisher:
         flower: FlowerRows | None = None,
         observer: Observer = silent,
     ) -> None:
-        """`write` writes a completion record to the ledger in this process' name: Claims.finish or Unstarted.end."""
+        """`write` writes a completion record to the ledger in the name of this process: Claims.finish or
+        UnclaimedRequests.end.
+        """
         self._write = write
         self._relay = relay
         self._lifecycle = lifecycle

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from ledger.passing import passes
+from ledger.redis.transient import is_transient
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ async def persist(write: Callable[[], Awaitable[T]], observer: Observer, *, give
         try:
             return await write()
         except (RedisError, OSError) as error:
-            lasting += not passes(error)
+            lasting += not is_transient(error)
             if give_up() or lasting >= LASTING_FAULT_TRIES:
                 raise
             observer(Note("ledger.unwritten", "warning", fields={"error": type(error).__name__}))

@@ -9,7 +9,7 @@ from contracts.settings import KafkaSettings
 from contracts.trace import trace_id
 from events.envelope import seal_result
 from events.headers import Headers, headers_of
-from ledger.claims import CompletedBy, Completion
+from ledger.completion import CompletedBy, Completion
 from ledger.request import StoredRequest
 
 #: `operation` of an error that a comparison ended in.

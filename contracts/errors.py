@@ -14,7 +14,7 @@ UmpireError
 ├── CostLimitReached          the key has spent what it may spend today
 ├── NotFound                  no such path, or nothing by this name
 ├── MethodNotAllowed
-├── Unavailable               the ledger does not answer: nothing was accepted
+├── Unavailable               Redis is unavailable: nothing was accepted
 ├── QueueFull                 accepted work is at its limit
 ├── InternalError             a fault of ours
 ├── TooLate                   it has started, or has ended

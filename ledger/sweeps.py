@@ -14,9 +14,8 @@ from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
 from ledger.claims import hold_ms
 from ledger.message import pointer_at, priority_list
-from ledger.request import StoredRequest
+from ledger.request import RequestReader, StoredRequest
 from ledger.scripts import Script
-from ledger.unreadable import Unreadable
 from telemetry.observer import Observer, silent
 
 #: Life of a lock, in ms: another process takes over when its holder dies.
@@ -71,7 +70,7 @@ class Sweeps:
         observer: Observer = silent,
     ) -> None:
         self._redis = redis
-        self._unreadable = Unreadable(observer)
+        self._reader = RequestReader(observer)
         self._settings = settings
         self._owner = owner
         self._lapse = Script(redis, "lapse")
@@ -200,7 +199,7 @@ class Sweeps:
         rows = zip(answers[::2], answers[1::2], strict=True)
         found = []
         for queue_id, (body, spent) in zip(ids, rows, strict=True):
-            stored = self._unreadable.read(queue_id, body) if body else None
+            stored = self._reader.read(queue_id, body) if body else None
             if stored is not None:
                 found.append(Orphan(stored, spent or b""))
         return found

@@ -9,10 +9,10 @@ from completion.delivery import Delivery
 from completion.finisher import Finisher, FlowerRows
 from contracts.settings import Settings
 from events.recovery import recover
-from ledger.claims import Completion
-from ledger.figures import Figures
-from ledger.spending import Spending
+from ledger.completion import Completion
+from ledger.spend import SpendThresholds
 from ledger.spool import Spool
+from ledger.stats import LedgerStats
 from ledger.sweeps import Sweeps
 from maintenance.cost_alerts import CostAlerts
 from maintenance.fallback import Fallback
@@ -51,7 +51,7 @@ def build(
     redis: Redis,
     settings: Settings,
     delivery: Delivery,
-    figures: Figures,
+    figures: LedgerStats,
     *,
     owner: str,
     write: Callable[[Completion], Awaitable[bytes | None]],
@@ -99,7 +99,7 @@ def build(
         settings=settings.worker,
         observer=observer,
     )
-    alerts = CostAlerts(Spending(redis), delivery.lifecycle, in_charge=lambda: loop.holds, observer=observer)
+    alerts = CostAlerts(SpendThresholds(redis), delivery.lifecycle, in_charge=lambda: loop.holds, observer=observer)
 
     def mode() -> Mode:
         if redis_away():

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from contracts.clock import utcnow
 from contracts.events import LLMCostAlertV1
 from events.lifecycle import Lifecycle
-from ledger.spending import Reached, Spending
+from ledger.spend import SpendThresholds, ThresholdCrossed
 from telemetry.observer import Level, Note, Observer
 
 #: Seconds between two checks.
@@ -25,14 +25,14 @@ _NAMESPACE = UUID("a4a4ce2c-9d55-5d0c-8b1e-3d7b2d1f6c52")
 
 class CostAlerts:
     def __init__(
-        self, spending: Spending, lifecycle: Lifecycle, *, in_charge: Callable[[], bool], observer: Observer
+        self, spending: SpendThresholds, lifecycle: Lifecycle, *, in_charge: Callable[[], bool], observer: Observer
     ) -> None:
         self._spending = spending
         self._lifecycle = lifecycle
         self._in_charge = in_charge
         self._observer = observer
         #: Alerts that were dropped and must be sent again. Also appended to from the producer's thread.
-        self._untold: list[Reached] = []
+        self._untold: list[ThresholdCrossed] = []
         #: Alerts already logged: while Kafka is unavailable, each check finds the same ones again.
         self._logged: set[tuple[date, str, Decimal]] = set()
 
@@ -62,7 +62,7 @@ class CostAlerts:
         for one in await self._spending.reached():
             self._tell(one)
 
-    def _tell(self, one: Reached) -> None:
+    def _tell(self, one: ThresholdCrossed) -> None:
         fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
         mark = (one.day, one.key_id, one.share)
         if mark not in self._logged:

@@ -4,14 +4,14 @@ alerts that dead workers left are sent to Kafka.
 
 from collections.abc import Awaitable, Callable
 
-from ledger.figures import Figures
+from ledger.stats import LedgerStats
 
 
 class Fallback:
     """Decides whether an API process does maintenance: only while no worker is alive."""
 
     def __init__(
-        self, figures: Figures, take: Callable[[], Awaitable[bool]], leave: Callable[[], Awaitable[None]]
+        self, figures: LedgerStats, take: Callable[[], Awaitable[bool]], leave: Callable[[], Awaitable[None]]
     ) -> None:
         """`take` takes or keeps the maintenance lock; `leave` releases the locks that this process holds."""
         self._figures = figures

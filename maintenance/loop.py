@@ -15,7 +15,7 @@ from contracts.clock import iso
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import LedgerSettings
-from ledger.claims import CompletedBy
+from ledger.completion import CompletedBy
 from ledger.sweeps import Orphan, Sweeps
 from telemetry.observer import Level, Note, Observer
 

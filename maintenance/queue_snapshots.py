@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from contracts.errors import Unavailable
-from ledger.figures import Figures
 from ledger.spool import Spool
+from ledger.stats import LedgerStats
 from telemetry.observer import Note, Observer
 
 PERIOD_SECONDS = 30.0
@@ -25,7 +25,7 @@ class QueueSnapshots:
 
     def __init__(
         self,
-        figures: Figures,
+        stats: LedgerStats,
         providers: Sequence[LLMProviderType],
         *,
         mode: Callable[[], Mode],
@@ -33,7 +33,7 @@ class QueueSnapshots:
         spool: Spool | None = None,
         period: float = PERIOD_SECONDS,
     ) -> None:
-        self._figures = figures
+        self._stats = stats
         self._providers = providers
         self._mode = mode
         self._observer = observer
@@ -55,7 +55,7 @@ class QueueSnapshots:
                 self._observer(Note("queue_metrics_unread", fields={"error": type(error).__name__}))
 
     async def _report_ledger(self) -> None:
-        sizes, backlogs = await asyncio.gather(self._figures.sizes(), self._figures.backlogs(self._providers))
+        sizes, backlogs = await asyncio.gather(self._stats.sizes(), self._stats.backlogs(self._providers))
         queued = sum(backlog.queued + backlog.deferred for backlog in backlogs.values())
         size = sizes.unfinished + sizes.outbox
         self._report("redis", size, queued, sizes.usage, accepting=not sizes.full)

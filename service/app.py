@@ -18,13 +18,13 @@ from completion.delivery import Delivery
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from guard.availability import Availability
-from ledger.cancel import cancel
+from ledger.completion import UnclaimedRequests
 from ledger.connection import connect
 from ledger.ledger import Ledger
-from ledger.preflight import durability_of
+from ledger.redis.preflight import durability_of
+from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
 from ledger.spool import Spool
-from ledger.unstarted import Unstarted
 from maintenance.build import build
 from providers.manifest import Manifest
 from service.admission import Admission
@@ -124,7 +124,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    unstarted = Unstarted(redis, settings.ledger, owner=replies.name, observer=observer)
+    unstarted = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
     waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, delivery.lifecycle, observer, unanswered=waits.cut)
@@ -133,7 +133,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         redis,
         settings,
         delivery,
-        ledger,
+        ledger.stats,
         owner=replies.name,
         write=unstarted.end,
         observer=observer,
@@ -176,7 +176,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         )
     finally:
         for task in background:
-            await cancel(task)
+            await cancel_and_wait(task)
         with suppress(RedisError, OSError):  # the locks expire anyway
             await maintenance.leave()
         await spool.close()

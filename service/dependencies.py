@@ -8,10 +8,10 @@ from access.authenticator import Authenticator
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
 from guard.availability import Availability
+from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
-from ledger.unstarted import Unstarted
 from maintenance.build import Maintenance
 from providers.manifest import Manifest
 from service.admission import Admission
@@ -42,7 +42,7 @@ class Dependencies:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    unstarted: Unstarted
+    unstarted: UnclaimedRequests
     maintenance: Maintenance
 
 

@@ -89,8 +89,8 @@ class Intake:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
-        beside = self._ahead.ask() if not self._running else None
-        claim = partial(self._claims.claim, queue_id, more=slots - (queue_id is not None), beside=beside)
+        piggyback = self._ahead.ask() if not self._running else None
+        claim = partial(self._claims.claim, queue_id, more=slots - (queue_id is not None), piggyback=piggyback)
         try:
             # Repeated while the ledger is full or read-only: the task must not end before its request was claimed.
             # Nothing can be lost yet, so a process that is stopping gives up.

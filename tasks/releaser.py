@@ -59,7 +59,7 @@ class Releaser:
 
     async def _write(self, claimed: Claimed, release: Release, spent: Spent) -> None:
         release = replace(release, spent=spent.model_dump_json().encode(), fencing_token=claimed.fencing_token)
-        await persist(partial(self._claims.give_back, [release]), self._observer)
+        await persist(partial(self._claims.release, [release]), self._observer)
 
     def _returned(self, claimed: Claimed, reason: str, spent: Spent) -> None:
         """`spent.last_error`: the error of the last attempt, which may be an earlier claim's."""

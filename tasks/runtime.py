@@ -19,11 +19,11 @@ from guard.limits import Unlimited, make_limiter
 from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
-from ledger.cancel import cancel
 from ledger.claims import Claims
 from ledger.connection import connect
-from ledger.ledger import Ledger
 from ledger.parked import Parked
+from ledger.redis.tasks import cancel_and_wait
+from ledger.stats import LedgerStats
 from maintenance.build import build
 from providers.factory import make_provider
 from tasks.call.adaptive_duty import AdaptiveDuty
@@ -72,7 +72,7 @@ class Runtime:
         self._observer = observer
         self._provider_name = provider
         self._flower = flower
-        self._ledger = Ledger(redis, settings.ledger, observer, timeout=REDIS_SECONDS)
+        self._stats = LedgerStats(redis, settings.ledger, timeout=REDIS_SECONDS)
         self._claims = Claims(
             redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
         )
@@ -81,7 +81,7 @@ class Runtime:
             redis,
             settings,
             delivery,
-            self._ledger,
+            self._stats,
             owner=owner,
             write=self._claims.finish,
             flower=flower,
@@ -168,13 +168,13 @@ class Runtime:
         await self._provider.warm_up()
 
     async def _waiting(self) -> bool:
-        backlogs = await self._ledger.backlogs([self._provider_name])
+        backlogs = await self._stats.backlogs([self._provider_name])
         return backlogs[self._provider_name].queued > 0
 
     async def close(self, drain_seconds: float) -> None:
         """After `intake.stop`: let calls finish, publish their results, and release locks and shares for others."""
         left = await self.intake.drain(drain_seconds)
-        await cancel(*self._background)
+        await cancel_and_wait(*self._background)
         self._gatekeeper.close()
         unconfirmed = await self._delivery.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))

@@ -12,7 +12,7 @@ from kombu import Queue
 from contracts.enums import LLMProviderType
 from contracts.queues import queue_name
 from contracts.settings import Settings
-from ledger.preflight import durability_of
+from ledger.redis.preflight import durability_of
 from tasks.app import app, broker
 from tasks.celery_log import keep_our_logging
 from tasks.compare import host

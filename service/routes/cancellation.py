@@ -11,9 +11,9 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
+from ledger.completion import UNCLAIMED_STATES
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
-from ledger.unstarted import IDLE
 from service.dependencies import Dependencies, dependencies_of
 from service.routes.openapi import CANCELLATION
 from telemetry.observer import Note
@@ -35,7 +35,7 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
         async with asyncio.timeout(redis_seconds(request.scope, dependencies.settings.service)):
             stored = await _cancel(dependencies, request, queue_id)
     except (RedisError, OSError, TimeoutError) as error:
-        detail = "the ledger does not answer; whether the comparison was cancelled is unknown"
+        detail = "Redis is unavailable; it is not known whether the comparison was cancelled."
         raise Unavailable(detail) from error
     return LLMCancelledResponse(
         queue_id=queue_id,
@@ -57,7 +57,7 @@ async def _cancel(dependencies: Dependencies, request: Request, queue_id: UUID) 
         stored = found.stored
         if stored is not None:
             request.scope[CORRELATION_ID] = stored.correlation_id
-        if stored is None or found.state not in IDLE:
+        if stored is None or found.state not in UNCLAIMED_STATES:
             detail = (
                 "the comparison has started" if found.state == QueueStatus.PROCESSING else "the comparison has ended"
             )

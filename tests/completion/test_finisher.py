@@ -20,11 +20,11 @@ from contracts.enums import EssayComparisonWinner, QueueStatus
 from contracts.errors import InternalError, ProviderUnavailable, RequestCancelled, RequestExpired, UmpireError
 from contracts.events import TokenUsage
 from contracts.settings import KafkaSettings, LedgerSettings, Settings
-from ledger.claims import Claims, CompletedBy
+from ledger.claims import Claims
+from ledger.completion import CompletedBy, UnclaimedRequests
 from ledger.connection import connect
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
-from ledger.unstarted import Unstarted
 from tasks.flower_events import FlowerEvents
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout
@@ -242,7 +242,7 @@ async def test_a_forbidden_topic_gets_no_event(desk: Desk) -> None:
 
 
 async def test_an_api_process_ends_what_no_worker_holds(desk: Desk) -> None:
-    unstarted = Unstarted(desk.house.redis, LedgerSettings(), owner="api")
+    unstarted = UnclaimedRequests(desk.house.redis, LedgerSettings(), owner="api")
     finisher = Finisher(
         unstarted.end, desk.delivery.relay, desk.delivery.lifecycle, desk.kafka, sha256_of=lambda _: "0" * 64
     )

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_ledger import House, ending, stored
 
 from contracts.enums import QueueStatus
-from ledger.claims import Completion
+from ledger.completion import Completion
 from telemetry.observer import Note
 
 pytestmark = pytest.mark.redis

@@ -16,7 +16,8 @@ from umpire_ledger import MOCK, House, ending, lease_of, stored
 from contracts.clock import utcnow
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.keys import spent as spent_key
 
@@ -101,7 +102,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=owners, request=requests, delay=st.sampled_from([0, 60]), front=st.booleans(), counts=st.booleans())
     def give_back(self, owner, request, delay, front, counts):
-        self.run(self.workers[owner].give_back([Release(request, delay=delay, counts=counts, front=front)]))
+        self.run(self.workers[owner].release([Release(request, delay=delay, counts=counts, front=front)]))
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
@@ -159,7 +160,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def states(self):
         async def read():
-            return {queue_id: await self.house.ledger.state(UUID(queue_id)) for queue_id in self.admitted}
+            return {queue_id: await self.house.ledger.stats.state(UUID(queue_id)) for queue_id in self.admitted}
 
         return self.run(read())
 
@@ -198,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
         held = await self.redis.hmget("umpire:held", "mock", "mock.bytes")
         assert [int(count or 0) for count in held] == [len(unfinished), bodies]
         await self.check_owners(unfinished, ended)
-        today = await self.house.ledger.today()
+        today = await self.house.ledger.stats.today()
         assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))
 
     async def check_owners(self, unfinished, ended):
@@ -228,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
             await self.sweeps.push_lost(MOCK)
             for claimed in await self.workers["one"].claim(None, more=100):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
-        assert (await self.house.ledger.sizes()).unfinished == 0
+        assert (await self.house.ledger.stats.sizes()).unfinished == 0
         await self.check()
         await self.house.confirm(*[entry_id for entry_id, _ in await self.house.entries()])
         assert await self.redis.get("umpire:bytes") in {b"0", None}

@@ -20,10 +20,10 @@ from guard.adaptive.local import CallCounts
 from guard.availability import Availability
 from guard.breaker import Breaker
 from ledger.claims import Release
-from ledger.once import AcceptedBefore, Once
+from ledger.completion import UnclaimedRequests
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.outbox import Outbox, Undelivered
-from ledger.spending import Spending
-from ledger.unstarted import Unstarted
+from ledger.spend import SpendThresholds
 
 pytestmark = pytest.mark.redis
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.redis
 async def test_workers_of_a_provider_that_is_not_known_here(house: House) -> None:
     soon = (time.time() + 60) * 1000
     await house.redis.zadd("umpire:workers", {"mistral|host.1": soon, "mock|host.2": soon, "mock|host.3": soon})
-    assert await house.ledger.workers() == {MOCK: 2}
+    assert await house.ledger.stats.workers() == {MOCK: 2}
 
 
 async def test_a_lapsed_lease_of_such_a_provider_keeps_no_other_from_being_taken_back(house: House) -> None:
@@ -80,7 +80,7 @@ async def test_a_record_that_cannot_be_read_is_not_cancelled(house: House) -> No
     body = json.loads((await house.record(request.queue_id))["b"])
     body["provider"] = "mistral"
     await house.redis.set(f"umpire:body:{request.queue_id}", json.dumps(body))
-    found = await Unstarted(house.redis, LedgerSettings(), owner="door").find(request.queue_id)
+    found = await UnclaimedRequests(house.redis, LedgerSettings(), owner="door").find(request.queue_id)
     assert found is not None
     assert (found.state, found.stored, found.readable) == ("queued", None, False)
 
@@ -104,7 +104,7 @@ async def test_more_deferred_ones_than_one_look_takes_and_they_keep_their_places
     await house.admit(ours)
     claims = house.claims()
     await claims.claim(None, more=1)
-    await claims.give_back([Release(ours, delay=0.001)])
+    await claims.release([Release(ours, delay=0.001)])
     for number in range(600):
         await house.redis.hset(f"umpire:req:theirs-{number}", mapping={"s": "reviewing", "p": "mock"})
         await house.redis.zadd("umpire:deferred:mock", {f"theirs-{number}": 1})
@@ -203,16 +203,16 @@ async def test_a_hold_for_a_reason_that_is_not_known_here(redis: Redis) -> None:
 
 async def test_an_idempotency_key_with_more_behind_it(house: House) -> None:
     first = stored()
-    once = Once("a" * 64, "b" * 64)
-    await house.ledger.admit(first, once=once)
+    once = IdempotencyKey("a" * 64, "b" * 64)
+    await house.ledger.admit(first, idempotency_key=once)
     await house.redis.append("umpire:once:" + once.key, " v2 more")
-    with pytest.raises(AcceptedBefore) as before:
-        await house.ledger.admit(stored(), once=once)
+    with pytest.raises(AlreadyAccepted) as before:
+        await house.ledger.admit(stored(), idempotency_key=once)
     assert before.value.queue_id == first.queue_id
     assert await house.ledger.recall(once) == first.queue_id
     await house.redis.set("umpire:once:" + once.key, once.fingerprint + "v2:7")
     with pytest.raises(IdempotencyConflict):
-        await house.ledger.admit(stored(), once=once)
+        await house.ledger.admit(stored(), idempotency_key=once)
     with pytest.raises(IdempotencyConflict):
         await house.ledger.recall(once)
 
@@ -234,7 +234,7 @@ async def test_an_api_key_with_limits_of_another_form_lets_its_caller_in_and_no_
     # And what it spends keeps no other key from its alert.
     day = f"umpire:spent:{utcnow().date().isoformat()}"
     await redis.hset(day, mapping={theirs.id: "1 EUR", ours.id: "2.0", "v2": "many"})
-    assert {one.key_id for one in await Spending(redis).reached()} == {ours.id}
+    assert {one.key_id for one in await SpendThresholds(redis).reached()} == {ours.id}
 
 
 @pytest.mark.parametrize("kept", ["7 v2", "many"])

@@ -119,7 +119,7 @@ async def test_what_waits_for_its_model_costs_no_time_and_is_found_by_it(house: 
     claims = house.claims()
     (claimed,) = await claims.claim(None, more=1)
     parked = Release(claimed.stored, delay=PARKED_SECONDS, fencing_token=claimed.fencing_token, parked="mock-1")
-    assert await claims.give_back([parked]) == 1
+    assert await claims.release([parked]) == 1
     record = await house.record(request.queue_id)
     assert (record["s"], record["t"]) == (b"deferred", b"0")
     since = int(record["k"].split()[0])
@@ -134,7 +134,7 @@ async def test_what_waits_for_its_model_costs_no_time_and_is_found_by_it(house: 
     assert await expired(house) == [], "the time is remembered"
     (again,) = await claims.claim(None, more=1)
     await one.probe_succeeded("p", model="mock-1")
-    await claims.give_back(
+    await claims.release(
         [Release(again.stored, delay=PARKED_SECONDS, fencing_token=again.fencing_token, parked="mock-1")]
     )
     assert (await house.record(request.queue_id))["s"] == b"queued", "the hold ended meanwhile: it does not wait for it"
@@ -146,7 +146,7 @@ async def test_all_that_waited_for_a_model_come_back_when_its_hold_ends(house: H
     await house.admit(*requests)
     claims = house.claims()
     claimed = await claims.claim(None, more=30)
-    await claims.give_back(
+    await claims.release(
         [Release(c.stored, delay=600, fencing_token=c.fencing_token, parked="mock-1") for c in claimed]
     )
     assert await house.sweeps().push_due(MOCK) == 0

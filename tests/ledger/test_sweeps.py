@@ -10,7 +10,8 @@ from umpire_servers import apoll
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
 from ledger import sweeps as sweeps_module
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 
 pytestmark = pytest.mark.redis
 
@@ -24,7 +25,7 @@ def at_once(monkeypatch):
 
 
 async def state(house, request):
-    return await house.ledger.state(request.queue_id)
+    return await house.ledger.stats.state(request.queue_id)
 
 
 async def lose(house, request, name=LEAST):
@@ -144,7 +145,7 @@ async def test_no_message_is_missed_that_is_there_in_whatever_order_they_were_pu
     claims, sweeps = house.claims(), house.sweeps()
     claimed = await claims.claim(None, more=6)
     for i in (2, 0, 5, 1, 4, 3):
-        await claims.give_back([Release(claimed[i].stored, front=True)])
+        await claims.release([Release(claimed[i].stored, front=True)])
     assert await pushed_lost(house, sweeps) == 0
     # And a duplicate of a request that was pushed again later, at the head.
     await house.redis.rpush(LEAST, (await house.messages(LEAST))[5])
@@ -222,7 +223,7 @@ async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
     await house.admit(queued, deferred, running, young)
     claims, sweeps = house.claims(), house.sweeps()
     await claims.claim(str(deferred.queue_id), more=0)
-    await claims.give_back([Release(deferred, delay=60, spent=b"s")])
+    await claims.release([Release(deferred, delay=60, spent=b"s")])
     await claims.claim(str(running.queue_id), more=0)
     assert await sweeps.expired() == []
     left = await apoll(sweeps.expired, 3)
@@ -289,7 +290,7 @@ async def test_an_outbox_entry_stays_until_it_is_confirmed_and_is_read_by_age_in
     await house.confirm(*entries[:4])  # twice does no harm
     _, left = await house.outbox.older_than(now + 1, 0)
     assert [entry.entry_id for entry in left] == entries[4:]
-    assert (await house.ledger.sizes()).outbox == 1
+    assert (await house.ledger.stats.sizes()).outbox == 1
 
 
 async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselves_and_the_days_tally(redis):
@@ -311,7 +312,7 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     await apoll(sweeps.expired, 3)
     await claims.finish(ending(expired.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
     await claims.claim(str(deferred.queue_id), more=0)
-    await claims.give_back([Release(deferred, delay=0.01, counts=True)])
+    await claims.release([Release(deferred, delay=0.01, counts=True)])
     assert await apoll(lambda: sweeps.push_due(MOCK), 3) == 1
     await claims.claim(str(deferred.queue_id), more=0)
     await claims.finish(ending(deferred.queue_id))
@@ -333,5 +334,5 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     kinds = {key.rsplit(":", 1)[0] for key in left if key not in for_ever}
     assert kinds == {"umpire:req", "umpire:answer", "umpire:day", "umpire:claimed"}
     assert sum(key.startswith("umpire:req:") for key in left) == 6
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, today.cost) == (6, 0.1)

@@ -9,7 +9,7 @@ from umpire_events import Remembered
 from contracts.clock import utcnow
 from ledger import keys
 from ledger.connection import connect
-from ledger.spending import Spending
+from ledger.spend import SpendThresholds
 from maintenance.cost_alerts import CostAlerts
 
 pytestmark = pytest.mark.redis
@@ -53,7 +53,7 @@ def notes():
 @pytest.fixture
 def alerts(redis, events, notes):
     def make():
-        return CostAlerts(Spending(redis), events, in_charge=lambda: True, observer=notes)
+        return CostAlerts(SpendThresholds(redis), events, in_charge=lambda: True, observer=notes)
 
     return make
 

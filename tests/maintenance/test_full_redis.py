@@ -15,10 +15,11 @@ from completion.relay import Relay
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from contracts.settings import LedgerSettings, WorkerSettings
-from ledger.cancel import cancel
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
+from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan
 from maintenance.loop import MaintenanceLoop
 from maintenance.resender import Resender
@@ -88,14 +89,14 @@ async def test_a_full_redis_heals(redis_server: Callable[..., RedisServer]) -> N
     try:
         await apoll(lambda: {str(done.queue_id), str(expiring.queue_id)} <= set(kafka.taken), 20, what="both results")
         assert custodian.holds
-        assert await house.ledger.state(expiring.queue_id) == QueueStatus.EXPIRED
+        assert await house.ledger.stats.state(expiring.queue_id) == QueueStatus.EXPIRED
         await apoll(lambda: is_queued(house, str(lapsing.queue_id)), 20, what="the lapsed one is queued")
         await apoll(lambda: pushed(house, str(lost.queue_id)), 20, what="the lost one is pushed")
         assert await redis.xlen("umpire:outbox") == 0
         assert await used(redis) < full - len(PROMPT) / 2
     finally:
         for task in watching:
-            await cancel(task)
+            await cancel_and_wait(task)
         await redis.aclose()
 
 
@@ -110,7 +111,7 @@ async def test_what_is_deferred_is_pushed_and_a_dead_letter_replayed(redis_serve
     assert entry_id is not None
     await redis.config_set("maxmemory", "1")
     try:
-        await claims.give_back([Release(later, delay=0.01)])
+        await claims.release([Release(later, delay=0.01)])
         assert await apoll(lambda: house.sweeps().push_due(MOCK), what="the deferred one is due") == 1
         assert await pushed(house, str(later.queue_id))
         await house.outbox.undelivered([Undelivered(entry_id, "MSG_SIZE_TOO_LARGE", 0.0)])

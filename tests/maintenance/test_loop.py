@@ -10,9 +10,9 @@ from umpire_servers import apoll
 
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
-from ledger.cancel import cancel
-from ledger.claims import CompletedBy
+from ledger.completion import CompletedBy
 from ledger.connection import connect
+from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan, Sweeps
 from maintenance.loop import MaintenanceLoop
 from telemetry.observer import silent
@@ -60,7 +60,7 @@ async def test_after_a_jump_of_the_clock_those_who_hold_leases_have_a_whole_one_
         await apoll(taken_back, what="it is taken back at last")
         assert loop.time() - jumped >= LEASE
     finally:
-        await cancel(watching)
+        await cancel_and_wait(watching)
 
 
 async def test_thousands_may_expire_at_once_and_lapsed_leases_are_taken_back_all_the_same(redis: Redis) -> None:
@@ -94,4 +94,4 @@ async def test_thousands_may_expire_at_once_and_lapsed_leases_are_taken_back_all
         await apoll(taken_back, LEASE + 2, what="it is taken back")
         await apoll(lambda: ended == 1500, 20, what="all have ended")
     finally:
-        await cancel(watching)
+        await cancel_and_wait(watching)

@@ -12,8 +12,8 @@ from umpire_worker import START_SECONDS
 
 from contracts.enums import LLMProviderType
 from ledger.connection import connect
-from ledger.ledger import Ledger
 from ledger.spool import Spool
+from ledger.stats import LedgerStats
 from maintenance.queue_snapshots import QueueSnapshots
 from telemetry.observer import Note
 
@@ -39,9 +39,9 @@ async def test_it_counts_what_is_held_and_what_waits(redis_url: str) -> None:
     settings = settings_of(redis_url, ledger={"ledger_max_size": 4}, spool={"queue_max_size": 8})
     worker, seen, mode = Worker(settings), list[Note](), "redis"
     client = connect(redis_url, timeout=2.0)
-    ledger = Ledger(client, settings.ledger)
+    stats = LedgerStats(client, settings.ledger, timeout=1.0)
     spool = Spool(settings.spool, owner="test")
-    duty = QueueSnapshots(ledger, settings.enabled, mode=lambda: mode, observer=seen.append, spool=spool)
+    duty = QueueSnapshots(stats, settings.enabled, mode=lambda: mode, observer=seen.append, spool=spool)
     async with door(settings) as api:
         for _ in range(3):
             assert (await api.post(processing_mode="queue")).status_code == 202
@@ -71,7 +71,10 @@ async def test_a_redis_that_does_not_answer_ends_no_duty_and_says_nothing(redis_
     client, seen = connect(server.url, timeout=0.5), list[Note]()
     settings = settings_of(server.url)
     duty = QueueSnapshots(
-        Ledger(client, settings.ledger), list(LLMProviderType), mode=lambda: "redis", observer=seen.append
+        LedgerStats(client, settings.ledger, timeout=1.0),
+        list(LLMProviderType),
+        mode=lambda: "redis",
+        observer=seen.append,
     )
     server.kill()
     await duty.look()

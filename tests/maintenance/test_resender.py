@@ -14,9 +14,9 @@ from umpire_servers import apoll
 
 from completion.relay import Relay
 from contracts.settings import WorkerSettings
-from ledger.cancel import cancel
 from ledger.connection import connect
 from ledger.outbox import Entry
+from ledger.redis.tasks import cancel_and_wait
 from maintenance.resender import Resender
 
 pytestmark = pytest.mark.redis
@@ -50,7 +50,7 @@ async def resender(house: House, name: str, kafka: Kafka) -> AsyncIterator[Remem
     try:
         yield notes
     finally:
-        await cancel(watching)
+        await cancel_and_wait(watching)
 
 
 @pytest.fixture

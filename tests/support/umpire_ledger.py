@@ -12,11 +12,12 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.claims import Claims, CompletedBy, Completion, Lease
-from ledger.dead_letters import DeadLetters
+from ledger.claims import Claims, Lease
+from ledger.completion import CompletedBy, Completion
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
 from ledger.ledger import Ledger
 from ledger.outbox import Delivered, Outbox
+from ledger.outbox.dead_letters import DeadLetters
 from ledger.request import StoredRequest
 from ledger.sweeps import Sweeps
 
@@ -25,7 +26,7 @@ LEASE = 1.0
 
 
 async def redis_is_up(ledger: Ledger) -> bool:
-    return await ledger.redis_state() == "up"
+    return await ledger.stats.redis_state() == "up"
 
 
 def stored(

@@ -22,7 +22,7 @@ class SlowClaims:
         self.most_out = 0
         self.answer = asyncio.Event()
 
-    async def claim(self, queue_id: str | None, *, more: int, beside: object = None) -> list[Any]:
+    async def claim(self, queue_id: str | None, *, more: int, piggyback: object = None) -> list[Any]:
         self.asked.append((queue_id, more))
         self.out += 1
         self.most_out = max(self.most_out, self.out)

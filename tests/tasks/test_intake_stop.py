@@ -17,7 +17,7 @@ from telemetry.observer import silent
 class AwayClaims:
     tried = 0
 
-    async def claim(self, queue_id: str | None, *, more: int, beside: object = None) -> list[Any]:
+    async def claim(self, queue_id: str | None, *, more: int, piggyback: object = None) -> list[Any]:
         self.tried += 1
         raise ReadOnlyError
 
