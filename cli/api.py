@@ -41,7 +41,7 @@ def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socke
 def _bound(settings: Settings, server: socket.socket) -> Settings:
     """The settings with the address that the socket really has. Raises Failure if the address is not allowed."""
     from contracts.settings import SettingsError
-    from service.loopback import check_binding
+    from web.local_only import check_binding
 
     host = server.getsockname()[0]
     try:
@@ -75,6 +75,6 @@ def config_of(settings: Settings, app: Any, **more: Any) -> "Config":
 
     grace = int(settings.service.immediate_wait_seconds + API_SLACK_SECONDS / 2)
     return uvicorn.Config(
-        app, loop="uvloop", http="service.protocol:Protocol", log_config=None, access_log=False, server_header=False,
-        lifespan="on", proxy_headers=False, ws="none", timeout_graceful_shutdown=grace, **more,
+        app, loop="uvloop", http="web.connection.protocol:Protocol", log_config=None, access_log=False,
+        server_header=False, lifespan="on", proxy_headers=False, ws="none", timeout_graceful_shutdown=grace, **more,
     )  # fmt: skip

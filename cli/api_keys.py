@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from rich.markup import escape
 from rich.table import Column, Table
 
+from access.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
+from access.api_keys import ApiKeys, KeyUse
 from cli.ask_redis import ask_redis
 from cli.console import err, out, show_json
 from cli.environment import USAGE
@@ -19,8 +21,6 @@ from contracts.clock import from_ms, iso
 from contracts.encoding import dumps
 from contracts.enums import ProcessingMode
 from contracts.settings import Settings
-from guard.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
-from guard.api_keys import ApiKeys, KeyUse
 
 _MAX_NAME = 100
 

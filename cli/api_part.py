@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cli.children import umpire
-from cli.part import Launch, Part
+from cli.part import Launch, StackPart
 from cli.pids_file import PidsFile
 from cli.ports import url_of
 from cli.probe import http_status
@@ -27,7 +27,7 @@ class ApiPart:
         server: socket.socket,
         directory: Path,
         environment: Callable[[], dict[str, str]],
-        make: Callable[..., Part],
+        make: Callable[..., StackPart],
     ) -> None:
         """`directory`: the stack's data directory; `make`: makes a Part from a name, a launch and a readiness check."""
         self.url = url_of(server)

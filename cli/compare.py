@@ -26,7 +26,7 @@ _ACCEPTED = 202
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareOptions:
     essay_a: Path
     essay_b: Path
     topic: str | None
@@ -36,7 +36,9 @@ class Asked:
     timeout: float
 
 
-def compare(settings: Settings, asked: Asked, *, wait: bool, as_json: bool, api: str | None, data_dir: Path) -> int:
+def compare(
+    settings: Settings, asked: CompareOptions, *, wait: bool, as_json: bool, api: str | None, data_dir: Path
+) -> int:
     url, kafka = locate(settings, api, data_dir)
     topic = asked.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(asked, topic)
@@ -93,7 +95,7 @@ def key_for(settings: Settings, api: str | None, data_dir: Path) -> SecretStr | 
     )
 
 
-def _request(asked: Asked, topic: str) -> dict[str, Any]:
+def _request(asked: CompareOptions, topic: str) -> dict[str, Any]:
     overrides = {"provider_override": asked.provider, "model_override": asked.model}
     request: dict[str, Any] = {
         "user_prompt": comparison_prompt(_read(asked.essay_a), _read(asked.essay_b), asked.question),
@@ -124,7 +126,7 @@ def _await_event(follower: Follower, queue_id: str, timeout: float) -> Verdict |
 class _Shown:
     """Prints an answer or event; its methods return the exit code."""
 
-    def __init__(self, asked: Asked, *, as_json: bool) -> None:
+    def __init__(self, asked: CompareOptions, *, as_json: bool) -> None:
         self._names = {"Essay A": asked.essay_a.name, "Essay B": asked.essay_b.name}
         self._as_json = as_json
 

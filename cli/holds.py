@@ -8,9 +8,9 @@ import typer
 
 from cli.environment import DEFAULT_DATA, USAGE, read_settings
 from cli.failure import Failure
-from cli.provider import Provider
+from cli.provider import ProviderName
 
-ProviderName = Annotated[Provider, typer.Argument(metavar="PROVIDER", help="The provider.")]
+ProviderArgument = Annotated[ProviderName, typer.Argument(metavar="PROVIDER", help="The provider.")]
 DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")]
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -23,7 +23,7 @@ _MAX_REASON = 200
 
 
 def pause(
-    provider: ProviderName,
+    provider: ProviderArgument,
     length: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="E.g. 30m, 2h or 1h30m; without it, until `resume`.")
     ] = None,
@@ -45,7 +45,7 @@ def pause(
     print(f"{provider.value} is on hold {until}: its workers make no calls, and its requests wait.")  # noqa: T201
 
 
-def resume(provider: ProviderName, data_dir: DataDir = DEFAULT_DATA) -> None:
+def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None:
     """End a pause. Where the account is at fault as well, a probe is made at once, to see whether it is mended."""
     settings = read_settings()
     from cli.ask_redis import ask_redis

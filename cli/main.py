@@ -12,7 +12,7 @@ from cli.failure import Failure
 from cli.holds import pause, resume
 from cli.keys import keys_app
 from cli.outbox import outbox_app
-from cli.provider import Provider
+from cli.provider import ProviderName
 from cli.redis_check import check_redis
 from cli.tune import tune
 from cli.visible import visible
@@ -85,7 +85,9 @@ def api(
 
 @app.command()
 def worker(
-    provider: Annotated[Provider | None, typer.Option(help="One provider; without it, each that is enabled.")] = None,
+    provider: Annotated[
+        ProviderName | None, typer.Option(help="One provider; without it, each that is enabled.")
+    ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at a time in a process (its slots).")] = None,
     processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes of the provider.")] = None,
     ready_file: Annotated[Path | None, typer.Option(hidden=True, help="Made when the worker consumes.")] = None,
@@ -139,23 +141,23 @@ def compare(
     api_url: Annotated[str | None, typer.Option("--api", help="URL of the API.")] = None,
     topic: Annotated[str | None, typer.Option(help="Callback topic.")] = None,
     question: Annotated[str | None, typer.Option(help="What to judge by.")] = None,
-    provider: Annotated[Provider | None, typer.Option(help="Provider to ask.")] = None,
+    provider: Annotated[ProviderName | None, typer.Option(help="Provider to ask.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Longest wait for the verdict, in seconds.")] = 300.0,
     data_dir: Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")] = DEFAULT_DATA,
 ) -> None:
     """Compare two essays. Exit code 0: a verdict (or accepted, with --no-wait), 1: an error, 2: called wrongly."""
     settings = read_settings()
-    from cli.compare import Asked, compare
+    from cli.compare import CompareOptions, compare
 
-    asked = Asked(essay_a, essay_b, topic, question, provider.value if provider else None, model, timeout)
-    raise typer.Exit(compare(settings, asked, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
+    options = CompareOptions(essay_a, essay_b, topic, question, provider.value if provider else None, model, timeout)
+    raise typer.Exit(compare(settings, options, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
 
 
 @models_app.callback()
 def models(
     context: typer.Context,
-    provider: Annotated[Provider | None, typer.Option(help="Of this provider only.")] = None,
+    provider: Annotated[ProviderName | None, typer.Option(help="Of this provider only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As GET /api/v1/models answers.")] = False,
 ) -> None:
     """List the models of the manifest."""

@@ -37,7 +37,7 @@ async def at_once() -> bool:
 
 
 @dataclass
-class Part:
+class StackPart:
     name: str
     launch: Callable[[], Launch]
     say: Callable[[str], None]

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Provider(StrEnum):
+class ProviderName(StrEnum):
     """Repeats LLMProviderType, whose import would slow down `--help` by 0.3 s; a test checks that both agree."""
 
     ANTHROPIC = "anthropic"

@@ -16,7 +16,7 @@ from cli.embedded_kafka import EmbeddedKafka
 from cli.embedded_redis import EmbeddedRedis
 from cli.logfile import LogFile
 from cli.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
-from cli.part import Launch, Part
+from cli.part import Launch, StackPart
 from cli.ports import url_of
 from cli.probe import http_status
 from cli.redis_check import check_own_redis
@@ -152,11 +152,11 @@ class Stack:
             "flower_auth": self.flower_auth,
         }
 
-    def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> Part:
+    def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> StackPart:
         log = LogFile(self._directory.path / "logs" / f"{name}.log")
-        return Part(name, launch, self._say, ready=ready, log=log, changed=self._file.tell, **more)
+        return StackPart(name, launch, self._say, ready=ready, log=log, changed=self._file.tell, **more)
 
-    def _server_parts(self) -> list[Part]:
+    def _server_parts(self) -> list[StackPart]:
         parts = []
         if self._embedded_redis:
             parts.append(self._part("redis", self._embedded_redis.launch, self._embedded_redis.ready))
@@ -165,8 +165,8 @@ class Stack:
             parts.append(self._part("kafka", kafka.launch, kafka.ready, on_ready=self._kafka_is_ready))
         return parts
 
-    def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, Part]]:
-        def make(provider: LLMProviderType, name: str, index: int) -> Part:
+    def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, StackPart]]:
+        def make(provider: LLMProviderType, name: str, index: int) -> StackPart:
             ready = path / f"{name}.ready"
             part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
             part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
@@ -218,7 +218,7 @@ class Stack:
             self._replacing.add(task)
             task.add_done_callback(self._replacing.discard)
 
-    async def _replace(self, part: Part) -> None:
+    async def _replace(self, part: StackPart) -> None:
         with suppress(asyncio.CancelledError):
             await part.replace()
 

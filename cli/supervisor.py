@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from cli.part import Part
+from cli.part import StackPart
 from ledger.redis.tasks import cancel_and_wait
 
 #: Seconds between two checks of the logs' sizes.
@@ -17,9 +17,9 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 class Supervisor:
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Part, asyncio.Task[None]]] = {}
+        self._kept: dict[str, tuple[StackPart, asyncio.Task[None]]] = {}
 
-    async def start(self, parts: Sequence[Part]) -> None:
+    async def start(self, parts: Sequence[StackPart]) -> None:
         """Start parts concurrently and wait until each is ready. Raises Failure when one does not start."""
         for part in parts:
             self._kept[part.name] = part, asyncio.create_task(part.keep(), name=part.name)
@@ -35,7 +35,7 @@ class Supervisor:
         finally:
             await cancel_and_wait(ready)
 
-    async def stop(self, stages: Sequence[Sequence[Part]]) -> None:
+    async def stop(self, stages: Sequence[Sequence[StackPart]]) -> None:
         """Stop the parts, one stage after the other."""
         for stage in stages:
             await asyncio.gather(*(part.stop() for part in stage))
@@ -57,7 +57,7 @@ class Supervisor:
                     part.log.cut()
 
 
-async def _all_started(parts: Sequence[Part]) -> None:
+async def _all_started(parts: Sequence[StackPart]) -> None:
     for part in parts:
         await part.started.wait()
 
@@ -77,7 +77,7 @@ class Kept(Protocol):
 class Group:
     """Parts that start together and stop together, under one supervisor."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[StackPart]) -> None:
         self._parts = parts
         self._supervisor = Supervisor()
 

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from cli.environment import read_settings
-from cli.provider import Provider
+from cli.provider import ProviderName
 
 
 def tune(
     provider: Annotated[
-        Provider | None, typer.Option(help="Provider to ask; without it, UMPIRE_DEFAULT_PROVIDER or the first enabled.")
+        ProviderName | None,
+        typer.Option(help="Provider to ask; without it, UMPIRE_DEFAULT_PROVIDER or the first enabled."),
     ] = None,
     levels: Annotated[
         str | None, typer.Option(help="Calls in flight, level by level.", metavar="N,N,…", show_default="1,2,4,…,256")
@@ -33,7 +34,9 @@ def tune(
 ) -> None:
     """Measure how many calls in flight a provider takes, and advise settings. Real providers' calls cost money."""
     settings = read_settings()
-    from cli.tune_run import Asked, tune
+    from cli.tune_run import TuneOptions, tune
 
     named = provider.value if provider else None
-    raise typer.Exit(tune(settings, Asked(named, levels, seconds, calls, max_calls, max_cost, target, output, yes)))
+    raise typer.Exit(
+        tune(settings, TuneOptions(named, levels, seconds, calls, max_calls, max_cost, target, output, yes))
+    )

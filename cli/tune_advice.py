@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cli.tune_knee import Quota, find_knee, is_limited, usable
-from cli.tune_level import Level
+from cli.tune_level import LoadLevel
 from cli.tune_machine import Machine
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
@@ -53,7 +53,7 @@ class Advice:
     rate: float
     #: What limits the rate: knee, RPM, TPM or target; empty: no limit was seen.
     bound: str
-    knee: Level
+    knee: LoadLevel
     #: Whether more calls in flight than at the knee brought no more verdicts: the provider is the limit.
     limited: bool
     #: Comparisons a second that each bound allows.
@@ -66,7 +66,7 @@ class Advice:
 
 
 def advise(
-    levels: Sequence[Level],
+    levels: Sequence[LoadLevel],
     quota: Quota,
     provider: LLMProviderType,
     now: Settings,
@@ -112,7 +112,7 @@ def advise(
     )
 
 
-def _slots(rate: float, at: Level, knee: Level | None, processes: int, provider: LLMProviderType) -> Setting:
+def _slots(rate: float, at: LoadLevel, knee: LoadLevel | None, processes: int, provider: LLMProviderType) -> Setting:
     seconds = at.latency.mean if at.latency else 0.0
     needed = rate * (seconds + SLOT_SECONDS)
     total = math.ceil(HEADROOM * needed)
@@ -146,7 +146,7 @@ def _limits(quota: Quota, provider: LLMProviderType) -> list[Setting]:
     ]
 
 
-def _times(at: Level, now: Settings) -> list[Setting]:
+def _times(at: LoadLevel, now: Settings) -> list[Setting]:
     p99 = at.latency.p99 if at.latency else 0.0
     attempts = now.retry.retry_attempts
     needed = ATTEMPT_P99S * p99 * attempts / ATTEMPTS_SHARE
@@ -181,7 +181,7 @@ def _of_the_machine(rate: float, machine: Machine) -> list[str]:
 
 
 def _notes(
-    levels: Sequence[Level], knee: Level, *, limited: bool, target: float | None, wanted: float, bound: str
+    levels: Sequence[LoadLevel], knee: LoadLevel, *, limited: bool, target: float | None, wanted: float, bound: str
 ) -> list[str]:
     notes = []
     if target is not None and wanted < target:

@@ -17,8 +17,8 @@ from contracts.errors import (
     is_permanent,
 )
 from contracts.http import LLMComparisonRequest
-from guard.patience import TimeIsUp, within
-from providers.base import Completion, Provider, RateHeaders
+from guard.grace_timeout import GraceTimeout, within_grace
+from providers.base import Provider, ProviderAnswer, RateHeaders
 from providers.model import ModelInfo
 from providers.prompt import build_call
 from providers.verdict import parse_verdict
@@ -30,7 +30,7 @@ class Called:
     error: UmpireError | None = None
 
 
-class Caller:
+class TuneCaller:
     def __init__(
         self,
         provider: Provider,
@@ -59,8 +59,8 @@ class Caller:
         call, _ = build_call(self._request(number), self._info, attempt_id=f"{self._mark}.{number}")
         began = time.monotonic()
         try:
-            completion = await within(self._timeout, self._provider.complete(call))
-        except TimeIsUp:
+            completion = await within_grace(self._timeout, self._provider.complete(call))
+        except GraceTimeout:
             return self._failed(began, ProviderTimeout(f"no whole answer within {self._timeout:g} s"))
         except UmpireError as error:
             return self._failed(began, error)
@@ -69,7 +69,7 @@ class Caller:
             raise
         return self._answered(began, completion)
 
-    def _answered(self, began: float, completion: Completion) -> Called:
+    def _answered(self, began: float, completion: ProviderAnswer) -> Called:
         used = completion.usage
         self._note(completion.headers)
         tokens = used.input_tokens + used.output_tokens

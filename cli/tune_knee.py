@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli.tune_level import Latency, Level
+from cli.tune_level import Latency, LoadLevel
 from cli.tune_round import too_many
 from guard.limits import Bucket
 
@@ -33,7 +33,7 @@ class Quota:
         return found
 
 
-def usable(levels: Sequence[Level]) -> list[Level]:
+def usable(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
     """The levels that did not exceed the provider's limit, and lasted for at least the duration of a call."""
     return [
         level
@@ -42,16 +42,16 @@ def usable(levels: Sequence[Level]) -> list[Level]:
     ]
 
 
-def _is_long_enough(level: Level, latency: Latency) -> bool:
+def _is_long_enough(level: LoadLevel, latency: Latency) -> bool:
     return not level.cut or level.seconds >= latency.p50
 
 
-def is_over(level: Level) -> bool:
+def is_over(level: LoadLevel) -> bool:
     """Whether too many calls of the level were refused or failed."""
     return too_many(level.refusals, level.failed, level.calls)
 
 
-def find_knee(levels: Sequence[Level]) -> Level | None:
+def find_knee(levels: Sequence[LoadLevel]) -> LoadLevel | None:
     """The smallest level with nearly the best throughput among those without an inflated p95; None: none is usable."""
     good = usable(levels)
     if not good:
@@ -61,11 +61,11 @@ def find_knee(levels: Sequence[Level]) -> Level | None:
     return next(level for level in calm if level.rate >= NEARLY_ALL * best)
 
 
-def is_limited(levels: Sequence[Level], knee: Level) -> bool:
+def is_limited(levels: Sequence[LoadLevel], knee: LoadLevel) -> bool:
     """Whether more calls in flight than at the knee were tried. If not, the real limit is unknown."""
     tried = [*usable(levels), *filter(is_over, levels)]
     return any(level.concurrency > knee.concurrency for level in tried)
 
 
-def p95(level: Level) -> float:
+def p95(level: LoadLevel) -> float:
     return level.latency.p95 if level.latency else 0.0

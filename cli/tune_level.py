@@ -35,7 +35,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LoadLevel:
     concurrency: int
     #: Length of the measured window.
     seconds: float
@@ -76,7 +76,7 @@ def measured(
     late: float = 0.0,
     cut: bool = False,
     cpu: float = 0.0,
-) -> Level:
+) -> LoadLevel:
     """The level's figures. A call counts by the share of its own duration that lies in the window.
 
     So calls that were in flight when the window opened or closed count too, and the result does not depend on how many
@@ -86,7 +86,7 @@ def measured(
     start, end = window
     rate = math.fsum(_share(call, start, end) for call in good) / (end - start) if end > start else 0.0
     costs = [call.cost for call in calls]
-    return Level(
+    return LoadLevel(
         concurrency=concurrency,
         seconds=max(0.0, end - start),
         calls=len(calls),

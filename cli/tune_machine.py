@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli.tune_level import Level
+from cli.tune_level import LoadLevel
 
 #: CPU seconds of a worker process for one comparison on the machine of docs/performance.md ("worker", 20 ms from a
 #: backlog, rounded up). Used if no call was measured.
@@ -27,7 +27,7 @@ class Machine:
     call: float | None = None
 
     @classmethod
-    def here(cls, levels: Sequence[Level]) -> "Machine":
+    def here(cls, levels: Sequence[LoadLevel]) -> "Machine":
         measured = [level.cpu for level in levels if level.cpu > 0 and level.calls >= _ENOUGH_CALLS]
         if not measured:
             return cls(cores())

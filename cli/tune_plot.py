@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from cli.tune_report import Report
+from cli.tune_report import TuneReport
 
 _INK, _RULE, _MARK, _SECOND, _BAD = "#222222", "#d8d8d8", "#1f5fa8", "#c77f1e", "#b3261e"
 _MS = 1000
@@ -15,7 +15,7 @@ _HEADROOM = 1.2
 _plain = FuncFormatter(lambda value, _: f"{value:,g}")
 
 
-def plot(report: Report, path: Path) -> Path:
+def plot(report: TuneReport, path: Path) -> Path:
     # A separate Figure instead of pyplot: it needs no display and has no global state.
     figure = Figure(figsize=(8.0, 7.0), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -38,7 +38,7 @@ def plot(report: Report, path: Path) -> Path:
     return path
 
 
-def _throughput(axes: Axes, report: Report) -> None:
+def _throughput(axes: Axes, report: TuneReport) -> None:
     at = [level.concurrency for level in report.levels]
     rates = [level.rate for level in report.levels]
     if report.base_seconds:
@@ -73,7 +73,7 @@ def _throughput(axes: Axes, report: Report) -> None:
     axes.legend(loc="upper left", frameon=False, fontsize="small")
 
 
-def _latency(axes: Axes, report: Report) -> None:
+def _latency(axes: Axes, report: TuneReport) -> None:
     seen = [(level.concurrency, level.latency) for level in report.levels if level.latency]
     at = [concurrency for concurrency, _ in seen]
     axes.plot(at, [latency.p50 * _MS for _, latency in seen], "o-", color=_MARK, label="p50")

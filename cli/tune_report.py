@@ -7,16 +7,16 @@ from typing import Any
 
 from cli.tune_advice import Advice
 from cli.tune_knee import Quota
-from cli.tune_level import Level
+from cli.tune_level import LoadLevel
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TuneReport:
     provider: LLMProviderType
     model: str
-    levels: Sequence[Level]
+    levels: Sequence[LoadLevel]
     #: Why the sweep ended before its last level; empty: it was complete.
     stopped: str
     calls: int

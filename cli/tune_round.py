@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cli.tune_call import Caller
-from cli.tune_level import Ended, Level, measured
+from cli.tune_call import TuneCaller
+from cli.tune_level import Ended, LoadLevel, measured
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from ledger.redis.tasks import cancel_and_wait
 
@@ -45,7 +45,7 @@ class Rules:
 class Round:
     """One level. Its window opens when each slot's first call has ended: first calls do not wait for others yet."""
 
-    def __init__(self, caller: Caller, concurrency: int, rules: Rules, usual: float, stop: asyncio.Event) -> None:
+    def __init__(self, caller: TuneCaller, concurrency: int, rules: Rules, usual: float, stop: asyncio.Event) -> None:
         """`usual`: seconds of a call. The slots' starts are spread over it, so that calls do not come in waves."""
         self._caller = caller
         self._concurrency = concurrency
@@ -65,7 +65,7 @@ class Round:
         self.over = ""
         """Why no further level makes sense; empty: there is no such reason."""
 
-    async def run(self) -> Level:
+    async def run(self) -> LoadLevel:
         self._begin, used = time.monotonic(), time.process_time()
         slots = [
             asyncio.create_task(self._slot(self._begin + self._spread * number / self._concurrency))

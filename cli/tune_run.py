@@ -18,9 +18,9 @@ from cli.prompt import comparison_prompt
 from cli.schedule import balanced_rounds
 from cli.tune_advice import advise
 from cli.tune_budget import Budget, most_usage
-from cli.tune_call import Caller
+from cli.tune_call import TuneCaller
 from cli.tune_knee import Quota
-from cli.tune_report import Report
+from cli.tune_report import TuneReport
 from cli.tune_round import Rules
 from cli.tune_sweep import INTERRUPTED, Sweep
 from cli.tune_view import Progress, show
@@ -50,7 +50,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
-class Asked:
+class TuneOptions:
     provider: str | None
     levels: str | None
     seconds: float
@@ -62,7 +62,7 @@ class Asked:
     yes: bool
 
 
-def tune(settings: Settings, asked: Asked) -> int:
+def tune(settings: Settings, asked: TuneOptions) -> int:
     """Run `umpire tune`. Returns exit code 0 with an advice, 1 without. Raises Failure, also when interrupted."""
     provider = LLMProviderType(asked.provider) if asked.provider else settings.default_provider
     check_enabled(settings, provider)
@@ -78,7 +78,7 @@ def tune(settings: Settings, asked: Asked) -> int:
         _ask(budget, most or 0, info, usage, yes=asked.yes)
     sweep, announced = asyncio.run(_sweep(settings, asked, provider, info, request, budget, levels))
     quota = quota_of(announced, settings, provider)
-    report = Report(
+    report = TuneReport(
         provider=provider,
         model=info.model_id,
         levels=sweep.levels,
@@ -167,7 +167,7 @@ def _ask(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool)
 
 async def _sweep(
     settings: Settings,
-    asked: Asked,
+    asked: TuneOptions,
     provider: LLMProviderType,
     info: ModelInfo,
     request: Callable[[int], LLMComparisonRequest],
@@ -183,7 +183,7 @@ async def _sweep(
     rules = Rules(asked.seconds, asked.calls, retry.retry_after_max_seconds, retry.retry_initial_seconds)
     try:
         await adapter.warm_up()
-        caller = Caller(adapter, await adapter.model_info(info.model_id), request, budget, retry.attempt_timeout)
+        caller = TuneCaller(adapter, await adapter.model_info(info.model_id), request, budget, retry.attempt_timeout)
         sweep = Sweep(caller, rules, stop)
         with Progress(levels) as progress:
             await sweep.run(levels, progress.level)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cli.tune_call import Called, Caller
-from cli.tune_level import Level
+from cli.tune_call import Called, TuneCaller
+from cli.tune_level import LoadLevel
 from cli.tune_round import Round, Rules, too_many
 from contracts.errors import is_permanent
 from ledger.redis.tasks import cancel_and_wait
@@ -22,16 +22,16 @@ INTERRUPTED = "interrupted"
 
 
 class Sweep:
-    def __init__(self, caller: Caller, rules: Rules, stop: asyncio.Event) -> None:
+    def __init__(self, caller: TuneCaller, rules: Rules, stop: asyncio.Event) -> None:
         """`stop`: ends the sweep at once when it is set."""
         self._caller = caller
         self._rules = rules
         self._stop = stop
-        self.levels: list[Level] = []
+        self.levels: list[LoadLevel] = []
         self.stopped = ""
         """Why the sweep ended before its last level; empty: it was complete."""
 
-    async def run(self, concurrencies: Sequence[int], tell: Callable[[Level], None]) -> None:
+    async def run(self, concurrencies: Sequence[int], tell: Callable[[LoadLevel], None]) -> None:
         """Run the levels; `tell` gets each result. Raises the UmpireError of the first call if it fails for good."""
         usual = await self._first()
         for concurrency in concurrencies:
@@ -62,7 +62,7 @@ class Sweep:
                 raise called.error
         return 0.0
 
-    def _why(self, level: Level, best: float | None) -> str:
+    def _why(self, level: LoadLevel, best: float | None) -> str:
         at = f"at {level.concurrency} in flight"
         if too_many(level.refusals, 0, level.calls):
             return f"{100 * level.refused_share:.0f} % of the calls were refused {at}"

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from cli.console import out
 from cli.tune_advice import Advice
-from cli.tune_level import Level
-from cli.tune_report import Report
+from cli.tune_level import LoadLevel
+from cli.tune_report import TuneReport
 
 #: Characters of the longest bar, so that the table fits into 80 columns.
 _BAR = 18
@@ -40,7 +40,7 @@ class Progress:
         if self._status:
             self._status.stop()
 
-    def level(self, level: Level) -> None:
+    def level(self, level: LoadLevel) -> None:
         """Called when a level has ended."""
         while self._left and self._left[0] <= level.concurrency:
             del self._left[0]
@@ -53,7 +53,7 @@ class Progress:
             self._status.update(f"{self._left[0]} in flight …")
 
 
-def show(report: Report) -> None:
+def show(report: TuneReport) -> None:
     if report.levels:
         out.print(table(report), soft_wrap=False)
     if report.stopped:
@@ -86,7 +86,7 @@ def _comment(text: str, width: int) -> list[str]:
     return wrap(text, max(width, _NARROWEST), initial_indent="# ", subsequent_indent="# ")
 
 
-def table(report: Report) -> Table:
+def table(report: TuneReport) -> Table:
     knee = report.advice.knee.concurrency if report.advice and report.advice.limited else None
     spent = "" if not report.spent else f", ${report.spent:.4f}"
     spent = ", at a price that is not known" if report.spent is None else spent
@@ -105,7 +105,7 @@ def table(report: Report) -> Table:
     return made
 
 
-def _said(report: Report) -> list[str]:
+def _said(report: TuneReport) -> list[str]:
     tokens = report.levels[-1].tokens
     quota = report.quota
     limits = [f"{name} {value:,}" for name, value in (("RPM", quota.rpm), ("TPM", quota.tpm)) if value]
@@ -113,7 +113,7 @@ def _said(report: Report) -> list[str]:
     return [f"{tokens:,.0f} tokens a verdict · {limit}"]
 
 
-def _row(level: Level, best: float) -> list[str]:
+def _row(level: LoadLevel, best: float) -> list[str]:
     latency = level.latency
     times = [f"{latency.p50 * _MS:,.0f}", f"{latency.p95 * _MS:,.0f}"] if latency else ["–", "–"]
     refused = f"[red]{level.refusals}[/red]" if level.refusals else "0"
@@ -126,7 +126,7 @@ def bar(value: float, most: float) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _codes(levels: Sequence[Level]) -> list[str]:
+def _codes(levels: Sequence[LoadLevel]) -> list[str]:
     counts: dict[str, int] = {}
     for level in levels:
         for code, count in level.errors.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli.children import umpire
 from cli.metrics import for_a_sibling, shared_metrics
-from cli.part import Launch, Part
+from cli.part import Launch, StackPart
 from cli.supervisor import Group, for_ever, run
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
@@ -34,7 +34,7 @@ def worker_part(
     surroundings: Callable[[], dict[str, str]],
     patience: float | None = 60.0,
     options: tuple[str, ...] = (),
-) -> Part:
+) -> StackPart:
     """A worker process as a part. `index`: its metrics port is the supervisor's + 1 + index."""
 
     def launch() -> Launch:
@@ -51,7 +51,7 @@ def worker_part(
         return ready_file.exists()  # noqa: ASYNC240 - a stat of a local file
 
     grace = settings.worker.drain_seconds + SLACK_SECONDS
-    return Part(name, launch, say, ready=ready, grace=grace, patience=patience)
+    return StackPart(name, launch, say, ready=ready, grace=grace, patience=patience)
 
 
 async def supervise(

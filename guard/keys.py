@@ -9,9 +9,9 @@ umpire:hold:<provider>:<model>   hash   holds of one of its models
 umpire:holds:<provider>          set    its models that are on hold
 umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)
 umpire:adapt:<provider>           hash   the adaptive limits (limits), when they were last updated (looked, ms)
-umpire:adapt:<provider>:rows      hash   worker process → when it last reported (ms), and a guard/control.py Process
+umpire:adapt:<provider>:rows      hash   worker process → when it last reported (ms), and a Process of
+                                         guard/adaptive/controller.py
 umpire:adapt:<provider>:sums      hash   sums of all reports since the last update: see adapt.lua
-umpire:rate:<key id>              string when (µs) an API key has its whole rate again: see authenticate.lua
 """
 
 from contracts.enums import LLMProviderType

@@ -45,8 +45,8 @@ class Reservation:
     """Whether Redis has counted it: False if Redis did not answer."""
 
 
-class Asked(NamedTuple):
-    """A reservation that is sent in the round trip of another script; `RateLimiter.answer` returns its result."""
+class PendingReservation(NamedTuple):
+    """A reservation that is sent beside another script; `RateLimiter.answer` returns its result."""
 
     model: str
     tokens: int
@@ -71,10 +71,10 @@ class Limiter(Protocol):
 
 
 class AskingLimiter(Limiter, Protocol):
-    def ask(self, model: str, tokens: int) -> Asked | None:
-        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be asked."""
+    def ask(self, model: str, tokens: int) -> PendingReservation | None:
+        """The operation of `reserve`, to be sent beside another script; None: nothing needs to be asked."""
 
-    async def answer(self, asked: Asked) -> Reservation:
+    async def answer(self, asked: PendingReservation) -> Reservation:
         """The result of `ask`, once it was sent."""
         ...
 
@@ -90,7 +90,7 @@ class Unlimited:
     def ask(self, model: str, tokens: int) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
-    async def answer(self, asked: Asked) -> Reservation:
+    async def answer(self, asked: PendingReservation) -> Reservation:
         return Reservation(asked.model, asked.tokens)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:  # noqa: ARG002 - the Protocol's
@@ -152,12 +152,12 @@ class RateLimiter:
         tokens = min(tokens, self._most_tokens)
         return self._reservation(model, tokens, await self._do(model, "take", 1, tokens))
 
-    def ask(self, model: str, tokens: int) -> Asked:
+    def ask(self, model: str, tokens: int) -> PendingReservation:
         tokens = min(tokens, self._most_tokens)
         operation = _Operation(keys.limit(self._provider, model), "take", 1, tokens)
-        return Asked(model, tokens, Piggyback(self._script, (*self._rules, *operation)))
+        return PendingReservation(model, tokens, Piggyback(self._script, (*self._rules, *operation)))
 
-    async def answer(self, asked: Asked) -> Reservation:
+    async def answer(self, asked: PendingReservation) -> Reservation:
         try:
             [reply] = await asked.piggyback.answer()
         except (RedisError, OSError) as error:

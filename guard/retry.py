@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from contracts.errors import AnswerError, ProviderTimeout, UmpireError, is_permanent
 from contracts.settings import RetrySettings
-from guard.patience import TimeIsUp, within
+from guard.grace_timeout import GraceTimeout, within_grace
 from telemetry.observer import Note, Observer
 
 T = TypeVar("T")
@@ -214,6 +214,6 @@ class _Run(Generic[T]):
 async def _within(seconds: float, awaitable: Awaitable[S]) -> S:
     """Raises ProviderTimeout after `seconds`. A TimeoutError that `awaitable` itself raises passes through."""
     try:
-        return await within(seconds, awaitable)
-    except TimeIsUp as error:
+        return await within_grace(seconds, awaitable)
+    except GraceTimeout as error:
         raise ProviderTimeout("no whole answer in time") from error

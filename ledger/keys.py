@@ -1,5 +1,5 @@
-"""Redis keys of the ledger. The Lua scripts build the same names. guard/keys.py lists those of guard/.
-tests/e2e/test_key_table.py compares both tables with a busy ledger.
+"""Redis keys of the ledger. The Lua scripts build the same names. guard/keys.py and access/keys.py list
+those of their packages. tests/e2e/test_key_table.py compares all tables with a busy ledger.
 
 umpire:req:<queue id>        hash   the record: see `FIELDS`
 umpire:body:<queue id>       string StoredRequest as JSON; removed when the request ends

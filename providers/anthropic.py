@@ -8,7 +8,7 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
 from providers.anthropic_answer import CODES, completion
-from providers.base import Call, Completion
+from providers.base import Call, ProviderAnswer
 from providers.breakpoints import breakpoints, in_order
 from providers.client import http_client, http_options, in_thread, post
 from providers.headers import ANTHROPIC, plain, retry_after
@@ -50,7 +50,7 @@ class AnthropicProvider:
     async def warm_up(self) -> None:
         await self._client.get()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
         from anthropic import AnthropicError
 

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from providers import failure, schema
-from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.base import ProviderAnswer, StopReason, Usage, answering, stop_word
 from providers.headers import ANTHROPIC, rate_headers, retry_after
 from providers.reading import Counts, document, items, mapping, text
 from providers.reported import error_of, is_error, settled
@@ -36,7 +36,7 @@ _STOPS = {
 }
 
 
-def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
+def completion(body: bytes, headers: Mapping[str, str], model: str) -> ProviderAnswer:
     """The completion in a body. `model` is the requested model.
 
     Raises
@@ -54,7 +54,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
         raise failure.unreadable(LLMProviderType.ANTHROPIC)
     stop = message.get("stop_reason")
     reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
-    found = Completion(
+    found = ProviderAnswer(
         text=_text(message.get("content")),
         model=answering(text(message.get("model")), model),
         usage=_usage(message.get("usage")),

@@ -86,7 +86,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class ProviderAnswer:
     text: str = field(repr=False)
     #: The model that answered, as the provider names it.
     model: str
@@ -118,7 +118,7 @@ class Provider(Protocol):
         """Load the SDK and make its client, so that the first calls do not wait for it: seconds on a busy machine."""
         ...
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         """Make exactly one call upstream. Raises only errors of contracts/errors.py, and CancelledError. An error that
         an answer reported has that answer's `usage`.
         """

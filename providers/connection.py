@@ -34,7 +34,7 @@ _poll = ctypes.PyDLL(None).poll
 _poll.argtypes = (ctypes.POINTER(_PollFd), ctypes.c_ulong, ctypes.c_int)
 
 
-class Connection(ResponseHandler):
+class ProviderConnection(ResponseHandler):
     """Closes itself on surplus bytes: behind a response, while idle, or still unread in the socket."""
 
     _idle = False
@@ -81,8 +81,8 @@ class Connection(ResponseHandler):
 class Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial(Connection, loop=self._loop)  # type: ignore[assignment]
+        self._factory = functools.partial(ProviderConnection, loop=self._loop)  # type: ignore[assignment]
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        reusable = isinstance(protocol, Connection) and protocol.ends()
+        reusable = isinstance(protocol, ProviderConnection) and protocol.ends()
         super()._release(key, protocol, should_close=should_close or not reusable)

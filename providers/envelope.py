@@ -14,7 +14,7 @@ _LOWEST_STATUS, _HIGHEST_STATUS = 400, 599
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportedError:
     #: The HTTP status that the error object names; None: it names none.
     status: int | None = None
     #: Its codes, from the most to the least precise. They come from a body, so they may be any text.
@@ -25,19 +25,19 @@ class Reported:
     retry_after: float | None = None
 
 
-def reported(value: Any) -> Reported | None:
+def reported(value: Any) -> ReportedError | None:
     """Parse an `error` field, or a body that has one. None if it holds no information."""
     if isinstance(value, list):
         value = next(iter(items(value)), None)
     if isinstance(value, dict) and isinstance(value.get("error"), dict | str):
         value = value["error"]
     if isinstance(value, str):
-        return Reported(message=value) if value else None
+        return ReportedError(message=value) if value else None
     if not isinstance(value, dict) or not any(said not in (None, "", [], {}) for said in value.values()):
         return None
     details, metadata = value.get("details"), mapping(value.get("metadata"))
     inner = _passed_on(value, metadata)
-    return Reported(
+    return ReportedError(
         status=_status(value.get("code")) or _status(value.get("status")),
         codes=(*_codes(value, details, metadata), *inner.codes),
         message=inner.message or text(value.get("message")),
@@ -65,13 +65,13 @@ def _codes(error: Mapping[str, Any], details: Any, metadata: Mapping[str, Any]) 
     return tuple(code for code in named if isinstance(code, str) and not code.isdigit())
 
 
-def _passed_on(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> Reported:
+def _passed_on(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> ReportedError:
     """The error of the provider behind OpenRouter."""
     raw = metadata.get("raw")
     if error.get("message") != _PASSED_ON or not isinstance(raw, str):
-        return Reported()
+        return ReportedError()
     body = document(raw)
-    return Reported(message=raw) if body is None else reported(body) or Reported()
+    return ReportedError(message=raw) if body is None else reported(body) or ReportedError()
 
 
 def _retry_delay(details: Any) -> float | None:

@@ -9,7 +9,7 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from providers import failure, schema
-from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, Completion
+from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, ProviderAnswer
 from providers.bounded import UnreadableBody
 from providers.client import CONNECT_TIMEOUT, KEEPALIVE, Lazy
 from providers.google_answer import completion, reported
@@ -75,7 +75,7 @@ class GoogleProvider:
     async def warm_up(self) -> None:
         await self._client.get()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
         from aiohttp import ClientError
         from google.genai.errors import APIError

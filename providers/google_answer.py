@@ -6,7 +6,7 @@ from typing import Any
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.base import ProviderAnswer, StopReason, Usage, answering, stop_word
 from providers.headers import retry_after
 from providers.reading import Counts, document, items, mapping, text
 from providers.reported import error_of, is_error, settled
@@ -46,7 +46,7 @@ _STOPS = {
 }
 
 
-def completion(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> Completion:
+def completion(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> ProviderAnswer:
     """The completion in a body. `model` is the requested model.
 
     Raises
@@ -65,7 +65,7 @@ def completion(body: bytes | str, model: str, headers: Mapping[str, str] | None 
     stop = candidate.get("finishReason")
     reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
     parts = items(mapping(candidate.get("content")).get("parts"))
-    found = Completion(
+    found = ProviderAnswer(
         text="".join(text(part.get("text")) for part in parts if part.get("thought") is not True),
         model=answering(text(answer.get("modelVersion")), model),
         usage=_usage(answer.get("usageMetadata")),

@@ -12,7 +12,7 @@ from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
 from contracts.settings import MockSettings
-from providers.base import Call, Completion, StopReason, Usage
+from providers.base import Call, ProviderAnswer, StopReason, Usage
 from providers.essays import find_essays, strength
 from providers.manifest import Manifest
 from providers.model import ModelInfo
@@ -54,7 +54,7 @@ class MockProvider:
     async def warm_up(self) -> None:
         return None
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         draw = random.Random(f"{self._settings.seed}:{call.attempt_id}")
         latency = draw.gauss(self._settings.latency_ms, self._settings.jitter_ms)
         await asyncio.sleep(max(latency, 0.0) / 1000)
@@ -65,7 +65,7 @@ class MockProvider:
             answer = _BAD_ANSWERS[code]
         else:
             answer = self._judge(call.user, draw)
-        return Completion(
+        return ProviderAnswer(
             text=answer,
             model=call.model,
             usage=Usage(

@@ -8,7 +8,7 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from contracts.settings.provider import caches_explicitly
 from providers import failure, schema
-from providers.base import Call, Completion
+from providers.base import Call, ProviderAnswer
 from providers.breakpoints import Ttl, explicit_content
 from providers.client import http_client, http_options, in_thread, post
 from providers.headers import OPENAI, RateNames, plain, retry_after
@@ -37,7 +37,7 @@ class OpenAIProvider:
     async def warm_up(self) -> None:
         await self._client.get()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
         from openai import OpenAIError
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.enums import LLMProviderType
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.base import ProviderAnswer, StopReason, Usage, answering, stop_word
 from providers.headers import OPENAI, rate_headers, retry_after
 from providers.reading import Counts, document, items, mapping, text
 from providers.reported import error_of, is_error, settled
@@ -27,7 +27,7 @@ CODES = failure.Codes(
 )
 
 
-def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
+def completion(body: bytes, headers: Mapping[str, str], model: str) -> ProviderAnswer:
     """The completion in a body. `model` is the requested model.
 
     Raises
@@ -43,7 +43,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
     messages = [item for item in items(response.get("output")) if item.get("type") == "message"]
     parts = [part for item in _answering(messages) for part in items(item.get("content"))]
     reason, stopped = _stop(response)
-    found = Completion(
+    found = ProviderAnswer(
         text="".join(text(part.get("text")) for part in parts if part.get("type") == "output_text"),
         model=answering(text(response.get("model")), model),
         usage=_usage(response.get("usage")),

@@ -7,7 +7,7 @@ from contracts.errors import UmpireError
 from contracts.settings import ProviderSettings
 from contracts.settings.provider import caches_explicitly
 from providers import schema
-from providers.base import Call, Completion
+from providers.base import Call, ProviderAnswer
 from providers.breakpoints import Ttl, explicit_content
 from providers.client import in_thread, post
 from providers.headers import OPENROUTER, plain
@@ -41,7 +41,7 @@ class OpenRouterProvider:
     async def warm_up(self) -> None:
         await self._client.get()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
         from openai import OpenAIError
 

@@ -6,7 +6,7 @@ from typing import Any
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers import failure
-from providers.base import Completion, StopReason, Usage, answering, stop_word
+from providers.base import ProviderAnswer, StopReason, Usage, answering, stop_word
 from providers.headers import OPENROUTER, rate_headers, retry_after
 from providers.openai_answer import CODES
 from providers.reading import Counts, amount, document, items, mapping, text
@@ -19,7 +19,7 @@ _STOPS = {
 }
 
 
-def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completion:
+def completion(body: bytes, headers: Mapping[str, str], model: str) -> ProviderAnswer:
     """The completion in a body. `model` is the requested model.
 
     Raises
@@ -39,7 +39,7 @@ def completion(body: bytes, headers: Mapping[str, str], model: str) -> Completio
     choice = choices[0] if choices else {}
     message, stop = mapping(choice.get("message")), choice.get("finish_reason")
     reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
-    found = Completion(
+    found = ProviderAnswer(
         text=_text(message.get("content")),
         model=answering(text(answer.get("model")), model),
         usage=_usage(answer.get("usage")),

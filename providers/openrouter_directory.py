@@ -59,7 +59,7 @@ class _Pricing(BaseModel):
     input_cache_write: float | None = None
 
 
-class Entry(BaseModel):
+class DirectoryEntry(BaseModel):
     id: str
     name: str = ""
     created: int | None = None
@@ -75,7 +75,7 @@ class _Links(BaseModel):
 
 
 class _Page(BaseModel):
-    data: list[Entry]
+    data: list[DirectoryEntry]
     links: _Links | None = None
 
 
@@ -114,9 +114,9 @@ class Directory:
             raise InvalidConfig("OpenRouter does not list this model", provider="openrouter", reason="unknown_model")
         return known if known.model_id == model else _named(known, model)
 
-    async def entries(self) -> list[Entry]:
+    async def entries(self) -> list[DirectoryEntry]:
         """Fetch the current list."""
-        found: list[Entry] = []
+        found: list[DirectoryEntry] = []
         for _ in range(_PAGES):
             page = _parse(await self._page(len(found)))
             found += page.data
@@ -149,7 +149,7 @@ def _parse(content: bytes) -> _Page:
         raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
 
 
-def _info(entry: Entry) -> ModelInfo:
+def _info(entry: DirectoryEntry) -> ModelInfo:
     takes = frozenset(entry.supported_parameters)
     window = entry.top_provider.context_length or entry.context_length or _UNTOLD
     pricing = entry.pricing

@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.enums import EssayComparisonWinner
 from contracts.errors import ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError, UmpireError
-from providers.base import Completion, StopReason
+from providers.base import ProviderAnswer, StopReason
 
 #: Characters of a justification: consumers reject more than the maximum; the prompt asks for at least the minimum.
 JUSTIFICATION_MAX = 500
@@ -54,7 +54,7 @@ class Verdict:
     normalised: tuple[str, ...] = ()
 
 
-def parse_verdict(completion: Completion) -> Verdict:
+def parse_verdict(completion: ProviderAnswer) -> Verdict:
     """The verdict in an answer.
 
     Raises
@@ -90,14 +90,14 @@ def parse_verdict(completion: Completion) -> Verdict:
     )
 
 
-def _told(kind: type[UmpireError], message: str, reason: str, completion: Completion) -> UmpireError:
+def _told(kind: type[UmpireError], message: str, reason: str, completion: ProviderAnswer) -> UmpireError:
     """An error of this class, with the provider's stop reason if there is one."""
     if not completion.stopped:
         return kind(message, reason=reason)
     return kind(f"{message} ({completion.stopped})", reason=reason, finish_reason=completion.stopped)
 
 
-def holds_verdict(completion: Completion) -> bool:
+def holds_verdict(completion: ProviderAnswer) -> bool:
     """Whether the completion has a valid verdict."""
     try:
         parse_verdict(completion)

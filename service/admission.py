@@ -5,6 +5,7 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
+from access.api_key import ApiKey
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMBatchingMode, LLMProviderType
@@ -12,7 +13,6 @@ from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
 from contracts.settings import Settings
 from contracts.trace import RANDOM_BYTES, continue_trace
-from guard.api_key import ApiKey
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
 from service.topic_policy import TopicPolicy

@@ -1,7 +1,7 @@
 """The API process: its routes, and its dependencies, which are chosen here and nowhere else.
 
-`uvicorn service.app:create_app --factory --loop uvloop --http service.protocol:Protocol`. Several processes may share
-one port: it makes no difference which of them a client reaches.
+`uvicorn service.app:create_app --factory --loop uvloop --http web.connection.protocol:Protocol`. Several processes may
+share one port: it makes no difference which of them a client reaches.
 """
 
 import asyncio
@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from redis.exceptions import RedisError
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
+from access.authenticator import Authenticator
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from events.ender import Ender
@@ -20,7 +21,6 @@ from events.lifecycle import Lifecycle
 from events.producer import Publisher
 from events.queue_snapshots import Mode, QueueSnapshots
 from events.recovery import recover
-from guard.authentication import Authenticator
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
 from ledger.connection import connect
@@ -31,28 +31,27 @@ from ledger.replies import Replies
 from ledger.spool import Spool
 from providers.manifest import Manifest
 from providers.prompt import prompt_sha256
-from service import cancellation, comparison, health, providers
-from service.accept import Acceptance
 from service.admission import Admission
-from service.application import Application
-from service.authentication import Authentication
-from service.bodies import Bodies
+from service.admit_or_spool import Acceptance
+from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
-from service.handlers import make_handlers, on_unexpected
 from service.kafka_state import KafkaState
-from service.loopback import LoopbackOnly, check_binding
-from service.openapi import describe
-from service.outermost import Outermost
-from service.parts import Parts
 from service.results import Results
-from service.shortcut import Shortcut
+from service.routes import cancellation, comparison, health, providers
+from service.routes.openapi import describe
+from service.routes.scopes import SCOPE_OF
 from service.stand_in import StandIn
-from service.waits import Waits
+from service.verdict_waits import VerdictWaits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
+from web.asgi import Application, ErrorBoundary, Shortcut
+from web.auth import Authentication, Scopes
+from web.body_budget import BodyBudget
+from web.handlers import make_handlers, on_unexpected
+from web.local_only import LocalOnly, check_binding
 
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
@@ -71,8 +70,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, observer, metrics) as parts:
-            app.state.parts = parts
+        async with open_dependencies(settings, observer, metrics) as dependencies:
+            app.state.dependencies = dependencies
             gc.collect()
             gc.freeze()
             gc.set_threshold(20_000, 20, 50)
@@ -80,16 +79,10 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
                 observer(Note("auth.off", "warning", fields={"detail": "anybody on this machine may call"}))
             for line in await durability_of(settings.redis.address()):
                 observer(Note("redis.not_durable", "warning", fields={"detail": line}))
-            with parts.waits.ending_on_signals():
+            with dependencies.waits.ending_on_signals():
                 yield
 
-    def around(framework: ASGIApp) -> ASGIApp:
-        inner = Shortcut(framework, comparison.ROUTE, handlers)
-        off = settings.service.auth == "off"
-        return Outermost(LoopbackOnly(inner) if off else Authentication(inner, routes), observer)
-
     app = Application(
-        around=around,
         title="umpire",
         version=health.VERSION,
         description=DESCRIPTION,
@@ -108,7 +101,21 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     for router in routers:
         app.include_router(router)
     describe(app, settings)
+
+    def around(framework: ASGIApp) -> ASGIApp:
+        inner = Shortcut(framework, comparison.ROUTE, handlers)
+        if settings.service.auth == "off":
+            return ErrorBoundary(LocalOnly(inner), observer)
+        scopes = Scopes(routes, SCOPE_OF)
+        return ErrorBoundary(Authentication(inner, scopes, _authenticator_of, settings.service, observer), observer)
+
+    app.wrap(around)
     return app
+
+
+def _authenticator_of(scope: Scope) -> Authenticator:
+    authenticator: Authenticator = scope["app"].state.dependencies.authenticator
+    return authenticator
 
 
 def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
@@ -118,7 +125,7 @@ def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Parts]:
+async def open_dependencies(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Dependencies]:
     seconds = settings.service.door_redis_seconds
     address = settings.redis.address()
     redis = connect(address.url, timeout=seconds, tls=address.tls)
@@ -133,7 +140,7 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
     ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
-    waits = Waits(seconds)
+    waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
     acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
@@ -157,14 +164,14 @@ async def open_parts(settings: Settings, observer: Observer, metrics: Metrics) -
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
-        yield Parts(
+        yield Dependencies(
             settings=settings,
             observer=observer,
             metrics=metrics,
             manifest=manifest,
             authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
             admission=Admission(settings, manifest),
-            bodies=Bodies(int(settings.service.max_inflight_body_mb * 1e6)),
+            bodies=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,

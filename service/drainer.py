@@ -10,7 +10,7 @@ from contracts.errors import QueueFull, Unavailable
 from ledger.ledger import Ledger
 from ledger.request import StoredRequest
 from ledger.spool import Spool
-from service.accept import Acceptance
+from service.admit_or_spool import Acceptance
 from telemetry.observer import Note, Observer
 
 #: Seconds from one round to the next. Each moves at most the drain rate's share of this time.

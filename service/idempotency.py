@@ -10,8 +10,8 @@ from contracts.errors import InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMQueuedResponse
 from ledger.idempotency import IdempotencyKey
 from ledger.request import StoredRequest
-from service.answers import JSON
-from service.heads import Heads
+from service.responses import JSON
+from web.request_headers import RequestHeaders
 
 #: 1 to 255 printable ASCII characters. White space around a header's value is not part of the key.
 KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
@@ -23,11 +23,11 @@ _NAMESPACE = UUID("0b0f3c52-6a0e-4b0f-9d9e-7f1f3f1c2a44")
 _LINE = "Idempotency-Key: one line of 1 to 255 printable ASCII characters"
 
 
-def idempotency_key_of(heads: Heads, request: LLMComparisonRequest, *, scope: str = "") -> IdempotencyKey:
+def idempotency_key_of(headers: RequestHeaders, request: LLMComparisonRequest, *, scope: str = "") -> IdempotencyKey:
     """`scope`: owner of the key; the same key of another owner is a different one. Raises InvalidRequest."""
-    if len(heads.idempotency_key) != 1 or not _KEY.fullmatch(heads.idempotency_key[0].strip(" \t")):
+    if len(headers.idempotency_key) != 1 or not _KEY.fullmatch(headers.idempotency_key[0].strip(" \t")):
         raise InvalidRequest(_LINE)
-    return IdempotencyKey.of(heads.idempotency_key[0].strip(" \t"), request, scope=scope)
+    return IdempotencyKey.of(headers.idempotency_key[0].strip(" \t"), request, scope=scope)
 
 
 def same_every_time(stored: StoredRequest, idempotency_key: IdempotencyKey) -> StoredRequest:

@@ -7,8 +7,8 @@ import time
 from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
-from guard.board import LOOK_SECONDS, Board, Report, Word
-from guard.control import Process
+from guard.adaptive.controller import Process
+from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate, ProcessReport
 from tasks.turns import SharedTurns
 from telemetry.observer import Note, Observer
 
@@ -18,7 +18,7 @@ QUIET_SECONDS = 10.0
 
 class Adapting:
     def __init__(
-        self, board: Board, turns: SharedTurns, provider: LLMProviderType, slots: int, observer: Observer
+        self, board: LimitExchange, turns: SharedTurns, provider: LLMProviderType, slots: int, observer: Observer
     ) -> None:
         self._board = board
         self._turns = turns
@@ -34,7 +34,7 @@ class Adapting:
         """Run for ever. While Redis is unavailable, the process keeps its last share."""
         while True:
             await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(REPORT_SECONDS)
 
     async def look(self) -> None:
         now = time.monotonic()
@@ -42,7 +42,7 @@ class Adapting:
         self._reported = now
         process = Process(self._slots, self._turns.limit, self._turns.wants)
         try:
-            word = await self._board.report(Report(process, tally, said))
+            word = await self._board.report(ProcessReport(process, tally, said))
         except (RedisError, OSError) as error:
             if self._reached:
                 self._observer(
@@ -51,14 +51,14 @@ class Adapting:
             self._reached = False
             return
         self._reached = True
-        self._turns.follow(word.share)
+        self._turns.follow(word.allocation)
         self._tell(word)
 
     async def leave(self) -> None:
         """Free this process' share for the others at once. Raises RedisError or OSError if Redis is unavailable."""
         await self._board.leave()
 
-    def _tell(self, word: Word) -> None:
+    def _tell(self, word: LimitUpdate) -> None:
         limit = word.control.concurrency.limit
         rate = math.inf if word.control.rate is None else word.control.rate
         if self._told != (limit, rate):

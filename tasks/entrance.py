@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from guard.limits import Limiter
-from guard.pace import Pace
 from guard.retry import RetryPolicy
+from guard.slow_start import SlowStart
 from providers.model import ModelInfo
 from providers.prompt import estimate_tokens
 from tasks.claim import Claim, NotNow
@@ -23,7 +23,7 @@ class Entrance:
         *,
         limiter: Limiter,
         gatekeeper: Gatekeeper,
-        pace: Pace,
+        pace: SlowStart,
         turns: Turns,
         policy: RetryPolicy,
         stopping: asyncio.Event,

@@ -20,8 +20,8 @@ from events.result import Judgement, Spent
 from guard.breaker import Breaker
 from guard.gate import MAX_PAUSE_SECONDS
 from guard.limits import Limiter, Reservation
-from guard.pace import Pace
 from guard.retry import RetryPolicy, attempts
+from guard.slow_start import SlowStart
 from ledger.request import StoredRequest
 from providers.base import Provider, Usage
 from providers.manifest import cost
@@ -48,7 +48,7 @@ class Judge:
         limiter: Limiter,
         breaker: Breaker,
         gatekeeper: Gatekeeper,
-        pace: Pace,
+        pace: SlowStart,
         turns: Turns,
         policy: RetryPolicy,
         lifecycle: Lifecycle,

@@ -14,8 +14,8 @@ from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import AnswerError, InternalError, UmpireError, is_permanent
 from events.ending import failure_of
 from events.result import Judgement, Spent
-from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy, next_deferral
+from guard.prefetch import PrefetchingLimiter
 from guard.retry import MAX_ANSWERS
 from ledger.claims import Claimed, Claims, Lease, Release
 from ledger.completion import CompletedBy
@@ -53,7 +53,7 @@ class Runner:
         hook: ResultHook,
         gatekeeper: Gatekeeper,
         rows: Rows,
-        ahead: Ahead,
+        ahead: PrefetchingLimiter,
         permission: Permission,
         deferral: DeferralPolicy,
         take_along: int,

@@ -19,15 +19,15 @@ from events.queue_snapshots import QueueSnapshots
 from events.recovery import recover
 from events.relay import Relay
 from events.resender import Resender
-from guard.ahead import Ahead
-from guard.board import Board
+from guard.adaptive.exchange import LimitExchange
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.hold import Holds
 from guard.limits import Unlimited, make_limiter
-from guard.pace import Pace
+from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
+from guard.slow_start import SlowStart
 from ledger.claims import Claims
 from ledger.connection import connect
 from ledger.custody import Custody
@@ -100,8 +100,8 @@ class Runtime:
         hook = ResultHook(self._relay, lifecycle, settings.kafka)
         breaker = Breaker(redis, provider, settings, observer)
         limiter = make_limiter(redis, provider, settings, observer)
-        self._ahead = ahead = Ahead(limiter)
-        pace = Pace(slots, settings.retry.call_deadline_seconds)
+        self._ahead = ahead = PrefetchingLimiter(limiter)
+        pace = SlowStart(slots, settings.retry.call_deadline_seconds)
         self._gatekeeper = Gatekeeper(
             provider,
             gate=Gate(redis, provider, observer),
@@ -122,7 +122,7 @@ class Runtime:
         self._adapting: Adapting | None = None
         if settings.worker.adaptive_concurrency:
             turns = shared = SharedTurns(places)
-            self._adapting = Adapting(Board(redis, provider, owner), shared, provider, slots, observer)
+            self._adapting = Adapting(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
         rows.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(

@@ -5,9 +5,9 @@ import math
 from collections import deque
 from typing import NamedTuple, Protocol
 
-from guard.announced import Said
-from guard.turnstile import Share, Tally, Turnstile
-from providers.base import Completion, RateHeaders
+from guard.adaptive.header_rate import HeaderLimit
+from guard.adaptive.local import Allocation, CallCounts, LocalLimiter
+from providers.base import ProviderAnswer, RateHeaders
 from tasks.slots import Slots
 
 
@@ -36,7 +36,7 @@ class Turns(Protocol):
     def over(self, passed: Passed, *, refused: bool = False) -> None:
         """Return the permit: the call has ended. `refused`: by a 429 or another answer with a Retry-After."""
 
-    def answered(self, completion: Completion, seconds: float) -> None:
+    def answered(self, completion: ProviderAnswer, seconds: float) -> None:
         """Count the answer of a call that took `seconds`."""
 
     def rest(self, requests: int) -> None:
@@ -61,7 +61,7 @@ class NoTurns:
     def over(self, passed: Passed, *, refused: bool = False) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
-    def answered(self, completion: Completion, seconds: float) -> None:  # noqa: ARG002 - the Protocol's
+    def answered(self, completion: ProviderAnswer, seconds: float) -> None:  # noqa: ARG002 - the Protocol's
         return None
 
     def rest(self, requests: int) -> None:  # noqa: ARG002 - the Protocol's
@@ -76,7 +76,7 @@ class SharedTurns:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._stile = Turnstile(slots.count)
+        self._stile = LocalLimiter(slots.count)
         self._waiting: deque[asyncio.Future[Passed]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._resting = 0
@@ -125,7 +125,7 @@ class SharedTurns:
         self._stile.end(passed.level, refused=refused)
         self._let_through()
 
-    def answered(self, completion: Completion, seconds: float) -> None:
+    def answered(self, completion: ProviderAnswer, seconds: float) -> None:
         usage = completion.usage
         self._stile.answered(seconds, usage.input_tokens + usage.output_tokens)
         if completion.headers is not None:
@@ -140,12 +140,12 @@ class SharedTurns:
         self._ended = True
         self._let_through()
 
-    def report(self, seconds: float) -> tuple[Tally, tuple[Said | None, Said | None]]:
+    def report(self, seconds: float) -> tuple[CallCounts, tuple[HeaderLimit | None, HeaderLimit | None]]:
         """What happened in the `seconds` since the last report, and the latest rate-limit headers."""
         headers, self._headers = self._headers, None
         return self._stile.report(seconds), said(headers)
 
-    def follow(self, share: Share) -> None:
+    def follow(self, share: Allocation) -> None:
         self._stile.follow(share)
         self._let_through()
         self._slots.wake()
@@ -169,7 +169,7 @@ class SharedTurns:
             self._timer = asyncio.get_running_loop().call_later(wait, self._let_through)
 
 
-def said(headers: RateHeaders | None) -> tuple[Said | None, Said | None]:
+def said(headers: RateHeaders | None) -> tuple[HeaderLimit | None, HeaderLimit | None]:
     """The headers' limits of requests and of tokens; None where the limit or what is left of it is not given."""
     if headers is None:
         return None, None
@@ -179,7 +179,7 @@ def said(headers: RateHeaders | None) -> tuple[Said | None, Said | None]:
     )
 
 
-def _said(limit: int | None, remaining: int | None, reset: float | None) -> Said | None:
+def _said(limit: int | None, remaining: int | None, reset: float | None) -> HeaderLimit | None:
     if limit is None or remaining is None or limit <= 0:
         return None
-    return Said(limit=limit, remaining=max(0, remaining), reset=reset)
+    return HeaderLimit(limit=limit, remaining=max(0, remaining), reset=reset)

@@ -6,7 +6,20 @@ from types import TracebackType
 
 #: Top-level packages of this project. tests/telemetry/test_fault.py compares them with pyproject.toml.
 PACKAGES = frozenset(
-    {"cli", "service", "tasks", "assessment", "providers", "guard", "events", "ledger", "telemetry", "contracts"}
+    [
+        "cli",
+        "service",
+        "tasks",
+        "assessment",
+        "web",
+        "access",
+        "providers",
+        "guard",
+        "events",
+        "ledger",
+        "telemetry",
+        "contracts",
+    ]
 )
 _ROOT = Path(__file__).parents[1]
 

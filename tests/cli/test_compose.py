@@ -170,7 +170,7 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     from telemetry.metrics import PREFIX, TABLE
 
     counted = {PREFIX + metric.name for metrics in TABLE.values() for metric in metrics}
-    source = (ROOT / "service/health.py").read_text()
+    source = (ROOT / "service/routes/health.py").read_text()
     read = {PREFIX + name for name in re.findall(r'gauge\("(\w+)"', source)}
     known = counted | read | {f"{name}_bucket" for name in counted} | {f"{name}_count" for name in counted}
     asked = {

@@ -7,7 +7,7 @@ import pytest
 from umpire_servers import apoll
 
 from cli.embedded_redis import EmbeddedRedis, server_program
-from cli.part import Part
+from cli.part import StackPart
 from cli.supervisor import Supervisor
 
 
@@ -29,7 +29,7 @@ def test_a_system_server_that_is_too_old_is_passed_over(monkeypatch: pytest.Monk
 @pytest.mark.redis
 async def test_it_serves_from_a_directory_with_any_name(tmp_path: Path) -> None:
     redis = EmbeddedRedis(tmp_path / 'a "quoted" name')
-    part = Part("redis", redis.launch, lambda _: None, ready=redis.ready)
+    part = StackPart("redis", redis.launch, lambda _: None, ready=redis.ready)
     supervisor = Supervisor()
     await supervisor.start([part])
     assert await apoll(redis.ready)

@@ -9,14 +9,14 @@ import pytest
 from umpire_cli import umpire
 from umpire_redis import RedisServer
 
+from access.api_key import id_of
+from access.authenticator import Authenticator
 from cli.api_keys import Wanted, create
 from cli.environment import DEFAULT_DATA
 from cli.failure import Failure
 from contracts.clock import utcnow
 from contracts.errors import AuthenticationFailed
 from contracts.settings import load_settings
-from guard.api_key import id_of
-from guard.authentication import Authenticator
 from ledger import keys
 from ledger.connection import connect
 

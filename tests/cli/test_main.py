@@ -11,7 +11,7 @@ import pytest
 from umpire_cli import ROOT, UMPIRE, environment, umpire
 from umpire_servers import poll
 
-from cli.main import Provider
+from cli.main import ProviderName
 from contracts.enums import LLMProviderType
 
 #: What the API, a worker or Flower writes once it runs, with Redis and without it.
@@ -19,7 +19,7 @@ RUNNING = re.compile("startup complete|Connected to|Cannot connect|Failed to cap
 
 
 def test_the_providers_of_the_command_are_those_of_the_contracts() -> None:
-    assert {one.value for one in Provider} == {one.value for one in LLMProviderType}
+    assert {one.value for one in ProviderName} == {one.value for one in LLMProviderType}
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -14,7 +14,7 @@ from umpire_servers import apoll
 from cli import part as parts
 from cli.failure import Failure
 from cli.logfile import LogFile
-from cli.part import Launch, Part
+from cli.part import Launch, StackPart
 from cli.supervisor import Group, Supervisor, run
 
 STAY = "import time; time.sleep(60)"
@@ -34,16 +34,16 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, said: list[str]) -> Callable[..., Part]:
-    def part(code: str, name: str = "part", **options: object) -> Part:
+def make(tmp_path: Path, said: list[str]) -> Callable[..., StackPart]:
+    def part(code: str, name: str = "part", **options: object) -> StackPart:
         launch = options.pop("launch", lambda: Launch([sys.executable, "-c", code], dict(os.environ)))
-        return Part(name, launch, said.append, log=LogFile(tmp_path / f"{name}.log"), **options)  # type: ignore[arg-type]
+        return StackPart(name, launch, said.append, log=LogFile(tmp_path / f"{name}.log"), **options)  # type: ignore[arg-type]
 
     return part
 
 
 async def test_a_part_that_dies_is_started_again_with_growing_waits(
-    make: Callable[..., Part], said: list[str], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., StackPart], said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "_LONGEST_DELAY", 0.4)
     part = make("import sys; sys.exit(3)")
@@ -57,7 +57,7 @@ async def test_a_part_that_dies_is_started_again_with_growing_waits(
     ]
 
 
-async def test_a_part_that_never_gets_ready_fails_with_the_end_of_its_log(make: Callable[..., Part]) -> None:
+async def test_a_part_that_never_gets_ready_fails_with_the_end_of_its_log(make: Callable[..., StackPart]) -> None:
     async def never() -> bool:
         return False
 
@@ -69,7 +69,7 @@ async def test_a_part_that_never_gets_ready_fails_with_the_end_of_its_log(make: 
     await supervisor.stop([[part]])
 
 
-async def test_a_part_that_hangs_at_its_start_fails_after_its_patience(make: Callable[..., Part]) -> None:
+async def test_a_part_that_hangs_at_its_start_fails_after_its_patience(make: Callable[..., StackPart]) -> None:
     async def never() -> bool:
         return False
 
@@ -83,7 +83,7 @@ async def test_a_part_that_hangs_at_its_start_fails_after_its_patience(make: Cal
 
 
 async def test_sigkill_follows_when_sigterm_is_not_obeyed(
-    make: Callable[..., Part], said: list[str], tmp_path: Path
+    make: Callable[..., StackPart], said: list[str], tmp_path: Path
 ) -> None:
     supervisor = Supervisor()
     part = make(STUBBORN, grace=0.5, ready=lambda: there(tmp_path / "part.log"))
@@ -95,7 +95,7 @@ async def test_sigkill_follows_when_sigterm_is_not_obeyed(
     assert said == ["part is ready", "part did not stop within 0.5 s and is killed"]
 
 
-async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., Part], said: list[str]) -> None:
+async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., StackPart], said: list[str]) -> None:
     supervisor = Supervisor()
     part = make(STAY)
     await supervisor.start([part])
@@ -107,7 +107,7 @@ async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., 
     assert not [line for line in said if "ended" in line or "killed" in line]
 
 
-async def test_the_address_is_asked_for_at_each_start(make: Callable[..., Part]) -> None:
+async def test_the_address_is_asked_for_at_each_start(make: Callable[..., StackPart]) -> None:
     """A part that comes back must learn what changed meanwhile."""
     codes = iter(["import sys; sys.exit(1)", STAY])
     part = make("", launch=lambda: Launch([sys.executable, "-c", next(codes)], dict(os.environ)))
@@ -117,7 +117,7 @@ async def test_the_address_is_asked_for_at_each_start(make: Callable[..., Part])
     await supervisor.stop([[part]])
 
 
-async def test_parts_stop_in_the_order_that_was_asked_for(make: Callable[..., Part], tmp_path: Path) -> None:
+async def test_parts_stop_in_the_order_that_was_asked_for(make: Callable[..., StackPart], tmp_path: Path) -> None:
     def noting(name: str) -> str:
         path = str(tmp_path / "order")
         return (
@@ -135,7 +135,7 @@ async def test_parts_stop_in_the_order_that_was_asked_for(make: Callable[..., Pa
     assert (tmp_path / "order").read_text() == "cab"
 
 
-async def test_the_job_ends_the_run(make: Callable[..., Part], said: list[str]) -> None:
+async def test_the_job_ends_the_run(make: Callable[..., StackPart], said: list[str]) -> None:
     part = make(STAY)
 
     async def job() -> None:
@@ -147,7 +147,9 @@ async def test_the_job_ends_the_run(make: Callable[..., Part], said: list[str]) 
     assert part._process.returncode == -signal.SIGTERM
 
 
-async def test_a_failing_job_is_raised_once_everything_has_stopped(make: Callable[..., Part], said: list[str]) -> None:
+async def test_a_failing_job_is_raised_once_everything_has_stopped(
+    make: Callable[..., StackPart], said: list[str]
+) -> None:
     part = make(STAY)
 
     async def job() -> None:
@@ -159,7 +161,7 @@ async def test_a_failing_job_is_raised_once_everything_has_stopped(make: Callabl
     assert part._process.returncode is not None
 
 
-async def test_a_second_signal_kills(make: Callable[..., Part], said: list[str], tmp_path: Path) -> None:
+async def test_a_second_signal_kills(make: Callable[..., StackPart], said: list[str], tmp_path: Path) -> None:
     part = make(STUBBORN, grace=60, ready=lambda: there(tmp_path / "part.log"))
 
     async def job() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cli.tune_advice import LOOP_SHARE, Advice, advise
 from cli.tune_knee import Quota, find_knee, is_limited
-from cli.tune_level import Latency, Level
+from cli.tune_level import Latency, LoadLevel
 from cli.tune_machine import OWN_CPU_SECONDS, WORKER_CPU_SECONDS, Machine, cores
 from cli.tune_view import advice_lines
 from contracts.enums import LLMProviderType
@@ -17,16 +17,16 @@ ANTHROPIC = LLMProviderType.ANTHROPIC
 UNKNOWN = Quota()
 
 
-def level(concurrency: int, rate: float, each: float, **more: object) -> Level:
+def level(concurrency: int, rate: float, each: float, **more: object) -> LoadLevel:
     calls = 100
-    made = Level(
+    made = LoadLevel(
         concurrency=concurrency, seconds=5.0, calls=calls, verdicts=calls, refusals=0, errors={}, rate=rate,
         latency=Latency(each, each, each, each), tokens=1000, cost=0.0, late=0.0,
     )  # fmt: skip
     return replace(made, **more)
 
 
-def upstream(capacity: int, seconds: float, *concurrencies: int) -> list[Level]:
+def upstream(capacity: int, seconds: float, *concurrencies: int) -> list[LoadLevel]:
     """A provider that works on so many calls at a time and lets the others wait."""
     return [
         level(n, min(n, capacity) / seconds, seconds * max(1.0, n / capacity))
@@ -34,7 +34,7 @@ def upstream(capacity: int, seconds: float, *concurrencies: int) -> list[Level]:
     ]
 
 
-def advice(levels: list[Level], quota: Quota = UNKNOWN, target: float | None = None) -> Advice:
+def advice(levels: list[LoadLevel], quota: Quota = UNKNOWN, target: float | None = None) -> Advice:
     made = advise(levels, quota, ANTHROPIC, Settings(), target)
     assert made is not None
     return made

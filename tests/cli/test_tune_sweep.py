@@ -10,7 +10,7 @@ from umpire_providers import body_of, settings_for
 from umpire_upstream import Connection, Upstream, answer, hang, upstream
 
 from cli.tune_budget import Budget, most_usage
-from cli.tune_call import Caller
+from cli.tune_call import TuneCaller
 from cli.tune_knee import find_knee, is_limited
 from cli.tune_round import Rules
 from cli.tune_run import quota_of, sample_requests
@@ -67,9 +67,9 @@ def budget(calls: int | None = None, dollars: float | None = None) -> Budget:
 
 
 @asynccontextmanager
-async def sweeping(at: Upstream, spend: Budget | None = None, **rules: Any) -> AsyncIterator[tuple[Sweep, Caller]]:
+async def sweeping(at: Upstream, spend: Budget | None = None, **rules: Any) -> AsyncIterator[tuple[Sweep, TuneCaller]]:
     adapter = make_provider(ANTHROPIC, settings_for(ANTHROPIC, at.url, concurrency=64))
-    caller = Caller(adapter, INFO, REQUEST, spend or budget(), timeout=20.0)
+    caller = TuneCaller(adapter, INFO, REQUEST, spend or budget(), timeout=20.0)
     chosen = {"seconds": 0.6, "calls": None, "patience": 10.0, "pause": 0.02, **rules}
     try:
         yield Sweep(caller, Rules(**chosen), asyncio.Event()), caller

@@ -16,12 +16,12 @@ from rich.panel import Panel
 from rich.table import Table
 from umpire_cli import ROOT, umpire
 
+from access.api_key import DEFAULT_SCOPES
+from access.api_keys import ApiKeys
 from cli.console import _Console
 from cli.verdict import panel
 from cli.visible import visible, visible_json
 from contracts.encoding import dumps
-from guard.api_key import DEFAULT_SCOPES
-from guard.api_keys import ApiKeys
 from ledger import keys
 from ledger.connection import connect
 from ledger.outbox import Outbox, Undelivered

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
 
 #: Read when they are scraped, and not fed by notes.
-GAUGES = re.findall(r'gauge\("(\w+)"', (ROOT / "service" / "health.py").read_text(encoding="utf-8"))
+GAUGES = re.findall(r'gauge\("(\w+)"', (ROOT / "service" / "routes" / "health.py").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(rf"{PREFIX}(\w+)", PAGE))))

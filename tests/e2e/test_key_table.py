@@ -13,13 +13,13 @@ from umpire_servers import apoll
 from umpire_upstream import answer, upstream
 from umpire_worker import Desk, api, desk, reach, worker
 
+from access.api_key import Scope
+from access.api_keys import ApiKeys
 from contracts.enums import LLMProviderType
 from contracts.errors import QueueFull
 from contracts.settings import KafkaSettings, LedgerSettings
 from events.topics import ensure_topic
 from guard import hold
-from guard.api_key import Scope
-from guard.api_keys import ApiKeys
 from ledger import keys
 from ledger.ledger import Ledger
 
@@ -187,9 +187,10 @@ def test_every_row_has_a_type_and_known_placeholders() -> None:
     """A row that is written otherwise would not be read, and so never be held against a ledger."""
     import re
 
+    import access.keys
     import guard.keys
 
-    lines = f"{keys.__doc__}\n{guard.keys.__doc__}".splitlines()
+    lines = f"{keys.__doc__}\n{guard.keys.__doc__}\n{access.keys.__doc__}".splitlines()
     named = [line for line in lines if re.match(r"umpire[:.]|_kombu", line)]
     assert len(named) == len(table())
     assert not [row for row in table() if row.matches("nothing of ours")]

@@ -15,10 +15,10 @@ from umpire_key_table import table
 from umpire_servers import apoll, free_port
 from umpire_worker import Desk, api, desk, worker
 
+from access.api_key import Scope
+from access.api_keys import ApiKeys
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
-from guard.api_key import Scope
-from guard.api_keys import ApiKeys
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -8,17 +8,17 @@ from redis.asyncio import Redis
 from umpire_events import Remembered
 from umpire_ledger import MOCK, House, ending, stored
 
+from access.api_keys import ApiKeys, key_of
+from access.authenticator import Authenticator
 from contracts.clock import utcnow
 from contracts.enums import CircuitState, HoldReason, LLMProviderType
 from contracts.errors import IdempotencyConflict, ProviderUnavailable
 from contracts.settings import BreakerSettings, LedgerSettings, Settings
-from guard.api_keys import ApiKeys, key_of
-from guard.authentication import Authenticator
+from guard.adaptive.controller import Process
+from guard.adaptive.exchange import LimitExchange, ProcessReport
+from guard.adaptive.local import CallCounts
 from guard.availability import Availability
-from guard.board import Board, Report
 from guard.breaker import Breaker
-from guard.control import Process
-from guard.turnstile import Tally
 from ledger.claims import Release
 from ledger.completion import UnclaimedRequests
 from ledger.idempotency import AlreadyAccepted, IdempotencyKey
@@ -66,12 +66,12 @@ async def test_a_state_of_the_breaker_that_is_not_known_here_lets_a_probe_throug
     "row", ['{"ceiling": 4, "local": 2, "wants": true, "mood": "good"}', '{"slots": 9}', "?", "[]"]
 )
 async def test_a_peers_row_with_other_fields(redis: Redis, row: str) -> None:
-    board = Board(redis, LLMProviderType.MOCK, "own")
-    await board.report(Report(Process(8, 8), Tally()))
+    board = LimitExchange(redis, LLMProviderType.MOCK, "own")
+    await board.report(ProcessReport(Process(8, 8), CallCounts()))
     for form in (f"{int(time.time() * 1000)} {row}", row):
         await redis.hset("umpire:adapt:mock:rows", "peer", form)
-        word = await board.report(Report(Process(8, 8), Tally()))
-        assert word.share.limit >= 1
+        word = await board.report(ProcessReport(Process(8, 8), CallCounts()))
+        assert word.allocation.limit >= 1
 
 
 async def test_a_record_that_cannot_be_read_is_not_cancelled(house: House) -> None:

@@ -12,7 +12,7 @@ from umpire_upstream import answer, drip, drop, drop_midway, hang, upstream
 from contracts import errors
 from contracts.enums import LLMProviderType
 from providers import failure
-from providers.base import Completion, RateHeaders, StopReason
+from providers.base import ProviderAnswer, RateHeaders, StopReason
 from providers.verdict import parse_verdict
 
 ANTHROPIC, OPENAI, GOOGLE, OPENROUTER = REAL
@@ -20,7 +20,7 @@ ANTHROPIC, OPENAI, GOOGLE, OPENROUTER = REAL
 every = pytest.mark.parametrize("provider", REAL)
 
 
-async def complete(provider: LLMProviderType, *answers: Callable[..., Any]) -> Completion:
+async def complete(provider: LLMProviderType, *answers: Callable[..., Any]) -> ProviderAnswer:
     async with upstream(*answers) as server, connected(provider, server.url) as adapter:
         try:
             return await adapter.complete(call_for(provider))

@@ -135,7 +135,7 @@ async def test_a_good_connection_is_used_again(provider: LLMProviderType) -> Non
 
 @pytest.mark.parametrize("begun", [0, 1, 20, 60, None])
 async def test_what_was_read_before_the_end_of_the_request_is_seen_there(begun: int | None) -> None:
-    connection = ours.Connection(asyncio.get_running_loop())
+    connection = ours.ProviderConnection(asyncio.get_running_loop())
     with socket.socket() as unused:
         connection.connection_made(asyncio.Transport({"socket": unused}))
     connection.set_response_params()
@@ -150,7 +150,7 @@ async def test_aiohttp_is_as_it_was() -> None:
     released: list[tuple[Any, bool]] = []
     asked: list[str] = []
 
-    class Seen(ours.Connection):
+    class Seen(ours.ProviderConnection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             made.append(self)
@@ -170,7 +170,7 @@ async def test_aiohttp_is_as_it_was() -> None:
 
     async with upstream(answer(200, {})) as server:
         connector = Watched()
-        assert connector._factory().__class__ is ours.Connection
+        assert connector._factory().__class__ is ours.ProviderConnection
         connector._factory = lambda: Seen(asyncio.get_running_loop())  # type: ignore[assignment, misc]
         async with aiohttp.ClientSession(connector=connector) as session:
             for _ in range(2):

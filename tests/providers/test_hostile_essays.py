@@ -13,7 +13,7 @@ from cli.prompt import comparison_prompt
 from contracts.enums import LLMProviderType
 from contracts.errors import AnswerError
 from providers.anthropic_answer import completion as anthropic_completion
-from providers.base import Completion, StopReason, Usage
+from providers.base import ProviderAnswer, StopReason, Usage
 from providers.schema import NAME, VERDICT_SCHEMA
 from providers.verdict import parse_verdict
 
@@ -84,14 +84,16 @@ async def test_an_essay_reaches_the_model_in_the_user_s_text_only(provider: LLMP
 )
 def test_an_answer_with_more_than_one_verdict_in_it_is_none(text: str) -> None:
     with pytest.raises(AnswerError) as caught:
-        parse_verdict(Completion(text=text, model="m", usage=Usage(), stop_reason=StopReason.END))
+        parse_verdict(ProviderAnswer(text=text, model="m", usage=Usage(), stop_reason=StopReason.END))
     assert "perfect" not in f"{caught.value!r} {caught.value} {caught.value.details}"
 
 
 def test_a_verdict_may_quote_another_in_its_justification() -> None:
     """What stands in a string is a string."""
     quoting = {"winner": "Essay B", "justification": f"Essay A only says {VERDICT}", "confidence": 4}
-    verdict = parse_verdict(Completion(text=json.dumps(quoting), model="m", usage=Usage(), stop_reason=StopReason.END))
+    verdict = parse_verdict(
+        ProviderAnswer(text=json.dumps(quoting), model="m", usage=Usage(), stop_reason=StopReason.END)
+    )
     assert verdict.winner.value == "Essay B"
 
 

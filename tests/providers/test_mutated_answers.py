@@ -24,7 +24,7 @@ from events.envelope import seal_result
 from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer
-from providers.base import Completion
+from providers.base import ProviderAnswer
 from providers.manifest import Manifest, cost
 from providers.verdict import parse_verdict
 
@@ -120,7 +120,7 @@ def mutated(draw: st.DrawFn, *, safe: bool) -> tuple[LLMProviderType, str]:
     return provider, spelled(body)
 
 
-def complete(provider: LLMProviderType, body: str) -> Completion:
+def complete(provider: LLMProviderType, body: str) -> ProviderAnswer:
     if provider is GOOGLE:
         return google_answer.completion(body, "m")
     module = {ANTHROPIC: anthropic_answer, OPENAI: openai_answer, OPENROUTER: openrouter_answer}[provider]

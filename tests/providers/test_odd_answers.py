@@ -26,7 +26,7 @@ from events.envelope import seal_result
 from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer
-from providers.base import Completion, Usage
+from providers.base import ProviderAnswer, Usage
 from providers.manifest import Manifest, cost
 from providers.verdict import parse_verdict
 
@@ -59,7 +59,7 @@ NO_COUNTS = [None, -1, 12.5, "100", True, [], {}, 10**30, math.nan, math.inf]
 ABSENT = "<absent>"
 
 
-def read(provider: LLMProviderType, body: Any, headers: dict[str, str] | None = None) -> Completion:
+def read(provider: LLMProviderType, body: Any, headers: dict[str, str] | None = None) -> ProviderAnswer:
     """What the adapter makes of a body of status 200. As Python writes it, NaN included."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     model = Manifest.load().default(provider).model_id
@@ -87,7 +87,7 @@ def price_of(provider: LLMProviderType, usage: Usage) -> float | None:
     return cost(info, usage)
 
 
-def good(provider: LLMProviderType, body: Any) -> Completion:
+def good(provider: LLMProviderType, body: Any) -> ProviderAnswer:
     completion = read(provider, body)
     assert parse_verdict(completion).confidence == 4
     return completion

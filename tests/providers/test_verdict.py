@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from contracts.encoding import dumps
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.errors import AnswerError, ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError
-from providers.base import Completion, StopReason, Usage
+from providers.base import ProviderAnswer, StopReason, Usage
 from providers.verdict import WINNERS, Verdict, cut, parse_verdict
 
 GOOD = {"winner": "Essay A", "justification": "It argues from evidence, and the other one does not.", "confidence": 4}
 
 
 def parse(text: str, stop: StopReason = StopReason.END) -> Verdict:
-    return parse_verdict(Completion(text=text, model="m", usage=Usage(), stop_reason=stop))
+    return parse_verdict(ProviderAnswer(text=text, model="m", usage=Usage(), stop_reason=stop))
 
 
 def parse_changed(**changes: object) -> Verdict:

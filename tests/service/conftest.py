@@ -1,29 +1,3 @@
-"""One open door per test, on an empty Redis."""
+from umpire_door import api, no_flush, settings, worker
 
-import pytest
-from umpire_service import Worker, door, settings_of
-
-import service.app
-
-
-@pytest.fixture(autouse=True)
-def _no_flush(monkeypatch):
-    """Most tests have no Kafka; nothing is gained by waiting for it at the end."""
-    monkeypatch.setattr(service.app, "FLUSH_SECONDS", 0.0)
-
-
-@pytest.fixture
-def settings(redis_url):
-    return settings_of(redis_url, immediate_wait_seconds=5.0)
-
-
-@pytest.fixture
-async def api(settings):
-    async with door(settings) as it:
-        yield it
-
-
-@pytest.fixture
-async def worker(settings, api):
-    async with Worker(settings).working() as it:
-        yield it
+__all__ = ["api", "no_flush", "settings", "worker"]

@@ -11,12 +11,14 @@ from umpire_ledger import redis_is_up
 from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
+from access.api_key import Scope, new_text
 from contracts.clock import utcnow
 from contracts.enums import ProcessingMode
-from guard.api_key import Scope, new_text
+from contracts.settings import ServiceSettings
 from ledger.keys import api_key
-from service.authentication import Authentication
-from service.scopes import SCOPE_OF
+from service.routes.scopes import SCOPE_OF
+from telemetry.observer import silent
+from web.auth import Authentication, Scopes
 
 pytestmark = pytest.mark.redis
 
@@ -91,13 +93,14 @@ async def test_a_websocket_is_no_way_around():
     async def behind(scope, receive, send):
         raise AssertionError("let in")
 
-    await Authentication(behind, routes=[])({"type": "websocket", "path": "/x", "headers": []}, None, send)
+    authentication = Authentication(behind, Scopes([], SCOPE_OF), None, ServiceSettings(), silent)
+    await authentication({"type": "websocket", "path": "/x", "headers": []}, None, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_a_route_that_nobody_thought_of_stops_the_start():
     with pytest.raises(KeyError):
-        Authentication(None, routes=[Route("/api/v1/new", lambda request: None)])
+        Scopes([Route("/api/v1/new", lambda request: None)], SCOPE_OF)
 
 
 async def test_a_refusal_does_not_wait_for_the_body(api):

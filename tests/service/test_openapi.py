@@ -16,7 +16,7 @@ from umpire_servers import ROOT, ServerMissing
 from contracts.settings import ServiceSettings, Settings
 from contracts.topics import LEGAL_TOPIC
 from service.app import create_app
-from service.openapi_fields import FIELDS
+from service.routes.openapi_fields import FIELDS
 
 Need = Any
 
@@ -32,7 +32,7 @@ def test_a_validator_takes_the_document(auth: str) -> None:
 
 def test_each_field_has_a_description_and_an_example() -> None:
     fields = {model: set(schema["properties"]) for model, schema in SCHEMAS.items() if "properties" in schema}
-    assert fields == {model: set(known) for model, known in FIELDS.items()}, "see service/openapi_fields.py"
+    assert fields == {model: set(known) for model, known in FIELDS.items()}, "see service/routes/openapi_fields.py"
     for model, names in fields.items():
         for name in names:
             field = SCHEMAS[model]["properties"][name]

@@ -23,7 +23,7 @@ async def serve(redis_url, tmp_path):
         port = free_port()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory", "--port", str(port)),
-            *("--loop", "uvloop", "--http", "service.protocol:Protocol", "--no-access-log"),
+            *("--loop", "uvloop", "--http", "web.connection.protocol:Protocol", "--no-access-log"),
             *("--workers", str(processes)),
             cwd=ROOT,
             env={**os.environ, "UMPIRE_REDIS_URL": redis_url, "UMPIRE_KAFKA_BOOTSTRAP": NO_KAFKA}

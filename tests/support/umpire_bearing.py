@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.announced import Said
-from guard.control import Control, Process, shares
-from guard.pace import Pace
-from guard.turnstile import Share, Tally, Turnstile
+from guard.adaptive.controller import Controller, Process, allocations
+from guard.adaptive.header_rate import HeaderLimit
+from guard.adaptive.local import Allocation, CallCounts, LocalLimiter
+from guard.slow_start import SlowStart
 
 LOOK = 0.25
 
@@ -56,11 +56,11 @@ class Upstream:
         self.at = now
         return self.in_flight < self.most and (self.rate == math.inf or self.level >= 1)
 
-    def said(self, now: float) -> Said | None:
+    def headers(self, now: float) -> HeaderLimit | None:
         if not self.announces:
             return None
         reset = 60 - now % 60 if self.window else (self.burst - self.level) / self.rate
-        return Said(limit=self.rate * 60, remaining=math.floor(self.level), reset=math.ceil(reset))
+        return HeaderLimit(limit=self.rate * 60, remaining=math.floor(self.level), reset=math.ceil(reset))
 
 
 class World:
@@ -84,15 +84,15 @@ class World:
         self.own = own
         self.calls: list[tuple[float, bool]] = []
         """When each ended, and whether it was answered."""
-        self.control = Control()
-        self.tally = Tally()
-        self.said: Said | None = None
+        self.control = Controller()
+        self.counts = CallCounts()
+        self.headers: HeaderLimit | None = None
         self.looked = self.clock.now
         self._count = itertools.count()
         self._todo: list[tuple[float, int, Callable[[], None]]] = []
         self.processes = [SimProcess(self, slots) for _ in range(processes)]
         for i, process in enumerate(self.processes):
-            self.after(0.01 + i * LOOK / processes, process.look)
+            self.after(0.01 + i * LOOK / processes, process.update)
 
     def good(self, start: float, end: float) -> float:
         """Answers a second between these seconds from the beginning."""
@@ -123,7 +123,7 @@ class World:
         self.clock.now = until
         return self
 
-    def call(self, done: Callable[[bool, Said | None], None]) -> None:
+    def call(self, done: Callable[[bool, HeaderLimit | None], None]) -> None:
         now = self.clock.now
         upstream = self.upstream
         ok = upstream.asks(now)
@@ -137,12 +137,12 @@ class World:
             upstream.level -= 1
         upstream.in_flight += 1
         seconds = max(0.001, upstream.seconds * (1 + upstream.jitter * self.chance.gauss(0, 1)))
-        said = upstream.said(now)
+        headers = upstream.headers(now)
 
         def end() -> None:
             upstream.in_flight -= 1
             self.calls.append((self.clock.now, True))
-            self.after(self.chance.expovariate(1 / self.own), lambda: done(True, said))
+            self.after(self.chance.expovariate(1 / self.own), lambda: done(True, headers))
 
         self.after(seconds, end)
 
@@ -153,10 +153,10 @@ class SimProcess:
         self.slots = slots
         self.taken = 0
         self.resting = 0
-        self.pace = Pace(slots, 120, world.clock)
-        self.stile = Turnstile(slots, world.clock)
+        self.pace = SlowStart(slots, 120, world.clock)
+        self.stile = LocalLimiter(slots, world.clock)
         if not world.adaptive:
-            self.stile.follow(Share(slots, slots))
+            self.stile.follow(Allocation(slots, slots))
         self.waiting: deque[Callable[[int], None]] = deque()
         self.timer = math.inf
         self.calls = 0
@@ -204,10 +204,10 @@ class SimProcess:
         self.calls += 1
         began, probing = self.world.clock.now, self.stile.probes(level)
 
-        def done(ok: bool, said: Said | None) -> None:
+        def done(ok: bool, headers: HeaderLimit | None) -> None:
             self.stile.end(level, refused=not ok and self.world.adaptive)
-            if said:
-                self.world.said = said
+            if headers:
+                self.world.headers = headers
             if ok:
                 self.stile.answered(self.world.clock.now - began, 100)
                 self.finish()
@@ -243,20 +243,20 @@ class SimProcess:
     def fleet(self) -> list[Process]:
         return [Process(p.slots, p.stile.limit, bool(p.taken)) for p in self.world.processes]
 
-    def look(self) -> None:
+    def update(self) -> None:
         world = self.world
         if not world.adaptive or self not in world.processes:
             return
-        world.after(LOOK, self.look)
-        tally = self.stile.report(LOOK)
-        for name in Tally.__slots__:
-            setattr(world.tally, name, getattr(world.tally, name) + getattr(tally, name))
+        world.after(LOOK, self.update)
+        counts = self.stile.report(LOOK)
+        for name in CallCounts.__slots__:
+            setattr(world.counts, name, getattr(world.counts, name) + getattr(counts, name))
         now = world.clock.now
         if now - world.looked >= LOOK - 0.001:
             fleet = self.fleet
-            world.control.look(world.tally, (world.said, None), fleet, now, now - world.looked)
-            world.tally, world.said, world.looked = Tally(), None, now
+            world.control.update(world.counts, (world.headers, None), fleet, now, now - world.looked)
+            world.counts, world.headers, world.looked = CallCounts(), None, now
         if world.control.concurrency.limit:
-            mine = shares(world.control, self.fleet, now)[world.processes.index(self)]
+            mine = allocations(world.control, self.fleet, now)[world.processes.index(self)]
             self.stile.follow(mine)
         self.wake()

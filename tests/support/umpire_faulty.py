@@ -38,13 +38,13 @@ async def fails_soon(text: object) -> None:
 
 
 def api() -> None:
-    import service.comparison as door
+    import service.routes.comparison as door
     from cli.api import serve
 
     parse, admit = door.parse, Ledger.admit
 
-    def parse_or_fail(body: bytes) -> Any:
-        return fails(body) if b"fault:door" in body else parse(body)
+    def parse_or_fail(model: Any, body: bytes) -> Any:
+        return fails(body) if b"fault:door" in body else parse(model, body)
 
     async def admit_or_fail(self: Ledger, stored: Any, *arguments: Any, **more: Any) -> Any:
         if "fault:ledger" in stored.request.user_prompt:

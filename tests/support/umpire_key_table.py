@@ -1,8 +1,9 @@
-"""The tables of Redis keys, which stand in the docstrings of ledger/keys.py and guard/keys.py."""
+"""The tables of Redis keys, which stand in the docstrings of ledger/keys.py, guard/keys.py and access/keys.py."""
 
 import re
 from typing import NamedTuple
 
+import access.keys
 import guard.keys
 import ledger.keys
 from contracts.enums import LLMProviderType
@@ -37,5 +38,5 @@ class Row(NamedTuple):
 
 
 def table() -> list[Row]:
-    text = f"{ledger.keys.__doc__}\n{guard.keys.__doc__}"
+    text = f"{ledger.keys.__doc__}\n{guard.keys.__doc__}\n{access.keys.__doc__}"
     return [Row(name, kind) for name, kind in _ROW.findall(text)]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from guard.api_key import DEFAULT_SCOPES, PREFIX, Scope, _checksum
-from guard.api_keys import ApiKeys
+from access.api_key import DEFAULT_SCOPES, PREFIX, Scope, _checksum
+from access.api_keys import ApiKeys
 from ledger.connection import connect
 
 

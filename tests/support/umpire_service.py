@@ -35,9 +35,9 @@ from ledger.completion import CompletedBy, Completion
 from ledger.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
-from service.protocol import Protocol
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
+from web.connection.protocol import Protocol
 
 MOCK = LLMProviderType.MOCK
 SECRET = "the-secret-of-essay-A"
@@ -86,7 +86,7 @@ class Door:
 
     @property
     def parts(self) -> Any:
-        return self.app.state.parts
+        return self.app.state.dependencies
 
     async def post(self, body: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
         content = body if isinstance(body, bytes) else json.dumps({**BODY, **(body or {}), **fields})

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from umpire_servers import apoll
 
-from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
+from guard.prefetch import PrefetchingLimiter
 from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
@@ -47,7 +47,7 @@ async def test_a_task_waits_for_the_claim_before_it_and_then_asks_for_all_that_i
     assert await slots.take(5) == 5
     runner = Runner(
         claims=cast("Any", claims), slots=slots, judge=cast("Any", IdleJudge()), hook=cast("Any", None),
-        gatekeeper=cast("Any", Gate()), rows=Rows(), ahead=Ahead(Unlimited()), permission=Permission(""),
+        gatekeeper=cast("Any", Gate()), rows=Rows(), ahead=PrefetchingLimiter(Unlimited()), permission=Permission(""),
         deferral=DeferralPolicy(tries=0, waits=(1.0,)),
         take_along=16, observer=silent,
     )  # fmt: skip

@@ -14,9 +14,9 @@ from contracts.events import LLMComparisonResultV1
 from contracts.settings import KafkaSettings
 from events.ending import ending_of
 from events.result import Judgement, Spent
-from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
+from guard.prefetch import PrefetchingLimiter
 from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.request import StoredRequest
@@ -85,7 +85,8 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
     await house.admit(request)
     runner = Runner(
         claims=house.claims(), slots=Slots(1), judge=cast("Any", judge), hook=cast("Any", hook),
-        gatekeeper=cast("Any", OpenGate()), rows=Rows(), ahead=Ahead(Unlimited()), permission=Permission(""),
+        gatekeeper=cast("Any", OpenGate()), rows=Rows(), ahead=PrefetchingLimiter(Unlimited()),
+        permission=Permission(""),
         deferral=DeferralPolicy(tries=0, waits=(1.0,)),
         take_along=1, observer=notes.append,
     )  # fmt: skip

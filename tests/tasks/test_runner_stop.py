@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import ReadOnlyError
 
-from guard.ahead import Ahead
 from guard.deferral import DeferralPolicy
 from guard.limits import Unlimited
+from guard.prefetch import PrefetchingLimiter
 from tasks.permission import Permission
 from tasks.rows import Rows
 from tasks.runner import Runner
@@ -37,7 +37,8 @@ async def test_a_claim_that_waits_for_the_ledger_ends_with_the_process() -> None
     claims, slots = AwayClaims(), Slots(1)
     runner = Runner(
         claims=cast("Any", claims), slots=slots, judge=cast("Any", IdleJudge()), hook=cast("Any", None),
-        gatekeeper=cast("Any", OpenGate()), rows=Rows(), ahead=Ahead(Unlimited()), permission=Permission(""),
+        gatekeeper=cast("Any", OpenGate()), rows=Rows(), ahead=PrefetchingLimiter(Unlimited()),
+        permission=Permission(""),
         deferral=DeferralPolicy(tries=0, waits=(1.0,)),
         take_along=1, observer=silent,
     )  # fmt: skip

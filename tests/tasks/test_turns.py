@@ -5,15 +5,15 @@ import asyncio
 import pytest
 from umpire_servers import apoll
 
-from guard.turnstile import Share
-from providers.base import Completion, RateHeaders, StopReason, Usage
+from guard.adaptive.local import Allocation
+from providers.base import ProviderAnswer, RateHeaders, StopReason, Usage
 from tasks.slots import Slots
 from tasks.turns import Passed, SharedTurns, said
 
 
 def turns(limit: int, slots: int = 64, **share: float) -> SharedTurns:
     made = SharedTurns(Slots(slots))
-    made.follow(Share(limit, limit, **share))
+    made.follow(Allocation(limit, limit, **share))
     return made
 
 
@@ -78,7 +78,7 @@ async def test_at_the_end_all_are_let_through_at_once() -> None:
 async def test_slots_follow_the_limit_and_what_rests_in_them_is_besides() -> None:
     slots = Slots(64)
     shared = SharedTurns(slots)
-    shared.follow(Share(4, 4))
+    shared.follow(Allocation(4, 4))
     assert await slots.take(64) == 4 + 1
     more = asyncio.create_task(slots.take(64))
     await asyncio.sleep(0)
@@ -87,7 +87,7 @@ async def test_slots_follow_the_limit_and_what_rests_in_them_is_besides() -> Non
     assert await asyncio.wait_for(more, 1) == 2
     more = asyncio.create_task(slots.take(64))
     await asyncio.sleep(0)
-    shared.follow(Share(14, 4))
+    shared.follow(Allocation(14, 4))
     assert await asyncio.wait_for(more, 1) == 10
 
 
@@ -107,7 +107,7 @@ async def test_a_worker_with_nothing_to_do_wants_no_share() -> None:
 async def test_what_answers_say_is_reported_once() -> None:
     shared = turns(4)
     headers = RateHeaders(requests_limit=600, requests_remaining=7, requests_reset=1.5, tokens_limit=9000)
-    shared.answered(Completion("", "m", Usage(80, 20), StopReason.END, headers), 0.5)
+    shared.answered(ProviderAnswer("", "m", Usage(80, 20), StopReason.END, headers), 0.5)
     tally, heard = shared.report(0.25)
     assert (tally.answers, tally.tokens, tally.seconds) == (1, 100, 0.5)
     assert heard[0] is not None

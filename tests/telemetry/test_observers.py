@@ -19,7 +19,19 @@ from telemetry.metrics import TABLE, Metrics
 from telemetry.observer import Fanout, Note
 
 LEVELS = ("debug", "info", "warning", "error")
-ROOMS = ("service", "tasks", "events", "guard", "ledger", "providers", "telemetry", "assessment", "cli")
+ROOMS = (
+    "service",
+    "tasks",
+    "events",
+    "guard",
+    "access",
+    "web",
+    "ledger",
+    "providers",
+    "telemetry",
+    "assessment",
+    "cli",
+)
 
 #: Names that structlog takes for itself, or that its processors write.
 RESERVED = ("event", "level", "self", "args", "name", "msg", "process", "timestamp", "exc_info", "stack_info", "value")

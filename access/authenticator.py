@@ -1,0 +1,194 @@
+"""Authenticates requests: looks up the API key of each and charges it one request, in one round trip, which concurrent
+requests share. Redis is asked each time, so that a revoked key is refused at once.
+
+While Redis is unavailable, keys that it confirmed not long ago are checked by a local copy. All others are refused
+until Redis answers again.
+"""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError, RedisError
+
+from access.api_key import ApiKey, hash_of, id_of
+from access.api_keys import key_of
+from access.request_rate import Rate, charge
+from contracts.errors import AuthenticationFailed, Unavailable
+from ledger import keys
+from ledger.redis.group_commit import GroupCommit
+from ledger.scripts import Script
+from telemetry.observer import Note, Observer, silent
+
+#: Most keys in the local copy; the least recently used one makes room.
+MAX_COPIES = 10_000
+
+#: While Redis is unavailable, one request in this many seconds still asks it; the others do not wait for it.
+TRY_SECONDS = 0.5
+
+#: Retry-After of a request whose key could not be looked up, in seconds.
+RETRY_SECONDS = 2.0
+
+_FIELDS = tuple(keys.API_KEY_FIELDS)
+
+#: All fields of a key, as authenticate.lua returns them.
+Raw = bytes
+
+
+class _Presented(NamedTuple):
+    id: str
+    hash: str
+
+
+class _Looked(NamedTuple):
+    """What Redis returned. `rate` is None if the key has no limit, or Redis is read-only and cannot count."""
+
+    raw: Raw
+    rate: Rate | None
+
+
+@dataclass(slots=True)
+class _Copy:
+    raw: Raw
+    key: ApiKey
+    #: By time.monotonic.
+    until: float
+    #: When the bucket of the local rate is full again, by time.monotonic.
+    full_again: float = 0.0
+
+
+class Known(NamedTuple):
+    """An authenticated caller. `rate` is None if the key has no limit."""
+
+    key: ApiKey
+    rate: Rate | None
+
+
+class Authenticator:
+    def __init__(
+        self, redis: Redis, copy_seconds: float, observer: Observer = silent, *, away: Callable[[], None] = lambda: None
+    ) -> None:
+        """`away` is called if Redis did not answer, so that the request's next step need not find that out again."""
+        self._redis = redis
+        self._copy_seconds = copy_seconds
+        self._observer = observer
+        self._tell_away = away
+        self._script = Script(redis, "authenticate", package="access")
+        self._group: GroupCommit[_Presented, _Looked | None] = GroupCommit(self._look_up)
+        self._copies: OrderedDict[str, _Copy] = OrderedDict()
+        self._away = False
+        self._next_try = 0.0
+
+    async def authenticate(self, text: str, seconds: float) -> Known:
+        """Authenticate by the key's text. Redis gets `seconds` to answer. The caller has to refuse a used-up rate.
+
+        Raises
+        ------
+        AuthenticationFailed
+            The text is not a key, or the key is unknown or revoked.
+        Unavailable
+            Redis is unavailable, and the key is not in the local copy.
+        """
+        key_id = id_of(text)
+        if key_id is None:
+            raise AuthenticationFailed("the API key is not well-formed", reason="malformed")
+        presented = _Presented(key_id, hash_of(text))
+        if self._may_try():
+            try:
+                async with asyncio.timeout(seconds):
+                    looked = await self._group.submit(presented)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._told_away(error)
+            else:
+                self._told_back()
+                return self._confirmed(presented, looked)
+        return self._remembered(presented)
+
+    def _confirmed(self, presented: _Presented, looked: _Looked | None) -> Known:
+        if looked is None:
+            self._copies.pop(presented.id, None)
+            raise _refused()
+        copy = self._copies.get(presented.id)
+        if not hmac.compare_digest(presented.hash.encode(), looked.raw.partition(b"\0")[0]):
+            raise _refused()
+        if copy is None or copy.raw != looked.raw:
+            fields = dict(zip(_FIELDS, looked.raw.decode().split("\0"), strict=True))
+            copy = _Copy(looked.raw, key_of(presented.id, fields), 0.0)
+        if copy.key.revoked is not None:
+            self._copies.pop(presented.id, None)
+            raise _refused()
+        copy.until = time.monotonic() + self._copy_seconds
+        self._copies[presented.id] = copy
+        self._copies.move_to_end(presented.id)
+        if len(self._copies) > MAX_COPIES:
+            self._copies.popitem(last=False)
+        return Known(copy.key, looked.rate or _charge(copy))
+
+    def _remembered(self, presented: _Presented) -> Known:
+        copy = self._copies.get(presented.id)
+        if copy is None or time.monotonic() > copy.until:
+            raise Unavailable("The API key cannot be looked up: Redis is unavailable.", retry_after=RETRY_SECONDS)
+        if not hmac.compare_digest(presented.hash, copy.key.hash):
+            raise _refused()
+        self._observer(Note("key.remembered"))
+        return Known(copy.key, _charge(copy))
+
+    async def _look_up(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+        try:
+            replies = await self._script(*(part for one in presented for part in one))
+        except ReadOnlyError:
+            return await self._read(presented)
+        return [_looked(reply) if reply else None for reply in replies]
+
+    async def _read(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+        """Look up keys in a read-only Redis, which cannot count requests."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for one in presented:
+            pipeline.hmget(keys.api_key(one.id), _FIELDS)
+        found = await pipeline.execute()
+        return [_Looked(b"\0".join(value or b"" for value in raw), None) if raw[0] else None for raw in found]
+
+    def _may_try(self) -> bool:
+        if not self._away:
+            return True
+        now = time.monotonic()
+        if now < self._next_try:
+            return False
+        self._next_try = now + TRY_SECONDS
+        return True
+
+    def _told_away(self, error: Exception) -> None:
+        if not self._away:
+            self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
+        self._away = True
+        self._next_try = time.monotonic() + TRY_SECONDS
+        self._tell_away()
+
+    def _told_back(self) -> None:
+        if self._away:
+            self._observer(Note("keys.back", "info"))
+        self._away = False
+
+
+def _looked(reply: bytes) -> _Looked:
+    rate, _, raw = reply.partition(b"\0")
+    granted, left, wait = rate.split()
+    return _Looked(raw, Rate(granted == b"1", int(left), int(wait) / 1_000_000) if wait != b"0" else None)
+
+
+def _charge(copy: _Copy) -> Rate | None:
+    """Charge one request, counted by this process alone."""
+    if copy.key.rate is None:
+        return None
+    rate, copy.full_again = charge(copy.full_again, time.monotonic(), copy.key.rate)
+    return rate
+
+
+def _refused() -> AuthenticationFailed:
+    """The same error for an unknown id, a wrong secret and a revoked key, so that it reveals no ids."""
+    return AuthenticationFailed("the API key is not known here, or was revoked", reason="unknown")

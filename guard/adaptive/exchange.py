@@ -1,0 +1,145 @@
+"""Exchanges the adaptive limits of a provider between its worker processes, through Redis and adapt.lua.
+
+The first process that reports after REPORT_SECONDS computes new limits from all reports and stores them; the others
+read them. Each process computes its own share.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from contracts.encoding import dumps, loads
+from contracts.enums import LLMProviderType
+from guard.adaptive.controller import Controller, Process, allocations
+from guard.adaptive.header_rate import HeaderLimit
+from guard.adaptive.local import Allocation, CallCounts
+from ledger.scripts import Script
+
+#: Seconds between two reports of a process, and between two updates of the limits.
+REPORT_SECONDS = 0.25
+
+#: A longer time between two updates counts as this many seconds: nothing was reported in the rest of it.
+LONGEST_UPDATE_SECONDS = 2.0
+
+#: A process that has not reported for this many seconds gets no share.
+MISSED_SECONDS = 3.0
+
+#: Limits are kept for this many seconds after their last update.
+MEMORY_SECONDS = 3600.0
+
+_REQUESTS, _TOKENS = "=requests", "=tokens"
+_AMOUNTS = {field.name for field in fields(CallCounts)}
+_PROCESS_FIELDS = tuple(field.name for field in fields(Process))
+
+
+class ProcessReport(NamedTuple):
+    """What one process reports; `headers`: the latest rate-limit headers of requests and of tokens."""
+
+    process: Process
+    counts: CallCounts
+    headers: tuple[HeaderLimit | None, HeaderLimit | None] = (None, None)
+
+
+class LimitUpdate(NamedTuple):
+    """What a process gets for its report: its share, and the limits of all processes."""
+
+    allocation: Allocation
+    control: Controller
+    before: Controller | None = None
+    """The previous limits, if this process updated them."""
+
+
+class LimitExchange:
+    """The exchange for one provider, as one process uses it."""
+
+    def __init__(self, redis: Redis, provider: LLMProviderType, owner: str) -> None:
+        self._script = Script(redis, "adapt", package="guard.adaptive")
+        self._provider = provider.value
+        self._owner = owner
+
+    async def report(self, report: ProcessReport) -> LimitUpdate:
+        """Report what happened since the last report, and get this process' share.
+
+        Raises
+        ------
+        RedisError, OSError
+            Redis does not answer.
+        """
+        row = dumps(asdict(report.process))
+        reply = await self._script(
+            "report", self._provider, self._owner, _ms(MISSED_SECONDS), _ms(REPORT_SECONDS), row, *_amounts(report)
+        )
+        time, kept, rows, *turn = reply
+        now, alive = time / 1000, _pairs(rows)
+        read = {name: process for name, row in alive.items() if (process := _process(row)) is not None}
+        # This process always counts: its row was written in this step, even if it cannot be read back.
+        read.setdefault(self._owner, report.process)
+        names = sorted(read)
+        processes = [read[name] for name in names]
+        control, before = _control(kept), None
+        if turn:
+            passed, sums = turn[0] / 1000, _pairs(turn[1])
+            before = control.model_copy(deep=True)
+            control.update(_counts(sums), _headers(sums), processes, now, min(passed, LONGEST_UPDATE_SECONDS))
+            await self._script("keep", self._provider, str(time), control.model_dump_json(), _ms(MEMORY_SECONDS))
+        allocation = allocations(control, processes, now)[names.index(self._owner)]
+        return LimitUpdate(allocation, control, before)
+
+    async def leave(self) -> None:
+        """The process ends: free its share at once. Raises RedisError or OSError if Redis is unavailable."""
+        await self._script("leave", self._provider, self._owner)
+
+
+def _amounts(report: ProcessReport) -> Iterable[str | bytes]:
+    for name, amount in asdict(report.counts).items():
+        if amount:
+            yield from (name, repr(amount))
+    for name, headers in zip((_REQUESTS, _TOKENS), report.headers, strict=True):
+        if headers is not None:
+            yield from (name, headers.model_dump_json())
+
+
+def _counts(sums: dict[str, bytes]) -> CallCounts:
+    counted = {name: float(amount) for name, amount in sums.items() if name in _AMOUNTS}
+    seconds = counted.pop("seconds", 0.0)
+    return CallCounts(seconds=seconds, **{name: round(amount) for name, amount in counted.items()})
+
+
+def _headers(sums: dict[str, bytes]) -> tuple[HeaderLimit | None, HeaderLimit | None]:
+    requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
+    return _read(requests), _read(tokens)
+
+
+def _read(told: bytes | None) -> HeaderLimit | None:
+    try:
+        return None if told is None else HeaderLimit.model_validate_json(told)
+    except ValidationError:  # from a newer version
+        return None
+
+
+def _process(row: bytes) -> Process | None:
+    """The process that a row describes, without fields that a newer version added; None: it cannot be read."""
+    try:
+        told = loads(row)
+        return Process(**{name: told[name] for name in _PROCESS_FIELDS if name in told})
+    except (ValueError, TypeError):
+        return None
+
+
+def _control(kept: bytes) -> Controller:
+    """The stored limits. Those that another version stored and this one cannot read are found anew."""
+    try:
+        return Controller.model_validate_json(kept) if kept else Controller()
+    except ValidationError:
+        return Controller()
+
+
+def _pairs(flat: list[Any]) -> dict[str, bytes]:
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)

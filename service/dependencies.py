@@ -1,0 +1,53 @@
+"""The objects that the routes work with, created once per process."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from access.authenticator import Authenticator
+from contracts.settings import Settings
+from events.ender import Ender
+from events.lifecycle import Lifecycle
+from guard.availability import Availability
+from ledger.completion import UnclaimedRequests
+from ledger.ledger import Ledger
+from ledger.replies import Replies
+from ledger.spool import Spool
+from providers.manifest import Manifest
+from service.admission import Admission
+from service.admit_or_spool import Acceptance
+from service.estimate import Estimate
+from service.kafka_state import KafkaState
+from service.stand_in import StandIn
+from service.verdict_waits import VerdictWaits
+from telemetry.metrics import Metrics
+from telemetry.observer import Observer
+from web.body_budget import BodyBudget
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    settings: Settings
+    observer: Observer
+    metrics: Metrics
+    manifest: Manifest
+    authenticator: Authenticator
+    admission: Admission
+    bodies: BodyBudget
+    acceptance: Acceptance
+    spool: Spool
+    ledger: Ledger
+    replies: Replies
+    waits: VerdictWaits
+    availability: Availability
+    estimate: Estimate
+    kafka: KafkaState
+    lifecycle: Lifecycle
+    unstarted: UnclaimedRequests
+    ender: Ender
+    stand_in: StandIn
+
+
+def dependencies_of(request: Request) -> Dependencies:
+    dependencies: Dependencies = request.scope["app"].state.dependencies
+    return dependencies

@@ -1,0 +1,75 @@
+"""An answer's head and body leave in one write."""
+
+import asyncio
+
+from web.connection.coalescing_transport import CONTINUE, CoalescingTransport
+
+
+class Wire(asyncio.Transport):
+    def __init__(self):
+        super().__init__()
+        self.told = []
+        self.closing = False
+
+    def write(self, data):
+        self.told.append(bytes(data))
+
+    def close(self):
+        self.told.append("closed")
+        self.closing = True
+
+    def is_closing(self):
+        return self.closing
+
+    def pause_reading(self):
+        self.told.append("paused")
+
+    resume_reading = abort = pause_reading
+
+
+async def test_two_writes_are_one_and_one_alone_goes_with_the_loops_next_pass():
+    wire = Wire()
+    transport = CoalescingTransport(wire, asyncio.get_running_loop())
+    transport.write(b"head")
+    transport.write(b"body")
+    assert wire.told == [b"headbody"]
+    transport.write(b"head")
+    assert wire.told == [b"headbody"]
+    await asyncio.sleep(0)
+    assert wire.told == [b"headbody", b"head"]
+    # One after another, as of a long answer: each is sent, and in order.
+    for part in (b"1", b"2", b"3", b""):
+        transport.write(part)
+    await asyncio.sleep(0)
+    assert b"".join(wire.told[2:]) == b"123"
+
+
+async def test_what_is_held_goes_before_the_end_and_nothing_after_it():
+    wire = Wire()
+    transport = CoalescingTransport(wire, asyncio.get_running_loop())
+    transport.write(b"bye")
+    transport.close()
+    await asyncio.sleep(0)
+    assert wire.told == [b"bye", "closed"]
+    transport.write(b"too late")
+    await asyncio.sleep(0)
+    assert wire.told == [b"bye", "closed"]
+
+
+async def test_what_a_client_waits_for_is_not_held():
+    wire = Wire()
+    transport = CoalescingTransport(wire, asyncio.get_running_loop())
+    transport.write(CONTINUE)
+    transport.write(b"head")
+    transport.write(b"body")
+    assert wire.told == [CONTINUE, b"headbody"]
+
+
+async def test_the_loop_may_close_what_is_beneath_once_all_is_let_go():
+    wire = Wire()
+    transport = CoalescingTransport(wire, asyncio.get_running_loop())
+    transport.write(b"head")
+    transport.flush()
+    wire.close()
+    await asyncio.sleep(0)
+    assert wire.told == [b"head", "closed"]

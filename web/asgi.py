@@ -1,0 +1,120 @@
+"""The ASGI stack around FastAPI: the error boundary, middleware, and the direct way to the hot path's route.
+
+FastAPI's own middleware would run inside of its framework's, which costs the hot path as much CPU as admission does.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from telemetry.fault import fault, locations
+from telemetry.observer import Note, Observer
+from web.problem import problem, unexpected
+
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class Application(FastAPI):
+    """A FastAPI application with middleware outside of the framework: `wrap` adds it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._outermost: ASGIApp = super().__call__
+
+    def wrap(self, around: Callable[[ASGIApp], ASGIApp]) -> None:
+        """`around` returns the ASGI application that is called in place of the one that it gets."""
+        self._outermost = around(self._outermost)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self._outermost(scope, receive, send)
+
+
+class PlainRoute(APIRoute):
+    """A route whose endpoint takes the Request and returns the Response, described in OpenAPI like any other.
+
+    FastAPI's own handler would read, copy and validate the body a second time.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+class Shortcut:
+    """ASGI middleware that calls the endpoint of one PlainRoute for POST, without parameters, directly.
+
+    The route stays registered for everything else: OpenAPI, other methods, an application below a root path.
+    """
+
+    def __init__(self, app: ASGIApp, route: APIRoute, handlers: Mapping[type[Exception], ErrorHandler]) -> None:
+        self._app = app
+        self._route = route
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != route.path:
+            await self._app(scope, receive, send)
+            return
+        scope["route"], scope["endpoint"] = route, route.endpoint
+        request = Request(scope, receive, send)
+        try:
+            response = await route.endpoint(request)
+        except tuple(self._handlers) as error:
+            kind = next(one for one in type(error).__mro__ if one in self._handlers)
+            response = await self._handlers[kind](request, error)
+        await response(scope, receive, send)
+
+
+class ErrorBoundary:
+    """Outermost middleware: unexpected errors become a 500 without a traceback, and answers are counted.
+
+    Unlike the framework's own, it does not raise the error again: the server would log its text, which may quote the
+    request.
+    """
+
+    def __init__(self, app: ASGIApp, observer: Observer) -> None:
+        self._app = app
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":
+            # Handled as GET on all routes; the server leaves the body out, by its own copy of the scope.
+            scope = {**scope, "method": "GET"}
+        started = time.monotonic()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                status = 0  # the framework's 500 reached nobody
+            self._observer(Note("door.client_left"))
+        except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
+            self._unexpected(error)
+            if not status:
+                await problem(unexpected(), scope)(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path_format", "none")
+            labels = {"route": route, "status": str(status)}
+            self._observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
+
+    def _unexpected(self, error: Exception) -> None:
+        fields = {**fault(error), **locations(error.__traceback__)}
+        self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))

@@ -1,0 +1,176 @@
+"""Checks the API key of a request before its body is read: whose it is, its request rate, and its scope. Routes find
+the caller in the ASGI scope.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from access import api_key
+from access.api_key import ApiKey
+from access.authenticator import Authenticator, Known
+from access.request_rate import Rate
+from contracts.enums import ProcessingMode
+from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
+from contracts.settings import ServiceSettings
+from telemetry.observer import Note, Observer
+from web.problem import problem
+from web.rate_headers import POLICY, policy, remaining
+
+#: Scope that an API key needs, by method and path of a route. None: open to everybody who reaches the port.
+ScopeTable = Mapping[tuple[str, str], api_key.Scope | None]
+
+_REALM = 'Bearer realm="umpire"'
+
+#: Close code of a WebSocket (RFC 6455).
+_POLICY_VIOLATION = 1008
+
+_CALLER = "umpire.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    key: ApiKey
+    #: Seconds left of UMPIRE_DOOR_REDIS_SECONDS.
+    redis_seconds: float
+
+
+def key_of(scope: Scope) -> ApiKey | None:
+    """None if calls need no key."""
+    caller: Caller | None = scope.get(_CALLER)
+    return caller.key if caller else None
+
+
+def owner_of(scope: Scope) -> str | None:
+    key = key_of(scope)
+    return key.id if key else None
+
+
+def default_mode(scope: Scope, settings: ServiceSettings) -> ProcessingMode:
+    """The mode of a request that names none: its API key's, else the operator's."""
+    caller: Caller | None = scope.get(_CALLER)
+    return (caller.key.processing_mode if caller else None) or settings.default_processing_mode
+
+
+def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
+    """Seconds that all Redis operations of one request together may take."""
+    caller: Caller | None = scope.get(_CALLER)
+    return caller.redis_seconds if caller else settings.door_redis_seconds
+
+
+class Scopes:
+    """Finds the scope that a request needs, by its route."""
+
+    def __init__(self, routes: Iterable[BaseRoute], scope_of: ScopeTable) -> None:
+        """Raises KeyError for a route that `scope_of` lacks."""
+        table = [
+            (route, method, scope_of[method, route.path])
+            for route in routes
+            if isinstance(route, Route)
+            for method in sorted((route.methods or set()) - {"HEAD"})
+        ]
+        #: Routes without parameters, by method and path: most requests match here.
+        self._plain = {(method, route.path): needed for route, method, needed in table if "{" not in route.path}
+        self._routes = [(route, needed) for route, _, needed in table]
+
+    def find(self, asgi: Scope) -> tuple[bool, api_key.Scope | None]:
+        """Whether the route is open to everybody, and the scope that a key needs if not; None: no such route."""
+        plain = asgi["method"], asgi["path"]
+        if plain in self._plain:
+            needed = self._plain[plain]
+            return needed is None, needed
+        for route, needed in self._routes:
+            if route.matches(asgi)[0] is Match.FULL:
+                return needed is None, needed
+        return False, None
+
+
+class Authentication:
+    """ASGI middleware; left out if UMPIRE_AUTH is off."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        scopes: Scopes,
+        authenticator_of: Callable[[Scope], Authenticator],
+        settings: ServiceSettings,
+        observer: Observer,
+    ) -> None:
+        """`authenticator_of`: from the ASGI scope, since the authenticator is made when the process starts to serve."""
+        self._app = app
+        self._scopes = scopes
+        self._authenticator_of = authenticator_of
+        self._redis_seconds = settings.door_redis_seconds
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # the API has no WebSocket
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
+        if is_open:
+            await self._app(scope, receive, send)
+            return
+        known: Known | None = None
+        try:
+            known = await self._authenticate(scope)
+            _check_rate(known.rate)
+            _check_scope(known.key, needed)
+        except UmpireError as error:
+            await self._refusal(scope, error, known)(scope, receive, send)
+            return
+        limits = policy(known.key)
+        await self._app(scope, receive, _with_limits(send, limits, known.rate) if limits else send)
+
+    async def _authenticate(self, scope: Scope) -> Known:
+        seconds = self._redis_seconds
+        began = time.monotonic()
+        known = await self._authenticator_of(scope).authenticate(_presented(scope), seconds)
+        scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
+        return known
+
+    def _refusal(self, scope: Scope, error: UmpireError, known: Known | None) -> Response:
+        reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
+        self._observer(Note("key.refused", labels={"reason": reason}))
+        self._observer(Note("door.refused", labels={"error_code": error.code.value}))
+        limits = policy(known.key) if known else ""
+        headers = {POLICY: limits} if limits else {}
+        if isinstance(error, AuthenticationFailed):
+            headers["WWW-Authenticate"] = _REALM if reason == "missing" else f'{_REALM}, error="invalid_token"'
+        elif isinstance(error, PermissionDenied):
+            challenge = f'{_REALM}, error="insufficient_scope", scope="{error.details["scope"]}"'
+            headers["WWW-Authenticate"] = challenge
+        return problem(error, scope, headers=headers)
+
+
+def _presented(scope: Scope) -> str:
+    """The key in `Authorization: Bearer …`. Raises AuthenticationFailed."""
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    kind, _, text = values[0].decode("latin-1").strip(" \t").partition(" ") if len(values) == 1 else ("", "", "")
+    if kind.lower() != "bearer" or not text:
+        raise AuthenticationFailed("an API key must come with the request: Authorization: Bearer …", reason="missing")
+    return text.strip(" ")
+
+
+def _check_rate(rate: Rate | None) -> None:
+    if rate is not None and not rate.granted:
+        raise QuotaExceeded("the API key's request rate is used up", retry_after=rate.wait, limit="request_rate")
+
+
+def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
+    if needed is not None and needed not in key.scopes:
+        raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
+
+
+def _with_limits(send: Send, limits: str, rate: Rate | None) -> Send:
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            left = [(b"ratelimit", remaining(rate).encode())] if rate else []
+            message["headers"] = [*message["headers"], (b"ratelimit-policy", limits.encode()), *left]
+        await send(message)
+
+    return answer

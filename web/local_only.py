@@ -1,0 +1,75 @@
+"""Without authentication, the API serves this machine only, and no web page from elsewhere."""
+
+import ipaddress
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contracts.errors import PermissionDenied
+from contracts.settings import Settings, SettingsError
+from web.problem import problem
+
+
+def check_binding(settings: Settings, host: str) -> None:
+    """Raises SettingsError if other machines could call the API without authentication."""
+    if settings.service.auth == "off" and not _is_here(host):
+        raise SettingsError(
+            f"UMPIRE_AUTH is off, and the API would listen on {host or 'every address'}: set UMPIRE_AUTH=keys "
+            "(`umpire keys create` makes one), or listen on 127.0.0.1"
+        )
+
+
+class LocalOnly:
+    """ASGI middleware that refuses requests to an address other than loopback, in case the server was started with
+    another one than the settings', and requests that a page from elsewhere makes in a browser on this machine.
+
+    A Unix socket counts as this machine.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_from_elsewhere(scope):
+            error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
+            await problem(error, scope)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_from_elsewhere(scope: Scope) -> bool:
+    server = scope.get("server")
+    if server and _is_address(server[0], loopback=False):
+        return True
+    on_network = bool(server and server[1] is not None)
+    return any(
+        (name == b"origin" and not _names_here(value))
+        # DNS rebinding: a page whose own name resolves to this machine sends no Origin with a GET. So check Host, too.
+        or (name == b"host" and on_network and value != b"" and not _names_here(b"//" + value))
+        for name, value in scope["headers"]
+    )
+
+
+@lru_cache(maxsize=64)
+def _names_here(url: bytes) -> bool:
+    """Whether the URL's host is this machine. The origin `null`, of pages that a browser isolates, is not."""
+    try:
+        return _is_here(urlsplit(url.decode("latin-1")).hostname or "")
+    except ValueError:
+        return False
+
+
+def _is_here(host: str) -> bool:
+    return host == "localhost" or _is_address(host, loopback=True)
+
+
+@lru_cache(maxsize=64)
+def _is_address(host: str, *, loopback: bool) -> bool:
+    """Whether `host` is an IP address that is loopback, or is not, as `loopback` says."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback is loopback

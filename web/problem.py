@@ -1,0 +1,110 @@
+"""Errors as HTTP answers: RFC 9457 problem details, one format for every 4xx and 5xx."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from contracts.clock import utcnow
+from contracts.encoding import dumps
+from contracts.enums import LLMErrorCode
+from contracts.errors import InternalError, UmpireError
+from contracts.events import SERVICE_NAME
+from contracts.http import Problem
+from web.rate_headers import POLICIES, used_up
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Keys in the ASGI scope, where a route stores the ids that a later problem must carry.
+CORRELATION_ID = "umpire.correlation_id"
+QUEUE_ID = "umpire.queue_id"
+
+#: `Retry-After` in seconds, if waiting helps and the time is unknown.
+DEFAULT_RETRY_AFTER = 5.0
+
+#: Longest path that `instance` repeats, in bytes: it comes from the caller and may have any length.
+_MAX_INSTANCE = 200
+
+
+def type_uri(error: type[UmpireError]) -> str:
+    """A stable, relative URI; its last part is the error's heading in docs/errors.md."""
+    return "/problems/" + re.sub(r"(?<!^)(?=[A-Z])", "-", error.__name__).lower()
+
+
+@cache
+def error_class(code: LLMErrorCode, *, retryable: bool | None = None) -> type[UmpireError]:
+    """The first class of the tree with this code, and with this `retryable` if there is one."""
+    known = [one for one in _tree(UmpireError) if one.code is code]
+    fitting = [one for one in known if one.retryable is retryable]
+    return next(iter(fitting or known), UmpireError)
+
+
+def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from _tree(child)
+
+
+def unexpected() -> InternalError:
+    """The error for an unexpected fault, without any detail of it."""
+    return InternalError("the service failed; nothing is known of why here")
+
+
+def retry_after(error: UmpireError) -> int | None:
+    """Whole seconds, at least one; None if waiting does not help."""
+    if not error.retryable and error.retry_after is None:
+        return None
+    return max(1, ceil(DEFAULT_RETRY_AFTER if error.retry_after is None else error.retry_after))
+
+
+def problem(
+    error: UmpireError,
+    scope: Scope,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
+) -> Response:
+    """The answer to a request that ended in `error`. With a `status` given, the title is that status' phrase."""
+    correlation_id: UUID = scope.get(CORRELATION_ID) or uuid4()
+    kind = type(error)
+    body = Problem(
+        type=type_uri(kind),
+        title=kind.title if status is None else HTTPStatus(status).phrase,
+        status=status or kind.status,
+        detail=error.message,
+        instance=_instance(scope),
+        error=error.message,
+        error_code=kind.code,
+        message=error.message,
+        correlation_id=correlation_id,
+        timestamp=utcnow(),
+        service=SERVICE_NAME,
+        operation=_operation(scope),
+        details=error.details,
+        is_retryable=kind.retryable,
+        queue_id=scope.get(QUEUE_ID),
+    )
+    wait = retry_after(error)
+    sent = {**(headers or {}), **({"Retry-After": str(wait)} if wait is not None else {})}
+    if wait is not None and body.status == HTTPStatus.TOO_MANY_REQUESTS and error.details.get("limit") in POLICIES:
+        sent["RateLimit"] = used_up(error.details["limit"], wait)
+    content = dumps({**body.model_dump(mode="json", exclude_none=True), **(members or {})})
+    return Response(content, body.status, sent, MEDIA_TYPE)
+
+
+def _instance(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return quote(raw[:_MAX_INSTANCE], safe="/%:@!$&'()*+,;=-._~")
+
+
+def _operation(scope: Scope) -> str:
+    endpoint = scope.get("endpoint")
+    return getattr(endpoint, "__name__", "route")
