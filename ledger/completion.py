@@ -53,7 +53,7 @@ class Completion:
 UNCLAIMED_STATES = frozenset({"queued", "deferred"})
 
 
-class Found(NamedTuple):
+class FoundRequest(NamedTuple):
     state: str
     #: None once the request has ended (its body is removed then), or if `readable` is False.
     stored: StoredRequest | None
@@ -74,7 +74,7 @@ class UnclaimedRequests:
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
 
-    async def find(self, queue_id: UUID) -> Found | None:
+    async def find(self, queue_id: UUID) -> FoundRequest | None:
         """None if there is no record of it, or no longer."""
         both = self._redis.pipeline(transaction=True)
         both.hmget(keys.record(str(queue_id)), "s", "x", "w")
@@ -84,7 +84,7 @@ class UnclaimedRequests:
             return None
         stored = self._reader.read(str(queue_id).encode(), body) if body else None
         readable = stored is not None or not body
-        return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
+        return FoundRequest(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 
     async def end(self, completion: Completion) -> bytes | None:
         """Complete the request. Returns the id of its outbox entry, or None if a worker claimed it or it ended

@@ -53,13 +53,13 @@ class CostAlerts:
     async def look(self) -> None:
         untold, self._untold = self._untold, []
         try:
-            await self._spending.forget(untold)
+            await self._spending.unmark(untold)
         except BaseException:
             self._untold += untold
             raise
         oldest = utcnow().date() - timedelta(days=1)
         self._logged = {mark for mark in self._logged if mark[0] >= oldest}
-        for one in await self._spending.reached():
+        for one in await self._spending.newly_crossed():
             self._tell(one)
 
     def _tell(self, one: ThresholdCrossed) -> None:

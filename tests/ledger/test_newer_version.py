@@ -234,7 +234,7 @@ async def test_an_api_key_with_limits_of_another_form_lets_its_caller_in_and_no_
     # And what it spends keeps no other key from its alert.
     day = f"umpire:spent:{utcnow().date().isoformat()}"
     await redis.hset(day, mapping={theirs.id: "1 EUR", ours.id: "2.0", "v2": "many"})
-    assert {one.key_id for one in await SpendThresholds(redis).reached()} == {ours.id}
+    assert {one.key_id for one in await SpendThresholds(redis).newly_crossed()} == {ours.id}
 
 
 @pytest.mark.parametrize("kept", ["7 v2", "many"])
