@@ -9,7 +9,7 @@ from umpire_hostile import HOSTILE, VERDICT
 from umpire_providers import REAL, body_of, call_for, connected
 from umpire_upstream import answer, upstream
 
-from cli.prompt import comparison_prompt
+from cli.client.prompt import comparison_prompt
 from contracts.enums import LLMProviderType
 from contracts.errors import AnswerError
 from providers.anthropic_answer import completion as anthropic_completion
