@@ -21,7 +21,7 @@ from access.api_keys import key_of
 from access.request_rate import Rate, charge
 from contracts.errors import AuthenticationFailed, Unavailable
 from ledger import keys
-from ledger.group import GroupCommit
+from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
@@ -132,7 +132,7 @@ class Authenticator:
     def _remembered(self, presented: _Presented) -> Known:
         copy = self._copies.get(presented.id)
         if copy is None or time.monotonic() > copy.until:
-            raise Unavailable("the API key cannot be looked up: the ledger does not answer", retry_after=RETRY_SECONDS)
+            raise Unavailable("The API key cannot be looked up: Redis is unavailable.", retry_after=RETRY_SECONDS)
         if not hmac.compare_digest(presented.hash, copy.key.hash):
             raise _refused()
         self._observer(Note("key.remembered"))

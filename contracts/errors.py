@@ -5,16 +5,16 @@ UmpireError
 │   ├── InvalidPrompt         the prompt itself (also: the provider refused to judge it)
 │   ├── InvalidConfig         unknown, shut-down or disabled provider or model
 │   ├── ContentTooLong        body or prompt over its limit, or over the model's context window
-│   ├── IdempotencyConflict   its Idempotency-Key came with another body before
+│   ├── IdempotencyConflict   its Idempotency-Key was used with another body
 │   ├── CallbackTopicMissing
 │   └── InvalidCallbackTopic  malformed, or outside the operator's allow-list
 ├── AuthenticationFailed      no API key, or none that is known here
 ├── PermissionDenied          the key may not do this
 ├── QuotaExceeded             the key's own limit, of its rate or of what it has unfinished, is used up for now
-├── CostLimitReached          the key has spent what it may spend today
+├── CostLimitReached          the key has reached its cost limit for today
 ├── NotFound                  no such path, or nothing by this name
 ├── MethodNotAllowed
-├── Unavailable               the ledger does not answer: nothing was accepted
+├── Unavailable               Redis is unavailable: nothing was accepted
 ├── QueueFull                 accepted work is at its limit
 ├── InternalError             a fault of ours
 ├── TooLate                   it has started, or has ended

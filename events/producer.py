@@ -13,9 +13,10 @@ from contracts.process import pid
 from contracts.settings import KafkaSettings
 from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
-from events.delivery import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
+from events.delivery_error import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
 from events.headers import Headers
 from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 OnDelivery = Callable[[DeliveryError | None], None]
 
@@ -59,8 +60,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._closed = False
-        self._away = False
-        self._next_probe = 0.0
+        self._away = Outage(retry_seconds=_PROBE_SECONDS)
         self._outage: str | None = None
         self._fatal_until = 0.0
         self._refused: DeliveryError | None = None
@@ -83,7 +83,7 @@ class Publisher:
     @property
     def away(self) -> bool:
         """The brokers are unavailable: all connections are down or an event timed out, and none was delivered since."""
-        return self._away
+        return self._away.active
 
     @property
     def outage(self) -> str | None:
@@ -119,11 +119,8 @@ class Publisher:
 
     def has_room(self) -> bool:
         """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
-        if self._away:
-            now = time.monotonic()
-            if now < self._next_probe:
-                return False
-            self._next_probe = now + _PROBE_SECONDS
+        if not self._away.may_try():
+            return False
         connection = self._connection
         return connection is None or len(connection.producer) < QUEUE_EVENTS // 2
 
@@ -215,14 +212,14 @@ class Publisher:
             self._lock = threading.Lock()
             if self._connection is not None:
                 _inherited.append(self._connection)
-            self._connection, self._pid, self._away = None, pid(), False
+            self._connection, self._pid = None, pid()
+            self._away.succeeded()
             self._outage, self._refused, self._fatal_until = None, None, 0.0
         return self._connection
 
     def _report(self, on_delivery: OnDelivery, error: KafkaError | None, _message: Any) -> None:
         if error is None:
-            if self._away:
-                self._away = False
+            if self._away.succeeded():
                 self._observer(Note("kafka.back", "info"))
             self._end_outage()
             on_delivery(None)
@@ -239,6 +236,6 @@ class Publisher:
             self._begin_outage("kafka.fatal", error.name())
 
     def _lost(self, error: KafkaError) -> None:
-        if not self._away:
-            self._away = True
+        if not self._away.active:  # a failure during the outage must not put off the next probe
+            self._away.failed()
             self._observer(Note("kafka.away", "warning", fields={"code": error.name()}))

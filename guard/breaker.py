@@ -16,7 +16,7 @@ from contracts.clock import from_ms
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import AnswerError, ProviderError, UmpireError, Unavailable
 from contracts.settings import Settings
-from ledger.group import GroupCommit
+from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 

@@ -4,7 +4,7 @@ umpire:breaker:<provider>         hash   state, since, until, owner, lease, succ
                                          last_failure, last_error: see breaker.lua
 umpire:breaker:<provider>:window  hash   outcomes of the window, counted in slots of a twentieth of it
 umpire:gate:<provider>            string "<end> <length>" (ms) of the pause that the provider asked for
-umpire:hold:<provider>           hash   holds of a provider: see hold.lua; ledger/held_time.lua reads it, too
+umpire:hold:<provider>           hash   holds of a provider: see hold.lua; ttl_extension.lua reads it, too
 umpire:hold:<provider>:<model>   hash   holds of one of its models
 umpire:holds:<provider>          set    its models that are on hold
 umpire:limit:<provider>:<model>   hash   what is left of the rate limit's bucket: r (requests), t (tokens), at (s)

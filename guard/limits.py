@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from guard import keys
-from ledger.group import GroupCommit
-from ledger.scripts import Beside, Script
+from ledger.redis.group_commit import GroupCommit
+from ledger.scripts import Piggyback, Script
 from telemetry.observer import Note, Observer, silent
 
 #: Size of a bucket, in seconds of its limit.
@@ -46,11 +46,11 @@ class Reservation:
 
 
 class PendingReservation(NamedTuple):
-    """A reservation that is sent beside another script; `RateLimiter.answer` returns its result."""
+    """A reservation that is sent in the round trip of another script; `RateLimiter.answer` returns its result."""
 
     model: str
     tokens: int
-    beside: Beside
+    piggyback: Piggyback
 
 
 class Limiter(Protocol):
@@ -72,7 +72,7 @@ class Limiter(Protocol):
 
 class AskingLimiter(Limiter, Protocol):
     def ask(self, model: str, tokens: int) -> PendingReservation | None:
-        """The operation of `reserve`, to be sent beside another script; None: nothing needs to be asked."""
+        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be asked."""
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         """The result of `ask`, once it was sent."""
@@ -155,11 +155,11 @@ class RateLimiter:
     def ask(self, model: str, tokens: int) -> PendingReservation:
         tokens = min(tokens, self._most_tokens)
         operation = _Operation(keys.limit(self._provider, model), "take", 1, tokens)
-        return PendingReservation(model, tokens, Beside(self._script, (*self._rules, *operation)))
+        return PendingReservation(model, tokens, Piggyback(self._script, (*self._rules, *operation)))
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         try:
-            [reply] = await asked.beside.answer()
+            [reply] = await asked.piggyback.answer()
         except (RedisError, OSError) as error:
             self._unreachable("take", error)
             reply = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from guard.limits import AskingLimiter, PendingReservation, Reservation
-from ledger.scripts import Beside
+from ledger.scripts import Piggyback
 
 #: A reservation is prefetched for the last call's model and this many times its tokens: the next essays may be longer.
 HEADROOM = 1.25
@@ -24,8 +24,8 @@ class PrefetchingLimiter:
         self._asked: tuple[int, PendingReservation] | None = None
         self._giving_back: set[asyncio.Task[None]] = set()
 
-    def ask(self) -> Beside | None:
-        """Ask for a call like the last one. Send the result beside a claim; `reserve` or `drop` must follow."""
+    def ask(self) -> Piggyback | None:
+        """Ask for a call like the last one. Send the result with a claim; `reserve` or `drop` must follow."""
         if self._last is None or self._asked is not None:
             return None
         model, tokens = self._last[0], int(self._last[1] * HEADROOM)
@@ -36,7 +36,7 @@ class PrefetchingLimiter:
         if asked is None:
             return None
         self._asked = tokens, asked
-        return asked.beside
+        return asked.piggyback
 
     def drop(self) -> None:
         """There is no call: give the prefetched reservation back, unless a call has used it."""

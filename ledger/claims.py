@@ -5,23 +5,23 @@ import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType, QueueStatus
+from contracts.enums import LLMProviderType
 from contracts.queues import list_names, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
-from ledger.group import GroupCommit
+from ledger.completion import Completion, finish_arguments, report_unwritten_sums, token
 from ledger.message import pointer, pointer_list
-from ledger.request import StoredRequest
-from ledger.scripts import Beside, Script
-from ledger.unreadable import Unreadable
-from telemetry.observer import Note, Observer, silent
+from ledger.redis.group_commit import GroupCommit
+from ledger.request import RequestReader, StoredRequest
+from ledger.scripts import Piggyback, Script, flatten
+from ledger.scripts.arguments import ClaimHead, RenewHead, RenewRow, RequeueHead, RequeueRow
+from telemetry.observer import Observer, silent
 
 #: Heartbeats per lease. A process counts as live for as long as a lease after each heartbeat.
 HEARTBEATS_PER_LEASE = 3
@@ -61,6 +61,19 @@ class Claimed(NamedTuple):
         return Lease(str(self.stored.queue_id), self.fencing_token, self.until)
 
 
+class _ClaimedRow(NamedTuple):
+    """What claim.lua returns for each request. The last two are absent without an owner."""
+
+    queue_id: bytes
+    body: bytes
+    tries: bytes
+    lapses: bytes
+    waited_ms: int
+    spent: bytes
+    may_spend: int = 1
+    topics: bytes = b""
+
+
 class LostLeases(NamedTuple):
     """Leases that a worker no longer has."""
 
@@ -68,33 +81,6 @@ class LostLeases(NamedTuple):
     """The request has another claim, or is queued or deferred again."""
     ended: list[Lease]
     """The request has ended, by this worker just now or by another one."""
-
-
-class CompletedBy(StrEnum):
-    """Who may end a request: see finish.lua."""
-
-    ANY = "any"
-    HOLDER = "own"
-    UNCLAIMED = "idle"
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """How a request ends: its terminal state and its result event."""
-
-    queue_id: str
-    state: QueueStatus
-    by: CompletedBy
-    topic: str
-    key: str
-    event: bytes
-    cost: float
-    forbidden: bool = False
-    """Its owner may not publish to the topic (any more): the event goes to the dead letters."""
-    fencing_token: int | None = None
-    """Number of the claim that may end it, with `CompletedBy.HOLDER`; None: any claim of this worker."""
-    claimed: float | None = None
-    """When the request was claimed (time.monotonic); None: it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +127,14 @@ class Claims:
         #: Numbers of claims that Redis did not answer, by the queue id that was asked for.
         self._unanswered: dict[str | None, int] = {}
         self._observer = observer
-        self._unreadable = Unreadable(observer)
+        self._reader = RequestReader(observer)
         self._most_added = hold_ms(holds)
         self._claim = Script(redis, "claim")
         self._renew = Script(redis, "renew")
         self._finish = Script(redis, "finish")
         self._requeue = Script(redis, "requeue")
-        self._endings: GroupCommit[Completion, bytes | None] = GroupCommit(
-            self._finish_all, weigh=lambda ending: len(ending.event)
+        self._completions: GroupCommit[Completion, bytes | None] = GroupCommit(
+            self._finish_all, weigh=lambda completion: len(completion.event)
         )
 
     @property
@@ -160,58 +146,76 @@ class Claims:
         claimed = lease.until - self._cap / 1000
         return time.monotonic() - max(self._renewed, claimed) < self._lease / 1000
 
-    async def claim(self, queue_id: str | None, *, more: int, beside: Beside | None = None) -> list[Claimed]:
+    async def claim(self, queue_id: str | None, *, more: int, piggyback: Piggyback | None = None) -> list[Claimed]:
         """Lease `queue_id` and up to `more` others of the same queue; those that cannot be leased are left out.
 
         If Redis gives no answer, the next call for the same `queue_id` repeats the claim's number: if the first call
-        did lease requests, it returns those and leases no others. `beside` is sent in the same round trip.
+        did lease requests, it returns those and leases no others. `piggyback` is sent in the same round trip.
         """
-        spent_today = keys.spent(utcnow().date())
         asked = time.monotonic()
-        until = asked + self._cap / 1000
-        number, provider = self._unanswered.pop(queue_id, None) or next(self._numbers), self._provider.value
-        arguments = (self.owner, number, self._lease, self._cap, more, provider, queue_id or "", spent_today)
+        number = self._unanswered.pop(queue_id, None) or next(self._numbers)
+        head = ClaimHead(
+            worker=self.owner,
+            number=number,
+            lease=self._lease,
+            cap=self._cap,
+            wanted=more,
+            provider=self._provider.value,
+            leader=queue_id or "",
+            spent_key=keys.spent(utcnow().date()),
+            most_added=self._most_added,
+        )
         try:
-            rows = await self._claim(*arguments, self._most_added, *self._lists, beside=beside)
+            rows = await self._claim(*head, *self._lists, piggyback=piggyback)
         except (RedisError, OSError):
             self._unanswered[queue_id] = number
             raise
-        found = []
-        for claimed_id, body, tries, lapses, waited, spent, *owned in rows:
-            stored = self._unreadable.read(claimed_id, body)
-            if stored is not None:  # an unreadable one's lease lapses, and another worker may be able to read it
-                limits = _limits(*owned)
-                found.append(
-                    Claimed(stored, int(tries), int(lapses), int(waited) / 1000, spent, *limits, until, number, asked)
-                )
-        return found
+        claimed = [self._claimed(_ClaimedRow(*row), number, asked) for row in rows]
+        return [one for one in claimed if one is not None]
+
+    def _claimed(self, row: "_ClaimedRow", number: int, asked: float) -> Claimed | None:
+        """None if this version cannot read the request: its lease lapses, and another worker may be able to read it."""
+        stored = self._reader.read(row.queue_id, row.body)
+        if stored is None:
+            return None
+        return Claimed(
+            stored,
+            tries=int(row.tries),
+            lapses=int(row.lapses),
+            waited=row.waited_ms / 1000,
+            spent=row.spent,
+            may_spend=bool(row.may_spend),
+            topics=row.topics.decode(),
+            until=asked + self._cap / 1000,
+            fencing_token=number,
+            claimed=asked,
+        )
 
     async def renew(self, leased: Sequence[Lease], held: Collection[str]) -> LostLeases:
         """Heartbeat: renew `leased`, and mark the pointers `held` as not lost. Returns the leases no longer ours."""
         asked = time.monotonic()
-        rows = [part for one in leased for part in (one.queue_id, one.fencing_token, _ms_left(one, asked))]
-        gone = await self._renew(self.owner, self._lease, self._provider.value, self._lease, len(leased), *rows, *held)
+        head = RenewHead(self.owner, self._lease, provider=self._provider.value, live=self._lease, leases=len(leased))
+        rows = [RenewRow(one.queue_id, one.fencing_token, most=_ms_left(one, asked)) for one in leased]
+        gone = await self._renew(*head, *flatten(rows), *held)
         self._renewed = asked
         return LostLeases(*([leased[place - 1] for place in places] for places in gone))
 
-    async def finish(self, ending: Completion) -> bytes | None:
-        """End a request; concurrent endings share a round trip.
+    async def finish(self, completion: Completion) -> bytes | None:
+        """Complete a request. Concurrent completions share a round trip.
 
-        Returns the id of its outbox entry, or None if it had ended already or this worker may not end it.
+        Returns the id of its outbox entry, or None if it had ended already or this worker may not complete it.
         """
-        return await self._endings.submit(ending)
+        return await self._completions.submit(completion)
 
-    async def _finish_all(self, endings: Sequence[Completion]) -> list[bytes | None]:
-        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, endings))
-        sums_unwritten(self._observer, unwritten)
+    async def _finish_all(self, completions: Sequence[Completion]) -> list[bytes | None]:
+        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, completions))
+        report_unwritten_sums(self._observer, unwritten)
         return list(entry_ids)
 
-    async def give_back(self, returns: Sequence[Release]) -> int:
+    async def release(self, releases: Sequence[Release]) -> int:
         """Release or defer leased requests. Returns how many were still ours."""
-        arguments: list[str | bytes | float] = [self.owner]
-        for r in returns:
-            arguments.extend(_row(r))
-        return int(await self._requeue(*arguments)) if returns else 0
+        rows = (_requeue_row(one) for one in releases)
+        return int(await self._requeue(*RequeueHead(self.owner), *flatten(rows))) if releases else 0
 
     async def leave(self) -> None:
         """Remove this process from the live workers at once, instead of when its last heartbeat is too old."""
@@ -219,38 +223,14 @@ class Claims:
 
     async def push_again(self, queue_id: str, priority: int) -> None:
         """Push the pointer of a queued request again that was fetched from the broker and not claimed."""
-        await self._requeue(
-            self.owner,
+        row = RequeueRow(
             queue_id,
-            "queued",
-            pointer_list(self._provider, priority),
-            pointer(queue_id, self._provider, priority),
-            "front",
-            0,
-            0,
-            b"",
-            "",
-            "",
+            state="queued",
+            list=pointer_list(self._provider, priority),
+            message=pointer(queue_id, self._provider, priority),
+            place="front",
         )
-
-
-def finish_arguments(owner: str, retention: int, endings: Sequence[Completion]) -> list[str | bytes | int]:
-    """Arguments of finish.lua. A request that was claimed less than `retention` seconds ago must still have its record,
-    even if another process has ended it since.
-    """
-    today, now = utcnow().date(), time.monotonic()
-    arguments: list[str | bytes | int] = [owner, retention, keys.day(today), keys.spent(today)]
-    for e in endings:
-        forbidden = "1" if e.forbidden else ""
-        row = (e.queue_id, e.state.value, e.by.value, e.topic, e.key, e.event, _usd(e.cost), forbidden)
-        must_be_here = e.claimed is not None and now - e.claimed < retention
-        arguments.extend((*row, _fence(e.fencing_token), "1" if must_be_here else ""))
-    return arguments
-
-
-def _usd(cost: float) -> str:
-    """In USD. A cost that is not a finite number above zero counts as 0: see finish.lua."""
-    return f"{cost:.9f}" if math.isfinite(cost) and cost > 0 else "0"
+        await self._requeue(*RequeueHead(self.owner), *row)
 
 
 def hold_ms(holds: HoldSettings | None) -> int:
@@ -258,35 +238,21 @@ def hold_ms(holds: HoldSettings | None) -> int:
     return int((holds or HoldSettings()).hold_max_seconds * 1000)
 
 
-def sums_unwritten(observer: Observer, count: int) -> None:
-    """Report sums (cost, counts) that finish.lua could not update, because a key is damaged. The requests ended."""
-    if count:
-        observer(Note("ledger.sums_unwritten", "error", value=count))
-
-
 def _ms_left(lease: Lease, now: float) -> int:
     return max(0, int(min(lease.until - now, 1e9) * 1000))
 
 
-def _fence(number: int | None) -> str:
-    return "" if number is None else str(number)
-
-
-def _limits(may_spend: int = 1, topics: bytes = b"") -> tuple[bool, str]:
-    return bool(may_spend), topics.decode()
-
-
-def _row(r: Release) -> tuple[str | bytes | int, ...]:
-    priority, queue_id = r.stored.request.priority, str(r.stored.queue_id)
-    return (
-        queue_id,
-        "processing",
-        pointer_list(r.stored.provider, priority),
-        pointer(queue_id, r.stored.provider, priority),
-        "front" if r.front else "back",
-        int(r.counts),
-        int(r.delay * 1000),
-        r.spent,
-        _fence(r.fencing_token),
-        r.parked,
+def _requeue_row(release: Release) -> RequeueRow:
+    stored, priority = release.stored, release.stored.request.priority
+    return RequeueRow(
+        str(stored.queue_id),
+        state="processing",
+        list=pointer_list(stored.provider, priority),
+        message=pointer(str(stored.queue_id), stored.provider, priority),
+        place="front" if release.front else "back",
+        tries=int(release.counts),
+        delay=int(release.delay * 1000),
+        spent=release.spent,
+        fencing_token=token(release.fencing_token),
+        model=release.parked,
     )

@@ -50,7 +50,6 @@ EXPIRY = "umpire:expiry"
 BYTES = "umpire:bytes"
 REFUSING = "umpire:refusing"
 OUTBOX = "umpire:outbox"
-DOUBTED = "umpire:outbox:doubted"
 DEAD = "umpire:dead"
 WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
@@ -66,23 +65,23 @@ FIELDS = {
     "q": "broker priority, 0 first",
     "n": "bytes of its body",
     "e": "end of its time to live, ms",
-    "r": "API process that waits for the answer, or empty",
+    "r": "API process that waits for the result, or empty",
     "t": "tries: deferrals that counted",
-    "l": "lapsed leases; it tells one claim from the next",
+    "l": "lapsed leases",
     "u": "when its message was last pushed, ms",
     "o": "owner of the lease",
-    "x": "what it has spent so far, while it is deferred or given back",
-    "w": "whose it is: the id of an API key; not there where it came without one",
-    "c": "number of the claim among its worker's",
-    "h": "how long its provider had been on hold, ms, when it was admitted; not there where its caller set its ttl",
-    "k": "since when (ms) it waits for the hold of a model, and which",
-    "d": "how long it has waited for such holds that are over, ms",
+    "x": "attempts and cost of its claims so far, while it is queued or deferred again",
+    "w": "owner: id of the API key that submitted it; absent if the API runs without keys",
+    "c": "fencing token: number of the claim among its worker's claims",
+    "h": "how long (ms) its provider had been on hold when it was admitted; absent if its caller set its time to live",
+    "k": "parked: since when (ms), and the model whose hold must end",
+    "d": "ms that it was parked before",
 }
 
 #: Fields of an API key. A limit that is not set is an empty string.
 API_KEY_FIELDS = {
     "hash": "SHA-256 of the key, hex",
-    "name": "what its operator calls it",
+    "name": "its name, chosen by the operator",
     "scopes": "comma-separated",
     "topics": "callback-topic patterns, comma-separated",
     "rate": "requests a minute",
@@ -90,7 +89,7 @@ API_KEY_FIELDS = {
     "cost": "USD a day, UTC",
     "created": "ms",
     "revoked": "ms, or empty",
-    "mode": "processing mode of its requests that name none, or empty",
+    "mode": "processing mode of its requests that do not name one, or empty",
 }
 
 
@@ -102,7 +101,7 @@ def body(queue_id: str) -> str:
     return f"{PREFIX}body:{queue_id}"
 
 
-def once(key: str) -> str:
+def idempotency(key: str) -> str:
     return f"{PREFIX}once:{key}"
 
 

@@ -1,4 +1,4 @@
-"""The API's side of the ledger: admit requests, and read its counts."""
+"""The API's side of the ledger: admit requests."""
 
 import asyncio
 import time
@@ -14,32 +14,35 @@ from contracts.errors import QueueFull, Unavailable
 from contracts.queues import broker_priority
 from contracts.settings import LedgerSettings
 from ledger import keys
-from ledger.figures import Figures
-from ledger.group import GroupCommit
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey, stored_queue_id
 from ledger.message import pointer, pointer_list
-from ledger.once import AcceptedBefore, Once, known_before
-from ledger.redis_clock import RedisClock
+from ledger.redis.clock import RedisClock
+from ledger.redis.group_commit import GroupCommit
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
 from ledger.scripts import Script
-from telemetry.observer import Level, Note, Observer, silent
+from ledger.scripts.arguments import AdmitHead, AdmitRow, AdmitShort
+from ledger.stats import LedgerStats, watermarks_of
+from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 #: Seconds reserved for Redis' answer to arrive and be read by a busy loop: a request is not admitted if Redis reaches
 #: it later than this before its caller gives up. At most half of the time left.
-_WAY_BACK_SECONDS = 0.5
+_ANSWER_SECONDS = 0.5
 
-#: Arguments of admit.lua for one request: all short fields as one string; its body; its message; the time (ms of Redis'
-#: clock) after which it must not be admitted, or 0.
-Row = tuple[str, bytes, bytes, int]
 #: Stands for an empty field.
-_NONE = "-"
+_EMPTY = "-"
 
 #: Seconds for which a busy API process gathers requests. At four fifths of its maximum rate, with little in reserve,
 #: 3 ms instead of 1 ms halve the 99th percentile of the time to accept and add 2 ms to its median.
 GATHER_SECONDS = 0.003
 
 
-class Ledger(Figures):
+#: What a client reads when Redis gave no answer.
+UNAVAILABLE = "Redis is unavailable; the request was not accepted."
+
+
+class Ledger:
     def __init__(
         self,
         redis: Redis,
@@ -50,14 +53,16 @@ class Ledger(Figures):
         share: float = 1.0,
     ) -> None:
         """`share`: of the ledger's bounds, how much the requests of one provider may use. `timeout` in seconds."""
-        super().__init__(redis, settings, timeout=timeout)
+        self._redis = redis
         self._observer = observer
+        self._timeout = timeout
+        self._marks = watermarks_of(settings)
+        self.stats = LedgerStats(redis, settings, timeout=timeout)
         self._share = share
         self._keep_ms = settings.idempotency_ttl_seconds * 1000
         self._script = Script(redis, "admit")
-        self._group: GroupCommit[Row, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
-        #: Whether Redis answered the last admit.
-        self._answered = True
+        self._group: GroupCommit[AdmitRow, int | bytes] = GroupCommit(self._admit, weigh=_weight, gather=GATHER_SECONDS)
+        self._outage = Outage()
         #: Requests in the ledger as of the last admit.
         self._held = 0
         self._clock = RedisClock()
@@ -67,7 +72,7 @@ class Ledger(Figures):
         stored: StoredRequest,
         *,
         reply_to: str | None = None,
-        once: Once | None = None,
+        idempotency_key: IdempotencyKey | None = None,
         by: float | None = None,
         seconds: float | None = None,
         accepted: bool = False,
@@ -89,20 +94,27 @@ class Ledger(Figures):
         Unavailable
             Redis gave no answer in time. The request may have been accepted, or may still be when Redis runs the
             script; with `by` it is not accepted after that time, however late Redis runs it.
-        AcceptedBefore, IdempotencyConflict
+        AlreadyAccepted, IdempotencyConflict
             With `once`: the idempotency key was used before, with the same or another request.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
-        left = max(1, to_ms(stored.expires_at) - to_ms(utcnow()))
-        key, fingerprint = once or (_NONE, _NONE)
-        short = (
-            f"{queue_id} {stored.provider.value} {broker_priority(priority)} {pointer_list(stored.provider, priority)} "
-            f"{left} {reply_to or _NONE} {stored.owner or _NONE} {int(not accepted)} {key} {fingerprint} "
-            f"{int(stored.request.ttl_seconds is not None)}"
+        idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
+        short = AdmitShort(
+            id=queue_id,
+            provider=stored.provider.value,
+            priority=str(broker_priority(priority)),
+            list=pointer_list(stored.provider, priority),
+            ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),
+            reply_to=reply_to or _EMPTY,
+            owner=stored.owner or _EMPTY,
+            limited="0" if accepted else "1",
+            idempotency_hash=idempotency_hash,
+            fingerprint=fingerprint,
+            strict="1" if stored.request.ttl_seconds is not None else "0",
         )
         body = stored.model_dump_json(exclude_none=True).encode()
-        row: Row = (short, body, pointer(queue_id, stored.provider, priority), 0)
+        row = AdmitRow(" ".join(short), body, pointer(queue_id, stored.provider, priority), latest=0)
         try:
             deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
             if by is None:
@@ -110,13 +122,12 @@ class Ledger(Figures):
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
-            level: Level = "warning" if self._answered else "debug"  # warn once per outage
-            self._answered = False
+            level = self._outage.failure_level()
             self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
-            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
-        self._answered = True
+            raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
+        self._outage.succeeded()
         if isinstance(ahead, bytes):
-            raise AcceptedBefore(known_before(ahead))
+            raise AlreadyAccepted(stored_queue_id(ahead))
         if ahead < 0:
             refused = refusal(ahead, self._held)
             if isinstance(refused, QueueFull):
@@ -124,24 +135,25 @@ class Ledger(Figures):
             raise refused
         return ahead
 
-    async def _submit_by(self, by: float, row: Row, deadline: float) -> int | bytes:
+    async def _submit_by(self, by: float, row: AdmitRow, deadline: float) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
-        by -= min(_WAY_BACK_SECONDS, (by - now) / 2)
+        by -= min(_ANSWER_SECONDS, (by - now) / 2)
         if not self._clock.is_fresh(now):
             async with asyncio.timeout(deadline - now):
                 seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
-        answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
+        answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
-            answer = await self._group.submit((*row[:3], self._clock.at(by)), deadline=deadline)
+            answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
         return answer
 
-    async def _admit(self, rows: Sequence[Row]) -> list[int | bytes]:
-        arguments: list[str | bytes | float] = [*self._marks, self._share, self._keep_ms, keys.spent(utcnow().date())]
+    async def _admit(self, rows: Sequence[AdmitRow]) -> list[int | bytes]:
+        head = AdmitHead(*self._marks, self._share, self._keep_ms, spent_key=keys.spent(utcnow().date()))
+        arguments: list[str | bytes | float] = [*head]
         for row in rows:
             arguments.extend(row)
         sent = time.monotonic()
@@ -149,14 +161,14 @@ class Ledger(Figures):
         self._clock.observe(sent, time.monotonic(), now_ms)
         return list(answers)
 
-    async def recall(self, once: Once) -> UUID | None:
+    async def recall(self, idempotency_key: IdempotencyKey) -> UUID | None:
         """The queue id stored for this key and the same request, or None. Raises Unavailable, IdempotencyConflict."""
         try:
-            value: Any = await self._redis.get(keys.once(once.key))
+            value: Any = await self._redis.get(keys.idempotency(idempotency_key.key))
         except (RedisError, OSError) as error:
-            raise Unavailable("the ledger does not answer; nothing was promised", retry_after=5.0) from error
-        return known_before(value[64:]) if value and value[:64] == once.fingerprint.encode() else None
+            raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
+        return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None
 
 
-def _weight(row: Row) -> int:
-    return len(row[1]) + len(row[2])
+def _weight(row: AdmitRow) -> int:
+    return len(row.body) + len(row.message)

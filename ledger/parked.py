@@ -4,6 +4,7 @@ from redis.asyncio import Redis
 
 from contracts.enums import LLMProviderType
 from ledger.scripts import Script
+from ledger.scripts.arguments import WakeHead
 
 #: Requests woken in one script, to bound its time.
 _BATCH = 500
@@ -21,11 +22,11 @@ class Parked:
 
     async def wake_oldest(self, model: str) -> int:
         """Make the oldest one due now, as the probe. Returns how many there were: 0 or 1."""
-        return int(await self._wake(self._provider, model, 1, 0))
+        return int(await self._wake(*WakeHead(self._provider, model, limit=1, ended=0)))
 
     async def wake_all(self, model: str) -> int:
         """The hold has ended: make all of them due now. Returns how many there were."""
         woken = 0
-        while some := int(await self._wake(self._provider, model, _BATCH, 1)):
+        while some := int(await self._wake(*WakeHead(self._provider, model, limit=_BATCH, ended=1))):
             woken += some
         return woken

@@ -15,12 +15,13 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from ledger import keys
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 from telemetry.duty import for_ever
-from telemetry.observer import Level, Note, Observer, silent
+from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 #: Bytes of the queue id with which a message begins.
-_ID = 36
+_QUEUE_ID_BYTES = 36
 
 #: Seconds between two attempts to subscribe again.
 RECONNECT_SECONDS = 0.25
@@ -78,7 +79,7 @@ class Replies:
 
     async def stop(self) -> None:
         if self._reader is not None:
-            await cancel(self._reader)
+            await cancel_and_wait(self._reader)
         await self._drop()
 
     async def _subscribe(self) -> PubSub:
@@ -98,27 +99,25 @@ class Replies:
             self._pubsub = None
 
     async def _read(self) -> None:
-        lost = False
+        outage = Outage()
         while True:
             try:
                 pubsub = self._pubsub or await self._subscribe()
-                lost = False
+                outage.succeeded()
                 for waiter in list(self._waiting.values()):  # their answers may have been sent before we subscribed
                     waiter.woken.set()
                 while True:
                     message = await pubsub.get_message(timeout=None)
                     if message is not None:
-                        self._hear(message["data"])
+                        self._deliver(message["data"])
             except (RedisError, OSError) as error:
-                level: Level = "debug" if lost else "warning"  # warn once per outage
-                lost = True
-                self._observer(Note("replies.lost", level, fields={"error": type(error).__name__}))
+                self._observer(Note("replies.lost", outage.failure_level(), fields={"error": type(error).__name__}))
                 await self._drop()
                 await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _hear(self, message: bytes) -> None:
-        waiter = self._waiting.get(message[:_ID].decode(errors="replace"))
+    def _deliver(self, message: bytes) -> None:
+        waiter = self._waiting.get(message[:_QUEUE_ID_BYTES].decode(errors="replace"))
         if waiter is not None:
             # A worker of an earlier version sends the queue id only: the waiter then reads the stored result.
-            waiter.answer = message[_ID:] or None
+            waiter.answer = message[_QUEUE_ID_BYTES:] or None
             waiter.woken.set()

@@ -17,9 +17,8 @@ from uuid import UUID
 
 from contracts.errors import QueueFull, Unavailable
 from contracts.settings import SpoolSettings
-from ledger.group import GroupCommit
-from ledger.request import StoredRequest
-from ledger.unreadable import Unreadable
+from ledger.redis.group_commit import GroupCommit
+from ledger.request import RequestReader, StoredRequest
 from ledger.watermarks import Watermarks
 from telemetry.observer import Observer, silent
 
@@ -64,7 +63,7 @@ class Spool:
 
     def __init__(self, settings: SpoolSettings, owner: str, observer: Observer = silent) -> None:
         self._settings = settings
-        self._unreadable = Unreadable(observer)
+        self._reader = RequestReader(observer)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._file: sqlite3.Connection | None = None
@@ -101,7 +100,7 @@ class Spool:
         rows = await self._do(
             lambda file: file.execute("SELECT queue_id, body FROM request ORDER BY number LIMIT ?", (most,)).fetchall()
         )
-        read = {queue_id: self._unreadable.read(queue_id.encode(), body) for queue_id, body in rows}
+        read = {queue_id: self._reader.read(queue_id.encode(), body) for queue_id, body in rows}
         aside = [(queue_id,) for queue_id, stored in read.items() if stored is None]
         if aside:
             await self._do(lambda file: _set_aside(file, aside))
@@ -140,7 +139,7 @@ class Spool:
         row = await self._do(lambda file: file.execute(found, (str(queue_id),)).fetchone())
         if row is None or owner is None:
             return row is not None
-        stored = self._unreadable.read(str(queue_id).encode(), row[0])
+        stored = self._reader.read(str(queue_id).encode(), row[0])
         return stored is not None and stored.owner == owner
 
     async def lease(self, seconds: float) -> bool:

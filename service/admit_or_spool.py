@@ -11,12 +11,13 @@ from contracts.errors import QueueFull, UmpireError, Unavailable
 from contracts.events import LLMQueueFullV1
 from contracts.settings import Settings
 from events.lifecycle import Lifecycle
-from ledger.figures import RedisState
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.ledger import Ledger
-from ledger.once import AcceptedBefore, Once
 from ledger.request import StoredRequest
 from ledger.spool import Spool
+from ledger.stats import RedisState
 from telemetry.observer import Note, Observer
+from telemetry.outage import Outage
 
 #: While Redis is unavailable, one request in this many seconds still tries it; the others go to the spool without
 #: waiting for a timeout.
@@ -53,7 +54,7 @@ class Acceptance:
         self._unanswered = unanswered
         #: As of the last operation on Redis.
         self.redis_state: RedisState = "up"
-        self._next_try = 0.0
+        self._outage = Outage(retry_seconds=TRY_SECONDS)
         self._next_alarm = 0.0
 
     @property
@@ -61,7 +62,7 @@ class Acceptance:
         return self.redis_state != "up"
 
     async def accept(
-        self, stored: StoredRequest, *, reply_to: str | None, once: Once | None, seconds: float
+        self, stored: StoredRequest, *, reply_to: str | None, idempotency_key: IdempotencyKey | None, seconds: float
     ) -> Accepted:
         """Write the request to the ledger within `seconds`, else to the spool. The same queue id twice is one request.
 
@@ -73,24 +74,27 @@ class Acceptance:
             The owner of the request has reached a limit. Raised by the ledger only: the spool does not check limits.
         Unavailable
             Neither can be written; or the request has an Idempotency-Key, which only the ledger can look up.
-        AcceptedBefore
+        AlreadyAccepted
             The ledger has accepted a request with the same Idempotency-Key before.
         """
-        if self._may_try():
+        if self._outage.may_try():
             # After `by` Redis must not accept the request any more: it may be refused below by then.
             by = time.monotonic() + seconds
             try:
-                ahead = await self.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
+                ahead = await self.admit(
+                    stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
+                )
             except Unavailable as error:
                 self.failed(error)
-            except (UmpireError, AcceptedBefore):
+            except (UmpireError, AlreadyAccepted):
                 self.told_back()
                 raise
             else:
                 self.told_back()
                 return Accepted(ahead)
-        if once is not None:
-            raise Unavailable("the ledger does not answer, and only it knows the Idempotency-Key", retry_after=5.0)
+        if idempotency_key is not None:
+            detail = "Redis is unavailable, and only Redis knows this Idempotency-Key; the request was not accepted."
+            raise Unavailable(detail, retry_after=5.0)
         # Redis may have accepted it, with only the answer lost: then the drainer's second admit changes nothing.
         try:
             await self._spool.put(stored)
@@ -105,25 +109,18 @@ class Acceptance:
         stored: StoredRequest,
         *,
         reply_to: str | None,
-        once: Once | None,
+        idempotency_key: IdempotencyKey | None,
         by: float,
         seconds: float | None = None,
     ) -> int:
         """Write the request to the ledger, never to the spool. Errors: see Ledger.admit."""
         try:
-            return await self._ledger.admit(stored, reply_to=reply_to, once=once, by=by, seconds=seconds)
+            return await self._ledger.admit(
+                stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
+            )
         except QueueFull as full:
             self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
             raise
-
-    def _may_try(self) -> bool:
-        if not self.redis_away:
-            return True
-        now = time.monotonic()
-        if now < self._next_try:
-            return False
-        self._next_try = now + TRY_SECONDS
-        return True
 
     def _tell_full(self, backend: Literal["redis", "spool"], full: QueueFull, most: int) -> None:
         """Log and publish it once in ALARM_SECONDS: the event says that requests are refused, not how many."""
@@ -148,11 +145,11 @@ class Acceptance:
     def told(self, state: RedisState) -> None:
         changed, self.redis_state = state != self.redis_state, state
         if state == "up":
-            if changed:
+            if self._outage.succeeded():
                 self._observer(Note("ledger.back", "info"))
             return
+        self._outage.failed()
         if changed:
             self._observer(Note("ledger.away", "warning", fields={"redis": state}))
-        self._next_try = time.monotonic() + TRY_SECONDS
         if state == "down":
             self._unanswered()

@@ -40,7 +40,7 @@ class Drainer:
 
     async def _round(self) -> None:
         if self._acceptance.redis_away:
-            self._acceptance.told(await self._ledger.redis_state())
+            self._acceptance.told(await self._ledger.stats.redis_state())
             if self._acceptance.redis_away:
                 return  # leaves the spool's only thread to requests
         if not (await self._spool.size()).requests:
@@ -48,7 +48,7 @@ class Drainer:
             return
         if not await self._spool.lease(LEASE_SECONDS):
             return
-        if (state := await self._ledger.redis_state()) != "up":
+        if (state := await self._ledger.stats.redis_state()) != "up":
             self._acceptance.told(state)
             return
         batch = await self._spool.oldest(self._most)

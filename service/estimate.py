@@ -42,7 +42,7 @@ class Estimate:
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def _read(self) -> dict[LLMProviderType, tuple[float, int]]:
-        states, workers = await self._availability.read(), await self._ledger.workers()
+        states, workers = await self._availability.read(), await self._ledger.stats.workers()
         return {
             provider: (state.average_response_time_ms, self._settings.providers[provider].concurrency * alive)
             for provider, state in states.items()

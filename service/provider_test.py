@@ -43,7 +43,7 @@ async def run_provider_test(
         async with asyncio.timeout(redis_seconds):
             state = (await dependencies.availability.read())[provider]
     except TimeoutError as error:
-        raise Unavailable("the ledger does not answer") from error
+        raise Unavailable("Redis is unavailable.") from error
     if not state.takes(stored.model):
         raise refusal(stored, state)
     clock = asyncio.get_running_loop().time

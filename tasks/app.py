@@ -56,7 +56,8 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_pool_acquire_timeout": 2,
-    # Flower needs task events. Celery's own are off for our task: tasks/rows.py sends one set for each comparison.
+    # Flower needs task events. Celery's own are off for our task: tasks/flower_events.py sends one set for each
+    # comparison.
     "worker_send_task_events": True,
     # structlog writes the log, Celery's lines included.
     "worker_hijack_root_logger": False,
@@ -66,7 +67,7 @@ SETTINGS: dict[str, Any] = {
     "broker_transport_options": {
         # No list of unacknowledged messages in Redis. It costs two writes a task, each synced to disk before the task
         # may start, and returns a lost message after 15 minutes only. The ledger notices which pointers a dead worker
-        # had fetched, and pushes them again within half a minute (ledger/lost.lua). That is also more reliable: a
+        # had fetched, and pushes them again within half a minute (lost.lua). That is also more reliable: a
         # message can be lost before it is on that list.
         "ack_emulation": False,
         # The default of 10 drops acknowledgements under load.

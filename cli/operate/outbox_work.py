@@ -17,8 +17,8 @@ from contracts.clock import iso
 from contracts.encoding import dumps, loads
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
-from ledger.dead_letters import DeadLetter, DeadLetters
 from ledger.outbox import Outbox, Waiting
+from ledger.outbox.dead_letters import DeadLetter, DeadLetters
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ def check_redis(address: "RedisAddress") -> bool:
 
 async def check_own_redis(address: "RedisAddress", say: Callable[[str], None]) -> None:
     """The check of `umpire up`, which also warns of settings that risk data. Raises Failure without an answer."""
-    from ledger.preflight import durability_of
+    from ledger.redis.preflight import durability_of
 
     if not await _ask(address):
         raise Failure("no answer from the Redis that UMPIRE_REDIS_URL names")
@@ -27,7 +27,7 @@ async def check_own_redis(address: "RedisAddress", say: Callable[[str], None]) -
 
 
 async def _ask(address: "RedisAddress") -> bool:
-    from ledger.preflight import RedisRefuses, preflight
+    from ledger.redis.preflight import RedisRefuses, preflight
 
     try:
         return await preflight(address)

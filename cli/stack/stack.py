@@ -26,7 +26,7 @@ from cli.stack.supervisor import Supervisor
 from cli.stack.workers import worker_names, worker_part
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 
 _OK = 200
 _DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
@@ -116,7 +116,7 @@ class Stack:
         try:
             await self._supervisor.mind()
         finally:
-            await cancel(following)
+            await cancel_and_wait(following)
 
     async def stop(self) -> None:
         """Stop the API first, then the workers, which finish their requests, then Flower, and Redis and Kafka last."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from cli.stack.part import StackPart
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 
 #: Seconds between two checks of the logs' sizes.
 _LOG_SECONDS = 30.0
@@ -33,7 +33,7 @@ class Supervisor:
                 if task.done():
                     task.result()  # raises the task's exception
         finally:
-            await cancel(ready)
+            await cancel_and_wait(ready)
 
     async def stop(self, stages: Sequence[Sequence[StackPart]]) -> None:
         """Stop the parts, one stage after the other."""
@@ -105,7 +105,7 @@ async def run(kept: Kept, job: Job, say: Callable[[str], None]) -> None:
                 await work
         finally:
             asked.cancel()
-            await cancel(work)
+            await cancel_and_wait(work)
             say("stopping (again to stop at once)" if stop.is_set() else "stopping")
             await kept.stop()
 
@@ -119,8 +119,8 @@ async def _start_and(kept: Kept, job: Job) -> None:
         for task in done:
             task.result()
     finally:
-        await cancel(minding)
-        await cancel(working)
+        await cancel_and_wait(minding)
+        await cancel_and_wait(working)
 
 
 async def for_ever() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from cli.tune.call import TuneCaller
 from cli.tune.level import Ended, LoadLevel, measured
 from contracts.errors import AnswerError, UmpireError, is_permanent
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 
 #: If a larger share of a level's calls is refused, it and all higher levels are over the provider's limit. Occasional
 #: refusals are normal.
@@ -81,7 +81,7 @@ class Round:
             else:
                 self._end()
         finally:
-            await cancel(stopped, watch, *slots)
+            await cancel_and_wait(stopped, watch, *slots)
         late = sum(self._late) / len(self._late) if self._late else 0.0
         used = time.process_time() - used
         return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut, cpu=used)

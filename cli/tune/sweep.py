@@ -10,7 +10,7 @@ from cli.tune.call import Called, TuneCaller
 from cli.tune.level import LoadLevel
 from cli.tune.round import Round, Rules, too_many
 from contracts.errors import is_permanent
-from ledger.cancel import cancel
+from ledger.redis.tasks import cancel_and_wait
 
 #: The sweep goes on while a level's rate is at least this many times the best before. Doubled calls could double it.
 GROWTH = 1.1
@@ -81,7 +81,7 @@ class Sweep:
             await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            await cancel(task, stopped)
+            await cancel_and_wait(task, stopped)
 
     async def _patience(self) -> str:
         """Wait for the end of a Retry-After. Returns why the sweep must end instead; empty: go on."""

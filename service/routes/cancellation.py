@@ -11,9 +11,9 @@ from starlette.requests import Request
 from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
-from ledger.custody import Orphan
+from ledger.completion import UNCLAIMED_STATES
 from ledger.request import StoredRequest
-from ledger.unstarted import IDLE
+from ledger.sweeps import Orphan
 from service.dependencies import Dependencies, dependencies_of
 from service.routes.openapi import CANCELLATION
 from telemetry.observer import Note
@@ -35,7 +35,7 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
         async with asyncio.timeout(redis_seconds(request.scope, dependencies.settings.service)):
             stored = await _cancel(dependencies, request, queue_id)
     except (RedisError, OSError, TimeoutError) as error:
-        detail = "the ledger does not answer; whether the comparison was cancelled is unknown"
+        detail = "Redis is unavailable; it is not known whether the comparison was cancelled."
         raise Unavailable(detail) from error
     return LLMCancelledResponse(
         queue_id=queue_id,
@@ -57,13 +57,14 @@ async def _cancel(dependencies: Dependencies, request: Request, queue_id: UUID) 
         stored = found.stored
         if stored is not None:
             request.scope[CORRELATION_ID] = stored.correlation_id
-        if stored is None or found.state not in IDLE:
+        if stored is None or found.state not in UNCLAIMED_STATES:
             detail = (
                 "the comparison has started" if found.state == QueueStatus.PROCESSING else "the comparison has ended"
             )
             raise TooLate(detail, state=found.state)
         error = RequestCancelled("cancelled by its caller")
-        if await dependencies.ender.end(Orphan(stored, found.spent), error, QueueStatus.CANCELLED):
+        orphan = Orphan(stored, found.spent)
+        if await dependencies.maintenance.finisher.end(orphan, error, QueueStatus.CANCELLED):
             dependencies.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
     # The ledger is read again: the comparison may have moved there from the spool since the first time.

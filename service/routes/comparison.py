@@ -17,10 +17,10 @@ from contracts.events import LLMQueueStatusV1
 from contracts.http import LLMComparisonRequest, LLMQueuedResponse
 from contracts.trace import own_trace_id
 from guard.availability import ProviderAvailability
-from ledger.once import AcceptedBefore, Once
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.request import StoredRequest
 from service.dependencies import Dependencies, dependencies_of
-from service.idempotency import once_of, repeated, same_every_time
+from service.idempotency import idempotency_key_of, repeated, same_every_time
 from service.provider_state import explain, refusal
 from service.responses import JSON, answer, result_of
 from service.routes.openapi import COMPARISON
@@ -79,9 +79,11 @@ async def _submit(
 ) -> Response:
     scope, settings = request.scope, dependencies.settings.service
     stored = await _receive(dependencies, headers, request, room)
-    once = once_of(headers, stored.request, scope=stored.owner or "") if headers.idempotency_key else None
-    if once is not None:
-        stored = same_every_time(stored, once)
+    idempotency_key = (
+        idempotency_key_of(headers, stored.request, scope=stored.owner or "") if headers.idempotency_key else None
+    )
+    if idempotency_key is not None:
+        stored = same_every_time(stored, idempotency_key)
     scope[CORRELATION_ID] = stored.correlation_id
     seconds = redis_seconds(scope, settings)
     prefer = parse_prefer(tuple(headers.prefer)) if headers.prefer else NO_PREFERENCE
@@ -89,18 +91,18 @@ async def _submit(
     chosen = way(stored.request.processing_mode, prefer, default, settings.immediate_wait_seconds)
     try:
         if chosen.mode is ProcessingMode.QUEUE:
-            ahead, _, state = await _admit(dependencies, stored, chosen, once, seconds)
+            ahead, _, state = await _admit(dependencies, stored, chosen, idempotency_key, seconds)
             _accepted(dependencies, stored, scope)
             return _queued(dependencies, stored, ahead, prefer, chosen, state)
         with dependencies.replies.expect(stored.queue_id) as waiter:
-            ahead, available, state = await _admit(dependencies, stored, chosen, once, seconds)
+            ahead, available, state = await _admit(dependencies, stored, chosen, idempotency_key, seconds)
             _accepted(dependencies, stored, scope)
             if room.taken:
                 # The ledger has the prompt now: a long one is not kept in memory while its client waits.
                 stored = stored.without_prompt()
                 room.leave()
             event = await dependencies.waits.result(waiter, chosen.patience) if available and chosen.patience else None
-    except AcceptedBefore as before:
+    except AlreadyAccepted as before:
         return repeated(before.queue_id, stored)
     result = result_of(event, dependencies.observer) if event is not None else None
     if result is None:
@@ -131,7 +133,11 @@ async def _receive(
 
 
 async def _admit(
-    dependencies: Dependencies, stored: StoredRequest, chosen: Way, once: Once | None, seconds: float
+    dependencies: Dependencies,
+    stored: StoredRequest,
+    chosen: Way,
+    idempotency_key: IdempotencyKey | None,
+    seconds: float,
 ) -> tuple[int | None, bool, ProviderAvailability | None]:
     """Accept the request, with `seconds` for all Redis operations together.
 
@@ -146,21 +152,27 @@ async def _admit(
             state, left = await _state(dependencies, stored, seconds)
             available = state is not None and state.takes(stored.model)
         reply_to = dependencies.replies.name if available else None
-        accepted = await dependencies.acceptance.accept(stored, reply_to=reply_to, once=once, seconds=left)
+        accepted = await dependencies.acceptance.accept(
+            stored, reply_to=reply_to, idempotency_key=idempotency_key, seconds=left
+        )
         return accepted.ahead, available and accepted.ahead is not None, state
     by = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
             state = (await dependencies.availability.read())[stored.provider]
             if not state.takes(stored.model):
-                if once is not None and (before := await dependencies.ledger.recall(once)):
-                    raise AcceptedBefore(before)
+                if idempotency_key is not None and (before := await dependencies.ledger.recall(idempotency_key)):
+                    raise AlreadyAccepted(before)
                 raise refusal(stored, state)
             reply_to = dependencies.replies.name if chosen.patience else None
-            return await dependencies.acceptance.admit(stored, reply_to=reply_to, once=once, by=by), True, state
+            return (
+                await dependencies.acceptance.admit(stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by),
+                True,
+                state,
+            )
     except (TimeoutError, Unavailable) as error:
         dependencies.acceptance.failed(error)
-        raise ProviderUnavailable("no provider can be reached now: the ledger does not answer") from error
+        raise ProviderUnavailable("No provider can be reached now: Redis is unavailable.") from error
 
 
 async def _state(

@@ -70,15 +70,15 @@ async def _shared(dependencies: Dependencies) -> tuple[dict[str, Any], str | Non
     try:
         async with asyncio.timeout(dependencies.settings.service.door_redis_seconds):
             state, sizes, workers, states, warnings = await asyncio.gather(
-                dependencies.ledger.redis_state(),
-                dependencies.ledger.sizes(),
-                dependencies.ledger.workers(),
+                dependencies.ledger.stats.redis_state(),
+                dependencies.ledger.stats.sizes(),
+                dependencies.ledger.stats.workers(),
                 dependencies.availability.read(),
-                dependencies.ledger.durability(),
+                dependencies.ledger.stats.durability(),
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in dependencies.settings.enabled}
-        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "the ledger does not answer"
+        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "Redis is unavailable."
     redis = {
         "state": "full" if state == "up" and sizes.full else state,
         "unfinished": sizes.unfinished,
@@ -131,9 +131,9 @@ async def metrics(request: Request) -> Response:
 async def _read_shared(dependencies: Dependencies) -> None:
     enabled = dependencies.settings.enabled
     backlogs, sizes, workers, states = await asyncio.gather(
-        dependencies.ledger.backlogs(enabled),
-        dependencies.ledger.sizes(),
-        dependencies.ledger.workers(),
+        dependencies.ledger.stats.backlogs(enabled),
+        dependencies.ledger.stats.sizes(),
+        dependencies.ledger.stats.workers(),
         dependencies.availability.read(),
     )
     gauge = dependencies.metrics.gauge

@@ -155,9 +155,7 @@ CANCELLATION: dict[str, Any] = {
         404: _problem("No comparison with this `queue_id` is known."),
         409: _problem("Too late: it has started, or has ended. `details.state` tells which."),
         **_PROBLEMS,
-        503: _problem(
-            "The ledger does not answer, or does not have the comparison yet. Ask again.", headers=_RETRY_AFTER
-        ),
+        503: _problem("Redis is unavailable, or does not have the comparison yet. Ask again.", headers=_RETRY_AFTER),
     },
 }
 MODELS: dict[str, Any] = {

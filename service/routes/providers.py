@@ -54,10 +54,10 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
     try:
         async with asyncio.timeout(redis_seconds(request.scope, dependencies.settings.service)):
             states, today = await asyncio.gather(
-                dependencies.availability.read(), dependencies.ledger.today(owner_of(request.scope))
+                dependencies.availability.read(), dependencies.ledger.stats.today(owner_of(request.scope))
             )
     except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("the ledger does not answer") from error
+        raise Unavailable("Redis is unavailable.") from error
     return LLMProviderListResponse(
         providers=[_status(dependencies, provider, states.get(provider)) for provider in LLMProviderType],
         default_provider=dependencies.settings.default_provider,

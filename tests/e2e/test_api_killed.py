@@ -36,4 +36,4 @@ async def test_what_it_had_accepted_is_judged_once(
             results = await at.inbox.until(accepted, 40)
         assert results.keys() == accepted
         assert len(at.inbox.look()) == COUNT
-        assert (await at.ledger.today()).requests == COUNT
+        assert (await at.ledger.stats.today()).requests == COUNT

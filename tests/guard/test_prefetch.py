@@ -51,9 +51,9 @@ class Counted:
 
 
 async def ask(redis: Redis, ahead: PrefetchingLimiter) -> None:
-    """Beside a claim of nothing."""
+    """Piggyback a claim of nothing."""
     claim = Script(redis, "claim")
-    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask())
+    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask())
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Pipeline, "execute", unreachable)
         with pytest.raises(fault):
-            await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=beside)
-    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=beside) == []
+            await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=beside)
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=beside) == []
     reservation = await ahead.reserve("m", 100)
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
@@ -164,7 +164,7 @@ async def test_both_are_run_by_a_redis_that_forgot_them(
     claim = Script(redis, "claim")
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent") == []
     await redis.script_flush()
-    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask()) == []
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()) == []
     assert (await ahead.reserve("m", 100)).tokens == 100
 
 
@@ -177,7 +177,7 @@ async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
     await asyncio.sleep(0)
     waiting.cancel()
     claim = Script(redis, "claim")
-    assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=beside) == []
+    assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=beside) == []
 
 
 async def test_a_claim_that_is_cancelled_cancels_no_call(
@@ -192,7 +192,7 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
 
     monkeypatch.setattr(Pipeline, "execute", hang)
     claim = Script(redis, "claim")
-    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", beside=ahead.ask()))
+    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()))
     await sent.wait()
     claiming.cancel()
     reservation = await asyncio.wait_for(ahead.reserve("m", 100), 5)

@@ -14,8 +14,8 @@ from contracts.enums import LLMProviderType
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from ledger.connection import connect
-from ledger.figures import Backlog
 from ledger.ledger import Ledger
+from ledger.stats import Backlog
 
 pytestmark = pytest.mark.redis
 
@@ -44,7 +44,7 @@ async def test_the_record_and_its_message_appear_in_one_step(house):
 async def test_the_count_ahead_is_of_the_same_provider(house):
     assert await house.ledger.admit(stored(provider=LLMProviderType.OPENAI)) == 0
     assert [await house.ledger.admit(stored()) for _ in range(3)] == [0, 1, 2]
-    backlogs = await house.ledger.backlogs([LLMProviderType.MOCK, LLMProviderType.OPENAI, LLMProviderType.GOOGLE])
+    backlogs = await house.ledger.stats.backlogs([LLMProviderType.MOCK, LLMProviderType.OPENAI, LLMProviderType.GOOGLE])
     assert backlogs[LLMProviderType.MOCK] == Backlog(queued=3, deferred=0)
     assert [b.queued for b in backlogs.values()] == [3, 1, 0]
 
@@ -60,7 +60,7 @@ async def test_a_replay_changes_nothing_in_any_state(house):
     await house.ledger.admit(request)
     assert (await house.record(request.queue_id))["s"] == b"processing"
     assert len(await house.messages("umpire.mock:9")) == 1
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.processing) == (1, 1)
     assert sizes.bytes == len(request.model_dump_json(exclude_none=True).encode())
 
@@ -69,7 +69,7 @@ async def test_a_batch_that_names_one_request_twice_admits_it_once(house):
     request = stored()
     await asyncio.gather(*(house.ledger.admit(request) for _ in range(5)))
     assert len(await house.messages("umpire.mock:9")) == 1
-    assert (await house.ledger.sizes()).unfinished == 1
+    assert (await house.ledger.stats.sizes()).unfinished == 1
 
 
 async def test_a_full_ledger_still_knows_a_replay(redis):
@@ -85,14 +85,14 @@ async def test_concurrent_admits_share_round_trips(house):
     await asyncio.gather(*(house.ledger.admit(stored()) for _ in range(129)))
     # One goes at once (here: with all that were ready by then), the others 64 at a time.
     assert await calls(house.redis) - before == 3
-    assert (await house.ledger.sizes()).unfinished == 130
+    assert (await house.ledger.stats.sizes()).unfinished == 130
 
 
 async def test_an_expired_request_is_admitted_and_ends_as_any_other_expiry(house):
     request = stored().model_copy(update={"expires_at": utcnow() - timedelta(seconds=5)})
     await house.ledger.admit(request)
-    custody = house.custody()
-    left = await apoll(custody.expired, 2)
+    sweeps = house.sweeps()
+    left = await apoll(sweeps.expired, 2)
     assert [entry.stored.queue_id for entry in left] == [request.queue_id]
 
 
@@ -104,7 +104,7 @@ async def test_a_script_flush_and_a_killed_connection_are_survived(house):
     await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     await admin.aclose()
     await house.admit(stored())
-    assert (await house.ledger.sizes()).unfinished == 3
+    assert (await house.ledger.stats.sizes()).unfinished == 3
 
 
 async def test_a_redis_that_is_gone_is_unavailable_at_once(redis_server):
@@ -115,7 +115,7 @@ async def test_a_redis_that_is_gone_is_unavailable_at_once(redis_server):
     with pytest.raises(Unavailable) as error:
         await ledger.admit(stored())
     assert error.value.retry_after
-    assert await ledger.redis_state() == "down"
+    assert await ledger.stats.redis_state() == "down"
     await client.aclose()
 
 
@@ -133,7 +133,7 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_for_all_who_wait(re
     # What had been sent may be in; what waited for its turn behind it was given up, and must not be.
     assert await apoll(lambda: redis_is_up(ledger), 5)
     await ledger.admit(stored())
-    assert (await ledger.sizes()).unfinished <= 2 + 64
+    assert (await ledger.stats.sizes()).unfinished <= 2 + 64
     await client.aclose()
 
 

@@ -12,7 +12,8 @@ from umpire_servers import apoll
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import Claims, CompletedBy, Release
+from ledger.claims import Claims, Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.message import pointer, pointer_list
 
@@ -33,12 +34,12 @@ async def test_a_worker_that_claimed_it_again_does_not_speak_for_it_by_its_first
     await house.admit(request)
     (stale,) = await claims.claim(None, more=1)
     await house.lapse_now(request)
-    assert (await house.custody().take_back_lapsed())[0] == 1
+    assert (await house.sweeps().take_back_lapsed())[0] == 1
     (claimed,) = await claims.claim(None, more=1)
     assert (stale.lapses, claimed.lapses) == (0, 1)
     gone = await claims.renew([stale.lease, claimed.lease], [])
     assert gone == ([stale.lease], [])
-    assert await claims.give_back([Release(request, fencing_token=stale.fencing_token)]) == 0
+    assert await claims.release([Release(request, fencing_token=stale.fencing_token)]) == 0
     failed = ending(request.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)
     assert await claims.finish(replace(failed, fencing_token=stale.fencing_token)) is None
     assert (await house.record(request.queue_id))["s"] == b"processing"
@@ -51,9 +52,9 @@ async def test_what_is_given_back_again_for_want_of_an_answer_leaves_the_next_cl
     await house.admit(request)
     (first,) = await claims.claim(None, more=1)
     again = [Release(first.stored, fencing_token=first.fencing_token, counts=True)]
-    assert await claims.give_back(again) == 1
+    assert await claims.release(again) == 1
     (second,) = await claims.claim(None, more=1)
-    assert await claims.give_back(again) == 0
+    assert await claims.release(again) == 0
     assert await claims.renew([first.lease, second.lease], []) == ([first.lease], [])
     record = await house.record(request.queue_id)
     assert (record["s"], record["t"]) == (b"processing", b"1")
@@ -86,7 +87,7 @@ async def test_a_renewed_lease_is_no_shorter_after_redis_clock_was_set(house):
 
 
 async def now_ms(house):
-    return await house.custody().now_ms()
+    return await house.sweeps().now_ms()
 
 
 async def test_a_claim_leases_the_request_whole_and_once(house):
@@ -99,9 +100,9 @@ async def test_a_claim_leases_the_request_whole_and_once(house):
     assert await house.claims("two").claim(str(request.queue_id), more=5) == []
     record = await house.record(request.queue_id)
     assert (record["s"], record["o"]) == (b"processing", b"one")
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.processing) == (1, 1)
-    assert (await house.ledger.backlogs([MOCK]))[MOCK].queued == 0
+    assert (await house.ledger.stats.backlogs([MOCK]))[MOCK].queued == 0
     now = await now_ms(house)
     assert now < await lease(house, request) <= now + house.settings.lease_seconds * 1000
 
@@ -215,7 +216,7 @@ async def test_a_lease_is_never_renewed_past_its_cap(house):
     await claims.renew([claimed.lease], [])
     assert await lease(house, request) == pytest.approx(first, abs=20)
     await apoll(lambda: now_is_past(house, first), 2)
-    lapsed, poison = await house.custody().take_back_lapsed()
+    lapsed, poison = await house.sweeps().take_back_lapsed()
     assert (lapsed, poison) == (1, [])
 
 
@@ -229,16 +230,16 @@ async def test_presence_is_told_by_heartbeats_lapses_and_is_taken_back(redis):
     other = house.claims("three", provider=LLMProviderType.GOOGLE)
     for claims in (one, two, other):
         await claims.renew([], [])
-    assert await house.ledger.workers() == {MOCK: 2, LLMProviderType.GOOGLE: 1}
+    assert await house.ledger.stats.workers() == {MOCK: 2, LLMProviderType.GOOGLE: 1}
     await one.leave()
-    assert await house.ledger.workers() == {MOCK: 1, LLMProviderType.GOOGLE: 1}
+    assert await house.ledger.stats.workers() == {MOCK: 1, LLMProviderType.GOOGLE: 1}
     await apoll(lambda: no_workers(house), 3)
     await one.renew([], [])
     assert await house.redis.zcard("umpire:workers") == 1  # the dead are not kept
 
 
 async def no_workers(house):
-    return await house.ledger.workers() == {}
+    return await house.ledger.stats.workers() == {}
 
 
 async def test_finish_ends_it_in_one_step_and_forgets_the_text(house):
@@ -256,11 +257,11 @@ async def test_finish_ends_it_in_one_step_and_forgets_the_text(house):
     assert "b" not in record
     assert 0 < await house.redis.ttl(f"umpire:req:{request.queue_id}") <= house.settings.finished_retention_seconds
     assert await house.redis.get(f"umpire:answer:{request.queue_id}") == fields[b"e"]
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.bytes, sizes.processing, sizes.outbox) == (0, len(fields[b"e"]), 0, 1)
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, today.cost) == (1, 0.25)
-    assert await house.ledger.state(request.queue_id) == "completed"
+    assert await house.ledger.stats.state(request.queue_id) == "completed"
 
 
 async def test_no_answer_is_kept_where_nobody_waits(house):
@@ -274,7 +275,7 @@ async def test_costs_add_up_to_a_billionth(house):
     requests = [stored() for _ in range(30)]
     await house.admit(*requests)
     await asyncio.gather(*(house.claims().finish(ending(r.queue_id, cost=0.000_123_456)) for r in requests))
-    today = await house.ledger.today()
+    today = await house.ledger.stats.today()
     assert (today.requests, round(today.cost, 9)) == (30, round(30 * 0.000_123_456, 9))
 
 
@@ -308,7 +309,7 @@ async def test_who_may_end_what(house, state, by, may):
     if state in {"deferred", "ours"}:
         await one.claim(str(request.queue_id), more=0)
     if state == "deferred":
-        await one.give_back([Release(request, delay=60)])
+        await one.release([Release(request, delay=60)])
     if state == "theirs":
         await two.claim(str(request.queue_id), more=0)
     if state == "completed":
@@ -319,9 +320,9 @@ async def test_who_may_end_what(house, state, by, may):
     if entry is None:
         assert await house.record(request.queue_id) == before
     else:
-        assert (await house.ledger.sizes()).unfinished == 0
+        assert (await house.ledger.stats.sizes()).unfinished == 0
         assert await house.redis.get("umpire:bytes") == b"%d" % len((await house.entries())[0][1][b"e"])
-        backlog = (await house.ledger.backlogs([MOCK]))[MOCK]
+        backlog = (await house.ledger.stats.backlogs([MOCK]))[MOCK]
         assert (backlog.queued, backlog.deferred) == (0, 0)
 
 
@@ -331,11 +332,11 @@ async def test_a_paid_verdict_ends_a_request_whose_lease_was_lost_and_the_second
     one, two = house.claims("one"), house.claims("two")
     await one.claim(str(request.queue_id), more=0)
     await house.lapse_now(request)
-    await house.custody().take_back_lapsed()
+    await house.sweeps().take_back_lapsed()
     assert ids(await two.claim(None, more=1)) == [str(request.queue_id)]
     assert await one.finish(ending(request.queue_id, by=CompletedBy.ANY)) is not None
     assert await two.finish(ending(request.queue_id, by=CompletedBy.ANY)) is None
-    assert await two.give_back([Release(request)]) == 0
+    assert await two.release([Release(request)]) == 0
     assert len(await house.entries()) == 1
 
 
@@ -348,7 +349,7 @@ async def test_given_back_it_keeps_its_turn_in_front_or_loses_it_behind(house, f
     pushed = (await house.record(request.queue_id))["u"]
     await house.admit(other)
     await asyncio.sleep(0.005)
-    assert await claims.give_back([Release(request, front=front, spent=b"kept")]) == 1
+    assert await claims.release([Release(request, front=front, spent=b"kept")]) == 1
     record = await house.record(request.queue_id)
     assert (record["s"], record["t"]) == (b"queued", b"0")
     assert (record["u"] == pushed) is front
@@ -363,18 +364,18 @@ async def test_given_back_it_keeps_its_turn_in_front_or_loses_it_behind(house, f
 async def test_what_is_deferred_waits_out_its_time_counts_its_try_and_keeps_its_priority(house):
     request = stored(priority=7)
     await house.admit(request)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     await claims.claim(None, more=1)
-    assert await claims.give_back([Release(request, delay=0.2, counts=True, spent=b"s")]) == 1
-    assert (await house.ledger.backlogs([MOCK]))[MOCK].deferred == 1
+    assert await claims.release([Release(request, delay=0.2, counts=True, spent=b"s")]) == 1
+    assert (await house.ledger.stats.backlogs([MOCK]))[MOCK].deferred == 1
     assert await house.messages(list_of(request)) == []
-    assert await custody.push_due(MOCK) == 0
-    assert await apoll(lambda: custody.push_due(MOCK), 3) == 1
+    assert await sweeps.push_due(MOCK) == 0
+    assert await apoll(lambda: sweeps.push_due(MOCK), 3) == 1
     assert len(await house.messages(list_of(request))) == 1
     (claimed,) = await claims.claim(None, more=1)
     assert (claimed.tries, claimed.spent, claimed.waited < 1) == (1, b"s", True)
     # Nothing said of it this time: as before.
-    await claims.give_back([Release(request)])
+    await claims.release([Release(request)])
     assert (await claims.claim(None, more=1))[0].spent == b"s"
 
 
@@ -386,8 +387,8 @@ async def test_only_the_holder_gives_back(house):
     request = stored()
     await house.admit(request)
     await house.claims("one").claim(str(request.queue_id), more=0)
-    assert await house.claims("two").give_back([Release(request)]) == 0
-    assert await house.claims("one").give_back([]) == 0
+    assert await house.claims("two").release([Release(request)]) == 0
+    assert await house.claims("one").release([]) == 0
     assert (await house.record(request.queue_id))["o"] == b"one"
 
 
@@ -420,7 +421,7 @@ async def test_what_is_paid_is_kept_and_given_back_while_redis_is_out_of_memory(
     assert await claims.renew([lease_of(request) for request in (one, other, third)], []) == ([], [])
     assert min(await redis.zmscore("umpire:leases", ids)) > max(before)
     assert await claims.finish(ending(one.queue_id))
-    assert await claims.give_back([Release(other)]) == 1
-    assert await claims.give_back([Release(third, delay=60)]) == 1
+    assert await claims.release([Release(other)]) == 1
+    assert await claims.release([Release(third, delay=60)]) == 1
     assert [(await house.record(queue_id))["s"] for queue_id in ids] == [b"completed", b"queued", b"deferred"]
     await redis.aclose()

@@ -37,7 +37,7 @@ async def test_a_refused_result_moves_with_its_event_and_a_retriable_one_waits(h
     read = await house.dead.read(entry.queue_id)
     assert read is not None
     assert (read.event, read.key) == (entry.event, "key")
-    assert (await house.ledger.sizes()).dead == 1
+    assert (await house.ledger.stats.sizes()).dead == 1
     # Told once more, by another worker: it is gone from the outbox, and stands in the dead letters once.
     assert [fate for fate, _ in await house.outbox.undelivered([Undelivered(refused, "X", 0)])] == [Fate.GONE]
     assert await house.dead.count() == 1

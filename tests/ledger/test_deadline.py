@@ -11,7 +11,7 @@ from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from ledger.connection import connect
 from ledger.ledger import Ledger
-from ledger.redis_clock import FRESH_SECONDS, RedisClock
+from ledger.redis.clock import FRESH_SECONDS, RedisClock
 
 
 def soon(seconds: float = 1.0) -> float:
@@ -32,8 +32,8 @@ async def test_a_thawed_redis_admits_what_may_be_late_and_nothing_else(redis_ser
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
     server.resume()
     assert await apoll(lambda: redis_is_up(ledger), 5)
-    assert [await ledger.state(one.queue_id) for one in late] == [None] * 20
-    assert await ledger.state(may_be_late.queue_id) == "queued"
+    assert [await ledger.stats.state(one.queue_id) for one in late] == [None] * 20
+    assert await ledger.stats.state(may_be_late.queue_id) == "queued"
     assert await ledger.admit(stored(), by=soon()) == 2
     await client.aclose()
 
@@ -45,15 +45,15 @@ async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_serv
     client = connect(server.url, timeout=0.5)
     ledger = Ledger(client, LedgerSettings(), timeout=0.5)
     await ledger.admit(stored())
-    ledger._clock._ahead += 3600
-    ledger._clock._seen -= FRESH_SECONDS
+    ledger._clock._offset += 3600
+    ledger._clock._observed -= FRESH_SECONDS
     server.pause()
     late = stored()
     with pytest.raises(Unavailable):
         await ledger.admit(late, by=soon(0.4))
     server.resume()
     assert await apoll(lambda: redis_is_up(ledger), 5)
-    assert await ledger.state(late.queue_id) is None
+    assert await ledger.stats.state(late.queue_id) is None
     await client.aclose()
 
 
@@ -62,10 +62,10 @@ async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_serv
 async def test_a_clock_that_was_set_costs_no_request(redis, seconds):
     house = House(redis)
     await house.ledger.admit(stored(), by=soon())
-    house.ledger._clock._ahead += seconds
+    house.ledger._clock._offset += seconds
     for _ in range(3):
         await house.ledger.admit(stored(), by=soon())
-    assert (await house.ledger.sizes()).unfinished == 4
+    assert (await house.ledger.stats.sizes()).unfinished == 4
     micros = await redis.time()
     assert abs(house.ledger._clock.at(time.monotonic()) - micros[0] * 1000 - micros[1] / 1000) < 100
 
@@ -74,7 +74,7 @@ async def test_a_clock_that_was_set_costs_no_request(redis, seconds):
 async def test_the_past_admits_nothing(house):
     with pytest.raises(Unavailable):
         await house.ledger.admit(stored(), by=soon(-1))
-    assert (await house.ledger.sizes()).unfinished == 0
+    assert (await house.ledger.stats.sizes()).unfinished == 0
 
 
 def test_the_estimate_is_early_by_a_round_trip_at_most_and_never_late():

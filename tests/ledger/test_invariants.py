@@ -16,7 +16,8 @@ from umpire_ledger import MOCK, House, ending, lease_of, stored
 from contracts.clock import utcnow
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
-from ledger.claims import CompletedBy, Release
+from ledger.claims import Release
+from ledger.completion import CompletedBy
 from ledger.connection import connect
 from ledger.keys import spent as spent_key
 
@@ -62,7 +63,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.redis, self.house = self.run(make())
         self.workers = {owner: self.house.claims(owner) for owner in WORKERS}
         self.numbers = {}
-        self.custody = self.house.custody()
+        self.sweeps = self.house.sweeps()
 
     def teardown(self):
         if hasattr(self, "redis"):
@@ -101,7 +102,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=owners, request=requests, delay=st.sampled_from([0, 60]), front=st.booleans(), counts=st.booleans())
     def give_back(self, owner, request, delay, front, counts):
-        self.run(self.workers[owner].give_back([Release(request, delay=delay, counts=counts, front=front)]))
+        self.run(self.workers[owner].release([Release(request, delay=delay, counts=counts, front=front)]))
 
     @rule(owner=owners, asked=st.lists(requests, max_size=3, unique_by=lambda request: request.queue_id))
     def heartbeat(self, owner, asked):
@@ -131,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def leases_lapse(self, asked):
         async def lapse():
             await self.house.lapse_now(*asked)
-            return await self.custody.take_back_lapsed()
+            return await self.sweeps.take_back_lapsed()
 
         _, poison = self.run(lapse())
         for left in poison:
@@ -144,7 +145,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_deferral_comes_due(self, request):
         async def due():
             await self.redis.zadd("umpire:deferred:mock", {str(request.queue_id): 1}, xx=True)
-            await self.custody.push_due(MOCK)
+            await self.sweeps.push_due(MOCK)
 
         self.run(due())
 
@@ -152,14 +153,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_request_expires(self, request):
         async def expire():
             await self.redis.zadd("umpire:expiry", {str(request.queue_id): 1}, xx=True)
-            for left in await self.custody.expired():
+            for left in await self.sweeps.expired():
                 await self.workers["one"].finish(end(left.stored.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
 
         self.run(expire())
 
     def states(self):
         async def read():
-            return {queue_id: await self.house.ledger.state(UUID(queue_id)) for queue_id in self.admitted}
+            return {queue_id: await self.house.ledger.stats.state(UUID(queue_id)) for queue_id in self.admitted}
 
         return self.run(read())
 
@@ -198,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
         held = await self.redis.hmget("umpire:held", "mock", "mock.bytes")
         assert [int(count or 0) for count in held] == [len(unfinished), bodies]
         await self.check_owners(unfinished, ended)
-        today = await self.house.ledger.today()
+        today = await self.house.ledger.stats.today()
         assert (today.requests, round(today.cost, 6)) == (len(ended), round(COST * len(ended), 6))
 
     async def check_owners(self, unfinished, ended):
@@ -216,19 +217,19 @@ class LedgerMachine(RuleBasedStateMachine):
         """However it stands: what is left comes to an end by the custodian and one worker alone."""
         for _ in range(6):
             await self.house.lapse_now(*self.admitted.values())
-            _, poison = await self.custody.take_back_lapsed()
+            _, poison = await self.sweeps.take_back_lapsed()
             for left in poison:
                 await self.house.claims("custodian").finish(
                     end(left.stored.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)
                 )
             for queue_id in self.admitted:
                 await self.redis.zadd("umpire:deferred:mock", {queue_id: 1}, xx=True)
-            await self.custody.push_due(MOCK)
+            await self.sweeps.push_due(MOCK)
             await asyncio.sleep(0.003)
-            await self.custody.push_lost(MOCK)
+            await self.sweeps.push_lost(MOCK)
             for claimed in await self.workers["one"].claim(None, more=100):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
-        assert (await self.house.ledger.sizes()).unfinished == 0
+        assert (await self.house.ledger.stats.sizes()).unfinished == 0
         await self.check()
         await self.house.confirm(*[entry_id for entry_id, _ in await self.house.entries()])
         assert await self.redis.get("umpire:bytes") in {b"0", None}
@@ -236,7 +237,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_each_request_is_in_one_place_ends_once_and_can_always_be_brought_to_an_end(redis_url, monkeypatch):
-    monkeypatch.setattr("ledger.custody.SUSPECT_SECONDS", 0.0)
+    monkeypatch.setattr("ledger.sweeps.SUSPECT_SECONDS", 0.0)
     machine = type("Machine", (LedgerMachine,), {"url": redis_url})
     run_state_machine_as_test(
         machine,

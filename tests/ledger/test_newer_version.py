@@ -20,10 +20,10 @@ from guard.adaptive.local import CallCounts
 from guard.availability import Availability
 from guard.breaker import Breaker
 from ledger.claims import Release
-from ledger.once import AcceptedBefore, Once
+from ledger.completion import UnclaimedRequests
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.outbox import Outbox, Undelivered
-from ledger.spending import Spending
-from ledger.unstarted import Unstarted
+from ledger.spend import SpendThresholds
 
 pytestmark = pytest.mark.redis
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.redis
 async def test_workers_of_a_provider_that_is_not_known_here(house: House) -> None:
     soon = (time.time() + 60) * 1000
     await house.redis.zadd("umpire:workers", {"mistral|host.1": soon, "mock|host.2": soon, "mock|host.3": soon})
-    assert await house.ledger.workers() == {MOCK: 2}
+    assert await house.ledger.stats.workers() == {MOCK: 2}
 
 
 async def test_a_lapsed_lease_of_such_a_provider_keeps_no_other_from_being_taken_back(house: House) -> None:
@@ -40,7 +40,7 @@ async def test_a_lapsed_lease_of_such_a_provider_keeps_no_other_from_being_taken
     await house.claims("dead").claim(None, more=2)
     await house.redis.hset(f"umpire:req:{theirs.queue_id}", "p", "mistral")
     await house.lapse_now(theirs, ours)
-    assert await house.custody().take_back_lapsed() == (1, [])
+    assert await house.sweeps().take_back_lapsed() == (1, [])
     assert (await house.record(ours.queue_id))["s"] == b"queued"
     assert (await house.record(theirs.queue_id))["s"] == b"processing"
 
@@ -53,7 +53,7 @@ async def test_more_of_them_than_one_look_takes(house: House) -> None:
         await house.redis.hset(f"umpire:req:theirs-{number}", mapping={"s": "processing", "p": "mistral"})
         await house.redis.zadd("umpire:leases", {f"theirs-{number}": 0})
     await house.lapse_now(ours)
-    assert await house.custody().take_back_lapsed() == (1, [])
+    assert await house.sweeps().take_back_lapsed() == (1, [])
 
 
 async def test_a_state_of_the_breaker_that_is_not_known_here_lets_a_probe_through(redis: Redis) -> None:
@@ -80,7 +80,7 @@ async def test_a_record_that_cannot_be_read_is_not_cancelled(house: House) -> No
     body = json.loads((await house.record(request.queue_id))["b"])
     body["provider"] = "mistral"
     await house.redis.set(f"umpire:body:{request.queue_id}", json.dumps(body))
-    found = await Unstarted(house.redis, LedgerSettings(), owner="door").find(request.queue_id)
+    found = await UnclaimedRequests(house.redis, LedgerSettings(), owner="door").find(request.queue_id)
     assert found is not None
     assert (found.state, found.stored, found.readable) == ("queued", None, False)
 
@@ -95,7 +95,7 @@ async def test_more_expired_ones_than_one_look_takes(house: House) -> None:
         await house.redis.hset(f"umpire:req:new-{number}", mapping={"s": "queued", "p": "mistral", "e": 1, "n": 9})
         await house.redis.set(f"umpire:body:new-{number}", '{"provider": "mistral"}')
         await house.redis.zadd("umpire:expiry", {f"odd-{number}": 1, f"new-{number}": 2})
-    assert [left.stored.queue_id for left in await house.custody().expired()] == [ours.queue_id]
+    assert [left.stored.queue_id for left in await house.sweeps().expired()] == [ours.queue_id]
     assert await house.redis.zcard("umpire:expiry") == 1201
 
 
@@ -104,11 +104,11 @@ async def test_more_deferred_ones_than_one_look_takes_and_they_keep_their_places
     await house.admit(ours)
     claims = house.claims()
     await claims.claim(None, more=1)
-    await claims.give_back([Release(ours, delay=0.001)])
+    await claims.release([Release(ours, delay=0.001)])
     for number in range(600):
         await house.redis.hset(f"umpire:req:theirs-{number}", mapping={"s": "reviewing", "p": "mock"})
         await house.redis.zadd("umpire:deferred:mock", {f"theirs-{number}": 1})
-    assert await house.custody().push_due(MOCK) == 1
+    assert await house.sweeps().push_due(MOCK) == 1
     assert (await house.record(ours.queue_id))["s"] == b"queued"
     assert await house.redis.zcard("umpire:deferred:mock") == 600
 
@@ -120,9 +120,9 @@ async def test_a_state_that_is_not_known_here_keeps_its_lease_and_its_place_in_t
     await house.redis.hset(f"umpire:req:{name}", "s", "reviewing")
     await house.redis.zadd("umpire:leases", {name: 1})
     await house.redis.zadd("umpire:queued:mock", {name: 1})
-    custody = house.custody()
-    assert await custody.take_back_lapsed() == (0, [])
-    assert await custody.push_lost(MOCK) == 0
+    sweeps = house.sweeps()
+    assert await sweeps.take_back_lapsed() == (0, [])
+    assert await sweeps.push_lost(MOCK) == 0
     assert await house.redis.zscore("umpire:leases", name) == 1
     assert await house.redis.zscore("umpire:queued:mock", name) == 1
 
@@ -138,7 +138,7 @@ async def test_outbox_entries_of_another_form_are_counted_once_and_left_alone(ho
     await house.redis.xadd("umpire:outbox", {"v": "2"})
     notes = Remembered()
     outbox = Outbox(house.redis, max_dead=3, observer=notes)
-    now = await house.custody().now_ms()
+    now = await house.sweeps().now_ms()
     for _ in range(2):
         after, entries = await outbox.older_than(now + 10, 0)
         assert [entry.entry_id for entry in entries] == [entry_id]
@@ -203,16 +203,16 @@ async def test_a_hold_for_a_reason_that_is_not_known_here(redis: Redis) -> None:
 
 async def test_an_idempotency_key_with_more_behind_it(house: House) -> None:
     first = stored()
-    once = Once("a" * 64, "b" * 64)
-    await house.ledger.admit(first, once=once)
+    once = IdempotencyKey("a" * 64, "b" * 64)
+    await house.ledger.admit(first, idempotency_key=once)
     await house.redis.append("umpire:once:" + once.key, " v2 more")
-    with pytest.raises(AcceptedBefore) as before:
-        await house.ledger.admit(stored(), once=once)
+    with pytest.raises(AlreadyAccepted) as before:
+        await house.ledger.admit(stored(), idempotency_key=once)
     assert before.value.queue_id == first.queue_id
     assert await house.ledger.recall(once) == first.queue_id
     await house.redis.set("umpire:once:" + once.key, once.fingerprint + "v2:7")
     with pytest.raises(IdempotencyConflict):
-        await house.ledger.admit(stored(), once=once)
+        await house.ledger.admit(stored(), idempotency_key=once)
     with pytest.raises(IdempotencyConflict):
         await house.ledger.recall(once)
 
@@ -234,7 +234,7 @@ async def test_an_api_key_with_limits_of_another_form_lets_its_caller_in_and_no_
     # And what it spends keeps no other key from its alert.
     day = f"umpire:spent:{utcnow().date().isoformat()}"
     await redis.hset(day, mapping={theirs.id: "1 EUR", ours.id: "2.0", "v2": "many"})
-    assert {one.key_id for one in await Spending(redis).reached()} == {ours.id}
+    assert {one.key_id for one in await SpendThresholds(redis).newly_crossed()} == {ours.id}
 
 
 @pytest.mark.parametrize("kept", ["7 v2", "many"])

@@ -11,8 +11,9 @@ from contracts.clock import until_midnight, utcnow
 from contracts.enums import QueueStatus
 from contracts.errors import CostLimitReached, QuotaExceeded
 from ledger import keys
-from ledger.claims import CompletedBy, Release
-from ledger.once import Once
+from ledger.claims import Release
+from ledger.completion import CompletedBy
+from ledger.idempotency import IdempotencyKey
 
 pytestmark = pytest.mark.redis
 
@@ -37,7 +38,7 @@ async def test_a_key_has_no_more_unfinished_than_it_may_and_others_have_nothing_
     assert await owned(house) == {"ann": 3, "ben": 1}
     # In whatever state: only an end makes room.
     (claimed,) = await house.claims().claim(str(requests[0].queue_id), more=0)
-    await house.claims().give_back([Release(claimed.stored, delay=60)])
+    await house.claims().release([Release(claimed.stored, delay=60)])
     with pytest.raises(QuotaExceeded):
         await house.ledger.admit(stored(owner="ann"))
     await house.claims().finish(ending(requests[0].queue_id, QueueStatus.CANCELLED, CompletedBy.UNCLAIMED))
@@ -77,11 +78,11 @@ async def test_what_was_accepted_before_goes_in_past_the_limits_and_counts(house
 async def test_a_refused_request_does_not_use_up_its_idempotency_key(house):
     await house.key("ann", queued=0)
     request = stored(owner="ann")
-    once = Once.of("key", request.request)
+    once = IdempotencyKey.of("key", request.request)
     with pytest.raises(QuotaExceeded):
-        await house.ledger.admit(request, once=once)
+        await house.ledger.admit(request, idempotency_key=once)
     await house.key("ann")
-    assert await house.ledger.admit(request, once=once) == 0
+    assert await house.ledger.admit(request, idempotency_key=once) == 0
 
 
 async def test_the_days_cost_is_bounded_and_whatever_was_paid_counts(house):

@@ -120,7 +120,7 @@ async def test_hundreds_woken_together_all_get_their_own_answer(house, replies):
 
 
 async def all_admitted(house, count):
-    return (await house.ledger.sizes()).unfinished == count
+    return (await house.ledger.stats.sizes()).unfinished == count
 
 
 async def test_an_idle_subscription_outlives_the_clients_timeout(redis_url):
@@ -188,7 +188,7 @@ async def test_a_redis_that_restarts_meanwhile_keeps_the_promise(redis_server):
         waiting = asyncio.create_task(waiter.result(20))
         server.restart()
         other = connect(server.url, timeout=1.0)
-        assert (await Ledger(other, LedgerSettings()).sizes()).unfinished == 1
+        assert (await Ledger(other, LedgerSettings()).stats.sizes()).unfinished == 1
         await apoll(lambda: finished(house, request), 5)
         assert await waiting == ending(request.queue_id).event
         await other.aclose()
@@ -206,14 +206,14 @@ async def finished(house, request):
 async def test_its_reader_goes_on_after_a_fault_of_ours(house, monkeypatch):
     notes = []
     replies = Replies(house.redis, notes.append)
-    hear, faults = replies._hear, iter([KeyError("a fault")])
+    hear, faults = replies._deliver, iter([KeyError("a fault")])
 
     def faulty(message):
         for fault in faults:
             raise fault
         hear(message)
 
-    monkeypatch.setattr(replies, "_hear", faulty)
+    monkeypatch.setattr(replies, "_deliver", faulty)
     monkeypatch.setattr("telemetry.duty.RESTART_SECONDS", 0.01)
     await replies.start()
     try:

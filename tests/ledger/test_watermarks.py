@@ -34,7 +34,7 @@ async def test_full_by_count_it_lets_in_what_fits_and_nothing_more_until_the_low
     assert len(refused) == 2
     assert all(error.retry_after for error in refused)
     assert all(error.details["limit"] == "requests" for error in refused)
-    assert (await house.ledger.sizes()).full
+    assert (await house.ledger.stats.sizes()).full
     another = House(redis, house.settings)  # another API process: the state is in Redis
     (ended, other, *_), entry = requests, None
     for request in (ended, other):
@@ -43,12 +43,12 @@ async def test_full_by_count_it_lets_in_what_fits_and_nothing_more_until_the_low
         assert full.value.details["size"] == 4 - (entry is not None)
         entry = await house.claims().finish(ending(request.queue_id))
         await house.confirm(entry)
-    assert not (await house.ledger.sizes()).full
+    assert not (await house.ledger.stats.sizes()).full
     await another.ledger.admit(stored())
     await house.ledger.admit(stored())
     with pytest.raises(QueueFull):
         await house.ledger.admit(stored())
-    assert (await house.ledger.sizes()).unfinished == 4
+    assert (await house.ledger.stats.sizes()).unfinished == 4
 
 
 async def test_full_by_bytes_it_refuses_a_small_one_too_until_the_low_mark(redis):
@@ -68,7 +68,7 @@ async def test_what_kafka_has_not_taken_counts_by_number_and_bytes_until_it_is_c
     requests = [stored(), stored()]
     await house.admit(*requests)
     entries = [await house.claims().finish(ending(request.queue_id)) for request in requests]
-    sizes = await house.ledger.sizes()
+    sizes = await house.ledger.stats.sizes()
     assert (sizes.unfinished, sizes.outbox, sizes.full) == (0, 2, True)
     assert sizes.bytes == sum(len(fields[b"e"]) for _, fields in await house.entries())
     with pytest.raises(QueueFull):
@@ -83,11 +83,11 @@ async def test_a_dead_letter_is_out_of_the_ledgers_bounds_and_a_replayed_one_is_
     request = stored()
     await house.admit(request)
     entry = await house.claims().finish(ending(request.queue_id))
-    held = (await house.ledger.sizes()).bytes
+    held = (await house.ledger.stats.sizes()).bytes
     await house.outbox.undelivered([Undelivered(entry, "MSG_SIZE_TOO_LARGE", 0.0)])
-    assert (await house.ledger.sizes()).bytes == 0
+    assert (await house.ledger.stats.sizes()).bytes == 0
     await house.dead.replay([str(request.queue_id)])
-    assert (await house.ledger.sizes()).bytes == held > 0
+    assert (await house.ledger.stats.sizes()).bytes == held > 0
 
 
 async def test_a_replay_and_a_repeated_key_are_known_while_it_refuses(redis):

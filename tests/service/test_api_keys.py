@@ -344,4 +344,4 @@ async def test_a_key_sees_its_own_totals_only(settings, api, redis_url):
 
 
 async def told(api, requests):
-    return (await api.parts.ledger.today()).requests == requests
+    return (await api.parts.ledger.stats.today()).requests == requests

@@ -40,7 +40,7 @@ async def test_queue_and_respond_async_are_answered_at_once(api, way):
     assert watch.seconds < 1
     body = answer.json()
     assert body["status"] == "queued"
-    assert await api.parts.ledger.state(uuid.UUID(body["queue_id"])) == "queued"
+    assert await api.parts.ledger.stats.state(uuid.UUID(body["queue_id"])) == "queued"
     assert answer.headers.get("preference-applied") == ("respond-async" if "headers" in way else None)
     assert "location" not in answer.headers
 
@@ -146,7 +146,7 @@ async def test_a_client_that_leaves_while_it_waits_loses_nothing(settings, api):
     assert await admitted(api) == 1
     worker = Worker(settings)
     assert len(await worker.once()) == 1
-    assert (await api.parts.ledger.sizes()).outbox == 1
+    assert (await api.parts.ledger.stats.sizes()).outbox == 1
     await worker.redis.aclose()
 
 

@@ -6,7 +6,7 @@ from umpire_service import MOCK, Worker, verdict
 from contracts.encoding import dumps, loads
 from contracts.enums import QueueStatus
 from events.envelope import seal_result
-from ledger.claims import CompletedBy, Completion
+from ledger.completion import CompletedBy, Completion
 
 pytestmark = pytest.mark.redis
 

@@ -67,7 +67,7 @@ async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_serv
         back(server)
         await apoll(lambda: not api.parts.acceptance.redis_away, 20, what="the door knows that Redis is back")
         for answer in answers:
-            assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+            assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
 async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_client(redis_server):
@@ -235,7 +235,7 @@ async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         assert await _backlog(api, 5)
         for answer in answers:
-            assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+            assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
 def _redis(answer):
@@ -251,7 +251,7 @@ async def _spooled_fewer_than(api, count):
 
 
 async def _backlog(api, count):
-    backlogs = await api.parts.ledger.backlogs(api.settings.enabled)
+    backlogs = await api.parts.ledger.stats.backlogs(api.settings.enabled)
     return sum(backlog.queued for backlog in backlogs.values()) == count
 
 

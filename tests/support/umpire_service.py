@@ -30,9 +30,10 @@ from contracts.settings import (
 )
 from events.envelope import seal_result
 from guard.breaker import Breaker
-from ledger.cancel import cancel
-from ledger.claims import Claimed, Claims, CompletedBy, Completion
+from ledger.claims import Claimed, Claims
+from ledger.completion import CompletedBy, Completion
 from ledger.connection import connect
+from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
@@ -191,7 +192,7 @@ class Worker:
         try:
             yield self
         finally:
-            await cancel(task)
+            await cancel_and_wait(task)
             if not task.cancelled():
                 task.result()
             await self.redis.aclose()
@@ -212,7 +213,7 @@ async def open_breaker(it: Door) -> None:
 
 
 async def admitted(it: Door) -> int:
-    return (await it.parts.ledger.sizes()).unfinished
+    return (await it.parts.ledger.stats.sizes()).unfinished
 
 
 class Stopwatch:

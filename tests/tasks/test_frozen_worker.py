@@ -31,7 +31,7 @@ async def test_its_call_is_made_a_second_time_and_its_own_verdict_is_not_told(
                 frozen.process.resume()
                 await apoll(lambda: "lease.lost" in frozen.log, 30, what="it learns that it came too late")
                 assert results[queue_id].data.winner == "Essay A"
-                assert (await at.ledger.today()).requests == 1
+                assert (await at.ledger.stats.today()).requests == 1
                 assert len(at.inbox.look()) == 1
         assert attempts_at(provider) == {queue_id: 2}
 

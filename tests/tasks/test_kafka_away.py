@@ -21,7 +21,7 @@ from umpire_worker import Desk, desk, worker
 from contracts.encoding import loads
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
-from ledger.dead_letters import DeadLetters
+from ledger.outbox.dead_letters import DeadLetters
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

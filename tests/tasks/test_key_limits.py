@@ -11,7 +11,7 @@ from contracts.encoding import loads
 from contracts.enums import LLMErrorCode, LLMProviderType
 from contracts.topics import COST_ALERT
 from ledger import keys
-from ledger.dead_letters import DeadLetters
+from ledger.outbox.dead_letters import DeadLetters
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

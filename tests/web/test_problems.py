@@ -64,7 +64,7 @@ async def test_a_fault_after_acceptance_carries_the_queue_id(api, monkeypatch):
     monkeypatch.setattr(api.parts.waits, "result", broken)
     answer = await api.post()
     assert answer.status_code == 500
-    assert await api.parts.ledger.state(answer.json()["queue_id"]) == "queued"
+    assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
 async def test_redis_away_from_the_start_is_told_within_its_time_and_passes(redis_server):

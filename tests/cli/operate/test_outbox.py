@@ -11,8 +11,8 @@ from umpire_cli import umpire, verdict
 from contracts.encoding import dumps
 from ledger import keys
 from ledger.connection import connect
-from ledger.dead_letters import DeadLetters
 from ledger.outbox import Outbox, Undelivered
+from ledger.outbox.dead_letters import DeadLetters
 
 pytestmark = pytest.mark.redis
 
