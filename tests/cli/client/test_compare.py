@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from umpire_cli import ROOT, UMPIRE, Up, environment, get, umpire
-from umpire_servers import free_port, poll
 
 from cli.client.compare import key_for, locate
 from cli.client.prompt import comparison_prompt
 from cli.failure import Failure
 from contracts.settings import load_settings
+from devtools.servers import free_port, poll
 from providers.essays import find_essays
 
 SAMPLES = Path("assessment/samples")

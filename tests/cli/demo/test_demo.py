@@ -11,13 +11,13 @@ from uuid import uuid4
 import psutil
 import pytest
 from umpire_cli import ROOT, UMPIRE, environment, umpire, verdict
-from umpire_servers import poll
 
 from cli.client.api_client import Answer
 from cli.client.follow import Verdict
 from cli.demo.batch import Batch, judge_all
 from cli.failure import Failure
 from contracts.settings import KafkaSettings
+from devtools.servers import poll
 
 
 @pytest.mark.stack

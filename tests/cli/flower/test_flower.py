@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tornado.web import URLSpec
 from umpire_cli import UMPIRE, umpire
-from umpire_servers import Process, free_port, poll, port_open
 from umpire_tls import Authority, redis_with_tls
 
 from cli.failure import Failure
 from cli.flower.server import check
 from contracts.settings import FlowerSettings, Settings
+from devtools.servers import Process, free_port, poll, port_open
 
 PASSWORD = "operator:a-password-of-the-test"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from umpire_cli import umpire
-from umpire_redis import RedisServer
 
 from access.api_key import id_of
 from access.authenticator import Authenticator
@@ -17,6 +16,7 @@ from cli.operate.keys_work import KeyOptions, create
 from contracts.clock import utcnow
 from contracts.errors import AuthenticationFailed
 from contracts.settings import load_settings
+from devtools.redis import RedisServer
 from ledger import keys
 from ledger.connection import connect
 

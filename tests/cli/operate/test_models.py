@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from umpire_aimock import Aimock
 from umpire_cli import umpire
 
 from contracts.enums import LLMProviderType
 from contracts.http import ModelManifestResponse
+from devtools.aimock import Aimock
 from providers.manifest import Manifest
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import AdminClient
 from umpire_cli import Up, umpire
-from umpire_kafka import EmbeddedKafka, KafkaServer
-from umpire_servers import free_port
+
+from devtools.kafka import EmbeddedKafka, KafkaServer
+from devtools.servers import free_port
 
 TOPIC = "huleedu.llm_provider.callback_dead_letter.v1"
 

@@ -10,8 +10,9 @@ import psutil
 import pytest
 from umpire_cli import ROOT, UMPIRE, alive, environment, get
 from umpire_killed_api import answered, kill_each_under_load
-from umpire_servers import free_port, poll
 from umpire_service import NO_KAFKA
+
+from devtools.servers import free_port, poll
 
 pytestmark = [pytest.mark.redis, pytest.mark.stack]
 

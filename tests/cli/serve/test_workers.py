@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 from umpire_cli import ROOT, UMPIRE, alive, environment, get
-from umpire_servers import apoll, free_port, poll
-from umpire_upstream import hang, upstream
 from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port, poll
+from devtools.upstream import hang, upstream
 
 
 def processes_up(port: int) -> dict[str, float]:

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from umpire_servers import apoll
 
 from cli.stack.embedded_redis import EmbeddedRedis, server_program
 from cli.stack.part import StackPart
 from cli.stack.supervisor import Supervisor
+from devtools.servers import apoll
 
 
 def test_without_a_system_server_the_packaged_binary_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from umpire_cli import Up
 from umpire_disk import Disk, Namespace
-from umpire_servers import poll
 from umpire_worker import Inbox
 
 from cli.stack.data_directory import DataDirectory
 from cli.stack.logfile import LogFile
+from devtools.servers import poll
 
 TOPIC = "full.disk.results"
 

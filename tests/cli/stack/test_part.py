@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from umpire_cli import is_pid_alive
-from umpire_servers import apoll
 
 from cli.failure import Failure
 from cli.stack import part as parts
 from cli.stack.logfile import LogFile
 from cli.stack.part import Launch, StackPart
 from cli.stack.supervisor import Group, Supervisor, run
+from devtools.servers import apoll
 
 STAY = "import time; time.sleep(60)"
 STUBBORN = (

@@ -21,12 +21,12 @@ import pytest
 import redis
 from umpire_cli import UMPIRE, Up, alive, environment, get, is_pid_alive, umpire
 from umpire_killed_api import kill_each_under_load
-from umpire_servers import ROOT, ServerMissing, poll
 
 from cli.client.api_client import ApiClient
 from cli.client.prompt import comparison_prompt
 from cli.demo.batch import Batch, judge_all
 from contracts.settings import KafkaSettings
+from devtools.servers import ROOT, ServerMissing, poll
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 

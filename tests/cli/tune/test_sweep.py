@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from umpire_providers import body_of, settings_for
-from umpire_upstream import Connection, Upstream, answer, hang, upstream
 
 from cli.tune.budget import Budget, most_usage
 from cli.tune.call import TuneCaller
@@ -18,6 +16,8 @@ from cli.tune.sweep import INTERRUPTED, Sweep
 from contracts.enums import LLMProviderType
 from contracts.errors import ProviderMisconfigured
 from contracts.settings import Settings
+from devtools.providers import body_of, settings_for
+from devtools.upstream import Connection, Upstream, answer, hang, upstream
 from providers.base import RateHeaders, Usage
 from providers.factory import make_provider
 from providers.manifest import Manifest

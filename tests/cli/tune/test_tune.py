@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from umpire_cli import ROOT, UMPIRE, environment, umpire
-from umpire_providers import KEY, body_of
-from umpire_servers import poll
-from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType
+from devtools.providers import KEY, body_of
+from devtools.servers import poll
+from devtools.upstream import answer, upstream
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
 QUICK = ("--levels", "1,4", "--seconds", "0.3")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from umpire_servers import CACHE, ServerMissing
+from devtools.servers import CACHE, ServerMissing
 
 VERSION, TYPESCRIPT = "7.13.0", "5.9.3"
 HOME = CACHE / "openapi-typescript"
@@ -39,7 +39,7 @@ class OpenApiTypescript:
         if node is None:
             raise ServerMissing("openapi-typescript", "no node on PATH")
         if _installed() != VERSION:
-            command = "python tests/support/umpire_servers.py install-openapi-typescript"
+            command = "python -m devtools install-openapi-typescript"
             raise ServerMissing("openapi-typescript", f"run `{command}`")
         self._command = [node, str(CLI)]
 

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from umpire_servers import CACHE, Process, ServerMissing, free_port, poll
+from devtools.servers import CACHE, Process, ServerMissing, free_port, poll
 
 VERSION = "1.43.0"
 HOME = CACHE / "aimock"
 CLI = HOME / "node_modules/@copilotkit/aimock/dist/cli.js"
-RECORDER = Path(__file__).with_name("umpire_recorder.cjs")
+RECORDER = Path(__file__).with_name("aimock_recorder.cjs")
 
 
 def install_aimock() -> str:
@@ -64,7 +64,7 @@ class Aimock:
         if node is None:
             raise ServerMissing("aimock", "no node on PATH")
         if _installed() != VERSION:
-            raise ServerMissing("aimock", "run `python tests/support/umpire_servers.py install-aimock`")
+            raise ServerMissing("aimock", "run `python -m devtools install-aimock`")
         self.directory = Path(tempfile.mkdtemp(prefix="umpire-aimock-"))
         self.port = free_port()
         self._record = self.directory / "requests.jsonl"

@@ -8,10 +8,10 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from umpire_servers import CACHE, ROOT, Process, ServerMissing, free_port, port_open
+from devtools.servers import CACHE, ROOT, Process, ServerMissing, free_port, port_open
 
 LIBS = CACHE / "kafka/libs"
-POM = ROOT / "tests/kafka/pom.xml"
+POM = ROOT / "devtools/kafka_pom.xml"
 #: Written last, with the pom's text: an interrupted download, or another version, is done again.
 COMPLETE = LIBS / "pom.xml"
 
@@ -82,7 +82,7 @@ class KafkaServer:
         if java is None:
             raise ServerMissing("kafka", "no java on PATH (17 or newer)")
         if not _installed():
-            raise ServerMissing("kafka", "run `python tests/support/umpire_servers.py install-kafka`")
+            raise ServerMissing("kafka", "run `python -m devtools install-kafka`")
         self.directory = Path(tempfile.mkdtemp(prefix="umpire-kafka-"))
         self.host = host
         self.port = free_port()

@@ -6,7 +6,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from umpire_servers import Process, ServerMissing, free_port
+from devtools.servers import Process, ServerMissing, free_port
 
 
 def redis_binary() -> str:

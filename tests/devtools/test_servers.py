@@ -8,8 +8,9 @@ import socket
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer
-from umpire_aimock import Aimock
-from umpire_servers import apoll, poll
+
+from devtools.aimock import Aimock
+from devtools.servers import apoll, poll
 
 
 @pytest.mark.redis

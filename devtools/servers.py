@@ -1,8 +1,4 @@
-"""What all real servers of the tests share: finding them, starting them, and saying plainly which are missing.
-
-As a command it installs what pip cannot: `python tests/support/umpire_servers.py install-aimock | install-kafka |
-install-openapi-typescript`.
-"""
+"""What all these servers share: finding, starting and stopping them, waiting for them, and a word on missing ones."""
 
 import asyncio
 import contextlib
@@ -11,13 +7,12 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
 
 T = TypeVar("T")
@@ -54,7 +49,7 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-def poll(condition: Callable[[], T], deadline: float = 10.0, *, every: float = 0.02, what: str = "") -> T:
+def poll(condition: Callable[[], T | None], deadline: float = 10.0, *, every: float = 0.02, what: str = "") -> T:
     """Ask until the answer is true, and return it; after `deadline` seconds fail, saying what was waited for."""
     end = time.monotonic() + deadline
     while True:
@@ -163,21 +158,3 @@ def port_open(port: int, host: str = "127.0.0.1") -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
-
-
-if __name__ == "__main__":
-    from umpire_aimock import install_aimock
-    from umpire_kafka import install_kafka
-    from umpire_openapi_typescript import install_openapi_typescript
-
-    commands = {
-        "install-aimock": install_aimock,
-        "install-kafka": install_kafka,
-        "install-openapi-typescript": install_openapi_typescript,
-    }
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        raise SystemExit(f"usage: {sys.argv[0]} {' | '.join(commands)}")
-    try:
-        sys.stdout.write(f"{commands[sys.argv[1]]()}\n")
-    except ServerMissing as missing:
-        raise SystemExit(f"not installed: {missing}") from None
