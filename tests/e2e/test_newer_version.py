@@ -12,13 +12,13 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 from umpire_key_table import table
-from umpire_servers import apoll, free_port
 from umpire_worker import Desk, api, desk, worker
 
 from access.api_key import Scope
 from access.api_keys import ApiKeys
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -5,10 +5,10 @@ import json
 
 import pytest
 from umpire_ledger import MOCK, House, ending, lease_of, stored
-from umpire_servers import apoll
 
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
 from ledger import sweeps as sweeps_module
 from ledger.claims import Release
 from ledger.completion import CompletedBy
