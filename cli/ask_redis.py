@@ -13,7 +13,7 @@ from cli.datadir import read_stack
 from cli.failure import Failure
 from cli.redis_check import check_redis
 from contracts.settings import Settings
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 T = TypeVar("T")
 

@@ -46,7 +46,7 @@ class Reservation:
 
 
 class PendingReservation(NamedTuple):
-    """A reservation that is sent beside another script; `RateLimiter.answer` returns its result."""
+    """A reservation that is sent in the round trip of another script; `RateLimiter.answer` returns its result."""
 
     model: str
     tokens: int
@@ -72,7 +72,7 @@ class Limiter(Protocol):
 
 class AskingLimiter(Limiter, Protocol):
     def ask(self, model: str, tokens: int) -> PendingReservation | None:
-        """The operation of `reserve`, to be sent beside another script; None: nothing needs to be asked."""
+        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be asked."""
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         """The result of `ask`, once it was sent."""

@@ -14,34 +14,28 @@ from redis.exceptions import RedisError
 from starlette.types import ASGIApp, Scope
 
 from access.authenticator import Authenticator
+from completion.delivery import Delivery
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.ender import Ender
-from events.lifecycle import Lifecycle
-from events.producer import Publisher
-from events.queue_snapshots import Mode, QueueSnapshots
-from events.recovery import recover
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
 from ledger.spool import Spool
+from maintenance.build import build
 from providers.manifest import Manifest
-from providers.prompt import prompt_sha256
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.results import Results
 from service.routes import cancellation, comparison, health, providers
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
-from service.stand_in import StandIn
 from service.verdict_waits import VerdictWaits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
@@ -118,37 +112,35 @@ def _authenticator_of(scope: Scope) -> Authenticator:
     return authenticator
 
 
-def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
-    if acceptance.redis_away:
-        return "spool"
-    return "redis" if stand_in.custodian.holds else None
-
-
 @asynccontextmanager
 async def open_dependencies(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Dependencies]:
     seconds = settings.service.door_redis_seconds
     address = settings.redis.address()
     redis = connect(address.url, timeout=seconds, tls=address.tls)
-    publisher = Publisher.best_effort(settings.kafka, observer)
+    delivery = Delivery(redis, settings, observer)
     manifest = Manifest.load()
     share = settings.ledger.effective_provider_share if len(settings.enabled) > 1 else 1.0
     ledger = Ledger(redis, settings.ledger, observer, timeout=seconds, share=share)
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    results = Results(redis, settings, observer)
-    lifecycle = Lifecycle(publisher, settings.kafka, observer)
     unstarted = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
-    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
     waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
-    acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
+    acceptance = Acceptance(settings, ledger, spool, delivery.lifecycle, observer, unanswered=waits.cut)
     away = acceptance.told_away
-    stand_in = StandIn(
-        redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
-    )
-    snapshots = QueueSnapshots(
-        ledger.stats, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
+    maintenance = build(
+        redis,
+        settings,
+        delivery,
+        ledger.stats,
+        owner=replies.name,
+        write=unstarted.end,
+        observer=observer,
+        fallback=True,
+        unanswered=away,
+        redis_away=lambda: acceptance.redis_away,
+        spool=spool,
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
@@ -156,11 +148,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         "signs of life": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
         "drainer": drainer.watch,
-        "custodian": stand_in.custodian.watch,
-        "resender": stand_in.resender.watch,
-        "kafka recovery": lambda: recover([publisher, *results.publishers]),
-        "cost alerts": stand_in.alerts.watch,
-        "queue snapshots": snapshots.watch,
+        **maintenance.duties,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
@@ -180,21 +168,19 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             availability=availability,
             estimate=estimate,
             kafka=KafkaState(
-                publisher, *results.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
+                *delivery.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
             ),
-            lifecycle=lifecycle,
+            lifecycle=delivery.lifecycle,
             unstarted=unstarted,
-            ender=ender,
-            stand_in=stand_in,
+            maintenance=maintenance,
         )
     finally:
         for task in background:
             await cancel_and_wait(task)
         with suppress(RedisError, OSError):  # the locks expire anyway
-            await stand_in.leave()
+            await maintenance.leave()
         await spool.close()
         await replies.stop()
-        await results.close(FLUSH_SECONDS)
+        await delivery.drain(FLUSH_SECONDS)
+        await delivery.close(FLUSH_SECONDS, short=FLUSH_SECONDS)
         await redis.aclose()
-        lifecycle.flush()
-        await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

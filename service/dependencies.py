@@ -6,19 +6,18 @@ from starlette.requests import Request
 
 from access.authenticator import Authenticator
 from contracts.settings import Settings
-from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
+from maintenance.build import Maintenance
 from providers.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.stand_in import StandIn
 from service.verdict_waits import VerdictWaits
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
@@ -44,8 +43,7 @@ class Dependencies:
     kafka: KafkaState
     lifecycle: Lifecycle
     unstarted: UnclaimedRequests
-    ender: Ender
-    stand_in: StandIn
+    maintenance: Maintenance
 
 
 def dependencies_of(request: Request) -> Dependencies:

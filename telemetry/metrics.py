@@ -47,6 +47,17 @@ class Metric:
         return self.amount or self.level or self.buckets is not None
 
 
+COMPARISONS = Metric(
+    "comparisons_total",
+    "Requests ended, by terminal state: completed, failed, expired or cancelled, by whichever process ended them",
+    ("provider", "status"),
+)
+CLAIM_DURATION = Metric(
+    "comparison_duration_seconds",
+    "Time from claim to the end of the claim: completed, failed, deferred or returned",
+    ("provider", "status"),
+    LATENCY_BUCKETS,
+)
 UNKNOWN_ROWS = Metric("unknown_rows_total", "What Redis holds and this version cannot read: passed over", ("kind",))
 
 #: Note → metrics. A metric takes from the note's labels those that are named here.
@@ -68,10 +79,10 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "comparison.claimed": (
         Metric("queue_wait_time_seconds", "Time from the last push to the claim", ("provider",), WAIT_BUCKETS),
     ),
-    "comparison.finished": (
-        Metric("comparisons_total", "Requests ended, by terminal state", ("provider", "status")),
-        Metric("comparison_duration_seconds", "Time from claim to end", ("provider", "status"), LATENCY_BUCKETS),
-    ),
+    # The end of a request by its claim, by another process, and the end of a claim without the request's.
+    "comparison.finished": (COMPARISONS, CLAIM_DURATION),
+    "comparison.ended": (COMPARISONS,),
+    "comparison.released": (CLAIM_DURATION,),
     "comparison.deferred": (Metric("deferrals_total", "Requests deferred", ("provider", "error_code")),),
     "comparison.returned": (Metric("returns_total", "Requests given back without a try", ("provider", "reason")),),
     "call.finished": (

@@ -64,7 +64,7 @@ class Allocation:
 
 
 class LocalLimiter:
-    """Counts calls and decides when one may start. It never waits: tasks/turns.py does."""
+    """Counts calls and decides when one may start. It never waits: tasks/call/permit_queue.py does."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

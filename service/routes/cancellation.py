@@ -12,8 +12,8 @@ from contracts.enums import QueueStatus
 from contracts.errors import NotFound, RequestCancelled, TooLate, Unavailable
 from contracts.http import LLMCancelledResponse
 from ledger.completion import UNCLAIMED_STATES
-from ledger.custody import Orphan
 from ledger.request import StoredRequest
+from ledger.sweeps import Orphan
 from service.dependencies import Dependencies, dependencies_of
 from service.routes.openapi import CANCELLATION
 from telemetry.observer import Note
@@ -63,7 +63,8 @@ async def _cancel(dependencies: Dependencies, request: Request, queue_id: UUID) 
             )
             raise TooLate(detail, state=found.state)
         error = RequestCancelled("cancelled by its caller")
-        if await dependencies.ender.end(Orphan(stored, found.spent), error, QueueStatus.CANCELLED):
+        orphan = Orphan(stored, found.spent)
+        if await dependencies.maintenance.finisher.end(orphan, error, QueueStatus.CANCELLED):
             dependencies.observer(Note("ledger.cancelled", labels={"provider": stored.provider.value}))
             return stored
     # The ledger is read again: the comparison may have moved there from the spool since the first time.

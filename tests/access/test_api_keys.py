@@ -22,7 +22,7 @@ from access.request_rate import WINDOW, charge
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, Unavailable
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.scripts import source
 
 pytestmark = pytest.mark.redis

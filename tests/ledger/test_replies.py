@@ -11,8 +11,8 @@ from umpire_servers import apoll
 
 from contracts.settings import LedgerSettings
 from ledger import replies as replies_module
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.replies import Replies
 from telemetry.observer import Note
 

@@ -14,6 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from umpire_providers import REAL, VERDICT, body_of
 
+from completion.judgement import Judgement, Spent
+from completion.result_event import result_of
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
@@ -21,7 +23,6 @@ from contracts.events import LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
 from events.envelope import seal_result
-from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer
 from providers.base import ProviderAnswer
@@ -128,7 +129,7 @@ def complete(provider: LLMProviderType, body: str) -> ProviderAnswer:
 
 
 def judged(provider: LLMProviderType, body: str) -> LLMComparisonResultV1:
-    """The event of an answer, as tasks/judge.py makes it."""
+    """The event of an answer, as tasks/call/judge.py makes it."""
     now = utcnow()
     stored = StoredRequest(
         queue_id=uuid4(),

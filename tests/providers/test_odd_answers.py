@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from umpire_providers import REAL, VERDICT, body_of, call_for, connected
 from umpire_upstream import answer, upstream
 
+from completion.judgement import Judgement, Spent
+from completion.result_event import result_of
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
@@ -23,7 +25,6 @@ from contracts.events import EventEnvelope, LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
 from events.envelope import seal_result
-from events.result import Judgement, Spent, result_of
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer
 from providers.base import ProviderAnswer, Usage

@@ -14,7 +14,7 @@ from contracts.enums import LLMProviderType
 from contracts.settings import BreakerSettings, MockSettings, RetrySettings, Settings, WorkerSettings
 from contracts.settings.load import PROVIDER_CLASSES
 from guard.limits import make_limiter
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from telemetry.observer import Note
 
 MOCK = LLMProviderType.MOCK

@@ -14,12 +14,12 @@ from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from ledger.claims import Claims, Lease
 from ledger.completion import CompletedBy, Completion
-from ledger.custody import Custody
 from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
 from ledger.ledger import Ledger
 from ledger.outbox import Delivered, Outbox
 from ledger.outbox.dead_letters import DeadLetters
 from ledger.request import StoredRequest
+from ledger.sweeps import Sweeps
 
 MOCK = LLMProviderType.MOCK
 LEASE = 1.0
@@ -83,8 +83,8 @@ class House:
     def claims(self, owner: str = "one", *, provider: LLMProviderType = MOCK, cap: float = 60.0) -> Claims:
         return Claims(self.redis, provider, self.settings, owner=owner, cap=cap)
 
-    def custody(self, owner: str = "custodian") -> Custody:
-        return Custody(self.redis, self.settings, owner=owner)
+    def sweeps(self, owner: str = "custodian") -> Sweeps:
+        return Sweeps(self.redis, self.settings, owner=owner)
 
     async def admit(self, *requests: StoredRequest) -> None:
         for request in requests:

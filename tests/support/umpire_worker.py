@@ -29,8 +29,8 @@ from contracts.http import LLMComparisonRequest
 from contracts.queues import list_names, queue_name
 from contracts.settings import BreakerSettings, LedgerSettings, Settings
 from guard.breaker import Breaker
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
 

@@ -45,7 +45,7 @@ class Told:
 def runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     loop, runner = LoopThread(), Runner()
     monkeypatch.setattr(pool_module.host, "loop", loop, raising=False)
-    monkeypatch.setattr(pool_module.host, "runner", runner, raising=False)
+    monkeypatch.setattr(pool_module.host, "intake", runner, raising=False)
     yield runner
     loop.stop()
 
