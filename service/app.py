@@ -19,8 +19,8 @@ from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies

@@ -20,8 +20,8 @@ from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.claims import Claims
-from ledger.connection import connect
 from ledger.parked import Parked
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.stats import LedgerStats
 from maintenance.build import build

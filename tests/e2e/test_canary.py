@@ -41,7 +41,7 @@ from umpire_worker import Inbox
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
 from devtools.servers import apoll, free_port, poll
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.timeout(300)]
 

@@ -26,7 +26,7 @@ from contracts.settings import Settings
 from devtools.servers import apoll
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker, Transition
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
