@@ -57,6 +57,9 @@ REDIS_SECONDS = 5.0
 #: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
 REST_SECONDS = 15.0
 
+#: Most requests that one Celery task claims: its own, and further ones of its queue for other free slots.
+TAKE_ALONG = 16
+
 #: Longest wait for Kafka's last delivery reports on shutdown, in seconds. Events without one stay in the outbox.
 FLUSH_SECONDS = 5.0
 
@@ -146,7 +149,7 @@ class Runtime:
             ahead=ahead,
             permission=Permission(settings.kafka.topic_prefix + COMPARISON_RESULT),
             deferral=DeferralPolicy.from_settings(settings.retry),
-            take_along=settings.worker.take_along,
+            take_along=TAKE_ALONG,
             observer=observer,
         )
         ender = Ender(

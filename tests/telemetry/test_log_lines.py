@@ -19,7 +19,7 @@ from umpire_worker import desk, worker
 from contracts.enums import LLMProviderType
 
 MOCK = LLMProviderType.MOCK
-QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2"}
+QUICK = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_TEST_LOST_POINTER_SECONDS": "2"}
 
 
 def parsed(text: str) -> list[dict[str, Any]]:
