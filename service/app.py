@@ -50,6 +50,9 @@ from web.local_only import LocalOnly, check_binding
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
 
+#: Most bytes of large request bodies that one process holds at a time. In memory they take two to five times as much.
+BODY_BUDGET_BYTES = 32_000_000
+
 #: Seconds to deliver the last events when the process stops.
 FLUSH_SECONDS = 1.0
 
@@ -159,7 +162,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             manifest=manifest,
             authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
             admission=Admission(settings, manifest),
-            bodies=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
+            bodies=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,
