@@ -11,7 +11,7 @@ from contracts.enums import LLMProviderType, known_code
 from contracts.errors import Unavailable
 from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelManifestResponse, ProviderTestResponse
 from guard.availability import ProviderAvailability
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 from service.dependencies import Dependencies, dependencies_of
 from service.provider_test import run_provider_test
 from service.routes.openapi import MODELS, PROVIDER_TEST, PROVIDERS

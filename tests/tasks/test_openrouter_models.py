@@ -8,7 +8,7 @@ from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from devtools.providers import body_of, request_for
 from devtools.upstream import Connection, answer, upstream
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
