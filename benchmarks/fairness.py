@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from umpire_providers import KEY, PATHS, body_of
-from umpire_upstream import Connection, answer, upstream
 
 from benchmarks import cpu
 from benchmarks.events import Events, Stuck
@@ -25,6 +23,8 @@ from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 from contracts.enums import LLMProviderType
 from contracts.queues import list_names, queue_name
+from devtools.providers import KEY, PATHS, body_of
+from devtools.upstream import Connection, answer, upstream
 
 TROUBLED = LLMProviderType.OPENAI
 SLOTS, THREADS = 64, 4

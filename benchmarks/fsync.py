@@ -12,12 +12,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from umpire_redis import RedisServer
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
+from devtools.redis import RedisServer
 from ledger.ledger import Ledger
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import Notes
-from umpire_redis import RedisServer
 
 from access.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, _checksum, hash_of, id_of, new_text
 from access.api_keys import ApiKeys, fields_of, key_of
@@ -21,6 +20,7 @@ from access.authenticator import Authenticator, _Presented
 from access.request_rate import WINDOW, charge
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, Unavailable
+from devtools.redis import RedisServer
 from ledger import keys
 from ledger.redis.connection import connect
 from ledger.scripts import source

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
-from umpire_servers import apoll, free_port
 
 from completion.dead_letters import DeadLetterTopic
 from completion.relay import Relay
@@ -15,6 +14,7 @@ from contracts.encoding import dumps, loads
 from contracts.errors import Unavailable
 from contracts.settings import KafkaSettings, ServiceSettings, Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from events.headers import headers_of
 from events.producer import Publisher

@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, hang, upstream
 from umpire_worker import Desk, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

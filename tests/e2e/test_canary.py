@@ -36,11 +36,11 @@ from umpire_canary import (
     read_kafka,
 )
 from umpire_cli import Up, get, umpire
-from umpire_servers import apoll, free_port, poll
 from umpire_worker import Inbox
 
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.servers import apoll, free_port, poll
 from ledger.redis.connection import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.timeout(300)]

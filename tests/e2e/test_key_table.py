@@ -7,10 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.asyncio import Redis
 from umpire_account import ANTHROPIC, MODEL_FORBIDDEN, Account, refused
-from umpire_kafka import KafkaServer
 from umpire_key_table import table
-from umpire_servers import apoll
-from umpire_upstream import answer, upstream
 from umpire_worker import Desk, api, desk, reach, worker
 
 from access.api_key import Scope
@@ -18,6 +15,9 @@ from access.api_keys import ApiKeys
 from contracts.enums import LLMProviderType
 from contracts.errors import QueueFull
 from contracts.settings import KafkaSettings, LedgerSettings
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
+from devtools.upstream import answer, upstream
 from events.topics import ensure_topic
 from guard import hold
 from ledger import keys

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import CANARY, Worker, api, attempts_at, desk, judging, reach
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka, pytest.mark.stack]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from umpire_cli import Up
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(180)]
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import (
@@ -24,6 +23,7 @@ from contracts.errors import (
     Unavailable,
 )
 from contracts.settings import Settings
+from devtools.servers import apoll
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker, Transition
 from ledger.redis.connection import connect

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import ProviderUnavailable, Unavailable
+from devtools.servers import apoll
 from guard.availability import Availability, assess
 from guard.breaker import Breaker
 from guard.gate import Gate, GateState, gate_state

@@ -11,7 +11,8 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from umpire_servers import ROOT
+
+from devtools.servers import ROOT
 
 PAGE = (ROOT / "docs" / "private-apis.md").read_text(encoding="utf-8")
 

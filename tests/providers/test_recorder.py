@@ -10,14 +10,14 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from umpire_providers import KEY, PROMPT, REAL, VERDICT, body_of, call_for, settings_for
-from umpire_servers import apoll
-from umpire_upstream import answer, drop, drop_midway, hang, upstream
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import DevelopmentSettings, SettingsError, load_settings
+from devtools.providers import KEY, PROMPT, REAL, VERDICT, body_of, call_for, settings_for
+from devtools.servers import apoll
+from devtools.upstream import answer, drop, drop_midway, hang, upstream
 from providers.base import Provider
 from providers.exchange import Exchange, readable
 from providers.factory import make_provider

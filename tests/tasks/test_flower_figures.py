@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from celery import Celery
 from umpire_account import ANTHROPIC, KEY_REJECTED, MODEL_FORBIDDEN, Account
-from umpire_servers import apoll
-from umpire_upstream import Connection, upstream
 from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import Connection, upstream
 from tasks.app import SETTINGS
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

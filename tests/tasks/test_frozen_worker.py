@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from umpire_providers import VERDICT, body_of
-from umpire_servers import apoll
-from umpire_upstream import answer, upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import VERDICT, body_of
+from devtools.servers import apoll
+from devtools.upstream import answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

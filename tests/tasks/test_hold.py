@@ -16,11 +16,11 @@ from umpire_account import (
     MODEL_FORBIDDEN,
     Account,
 )
-from umpire_servers import apoll
-from umpire_upstream import Connection, upstream
 from umpire_worker import CANARY, Desk, api, desk, reach, worker
 
 from contracts.enums import HoldReason, LLMErrorCode
+from devtools.servers import apoll
+from devtools.upstream import Connection, upstream
 from guard import hold as holds
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

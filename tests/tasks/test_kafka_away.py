@@ -14,13 +14,13 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from umpire_cli import umpire
-from umpire_kafka import KafkaServer
-from umpire_servers import apoll
 from umpire_worker import Desk, desk, worker
 
 from contracts.encoding import loads
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
 from ledger.outbox.dead_letters import DeadLetters
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

@@ -1,11 +1,11 @@
 """One worker reaches Redis and not Kafka: what it cannot send, another one sends."""
 
 import pytest
-from umpire_servers import apoll, free_port
-from umpire_upstream import upstream
 from umpire_worker import desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

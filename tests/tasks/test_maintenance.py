@@ -3,12 +3,12 @@
 from collections import Counter
 
 import pytest
-from umpire_servers import apoll
-from umpire_upstream import hang, upstream
 from umpire_worker import CANARY, attempts_at, desk, failed_lines, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
+from devtools.upstream import hang, upstream
 from ledger.claims import Claims
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

@@ -6,12 +6,12 @@ import json
 from collections import Counter
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import CANARY, api, attempts_at, desk, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import hang, upstream
 from umpire_worker import attempts_at, desk, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from umpire_providers import VERDICT, body_of
-from umpire_upstream import answer, upstream
 from umpire_worker import attempts_at, desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import VERDICT, body_of
+from devtools.upstream import answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -10,12 +10,12 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
-from umpire_aimock import Aimock
 from umpire_dripping import dripping
-from umpire_providers import REAL, VERDICT
 from umpire_worker import CANARY, Result, Worker, attempts_at, desk, failed_lines, reach
 
 from contracts.enums import LLMErrorCode, LLMProviderType
+from devtools.aimock import Aimock
+from devtools.providers import REAL, VERDICT
 
 pytestmark = [pytest.mark.aimock, pytest.mark.redis, pytest.mark.kafka]
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 from umpire_faulty import KEY
-from umpire_servers import ROOT, Process, apoll, clean_environment, free_port, port_open
 from umpire_worker import CANARY, desk
 
 from contracts.enums import LLMProviderType
+from devtools.servers import ROOT, Process, apoll, clean_environment, free_port, port_open
 from telemetry.redaction import without_texts
 
 FAULTY = ROOT / "tests/support/umpire_faulty.py"
