@@ -76,15 +76,15 @@ def _one(servers: Servers, tools: Tools, trouble: Trouble) -> dict[str, Any]:
             "UMPIRE_OPENAI_API_KEY": KEY,
             "UMPIRE_OPENAI_BASE_URL": provider.url + PATHS[TROUBLED.value],
             "UMPIRE_OPENAI_CONCURRENCY": str(SLOTS),
-            "UMPIRE_WORKER_THREADS": str(THREADS),
+            "UMPIRE_TEST_WORKER_THREADS": str(THREADS),
             "UMPIRE_CALL_DEADLINE_SECONDS": "5",
             "UMPIRE_RETRY_ATTEMPTS": "1",
-            "UMPIRE_DEFER_SECONDS": "2",
+            "UMPIRE_TEST_DEFER_SECONDS": "2",
             "UMPIRE_QUEUE_MAX_RETRIES": "1000",
             "UMPIRE_BREAKER_FAILURES": str(trouble.breaker_failures),
             "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
             # So that what went well in the phase before does not speak for the provider in this one.
-            "UMPIRE_BREAKER_WINDOW_SECONDS": "5",
+            "UMPIRE_TEST_BREAKER_WINDOW_SECONDS": "5",
         }
         with (
             servers.api(SLOTS, **settings) as (url, api),

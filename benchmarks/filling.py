@@ -14,8 +14,8 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
 

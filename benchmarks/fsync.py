@@ -18,8 +18,8 @@ from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from devtools.redis import RedisServer
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 
 POLICIES = ("always", "everysec")

@@ -15,7 +15,8 @@ from ledger import keys
 from ledger.claims import hold_ms
 from ledger.message import pointer_at, priority_list
 from ledger.request import RequestReader, StoredRequest
-from ledger.scripts import Script
+from ledger.scripts import Script, flatten
+from ledger.scripts.arguments import ExpiredHead, LapseHead, LapseRow, LockHead, LostHead, RequeueHead, RequeueRow
 from telemetry.observer import Observer, silent
 
 #: Life of a lock, in ms: another process takes over when its holder dies.
@@ -86,17 +87,17 @@ class Sweeps:
 
     async def hold_lock(self) -> bool:
         """Take or keep the maintenance lock. Returns whether this process holds it."""
-        return bool(await self._lock(keys.CUSTODIAN, self._owner, LOCK_MS))
+        return bool(await self._lock(*LockHead(keys.CUSTODIAN, self._owner, LOCK_MS)))
 
     async def release_lock(self) -> None:
-        await self._lock(keys.CUSTODIAN, self._owner, 0)
+        await self._lock(*LockHead(keys.CUSTODIAN, self._owner, ms=0))
 
     async def hold_resending(self) -> bool:
         """Take or keep the lock for resending the outbox (any process that reaches Kafka may). True if held."""
-        return bool(await self._lock(keys.RESENDER, self._owner, LOCK_MS))
+        return bool(await self._lock(*LockHead(keys.RESENDER, self._owner, LOCK_MS)))
 
     async def release_resending(self) -> None:
-        await self._lock(keys.RESENDER, self._owner, 0)
+        await self._lock(*LockHead(keys.RESENDER, self._owner, ms=0))
 
     async def now_ms(self) -> int:
         seconds, micros = await self._redis.time()
@@ -111,10 +112,11 @@ class Sweeps:
         if not lapsed:
             return 0, []
         lease_ms = int(self._settings.lease_seconds * 1000)
-        arguments: list[str | bytes | int] = [self._owner, self._settings.max_lapses, lease_ms]
-        for queue_id, provider, priority in lapsed:
-            arguments.extend((queue_id, *_message(queue_id.decode(errors="replace"), provider, priority)))
-        poison = await self._lapse(*arguments)
+        rows = (
+            LapseRow(queue_id, *_message(queue_id.decode(errors="replace"), provider, priority))
+            for queue_id, provider, priority in lapsed
+        )
+        poison = await self._lapse(*LapseHead(self._owner, self._settings.max_lapses, lease_ms), *flatten(rows))
         return len(lapsed), await self._read(poison)
 
     async def _past(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
@@ -143,10 +145,9 @@ class Sweeps:
         queue = queue_name(provider)
         age = int(self._settings.lost_pointer_seconds * 1000)
         before, start = self._suspects.get(provider, {}), self._looked.get(provider, LOOK)
-        arguments: list[str | bytes | int] = [provider.value, age, LOOK, start, SWEEP, HEADS, len(PRIORITY_STEPS)]
-        for step in PRIORITY_STEPS:
-            arguments.extend((step, list_name(queue, step)))
-        missed = await self._lost(*arguments, *before)
+        head = LostHead(provider.value, age, LOOK, start, most=SWEEP, sample=HEADS, steps=len(PRIORITY_STEPS))
+        lists = ((step, list_name(queue, step)) for step in PRIORITY_STEPS)
+        missed = await self._lost(*head, *flatten(lists), *before)
         waiting: int = await self._redis.zcard(keys.queued(provider.value))
         self._looked[provider] = start + LOOK if start + LOOK < waiting else LOOK
         now = time.monotonic()
@@ -165,7 +166,8 @@ class Sweeps:
         # Several short scripts instead of a long one, which would block Redis. Records that this version cannot read
         # are skipped, so that they do not hide the others.
         while start >= 0 and looked < LOOK_EXPIRED and not left:
-            start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
+            head = ExpiredHead(self._most_added, LOOK_AT_ONCE, start, limit=SWEEP, max_bytes=SWEEP_BYTES)
+            start, *rows = await self._expired(*head)
             looked += LOOK_AT_ONCE
             holds = {queue_id: _hold(why) for queue_id, why in rows}
             found = await self._read(list(holds))
@@ -173,15 +175,15 @@ class Sweeps:
         return left
 
     async def _push(
-        self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
+        self, state: str, provider: LLMProviderType, found: Sequence[tuple[bytes, int]], *, place: str = "back"
     ) -> int:
-        if not rows:
+        if not found:
             return 0
-        arguments: list[str | bytes | int] = [self._owner]
-        for queue_id, priority in rows:
-            message = _message(queue_id.decode(), provider, priority)
-            arguments.extend((queue_id, state, *message, place, 0, 0, b"", "", ""))
-        return int(await self._requeue(*arguments))
+        rows = (
+            RequeueRow(queue_id.decode(), state, *_message(queue_id.decode(), provider, priority), place)
+            for queue_id, priority in found
+        )
+        return int(await self._requeue(*RequeueHead(self._owner), *flatten(rows)))
 
     async def _where(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
         pipeline = self._redis.pipeline(transaction=False)

@@ -13,7 +13,7 @@ from cli.failure import Failure
 from cli.serve.redis_check import check_redis
 from cli.stack.data_directory import read_stack
 from contracts.settings import Settings
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ async def http_status(url: str) -> int | None:
 async def redis_answers(address: RedisAddress) -> bool:
     from redis.exceptions import RedisError
 
-    from ledger.connection import connect
+    from ledger.redis.connection import connect
 
     client = connect(address.url, timeout=_SECONDS, tls=address.tls)
     try:

@@ -103,7 +103,6 @@ def advise(
             _processes(wanted, processes, machine, provider),
             *_limits(quota, provider),
             *_times(at, now),
-            _threads(now),
         ],
         notes=[
             *_notes(levels, knee, limited=limited, target=target, wanted=wanted, bound=bound),
@@ -159,17 +158,7 @@ def _times(at: LoadLevel, now: Settings) -> list[Setting]:
     return [
         Setting("UMPIRE_CALL_DEADLINE_SECONDS", deadline, because),
         Setting("UMPIRE_DRAIN_SECONDS", drain, f"longer than the deadline of {deadline:g} s: SIGTERM cuts no call off"),
-        Setting(
-            "UMPIRE_LEASE_SECONDS",
-            now.ledger.lease_seconds,
-            "renewed while calls run, so latency does not matter: as it is",
-        ),
     ]
-
-
-def _threads(now: Settings) -> Setting:
-    because = "they only claim and hand over; no call holds one: as it is"
-    return Setting("UMPIRE_WORKER_THREADS", now.worker.worker_threads, because)
 
 
 def _of_the_machine(rate: float, machine: Machine) -> list[str]:

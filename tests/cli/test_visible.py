@@ -23,8 +23,8 @@ from cli.console import _Console
 from cli.visible import visible, visible_json
 from contracts.encoding import dumps
 from ledger import keys
-from ledger.connection import connect
 from ledger.outbox import Outbox, Undelivered
+from ledger.redis.connection import connect
 
 ATTACKS = {
     "clipboard": "\x1b]52;c;cm0gLXJmIH4=\x07",

@@ -22,7 +22,7 @@ from contracts.settings import KafkaSettings, LedgerSettings, Settings
 from devtools.servers import apoll
 from ledger.claims import Claims
 from ledger.completion import CompletedBy, UnclaimedRequests
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
 from tasks.flower_events import FlowerEvents

@@ -159,14 +159,17 @@ async def test_a_full_local_queue_leaves_the_result_in_the_outbox(topic, make, m
 
 
 @pytest.mark.parametrize("any_kafka", ["apache"], indirect=True)
-async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_batch_are_not(any_kafka, topic, make):
+async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_batch_are_not(
+    any_kafka, topic, make, monkeypatch
+):
     """Brokers refuse the whole batch. The dead-letter topic gets the event without what made it large."""
     admin = AdminClient({"bootstrap.servers": any_kafka})
     await asyncio.to_thread(
         admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "3000"})])[topic].result
     )
     outbox, observer = Outbox(), Remembered()
-    relay = make(any_kafka, outbox, observer, kafka_linger_ms=200, topic_prefix=f"{topic}.")
+    monkeypatch.setattr("events.config.LINGER_MS", 200)
+    relay = make(any_kafka, outbox, observer, topic_prefix=f"{topic}.")
     entries = [entry(topic, large=number == 5) for number in range(30)]
     outbox.entries = {one.entry_id: one for one in entries}
     relay.resend(entries)

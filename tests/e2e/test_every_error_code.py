@@ -36,7 +36,7 @@ SETTINGS = {
     "UMPIRE_BREAKER_FAILURES": "1000",
     # A hold would release what it is to end.
     "UMPIRE_HOLD": "off",
-    "UMPIRE_DOOR_REDIS_SECONDS": "3",
+    "UMPIRE_TEST_DOOR_REDIS_SECONDS": "3",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
     "UMPIRE_MAX_PROMPT_CHARS": "100000",
     # A prompt that is not too long yet, and does not fit any more.

@@ -35,10 +35,10 @@ NEVER_SEEN = {keys.NOTHING: "it is written only where it is there, which it neve
 SETTINGS = {
     "UMPIRE_AUTH": "keys",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
-    "UMPIRE_LEASE_SECONDS": "3",
+    "UMPIRE_TEST_LEASE_SECONDS": "3",
     "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "2",
     "UMPIRE_RETRY_ATTEMPTS": "1",
-    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_TEST_DEFER_SECONDS": "3600",
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_MOCK_LATENCY_MS": "1500",
     "UMPIRE_MOCK_CONCURRENCY": "2",

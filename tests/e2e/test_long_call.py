@@ -14,7 +14,11 @@ pytestmark = [pytest.mark.redis, pytest.mark.kafka, pytest.mark.stack]
 ANTHROPIC = LLMProviderType.ANTHROPIC
 CALL_SECONDS = 6.0
 
-SETTINGS = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
+SETTINGS = {
+    "UMPIRE_TEST_LEASE_SECONDS": "2",
+    "UMPIRE_TEST_LOST_POINTER_SECONDS": "2",
+    "UMPIRE_ANTHROPIC_CONCURRENCY": "1",
+}
 
 #: Celery's own redelivery is off (tasks/app.py): this is `umpire` with it, and with the shortest patience.
 IMPATIENT = """

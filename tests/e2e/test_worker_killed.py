@@ -29,7 +29,7 @@ async def test_all_are_answered_and_only_what_was_in_flight_is_paid_again(
             UMPIRE_KAFKA_BOOTSTRAP=kafka_bootstrap,
             UMPIRE_ANTHROPIC_CONCURRENCY=str(SLOTS),
             # A third of the default, to wait a third of the time for what the dead worker held.
-            UMPIRE_LEASE_SECONDS="10",
+            UMPIRE_TEST_LEASE_SECONDS="10",
             **reach(ANTHROPIC, provider.url),
         )
         try:

@@ -17,7 +17,7 @@ from guard.availability import Availability, assess
 from guard.breaker import Breaker
 from guard.gate import Gate, GateState, gate_state
 from guard.snapshot import Snapshot
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 NOW = 1_800_000_000_000
 

@@ -13,8 +13,8 @@ from contracts.enums import LLMProviderType
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from devtools.servers import apoll
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.stats import Backlog
 
 pytestmark = pytest.mark.redis

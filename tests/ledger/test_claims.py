@@ -14,8 +14,8 @@ from contracts.settings import LedgerSettings
 from devtools.servers import apoll
 from ledger.claims import Claims, Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.message import pointer, pointer_list
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

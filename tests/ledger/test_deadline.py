@@ -9,9 +9,9 @@ from umpire_ledger import House, redis_is_up, stored
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from devtools.servers import apoll
-from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.redis.clock import FRESH_SECONDS, RedisClock
+from ledger.redis.connection import connect
 
 
 def soon(seconds: float = 1.0) -> float:

@@ -14,9 +14,9 @@ from contracts.enums import LLMProviderType
 from contracts.queues import COMPARE_TASK, PRIORITY_STEPS, broker_priority, list_names, queue_name
 from contracts.settings import LedgerSettings
 from devtools.servers import poll
-from ledger.connection import connect
 from ledger.ledger import Ledger
 from ledger.message import pointer, pointer_list
+from ledger.redis.connection import connect
 from tasks.app import SETTINGS
 
 pytestmark = pytest.mark.redis

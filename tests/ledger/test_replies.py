@@ -11,8 +11,8 @@ from umpire_ledger import House, ending, stored
 from contracts.settings import LedgerSettings
 from devtools.servers import apoll
 from ledger import replies as replies_module
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.replies import Replies
 from telemetry.observer import Note
 

@@ -329,7 +329,8 @@ async def test_when_all_has_ended_nothing_is_left_but_states_that_go_by_themselv
     assert await redis.xlen("umpire:outbox") == 0
     left = {key.decode(): await redis.ttl(key) for key in await redis.keys("*")}
     for_ever = {key for key, seconds in left.items() if seconds == -1}
-    assert for_ever == {"umpire:bytes", "umpire:held", "umpire:outbox"}
+    assert for_ever == {"umpire:bytes", "umpire:held", "umpire:outbox", "umpire:totals"}
+    assert (await house.ledger.stats.books()).difference == 0
     assert set(await redis.hvals("umpire:held")) == {b"0"}
     kinds = {key.rsplit(":", 1)[0] for key in left if key not in for_ever}
     assert kinds == {"umpire:req", "umpire:answer", "umpire:day", "umpire:claimed"}

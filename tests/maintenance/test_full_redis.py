@@ -17,8 +17,8 @@ from devtools.redis import RedisServer
 from devtools.servers import apoll
 from ledger.claims import Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan
 from maintenance.loop import MaintenanceLoop

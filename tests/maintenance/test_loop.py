@@ -11,7 +11,7 @@ from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from devtools.servers import apoll
 from ledger.completion import CompletedBy
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan, Sweeps
 from maintenance.loop import MaintenanceLoop

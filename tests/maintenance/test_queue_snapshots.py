@@ -11,7 +11,7 @@ from umpire_worker import START_SECONDS
 from contracts.enums import LLMProviderType
 from devtools.redis import RedisServer
 from devtools.servers import Process, apoll, poll
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.spool import Spool
 from ledger.stats import LedgerStats
 from maintenance.queue_snapshots import QueueSnapshots

@@ -14,8 +14,8 @@ from umpire_ledger import House
 from completion.relay import Relay
 from contracts.settings import WorkerSettings
 from devtools.servers import apoll
-from ledger.connection import connect
 from ledger.outbox import Entry
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from maintenance.resender import Resender
 

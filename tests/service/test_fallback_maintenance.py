@@ -59,7 +59,7 @@ async def test_it_is_left_to_a_live_worker_and_to_another_door_at_work(settings,
     queue_id = await queued(api)
     await worker.redis.zadd("umpire:expiry", {queue_id: 1}, xx=True)
     await (other.hold_lock() if who == "another door" else worker.claims.renew([], []))
-    await api.parts.stand_in.custodian.look()
+    await api.parts.maintenance.loop.look()
     assert await api.parts.ledger.stats.state(UUID(queue_id)) == "queued"
     await (other.release_lock() if who == "another door" else worker.claims.leave())
 

@@ -12,8 +12,8 @@ from contracts.clock import utcnow
 from contracts.encoding import loads
 from contracts.topics import COST_ALERT, QUEUE_FULL
 from devtools.servers import apoll
-from ledger.connection import connect
 from ledger.keys import spent
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -13,7 +13,7 @@ from contracts.settings import BreakerSettings, MockSettings, RetrySettings, Set
 from contracts.settings.load import PROVIDER_CLASSES
 from devtools.servers import ROOT
 from guard.limits import make_limiter
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from telemetry.observer import Note
 
 MOCK = LLMProviderType.MOCK

@@ -32,7 +32,7 @@ from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.claims import Claimed, Claims
 from ledger.completion import CompletedBy, Completion
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
 from telemetry.metrics import Metrics

@@ -29,8 +29,8 @@ from devtools.providers import KEY, PATHS, body_of
 from devtools.servers import Process, apoll, free_port, port_open
 from devtools.upstream import Connection, Upstream, answer
 from guard.breaker import Breaker
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from providers.manifest import Manifest
 

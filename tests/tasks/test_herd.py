@@ -19,7 +19,7 @@ BACKLOG, SLOTS, WORKERS = 300, 64, 2
 #: Calls within the first second: a ninth of all slots, and what a busy machine bunches. All of them would be 128.
 FEW = 30
 
-SETTINGS = {"UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS), "UMPIRE_WORKER_THREADS": "16"}
+SETTINGS = {"UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS), "UMPIRE_TEST_WORKER_THREADS": "16"}
 GOOD = answer(200, body_of(ANTHROPIC))
 
 

@@ -29,7 +29,7 @@ SLOTS = 16
 
 SETTINGS = {
     # A try that counted would be seen: its request would wait for an hour.
-    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_TEST_DEFER_SECONDS": "3600",
     "UMPIRE_HOLD_PROBE_SECONDS": "1",
     "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),
 }

@@ -19,7 +19,7 @@ async def test_a_worker_that_is_cut_off_from_kafka_leaves_its_results_to_another
         settings = {
             **at.settings,
             **reach(ANTHROPIC, provider.url),
-            "UMPIRE_OUTBOX_RESEND_SECONDS": "4",
+            "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": "4",
             "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "3",
         }
         cut_off = {**settings, "UMPIRE_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}"}

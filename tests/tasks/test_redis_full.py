@@ -13,7 +13,7 @@ from devtools.upstream import upstream
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
-QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+QUICK = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_TEST_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
 
 
 async def test_verdicts_are_taken_while_redis_is_out_of_memory(

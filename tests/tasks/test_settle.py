@@ -20,7 +20,7 @@ async def test_settling_its_rate_limit_does_not_use_up_an_answers_time(
     redis_server: Callable[..., RedisServer], kafka_bootstrap: str
 ) -> None:
     redis = redis_server(aof=True)
-    limited = {"UMPIRE_ANTHROPIC_TPM": "100000000", "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": "4"}
+    limited = {"UMPIRE_ANTHROPIC_TPM": "100000000", "UMPIRE_TEST_ATTEMPT_TIMEOUT_SECONDS": "4"}
     async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=2)) as provider:
         async with worker(ANTHROPIC, **limited, **at.settings, **reach(ANTHROPIC, provider.url)):
             ids = [await at.submit(ANTHROPIC) for _ in range(3)]

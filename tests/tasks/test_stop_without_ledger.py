@@ -22,7 +22,7 @@ async def test_a_verdict_is_held_until_the_drain_is_over(
     """Of two workers, one has the patience until the ledger is back. What the other one held is judged again."""
     redis = redis_server(aof=True)
     async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=2)) as provider:
-        one_slot = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
+        one_slot = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
         settings = {**one_slot, **at.settings, **reach(ANTHROPIC, provider.url)}
         async with (
             worker(ANTHROPIC, **settings) as patient,

@@ -22,6 +22,8 @@ LEVELS = ("debug", "info", "warning", "error")
 ROOMS = (
     "service",
     "tasks",
+    "maintenance",
+    "completion",
     "events",
     "guard",
     "access",

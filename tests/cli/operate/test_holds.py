@@ -13,7 +13,7 @@ from contracts.errors import SpendLimitReached
 from contracts.settings import HoldSettings
 from guard.availability import Availability
 from guard.hold import Holds
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 MOCK = LLMProviderType.MOCK
 

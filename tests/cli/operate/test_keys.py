@@ -18,7 +18,7 @@ from contracts.errors import AuthenticationFailed
 from contracts.settings import load_settings
 from devtools.redis import RedisServer
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

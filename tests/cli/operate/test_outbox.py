@@ -10,9 +10,9 @@ from umpire_cli import umpire, verdict
 
 from contracts.encoding import dumps
 from ledger import keys
-from ledger.connection import connect
 from ledger.outbox import Outbox, Undelivered
 from ledger.outbox.dead_letters import DeadLetters
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -315,7 +315,7 @@ class Watch:
 
 def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing(up: MakeUp) -> None:
     """100 comparisons of half a second, and exactly one verdict for each within a minute."""
-    running = up(UMPIRE_MOCK_LATENCY_MS="500", UMPIRE_MOCK_CONCURRENCY="10", UMPIRE_LEASE_SECONDS="5")
+    running = up(UMPIRE_MOCK_LATENCY_MS="500", UMPIRE_MOCK_CONCURRENCY="10", UMPIRE_TEST_LEASE_SECONDS="5")
     batch = Batch(["a", "b"], ["One.", "Two."], [(0, 1), (1, 0)] * 50)
     watch = Watch(after=20, kill=running.stack["pids"]["workers"]["mock"][0])
     winners = judge_all(batch, running.stack["api"], kafka_of(running), watch, threading.Event())

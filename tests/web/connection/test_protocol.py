@@ -13,7 +13,7 @@ import web.connection.protocol
 from access.api_key import DEFAULT_SCOPES
 from access.api_keys import ApiKeys
 from devtools.servers import apoll
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
