@@ -17,12 +17,10 @@ from chaos.book import FAULTS, UPSTREAM, Book
 from chaos.network import Network
 from chaos.part import Launch, Part, Ready
 from chaos.timing import Timing
-
-sys.path.insert(0, str(ROOT / "tests/support"))
-from umpire_aimock import Aimock, install_aimock
-from umpire_kafka import KafkaServer, install_kafka
-from umpire_redis import RedisServer
-from umpire_servers import clean_environment, free_port, port_open
+from devtools.aimock import Aimock, install_aimock
+from devtools.kafka import KafkaServer, install_kafka
+from devtools.redis import RedisServer
+from devtools.servers import clean_environment, free_port, port_open
 
 PROVIDERS = ("anthropic", "openai")
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, SecretStr
 from contracts import errors, events, http, topics
 from contracts.base import Incoming, Outgoing
 from contracts.enums import ON_KAFKA
-from contracts.settings.base import Concern
+from contracts.settings.base import TEST_PREFIX, Concern
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
 from telemetry import metrics
 from web.problem import type_uri
@@ -77,8 +77,9 @@ sides of the books together.
 def settings_md() -> str:
     lines = ["# Settings", "", f"<!-- {GENERATED} -->", ""]
     lines += [
-        "All settings come from the environment. A wrong value or an unknown `UMPIRE_…` name stops the start with a",
-        "line that names it. Lists are separated by commas.",
+        "All settings are environment variables. A process does not start with a wrong value or an unknown `UMPIRE_…`",
+        "name; it prints one line for each. Separate the items of a list by commas.",
+        "[tuning.md](tuning.md#removed-settings) lists settings that were removed.",
         "",
     ]
     for concern in CONCERNS:
@@ -86,6 +87,8 @@ def settings_md() -> str:
         title = concern.__name__.removesuffix("Settings")
         lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, field_name in variables(concern).items():
+            if name.startswith(TEST_PREFIX):
+                continue
             field = concern.model_fields[field_name]
             meaning = " ".join(docstring(concern, field_name).format(provider=provider).split())
             lines.append(f"| `{name}` | {_default(field.get_default(call_default_factory=True))} | {meaning} |")

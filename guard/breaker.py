@@ -20,6 +20,9 @@ from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
+#: Successful probes that close the breaker.
+SUCCESSES_NEEDED = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -47,7 +50,6 @@ class Breaker:
         self._volume = settings.breaker_volume
         self._window_ms = _ms(settings.breaker.breaker_window_seconds)
         self._recovery_ms = _ms(settings.breaker.breaker_recovery_seconds)
-        self._successes_needed = settings.breaker.breaker_successes
         self._successes = 0
         self._seconds = 0.0
         self._holds = settings.hold.hold == "on"
@@ -126,7 +128,7 @@ class Breaker:
         return told[0]
 
     async def _settle(self, owner: str, outcome: str, seconds: float = 0.0, code: str = "") -> Transition | None:
-        rules = (self._recovery_ms, self._successes_needed)
+        rules = (self._recovery_ms, SUCCESSES_NEEDED)
         told = await self._tell("settle", owner, outcome, _ms(seconds), *rules, code)
         return told[0] if told is not None else None
 

@@ -20,8 +20,8 @@ from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.claims import Claims
-from ledger.connection import connect
 from ledger.parked import Parked
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.stats import LedgerStats
 from maintenance.build import build
@@ -46,6 +46,9 @@ REDIS_SECONDS = 5.0
 
 #: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
 REST_SECONDS = 15.0
+
+#: Most requests that one Celery task claims: its own, and further ones of its queue for other free slots.
+TAKE_ALONG = 16
 
 #: Longest wait for Kafka's last delivery reports on shutdown, in seconds. Events without one stay in the outbox.
 FLUSH_SECONDS = 5.0
@@ -142,7 +145,7 @@ class Runtime:
             gatekeeper=self._gatekeeper,
             flower=flower,
             ahead=ahead,
-            take_along=settings.worker.take_along,
+            take_along=TAKE_ALONG,
             observer=observer,
         )
         duties: dict[str, Callable[[], Awaitable[None]]] = {

@@ -11,10 +11,10 @@ from contracts.errors import QueueFull
 from contracts.settings import LedgerSettings
 from ledger.claims import Claims
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.ledger import Ledger
 from ledger.outbox import Undelivered
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from umpire_servers import apoll
 from umpire_service import SECRET, Worker, door, settings_of
 from umpire_worker import Inbox
 
 from contracts.encoding import loads
 from contracts.settings import WorkerSettings
+from devtools.servers import apoll
 from ledger.sweeps import Sweeps
 
 pytestmark = pytest.mark.redis

@@ -16,7 +16,7 @@ from contracts.events import LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
 from guard.deferral import DeferralPolicy
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from tasks.call.claim_start import ClaimStart
 from tasks.flower_events import FlowerEvents

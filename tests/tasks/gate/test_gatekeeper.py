@@ -16,8 +16,8 @@ from guard import hold as holds_module
 from guard.breaker import Breaker
 from guard.gate import Gate
 from guard.hold import Holds
-from ledger.connection import connect
 from ledger.parked import Parked
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from tasks.call.claim_state import Probe
 from tasks.flower_events import FlowerEvents
