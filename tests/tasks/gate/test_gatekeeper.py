@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.errors import ModelForbidden, ProviderMisconfigured, ProviderUnavailable
 from contracts.queues import queue_name
 from contracts.settings import HoldSettings
+from devtools.servers import apoll
 from guard import hold as holds_module
 from guard.breaker import Breaker
 from guard.gate import Gate
