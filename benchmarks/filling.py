@@ -19,7 +19,7 @@ from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from providers.models.manifest import Manifest
 
-#: Admits that share a round trip (ledger/group.py).
+#: Admits that share a round trip (ledger/redis/group_commit.py).
 _CALLERS = 64
 _TTL = timedelta(hours=4)
 

@@ -73,7 +73,7 @@ def api(
     settings = read_serving_settings()
     check_redis(settings.redis.address())
     from cli.serve import api as front
-    from cli.serve.ports import inherited
+    from cli.supervise.ports import inherited
 
     service = settings.service
     if descriptor is not None:
@@ -114,8 +114,8 @@ def flower(
     """Run Flower, behind the password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
     from cli.flower import server as page
-    from cli.serve.metrics import listen_for_scrapes
-    from cli.serve.ports import inherited, listen
+    from cli.supervise.metrics import listen_for_scrapes
+    from cli.supervise.ports import inherited, listen
 
     page.check(settings)
     check_redis(settings.redis.address())
@@ -192,7 +192,7 @@ def topics() -> None:
     is unavailable.
     """
     settings = read_settings()
-    from cli.operate.topics import make_or_explain
+    from cli.serve.topics import make_or_explain
 
     done, line = make_or_explain(settings)
     if not done:

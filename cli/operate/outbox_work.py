@@ -17,7 +17,7 @@ from contracts.clock import iso
 from contracts.encoding import dumps, loads
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
-from ledger.outbox import Outbox, Waiting
+from ledger.outbox import Outbox, OutboxSize
 from ledger.outbox.dead_letters import DeadLetter, DeadLetters
 
 T = TypeVar("T")
@@ -33,8 +33,8 @@ class _Ledger:
 
 
 def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> None:
-    async def read(ledger: _Ledger) -> tuple[Waiting, int, list[DeadLetter]]:
-        return await ledger.outbox.waiting(), await ledger.dead.count(), await ledger.dead.newest(limit)
+    async def read(ledger: _Ledger) -> tuple[OutboxSize, int, list[DeadLetter]]:
+        return await ledger.outbox.size(), await ledger.dead.count(), await ledger.dead.newest(limit)
 
     left, count, letters = _ask(settings, data_dir, read)
     if as_json:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from cli.environment import USAGE
 from cli.failure import Failure
-from cli.serve.metrics import listen_for_scrapes
-from cli.serve.ports import listen
-from cli.stack.api_part import API_SLACK_SECONDS
+from cli.supervise.metrics import listen_for_scrapes
+from cli.supervise.ports import listen
 from contracts.settings import Settings
 
 if TYPE_CHECKING:
     from uvicorn import Config
+
+#: Seconds that the API may take to stop, in addition to the longest wait of a client.
+API_SLACK_SECONDS = 10.0
 
 
 def api(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:

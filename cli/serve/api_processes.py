@@ -20,9 +20,9 @@ from uvicorn.supervisors import Multiprocess
 from cli.console import say
 from cli.failure import Failure
 from cli.serve.api import config_of
-from cli.serve.metrics import for_a_sibling, shared_metrics
-from cli.stack.leash import die_with
-from cli.stack.pids_file import PidsFile
+from cli.supervise.leash import die_with
+from cli.supervise.metrics import for_a_sibling, shared_metrics
+from cli.supervise.pids_file import PidsFile
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from cli.serve.children import umpire
-from cli.serve.ports import url_of
-from cli.stack.part import Launch, StackPart
-from cli.stack.pids_file import PidsFile
-from cli.stack.probe import http_status
+from cli.serve.api import API_SLACK_SECONDS
+from cli.supervise.children import umpire
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.pids_file import PidsFile
+from cli.supervise.ports import url_of
+from cli.supervise.probe import http_status
 from contracts.settings import Settings
-
-#: Seconds that the API may take to stop, in addition to the longest wait of a client.
-API_SLACK_SECONDS = 10.0
 
 _FOLLOW_SECONDS = 0.25
 _OK = 200

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cli.serve.children import bare_environment, python_module
-from cli.stack.part import Launch
+from cli.supervise.children import bare_environment, python_module
+from cli.supervise.part import Launch
 
 
 class EmbeddedKafka:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from cli.failure import Failure
-from cli.serve.children import bare_environment
-from cli.serve.ports import free_port
-from cli.stack.part import Launch
-from cli.stack.probe import redis_answers
+from cli.supervise.children import bare_environment
+from cli.supervise.part import Launch
+from cli.supervise.ports import free_port
+from cli.supervise.probe import redis_answers
 from contracts.settings import RedisAddress
 
 #: Older servers lack commands that the ledger's scripts use.

@@ -9,21 +9,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cli.operate.topics import make_or_explain
-from cli.serve.children import umpire
-from cli.serve.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
-from cli.serve.ports import url_of
 from cli.serve.redis_check import check_own_redis
+from cli.serve.topics import make_or_explain
+from cli.serve.workers import worker_names, worker_part
 from cli.stack.api_part import ApiPart
 from cli.stack.data_directory import DataDirectory
 from cli.stack.embedded_kafka import EmbeddedKafka
 from cli.stack.embedded_redis import EmbeddedRedis
-from cli.stack.logfile import LogFile
-from cli.stack.part import Launch, StackPart
-from cli.stack.probe import http_status
 from cli.stack.stack_file import StackFile
-from cli.stack.supervisor import Supervisor
-from cli.stack.workers import worker_names, worker_part
+from cli.supervise.children import umpire
+from cli.supervise.logfile import LogFile
+from cli.supervise.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.ports import url_of
+from cli.supervise.probe import http_status
+from cli.supervise.supervisor import Supervisor
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from ledger.redis.tasks import cancel_and_wait

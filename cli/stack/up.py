@@ -10,11 +10,11 @@ from rich.markup import escape
 from cli.console import say, show
 from cli.environment import DEFAULT_DATA
 from cli.serve.api import listen_for_callers
-from cli.serve.ports import listen
 from cli.stack.data_directory import STACK_FILE, DataDirectory
 from cli.stack.metrics_targets import kept
 from cli.stack.stack import Stack
-from cli.stack.supervisor import for_ever, run
+from cli.supervise.ports import listen
+from cli.supervise.supervisor import for_ever, run
 from contracts.settings import Settings
 
 _AUTH = {

@@ -70,14 +70,14 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
 def _status(
     dependencies: Dependencies, provider: LLMProviderType, seen: ProviderAvailability | None
 ) -> LLMProviderStatus:
-    state = seen or ProviderAvailability(available=False)
+    state = seen or ProviderAvailability()
     default = (
         dependencies.settings.providers[provider].default_model or dependencies.manifest.default(provider).model_id
     )
     return LLMProviderStatus(
         name=provider,
         enabled=seen is not None,
-        available=state.available,
+        available=seen is not None and seen.available,
         circuit_breaker_state=state.state,
         default_model=default,
         last_success=state.last_success,

@@ -33,7 +33,7 @@ MODELS = {
 
 @pytest.mark.parametrize("model", [LISTED, UNKNOWN])
 def test_the_door_lets_it_in(model: str) -> None:
-    admitted = Manifest.load().admit(OPENROUTER, model, request_for(), Settings(), utcnow().date())
+    admitted = Manifest.load().model_for(OPENROUTER, model, request_for(), Settings(), utcnow().date())
     assert admitted.model_id == model
 
 

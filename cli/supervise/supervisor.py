@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from cli.stack.part import StackPart
+from cli.supervise.part import StackPart
 from ledger.redis.tasks import cancel_and_wait
 
 #: Seconds between two checks of the logs' sizes.

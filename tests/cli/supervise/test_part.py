@@ -11,10 +11,10 @@ import pytest
 from umpire_cli import is_pid_alive
 
 from cli.failure import Failure
-from cli.stack import part as parts
-from cli.stack.logfile import LogFile
-from cli.stack.part import Launch, StackPart
-from cli.stack.supervisor import Group, Supervisor, run
+from cli.supervise import part as parts
+from cli.supervise.logfile import LogFile
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.supervisor import Group, Supervisor, run
 from devtools.servers import apoll
 
 STAY = "import time; time.sleep(60)"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.serve.children import environment
-from cli.serve.ports import listen, url_of
+from cli.supervise.children import environment
+from cli.supervise.ports import listen, url_of
 from contracts.settings import Settings
 
 _DIRECTORY, _PORT = "UMPIRE_METRICS_DIRECTORY", "UMPIRE_METRICS_PORT"

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from cli.failure import Failure
-from cli.serve.ports import free_port, listen, url_of
+from cli.supervise.ports import free_port, listen, url_of
 
 
 def test_port_0_is_any_free_one_and_the_url_says_which() -> None:

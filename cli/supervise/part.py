@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.failure import Failure
-from cli.stack.logfile import LogFile
+from cli.supervise.logfile import LogFile
 
 _LEASH = Path(__file__).with_name("leash.py")
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from cli.serve.children import umpire
-from cli.serve.metrics import for_a_sibling, shared_metrics
-from cli.stack.part import Launch, StackPart
-from cli.stack.supervisor import Group, for_ever, run
+from cli.supervise.children import umpire
+from cli.supervise.metrics import for_a_sibling, shared_metrics
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.supervisor import Group, for_ever, run
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 
