@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from contracts.clock import duration_ms
 from contracts.enums import CircuitState, LLMProviderType
+from guard.arguments import PauseHead
 from guard.availability import ProviderAvailability, read_all
 from guard.hold import Hold
 from ledger.scripts import Script
@@ -59,12 +61,12 @@ class Gate:
 
         Never raises: if Redis does not answer, "gate.unreported" is noted; the provider's next answer asks again.
         """
-        length = round(1000 * min(seconds, MAX_PAUSE_SECONDS))
+        length = duration_ms(min(seconds, MAX_PAUSE_SECONDS))
         if length <= 0:
             return
         labels = {"provider": self._provider.value}
         try:
-            left = await self._pause(self._provider.value, length, MAX_SPREAD_MS)
+            left = await self._pause(*PauseHead(self._provider.value, length, MAX_SPREAD_MS))
         except RedisError as error:
             self._observer(Note("gate.unreported", "warning", labels, fields={"error": type(error).__name__}))
             return
