@@ -157,7 +157,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             observer=observer,
             metrics=metrics,
             manifest=manifest,
-            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
+            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, unanswered=away),
             admission=Admission(settings, manifest),
             bodies=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
             acceptance=acceptance,

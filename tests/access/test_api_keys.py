@@ -21,7 +21,6 @@ from access.request_rate import WINDOW, charge
 from contracts.errors import AuthenticationFailed, Unavailable
 from ledger import keys
 from ledger.connection import connect
-from ledger.scripts import source
 
 pytestmark = pytest.mark.redis
 
@@ -49,11 +48,6 @@ def test_a_key_is_known_by_its_shape_and_checksum() -> None:
 def test_a_mistyped_character_is_seen_without_redis(place: int, letter: str) -> None:
     typed = EXAMPLE[:place] + letter + EXAMPLE[place + 1 :]
     assert id_of(typed) == ("0123456789ab" if typed == EXAMPLE else None)
-
-
-def test_the_script_names_the_fields_as_the_table_does() -> None:
-    fields = ", ".join(f"'{name}'" for name in keys.API_KEY_FIELDS)
-    assert f"local FIELDS = {{{fields}}}" in source("authenticate", "access")
 
 
 async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
@@ -164,7 +158,7 @@ async def test_without_redis_only_what_was_confirmed_lately_is_taken(redis_serve
     key_id, known = await made(redis, rate=5)
     _, forgotten = await made(redis)
     _, unseen = await made(redis)
-    authenticator = Authenticator(redis, 60, notes, away=lambda: told.append(1))
+    authenticator = Authenticator(redis, 60, notes, unanswered=lambda: told.append(1))
     brief = Authenticator(redis, 0, notes)
     await authenticator.authenticate(known, 1)
     await brief.authenticate(forgotten, 1)
