@@ -160,7 +160,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             observer=observer,
             metrics=metrics,
             manifest=manifest,
-            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
+            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, unanswered=away),
             admission=Admission(settings, manifest),
             bodies=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
