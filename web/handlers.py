@@ -1,7 +1,8 @@
-"""Exception handlers: turn errors into HTTP answers."""
+"""Exception handlers: turn errors into HTTP answers, and what pydantic finds into one typed error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -9,36 +10,44 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from contracts.errors import ContentTooLong, InvalidRequest, MethodNotAllowed, NotFound, UmpireError
+from contracts.errors import (
+    CallbackTopicMissing,
+    ContentTooLong,
+    InvalidCallbackTopic,
+    InvalidConfig,
+    InvalidPrompt,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    UmpireError,
+)
 from telemetry.observer import Note, Observer
 from web.asgi import ErrorHandler
-from web.problem import problem, unexpected
-from web.validation import refusal
+from web.problem import internal_error, problem
 
-_BY_STATUS: dict[int, type[UmpireError]] = {
-    404: NotFound,
-    405: MethodNotAllowed,
-    413: ContentTooLong,
+_BY_STATUS: dict[int, type[UmpireError]] = {404: NotFound, 405: MethodNotAllowed, 413: ContentTooLong}
+
+_BY_FIELD: dict[str, type[InvalidRequest]] = {
+    "callback_topic": InvalidCallbackTopic,
+    "user_prompt": InvalidPrompt,
+    "prompt_blocks": InvalidPrompt,
+    "llm_config_overrides": InvalidConfig,
 }
+
+#: Most findings that an error lists; a body can have a million.
+MAX_FINDINGS = 20
+#: Longest field name that an error repeats, in characters: names come from the caller and may have any length.
+MAX_NAME = 100
 
 
 async def on_invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    return problem(refusal(error.errors()), request.scope)
+    return problem(invalid_request(error.errors()), request.scope)
 
 
 async def on_unexpected(request: Request, _error: Exception) -> Response:
     """The framework raises the error again afterwards; web/asgi.py counts and logs it."""
-    return problem(unexpected(), request.scope)
-
-
-def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
-    """Methods of all routes with this path; the framework names those of the first one only."""
-    methods: set[str] = {"OPTIONS"}
-    for route in routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= set(route.methods or ())
-    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+    return problem(internal_error(), request.scope)
 
 
 def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[Exception], ErrorHandler]:
@@ -54,7 +63,7 @@ def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(_allowed(request, routes))
+            headers["Allow"] = ", ".join(_allowed_methods(request, routes))
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=headers)
         kind = _BY_STATUS.get(error.status_code, InvalidRequest)
@@ -66,3 +75,32 @@ def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[
         RequestValidationError: on_invalid_parameters,
         HTTPException: on_http_exception,
     }
+
+
+def _allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
+    """Methods of all routes with this path; the framework names those of the first one only."""
+    methods: set[str] = {"OPTIONS"}
+    for route in routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= set(route.methods or ())
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+
+
+def invalid_request(findings: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """One typed error that names the fields and never quotes their values. `findings`: pydantic's errors, without input
+    and context. An error of the callback topic takes precedence.
+    """
+    first = next((one for one in findings if one["loc"][:1] == ("callback_topic",)), findings[0])
+    kind = _BY_FIELD.get(str(first["loc"][0]), InvalidRequest) if first["loc"] else InvalidRequest
+    what = first["msg"]
+    if first["type"] == "extra_forbidden":
+        kind, what = InvalidRequest, "unknown field"
+    elif kind is InvalidCallbackTopic and first["type"] == "missing":
+        kind = CallbackTopicMissing
+    where = ".".join(str(_shortened(part)) for part in first["loc"])
+    errors = [{"loc": [_shortened(part) for part in one["loc"]], "msg": one["msg"]} for one in findings[:MAX_FINDINGS]]
+    return kind(f"{where}: {what}" if where else str(what), errors=errors)
+
+
+def _shortened(part: str | int) -> str | int:
+    return part if isinstance(part, int) or len(part) <= MAX_NAME else part[:MAX_NAME] + "…"

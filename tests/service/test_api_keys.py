@@ -18,7 +18,7 @@ from contracts.settings import ServiceSettings
 from ledger.keys import api_key
 from service.routes.scopes import SCOPE_OF
 from telemetry.observer import silent
-from web.auth import Authentication, Scopes
+from web.auth import Authentication, RouteScopes
 
 pytestmark = pytest.mark.redis
 
@@ -93,14 +93,14 @@ async def test_a_websocket_is_no_way_around():
     async def behind(scope, receive, send):
         raise AssertionError("let in")
 
-    authentication = Authentication(behind, Scopes([], SCOPE_OF), None, ServiceSettings(), silent)
+    authentication = Authentication(behind, RouteScopes([], SCOPE_OF), None, ServiceSettings(), silent)
     await authentication({"type": "websocket", "path": "/x", "headers": []}, None, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_a_route_that_nobody_thought_of_stops_the_start():
     with pytest.raises(KeyError):
-        Scopes([Route("/api/v1/new", lambda request: None)], SCOPE_OF)
+        RouteScopes([Route("/api/v1/new", lambda request: None)], SCOPE_OF)
 
 
 async def test_a_refusal_does_not_wait_for_the_body(api):
@@ -191,11 +191,11 @@ async def test_another_keys_comparison_in_the_spool_is_unknown_too(redis_server,
     async with door(settings_of(server.url, auth="keys", immediate_wait_seconds=0)) as api:
         for one in (key, stranger):
             assert (await api.client.get("/api/v1/models", headers=one.headers)).status_code == 200
-        monkeypatch.setattr(api.parts.spool, "lease", never)  # nothing is drained
+        monkeypatch.setattr(api.dependencies.spool, "lease", never)  # nothing is drained
         server.kill()
         queue_id = (await api.post(headers=key.headers)).json()["queue_id"]
         server.start()
-        await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
+        await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
 
         async def looked_up():
             return (await delete(api, uuid4(), stranger)).status_code == 404
@@ -268,11 +268,11 @@ async def test_without_redis_a_known_key_is_served_and_every_answer_comes_in_tim
         assert (await api.post(headers=known.headers)).status_code == 401
 
         async def drained():
-            return (await api.parts.spool.size()).requests == 0
+            return (await api.dependencies.spool.size()).requests == 0
 
         await apoll(drained, what="the spool has drained")
-        bodies = [name async for name in api.parts.ledger._redis.scan_iter("umpire:body:*")]
-        owners = {json.loads(await api.parts.ledger._redis.get(name))["owner"] for name in bodies}
+        bodies = [name async for name in api.dependencies.ledger._redis.scan_iter("umpire:body:*")]
+        owners = {json.loads(await api.dependencies.ledger._redis.get(name))["owner"] for name in bodies}
         assert owners == {known.id, unknown.id}
 
 
@@ -294,7 +294,7 @@ async def test_a_providers_test_is_the_keys_own_comparison(settings, redis_url):
             answer = await api.client.post("/api/v1/providers/mock/test", headers=key.headers)
         assert answer.json()["ok"] is True
         assert [one.stored.owner for one in worker.seen] == [key.id]
-        spent = await api.parts.ledger._redis.hget(f"umpire:spent:{utcnow().date().isoformat()}", key.id)
+        spent = await api.dependencies.ledger._redis.hget(f"umpire:spent:{utcnow().date().isoformat()}", key.id)
         assert float(spent or 0) >= 0
 
 
@@ -324,7 +324,7 @@ async def test_a_client_that_takes_only_202_works_with_a_key_of_its_own(redis_ur
 
 async def test_a_mode_of_a_newer_version_is_the_operators_default_here(redis_url, api):
     key = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE)
-    await api.parts.ledger._redis.hset(api_key(key.id), "mode", "some_day")
+    await api.dependencies.ledger._redis.hset(api_key(key.id), "mode", "some_day")
     assert (await api.post(headers=key.headers)).status_code == 202
 
 
@@ -344,4 +344,4 @@ async def test_a_key_sees_its_own_totals_only(settings, api, redis_url):
 
 
 async def told(api, requests):
-    return (await api.parts.ledger.stats.today()).requests == requests
+    return (await api.dependencies.ledger.stats.today()).requests == requests

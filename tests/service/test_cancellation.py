@@ -53,7 +53,7 @@ async def test_the_callback_topic_is_told_at_once_and_the_status_topic_too(redis
         assert (status["queue_id"], status["status"]) == (queue_id, "cancelled")
 
         async def confirmed():
-            return (await api.parts.ledger.stats.sizes()).outbox == 0
+            return (await api.dependencies.ledger.stats.sizes()).outbox == 0
 
         await apoll(confirmed, what="the outbox is empty")
     results.close()
@@ -63,7 +63,7 @@ async def test_the_callback_topic_is_told_at_once_and_the_status_topic_too(redis
 async def test_a_client_that_waits_learns_of_it(api):
     waiting = asyncio.create_task(api.post())
     await apoll(lambda: admitted(api), what="it is admitted")
-    (name,) = await api.parts.ledger._redis.keys("umpire:req:*")
+    (name,) = await api.dependencies.ledger._redis.keys("umpire:req:*")
     queue_id = name.decode().rpartition(":")[2]
     assert (await delete(api, queue_id)).status_code == 200
     answer = await waiting
@@ -104,7 +104,7 @@ async def test_of_many_at_once_and_a_worker_exactly_one_ends_it(settings, api):
         answers = await asyncio.gather(*(delete(api, queue_id) for _ in range(20)))
 
         async def ended():
-            return await api.parts.ledger.stats.state(UUID(queue_id)) in {"cancelled", "completed"}
+            return await api.dependencies.ledger.stats.state(UUID(queue_id)) in {"cancelled", "completed"}
 
         await apoll(ended, what="it has ended")
         cancelled = [answer for answer in answers if answer.status_code == 200]
@@ -129,9 +129,9 @@ async def test_without_redis_it_is_told_that_nothing_is_known(redis_server):
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1
         server.resume()
-        await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
+        await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
         assert (await delete(api, queue_id)).status_code in {200, 409}
-        assert await api.parts.ledger.stats.state(UUID(queue_id)) == "cancelled"
+        assert await api.dependencies.ledger.stats.state(UUID(queue_id)) == "cancelled"
 
 
 async def test_what_is_in_the_spool_still_is_not_unknown(redis_server):

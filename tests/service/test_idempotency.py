@@ -69,7 +69,7 @@ async def test_without_redis_nothing_is_accepted_and_the_same_key_is_good_afterw
             assert int(refused.headers["retry-after"]) >= 1
             assert "queue_id" not in refused.json()
         server.start()
-        await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows that redis is back")
+        await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the door knows that redis is back")
         again = await api.post(headers=KEY, processing_mode="queue")
         assert again.json()["queue_id"] == first.json()["queue_id"]
 
@@ -84,8 +84,8 @@ async def test_what_a_frozen_redis_gets_to_late_is_not_accepted_behind_its_clien
             refused = await asyncio.gather(*(api.post(**way) for way in ways))
             assert [answer.status_code for answer in refused] == [503, 503]
             server.resume()
-            await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
+            await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
             assert await admitted(api) == before
             if not known:
-                await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows")
+                await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the door knows")
                 assert (await api.post(headers={"Idempotency-Key": "another"})).status_code == 202

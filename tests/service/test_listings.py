@@ -118,7 +118,7 @@ async def test_a_missing_dead_letter_topic_is_a_warning_where_kafka_makes_no_top
     kafka = settings_of(redis_url, kafka=kafka_server(auto_create_topics_enable="false").bootstrap)
     async with door(kafka) as api:
 
-        async def told(warnings):
+        async def warns(warnings):
             answer = await api.get("/readyz")
             assert answer.status_code == 200
             found = answer.json()["dependencies"]["kafka"]
@@ -126,10 +126,11 @@ async def test_a_missing_dead_letter_topic_is_a_warning_where_kafka_makes_no_top
             return found.get("warnings", []) == warnings
 
         topic = "huleedu.llm_provider.callback_dead_letter.v1"
-        text = f"the topic {topic} does not exist, and Kafka makes none by itself: copies of dead letters are lost."
-        await apoll(lambda: told([f"{text} `umpire topics` makes it."]), 10, what="the warning")
+        missing = f"the topic {topic} does not exist, and Kafka does not create it automatically"
+        text = f"{missing}: copies of dead letters are lost. Create it with `umpire topics`."
+        await apoll(lambda: warns([text]), 10, what="the warning")
         assert await asyncio.to_thread(ensure_topic, kafka.kafka, topic)
-        await apoll(lambda: told([]), 20, every=0.5, what="the warning is over")
+        await apoll(lambda: warns([]), 20, every=0.5, what="the warning is over")
 
 
 @pytest.mark.kafka
@@ -163,9 +164,9 @@ async def test_the_wait_is_estimated_from_queue_answers_and_slots(settings, api)
     await worker.claims.renew([], [])
 
     async def told() -> bool:
-        return MOCK in api.parts.estimate._figures
+        return MOCK in api.dependencies.estimate._figures
 
-    async with api.parts.ledger._redis.client() as redis:
+    async with api.dependencies.ledger._redis.client() as redis:
         await redis.hset("umpire:breaker:mock", mapping={"average": "60000"})
     await apoll(told, what="the figures are read")
     first = (await api.post(processing_mode="queue")).json()["estimated_wait_minutes"]

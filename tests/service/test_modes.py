@@ -40,7 +40,7 @@ async def test_queue_and_respond_async_are_answered_at_once(api, way):
     assert watch.seconds < 1
     body = answer.json()
     assert body["status"] == "queued"
-    assert await api.parts.ledger.stats.state(uuid.UUID(body["queue_id"])) == "queued"
+    assert await api.dependencies.ledger.stats.state(uuid.UUID(body["queue_id"])) == "queued"
     assert answer.headers.get("preference-applied") == ("respond-async" if "headers" in way else None)
     assert "location" not in answer.headers
 
@@ -146,14 +146,14 @@ async def test_a_client_that_leaves_while_it_waits_loses_nothing(settings, api):
     assert await admitted(api) == 1
     worker = Worker(settings)
     assert len(await worker.once()) == 1
-    assert (await api.parts.ledger.stats.sizes()).outbox == 1
+    assert (await api.dependencies.ledger.stats.sizes()).outbox == 1
     await worker.redis.aclose()
 
 
 async def test_a_stopping_process_answers_its_waiting_clients_202(api):
     waiting = asyncio.create_task(api.post())
     await apoll(lambda: admitted(api), what="it is admitted")
-    api.parts.waits.end()
+    api.dependencies.waits.end()
     with Stopwatch() as watch:
         assert (await waiting).status_code == 202
         assert (await api.post()).status_code == 202
@@ -172,7 +172,7 @@ async def test_the_callers_trace_is_carried_and_answered(settings, api, worker):
 
 
 async def test_the_wait_is_estimated_from_the_queue_before_it(api):
-    api.parts.estimate._figures = {}
+    api.dependencies.estimate._figures = {}
     assert (await api.post(processing_mode="queue")).json()["estimated_wait_minutes"] is None
 
 

@@ -27,7 +27,7 @@ async def test_the_daily_cost_is_held_for_its_key_alone(redis_url):
             assert (await api.post(headers=poor.headers)).status_code == 202
 
         async def both_are_judged() -> bool:
-            return bool((await api.parts.ledger.stats.today()).cost == 0.5)
+            return bool((await api.dependencies.ledger.stats.today()).cost == 0.5)
 
         await apoll(both_are_judged)
         for mode in ("queue", "immediate", "queue_if_unavailable"):

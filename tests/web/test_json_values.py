@@ -12,7 +12,7 @@ from umpire_service import BODY, door, problem_of, settings_of
 
 from contracts.errors import ContentTooLong
 from web import json_values
-from web.json_values import LARGE_BYTES, bound_values
+from web.json_values import LARGE_BYTES, check_value_count
 
 SHAPES = {
     "members": json.dumps({f"k{n}": n for n in range(200_000)}),
@@ -66,7 +66,7 @@ def test_what_is_in_strings_is_not_counted_wherever_a_slice_ends(body, size):
             patch.setattr(json_values, "LARGE_BYTES", 0)
             patch.setattr(json_values, "_SLICE", size)
             try:
-                asyncio.run(bound_values(body, most))
+                asyncio.run(check_value_count(body, most))
             except ContentTooLong:
                 return True
             return False
@@ -77,6 +77,6 @@ def test_what_is_in_strings_is_not_counted_wherever_a_slice_ends(body, size):
 
 
 async def test_a_small_body_is_not_counted():
-    await bound_values(b"," * LARGE_BYTES, 1)
+    await check_value_count(b"," * LARGE_BYTES, 1)
     with pytest.raises(ContentTooLong):
-        await bound_values(b"," * (LARGE_BYTES + 1), 1)
+        await check_value_count(b"," * (LARGE_BYTES + 1), 1)

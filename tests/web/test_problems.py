@@ -48,8 +48,8 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing(api, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(api.parts.admission, "check", broken)
-    monkeypatch.setattr(api.parts.manifest, "models", broken)
+    monkeypatch.setattr(api.dependencies.admission, "check", broken)
+    monkeypatch.setattr(api.dependencies.manifest, "models", broken)
     for answer in (await api.post(), await api.get("/api/v1/models")):
         problem_of(answer, 500, "LLM_INTERNAL_ERROR")
     notes = api.notes.named("error.unexpected")
@@ -61,10 +61,10 @@ async def test_a_fault_after_acceptance_carries_the_queue_id(api, monkeypatch):
     async def broken(*_):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(api.parts.waits, "result", broken)
+    monkeypatch.setattr(api.dependencies.waits, "result", broken)
     answer = await api.post()
     assert answer.status_code == 500
-    assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
+    assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
 async def test_redis_away_from_the_start_is_told_within_its_time_and_passes(redis_server):
