@@ -44,7 +44,7 @@ from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut
 from web.auth import Authentication, RouteScopes
 from web.body_budget import BodyBudget
-from web.handlers import make_handlers, on_unexpected
+from web.handlers import HANDLED, error_handler
 from web.local_only import LocalOnly, check_binding
 
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
@@ -88,15 +88,14 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     )
     routers = (comparison.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
-    handlers = make_handlers(observer, routes)
-    for error, handler in handlers.items():
-        app.add_exception_handler(error, handler)
-    app.add_exception_handler(Exception, on_unexpected)
+    on_error = error_handler(observer, routes)
+    for kind in (*HANDLED, Exception):
+        app.add_exception_handler(kind, on_error)
     for router in routers:
         app.include_router(router)
     describe(app, settings)
 
-    app.wrap(lambda framework: Shortcut(framework, comparison.ROUTE, handlers))
+    app.wrap(lambda framework: Shortcut(framework, comparison.ROUTE, on_error))
     if settings.service.auth == "off":
         app.wrap(LocalOnly)
     else:

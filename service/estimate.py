@@ -16,10 +16,6 @@ from ledger.ledger import Ledger
 REFRESH_SECONDS = 2.0
 
 
-def wait_minutes(queued_before: int, average_ms: float, slots: int) -> int:
-    return ceil(queued_before * average_ms / slots / 60_000)
-
-
 class Estimate:
     def __init__(self, settings: Settings, ledger: Ledger, availability: Availability) -> None:
         self._settings = settings
@@ -30,8 +26,10 @@ class Estimate:
 
     def minutes(self, provider: LLMProviderType, queued_before: int) -> int | None:
         """None if unknown: no worker is alive, no call has succeeded yet, or the provider is unavailable."""
-        figures = self._figures.get(provider)
-        return None if figures is None else wait_minutes(queued_before, *figures)
+        if provider not in self._figures:
+            return None
+        average_ms, slots = self._figures[provider]
+        return ceil(queued_before * average_ms / slots / 60_000)
 
     async def keep_fresh(self) -> None:
         while True:

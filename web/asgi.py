@@ -4,7 +4,7 @@ Middleware inside of the framework, and its router, would cost the hot path CPU 
 """
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
@@ -16,9 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.fault import fault, locations
 from telemetry.observer import Note, Observer
+from web.handlers import HANDLED, ErrorHandler
 from web.problem import internal_error, problem
-
-ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Application(FastAPI):
@@ -53,10 +52,10 @@ class Shortcut:
     The route stays registered for OpenAPI, for other methods, and for an application below a root path.
     """
 
-    def __init__(self, app: ASGIApp, route: APIRoute, handlers: Mapping[type[Exception], ErrorHandler]) -> None:
+    def __init__(self, app: ASGIApp, route: APIRoute, on_error: ErrorHandler) -> None:
         self._app = app
         self._route = route
-        self._handlers = handlers
+        self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route
@@ -67,9 +66,8 @@ class Shortcut:
         request = Request(scope, receive, send)
         try:
             response = await route.endpoint(request)
-        except tuple(self._handlers) as error:
-            kind = next(one for one in type(error).__mro__ if one in self._handlers)
-            response = await self._handlers[kind](request, error)
+        except HANDLED as error:
+            response = await self._on_error(request, error)
         await response(scope, receive, send)
 
 

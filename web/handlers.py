@@ -1,6 +1,6 @@
-"""Exception handlers: turn errors into HTTP answers, and what pydantic finds into one typed error."""
+"""Turns exceptions into problems, and pydantic's findings into one typed error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -22,8 +22,12 @@ from contracts.errors import (
     UmpireError,
 )
 from telemetry.observer import Note, Observer
-from web.asgi import ErrorHandler
 from web.problem import internal_error, problem
+
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+
+#: Exceptions that are answered with a problem of their own. Others are faults of the service.
+HANDLED: tuple[type[Exception], ...] = (UmpireError, RequestValidationError, HTTPException)
 
 _BY_STATUS: dict[int, type[UmpireError]] = {404: NotFound, 405: MethodNotAllowed, 413: ContentTooLong}
 
@@ -40,41 +44,33 @@ MAX_FINDINGS = 20
 MAX_NAME = 100
 
 
-async def on_invalid_parameters(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    return problem(invalid_request(error.errors()), request.scope)
-
-
-async def on_unexpected(request: Request, _error: Exception) -> Response:
-    """The framework raises the error again afterwards; web/asgi.py counts and logs it."""
-    return problem(internal_error(), request.scope)
-
-
-def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[Exception], ErrorHandler]:
+def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandler:
     """`routes`: all of the application, for the `Allow` header of a 405."""
 
-    async def on_umpire_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, UmpireError)  # noqa: S101 - registered for it
-        observer(Note("door.refused", labels={"error_code": error.code.value}))
-        return problem(error, request.scope)
+    async def on_error(request: Request, error: Exception) -> Response:
+        match error:
+            case UmpireError():
+                observer(Note("door.refused", labels={"error_code": error.code.value}))
+                return problem(error, request.scope)
+            case RequestValidationError():
+                return problem(invalid_request(error.errors()), request.scope)
+            case HTTPException():
+                return _framework_error(request, error, routes)
+        # The framework raises this error again afterwards; web/asgi.py counts and logs it.
+        return problem(internal_error(), request.scope)
 
-    async def on_http_exception(request: Request, error: Exception) -> Response:
-        """Errors that the framework raises itself."""
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(_allowed_methods(request, routes))
-            if request.method == "OPTIONS":
-                return Response(status_code=204, headers=headers)
-        kind = _BY_STATUS.get(error.status_code, InvalidRequest)
-        status = None if kind.status == error.status_code else error.status_code
-        return problem(kind(error.detail), request.scope, status=status, headers=headers)
+    return on_error
 
-    return {
-        UmpireError: on_umpire_error,
-        RequestValidationError: on_invalid_parameters,
-        HTTPException: on_http_exception,
-    }
+
+def _framework_error(request: Request, error: HTTPException, routes: Sequence[BaseRoute]) -> Response:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed_methods(request, routes))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    kind = _BY_STATUS.get(error.status_code, InvalidRequest)
+    status = None if kind.status == error.status_code else error.status_code
+    return problem(kind(error.detail), request.scope, status=status, headers=headers)
 
 
 def _allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:

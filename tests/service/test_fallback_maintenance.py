@@ -21,7 +21,7 @@ async def queued(api):
     return (await api.post(processing_mode="queue", metadata={"essay_a_id": "a"})).json()["queue_id"]
 
 
-async def test_without_a_worker_the_door_ends_what_is_past_its_time(settings, api):
+async def test_without_a_worker_the_api_expires_requests(settings, api):
     late, in_time = [await queued(api) for _ in range(2)]
     redis = Worker(settings).redis
     await redis.zadd("umpire:expiry", {late: 1}, xx=True)
@@ -44,7 +44,7 @@ async def test_without_a_worker_the_door_ends_what_is_past_its_time(settings, ap
 
 
 @pytest.mark.parametrize("who", ["worker", "another door"])
-async def test_it_is_left_to_a_live_worker_and_to_another_door_at_work(settings, api, who):
+async def test_the_api_leaves_maintenance_to_a_live_worker_or_another_api(settings, api, who):
     worker = Worker(settings)
     other = Sweeps(worker.redis, settings.ledger, owner="other")
     if who == "another door":
@@ -70,7 +70,7 @@ async def test_it_is_left_to_a_live_worker_and_to_another_door_at_work(settings,
     await worker.redis.aclose()
 
 
-async def test_what_a_dead_worker_ran_ends_in_time_though_no_worker_comes_back(redis_url):
+async def test_a_dead_workers_claims_end_in_time_without_another_worker(redis_url):
     """Its lease lapses, it is taken back, and then its time runs out."""
     settings = settings_of(redis_url, ledger={"lease_seconds": 1})
     worker = Worker(settings)
@@ -109,7 +109,7 @@ async def test_results_that_dead_workers_left_reach_kafka(redis_url, kafka_boots
 
 
 @pytest.mark.kafka
-async def test_a_door_without_a_producer_says_so_and_leaves_results_to_another(redis_url, kafka_bootstrap, tmp_path):
+async def test_an_api_without_a_producer_reports_it_and_leaves_results_to_another(redis_url, kafka_bootstrap, tmp_path):
     """Its /readyz names the error, and it goes on accepting requests: it needs no Kafka for that."""
     topic = f"stand.in.{uuid4().hex}"
     unable = {"kafka_security_protocol": "ssl", "kafka_ssl_ca_location": str(tmp_path / "missing.pem")}

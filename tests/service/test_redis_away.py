@@ -24,7 +24,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server, way):
+async def test_requests_accepted_while_redis_is_away_are_judged_once_afterwards(redis_server, way):
     server = redis_server(aof=True)
     away, back = WAYS[way]
     settings = settings_of(server.url, immediate_wait_seconds=0)
@@ -50,7 +50,7 @@ async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server
 
 
 @pytest.mark.parametrize("way", ["stopped", "frozen"])
-async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_server, way):
+async def test_waiting_clients_get_202_when_redis_goes_away(redis_server, way):
     """Whatever they would have waited, 202 within 2 s; a machine under load is given one more."""
     server = redis_server(aof=True)
     away, back = WAYS[way]
@@ -72,8 +72,8 @@ async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_serv
             assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
-async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_client(redis_server):
-    """Out of memory, Redis still ends what it has, and tells it: nobody's wait is cut."""
+async def test_a_verdict_reaches_its_client_while_redis_refuses_writes(redis_server):
+    """Without memory for new requests, Redis still stores verdicts and announces them: no wait is cut."""
     server = redis_server(aof=True)
     away, back = WAYS["out of memory"]
     settings = settings_of(server.url)
@@ -94,7 +94,7 @@ async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_cli
 
 
 @pytest.mark.parametrize("way", ["out of memory", "read-only"])
-async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
+async def test_a_redis_that_refuses_writes_is_reported_and_spooled_for(redis_server, way):
     server = redis_server(aof=True)
     away, back = WAYS[way]
     async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
@@ -109,7 +109,7 @@ async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
         alive = await api.get("/healthz")
         assert (alive.status_code, _redis(alive)) == (200, "refusing writes")
         await asyncio.sleep(1)
-        assert len(api.notes.named("ledger.away")) == 1, "told once, though Redis answers a ping"
+        assert len(api.notes.named("ledger.away")) == 1, "logged once, though Redis answers a ping"
         assert not api.notes.named("ledger.back")
         back(server)
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
@@ -119,7 +119,7 @@ async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
         assert not await api.dependencies.ledger._redis.exists("umpire:nothing")
 
 
-async def test_a_redis_that_is_away_floods_no_log(redis_server):
+async def test_an_outage_of_redis_is_logged_once(redis_server):
     server = redis_server()
     async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
         server.kill()
@@ -149,7 +149,7 @@ async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
         assert (await api.post()).status_code == 202
 
 
-async def test_what_a_full_spool_refused_is_not_accepted_when_redis_thaws(redis_server):
+async def test_requests_refused_by_a_full_spool_are_not_accepted_when_redis_resumes(redis_server):
     """It froze with requests in its socket."""
     server = redis_server(aof=True)
     settings = settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10, "spool_drain_rate": 40})
@@ -165,11 +165,11 @@ async def test_what_a_full_spool_refused_is_not_accepted_when_redis_thaws(redis_
         server.pause()
         await asyncio.gather(*clients)
         server.resume()
-        told = {answer.json()["queue_id"] for answer in answers if answer.status_code == 202}
+        accepted = {answer.json()["queue_id"] for answer in answers if answer.status_code == 202}
         assert sum(answer.status_code == 503 for answer in answers) >= 10
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         redis = api.dependencies.ledger._redis
-        assert {one.decode() for one in await redis.zrange("umpire:expiry", 0, -1)} == told
+        assert {one.decode() for one in await redis.zrange("umpire:expiry", 0, -1)} == accepted
 
 
 async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):

@@ -1,4 +1,4 @@
-"""Room for large bodies: bounded, first come first served, given back whatever becomes of who took or awaited it."""
+"""The budget of large bodies: bounded, first come first served, and released after every kind of failure."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from contracts.errors import QueueFull
 from web.body_budget import BodyBudget
 
 
-async def test_what_does_not_fit_waits_its_turn() -> None:
+async def test_a_body_that_does_not_fit_waits_its_turn() -> None:
     budget, order = BodyBudget(100), list[str]()
 
     async def take(name: str, size: int) -> None:
@@ -26,7 +26,7 @@ async def test_what_does_not_fit_waits_its_turn() -> None:
     await asyncio.gather(*waiting)
 
 
-async def test_a_body_larger_than_all_room_there_is_goes_alone() -> None:
+async def test_a_body_larger_than_the_budget_is_admitted_alone() -> None:
     budget = BodyBudget(10)
     await budget.acquire(1_000)
     waiting = asyncio.create_task(budget.acquire(1))
@@ -36,7 +36,7 @@ async def test_a_body_larger_than_all_room_there_is_goes_alone() -> None:
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_who_waits_too_long_is_refused_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_waits_too_long_is_refused_and_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.body_budget, "WAIT_SECONDS", 0.05)
     budget = BodyBudget(10)
     await budget.acquire(8)
@@ -48,7 +48,7 @@ async def test_who_waits_too_long_is_refused_and_leaves_no_trace(monkeypatch: py
     await budget.acquire(10)
 
 
-async def test_a_client_that_leaves_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_wait_lets_the_next_body_in(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = BodyBudget(10)
     await budget.acquire(8)
     gone, patient = asyncio.create_task(budget.acquire(9)), asyncio.create_task(budget.acquire(2))
@@ -64,7 +64,7 @@ async def test_a_client_that_leaves_makes_way(monkeypatch: pytest.MonkeyPatch) -
     await asyncio.wait_for(budget.acquire(10), 1)
 
 
-async def test_one_caller_gets_half_and_does_not_stand_in_the_way_of_others() -> None:
+async def test_one_caller_gets_half_and_does_not_block_others() -> None:
     """It may send as slowly as it is let."""
     budget = BodyBudget(100)
     for _ in range(2):

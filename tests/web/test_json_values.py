@@ -35,7 +35,7 @@ async def test_a_body_of_very_many_values_is_413_and_does_not_stop_the_loop(redi
 
 @pytest.mark.redis
 @pytest.mark.parametrize("text", ["x", "x,", '"', "\\", "\n", "é", "\U0001f600"])
-async def test_a_long_text_is_taken_and_does_not_stop_the_loop(redis_url, text):
+async def test_a_long_text_is_accepted_and_does_not_stop_the_loop(redis_url, text):
     body = json.dumps(
         BODY | {"user_prompt": text * (280_000 // len(json.dumps(text))) * 2, "processing_mode": "queue"}
     ).encode()
@@ -57,7 +57,7 @@ async def slowest_pass(work):
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='",\\ab[]', max_size=200).map(str.encode), st.integers(2, 7))
-def test_what_is_in_strings_is_not_counted_wherever_a_slice_ends(body, size):
+def test_commas_in_strings_are_not_counted_at_any_slice_boundary(body, size):
     outside = re.sub(rb'"(?:[^"\\]|\\.)*(?:"|\\?$)', b'""', body, flags=re.DOTALL)
     commas, strings = outside.count(b","), outside.count(b'""')
 
