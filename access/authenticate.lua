@@ -9,6 +9,8 @@
 -- worth may come at once, and over any longer time no more than the rate. A refused request is not charged. Neither is
 -- a request with the right id but a wrong secret: otherwise anybody who has seen a key's id could use up its rate.
 local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked', 'mode'}
+local AT = {}
+for n, name in ipairs(FIELDS) do AT[name] = n end
 local WINDOW = 60000000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -30,16 +32,17 @@ end
 
 local out = {}
 for i = 1, #ARGV, 2 do
-  local key = redis.call('HMGET', 'umpire:apikey:' .. ARGV[i], unpack(FIELDS))
-  if not key[1] then
+  local id, hash = unpack(ARGV, i, i + 1)
+  local key = redis.call('HMGET', 'umpire:apikey:' .. id, unpack(FIELDS))
+  if not key[AT.hash] then
     out[#out + 1] = false
   else
     for n = 1, #FIELDS do key[n] = key[n] or '' end
     local rate = '1 0 0'
     -- A rate that only a newer version can read counts as no limit: it must not fail the other requests of this call.
-    local per_minute = tonumber(key[5])
-    if key[1] == ARGV[i + 1] and key[9] == '' and per_minute and per_minute > 0 then
-      rate = string.format('%d %d %d', charge(ARGV[i], per_minute))
+    local per_minute = tonumber(key[AT.rate])
+    if key[AT.hash] == hash and key[AT.revoked] == '' and per_minute and per_minute > 0 then
+      rate = string.format('%d %d %d', charge(id, per_minute))
     end
     out[#out + 1] = rate .. '\0' .. table.concat(key, '\0')
   end

@@ -24,6 +24,7 @@ from ledger import keys
 from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 #: Most keys in the local copy; the least recently used one makes room.
 MAX_COPIES = 10_000
@@ -41,6 +42,8 @@ Raw = bytes
 
 
 class _Presented(NamedTuple):
+    """Arguments of authenticate.lua for one request, in its order."""
+
     id: str
     hash: str
 
@@ -77,12 +80,11 @@ class Authenticator:
         self._redis = redis
         self._copy_seconds = copy_seconds
         self._observer = observer
-        self._tell_away = away
+        self._on_failure = away
         self._script = Script(redis, "authenticate", package="access")
         self._group: GroupCommit[_Presented, _Looked | None] = GroupCommit(self._look_up)
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
-        self._away = False
-        self._next_try = 0.0
+        self._outage = Outage(retry_seconds=TRY_SECONDS)
 
     async def authenticate(self, text: str, seconds: float) -> Known:
         """Authenticate by the key's text. Redis gets `seconds` to answer. The caller has to refuse a used-up rate.
@@ -98,14 +100,14 @@ class Authenticator:
         if key_id is None:
             raise AuthenticationFailed("the API key is not well-formed", reason="malformed")
         presented = _Presented(key_id, hash_of(text))
-        if self._may_try():
+        if self._outage.may_try():
             try:
                 async with asyncio.timeout(seconds):
                     looked = await self._group.submit(presented)
             except (RedisError, OSError, TimeoutError) as error:
-                self._told_away(error)
+                self._failed(error)
             else:
-                self._told_back()
+                self._answered()
                 return self._confirmed(presented, looked)
         return self._remembered(presented)
 
@@ -153,26 +155,14 @@ class Authenticator:
         found = await pipeline.execute()
         return [_Looked(b"\0".join(value or b"" for value in raw), None) if raw[0] else None for raw in found]
 
-    def _may_try(self) -> bool:
-        if not self._away:
-            return True
-        now = time.monotonic()
-        if now < self._next_try:
-            return False
-        self._next_try = now + TRY_SECONDS
-        return True
-
-    def _told_away(self, error: Exception) -> None:
-        if not self._away:
+    def _failed(self, error: Exception) -> None:
+        if self._outage.failed():
             self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
-        self._away = True
-        self._next_try = time.monotonic() + TRY_SECONDS
-        self._tell_away()
+        self._on_failure()
 
-    def _told_back(self) -> None:
-        if self._away:
+    def _answered(self) -> None:
+        if self._outage.succeeded():
             self._observer(Note("keys.back", "info"))
-        self._away = False
 
 
 def _looked(reply: bytes) -> _Looked:

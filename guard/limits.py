@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from guard import keys
+from guard.arguments import LimitsHead, LimitsRow
 from ledger.redis.group_commit import GroupCommit
-from ledger.scripts import Piggyback, Script
+from ledger.scripts import Piggyback, Script, flatten
 from telemetry.observer import Note, Observer, silent
 
 #: Size of a bucket, in seconds of its limit.
@@ -119,13 +120,6 @@ class Bucket(NamedTuple):
         return cls((a_minute - burst) / 60, burst + unit)
 
 
-class _Operation(NamedTuple):
-    key: str
-    kind: str
-    requests: int
-    tokens: int
-
-
 class RateLimiter:
     """The limits of one provider. Concurrent operations share a round trip.
 
@@ -145,8 +139,8 @@ class RateLimiter:
         self.burst_tokens = math.inf if limits.tpm is None else Bucket.of(limits.tpm, unit=0).capacity
         requests, tokens = Bucket.of(limits.rpm, unit=1), Bucket.of(limits.tpm, unit=0)
         self._longest = settings.worker.rate_wait_seconds
-        self._rules = (*requests, *tokens, self._longest)
-        self._group: GroupCommit[_Operation, tuple[int, int]] = GroupCommit(self._commit)
+        self._head = LimitsHead(*requests, *tokens, self._longest)
+        self._group: GroupCommit[LimitsRow, tuple[int, int]] = GroupCommit(self._commit)
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         tokens = min(tokens, self._most_tokens)
@@ -154,8 +148,8 @@ class RateLimiter:
 
     def ask(self, model: str, tokens: int) -> PendingReservation:
         tokens = min(tokens, self._most_tokens)
-        operation = _Operation(keys.limit(self._provider, model), "take", 1, tokens)
-        return PendingReservation(model, tokens, Piggyback(self._script, (*self._rules, *operation)))
+        operation = LimitsRow(keys.limit(self._provider, model), "take", 1, tokens)
+        return PendingReservation(model, tokens, Piggyback(self._script, (*self._head, *operation)))
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         try:
@@ -184,7 +178,7 @@ class RateLimiter:
     async def _do(
         self, model: str, kind: str, requests: int, tokens: int, *, within: float | None = None
     ) -> tuple[int, int] | None:
-        operation = _Operation(keys.limit(self._provider, model), kind, requests, tokens)
+        operation = LimitsRow(keys.limit(self._provider, model), kind, requests, tokens)
         try:
             return await self._group.submit(operation, within=within)
         except RedisError as error:
@@ -195,8 +189,8 @@ class RateLimiter:
         labels = {"provider": self._provider.value, "operation": kind}
         self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
 
-    async def _commit(self, operations: Sequence[_Operation]) -> list[tuple[int, int]]:
-        replies = await self._script(*self._rules, *(part for operation in operations for part in operation))
+    async def _commit(self, operations: Sequence[LimitsRow]) -> list[tuple[int, int]]:
+        replies = await self._script(*self._head, *flatten(operations))
         return [(granted, micros) for granted, micros in replies]
 
 

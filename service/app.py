@@ -19,8 +19,8 @@ from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
@@ -49,6 +49,9 @@ from web.local_only import LocalOnly, check_binding
 
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
+
+#: Most bytes of large request bodies that one process holds at a time. In memory they take two to five times as much.
+BODY_BUDGET_BYTES = 32_000_000
 
 #: Seconds to deliver the remaining events when the process stops.
 FLUSH_SECONDS = 1.0
@@ -159,7 +162,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             manifest=manifest,
             authenticator=authenticator,
             admission=Admission(settings, manifest),
-            body_budget=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
+            body_budget=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,

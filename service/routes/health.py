@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -132,11 +132,12 @@ async def metrics(request: Request) -> Response:
 
 async def _set_shared_gauges(dependencies: Dependencies) -> None:
     enabled = dependencies.settings.enabled
-    backlogs, sizes, workers, states = await asyncio.gather(
+    backlogs, sizes, workers, states, difference = await asyncio.gather(
         dependencies.ledger.stats.backlogs(enabled),
         dependencies.ledger.stats.sizes(),
         dependencies.ledger.stats.workers(),
         dependencies.availability.read(),
+        _books_difference(dependencies),
     )
     gauge = dependencies.metrics.gauge
     for one in enabled:
@@ -157,3 +158,13 @@ async def _set_shared_gauges(dependencies: Dependencies) -> None:
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
     gauge("dead_letters_kept", sizes.dead)
+    if difference is not None:
+        gauge("books_difference", difference)
+
+
+async def _books_difference(dependencies: Dependencies) -> int | None:
+    """None if the key of the books is damaged: the other gauges do not depend on it."""
+    try:
+        return (await dependencies.ledger.stats.books()).difference
+    except ResponseError:
+        return None

@@ -63,14 +63,14 @@ def _status(
     dependencies: Dependencies, provider: LLMProviderType, known: ProviderAvailability | None
 ) -> LLMProviderStatus:
     """`known`: None for a provider that is not enabled."""
-    state = known or ProviderAvailability(available=False)
+    state = known or ProviderAvailability()
     default = (
         dependencies.settings.providers[provider].default_model or dependencies.manifest.default(provider).model_id
     )
     return LLMProviderStatus(
         name=provider,
         enabled=known is not None,
-        available=state.available,
+        available=known is not None and known.available,
         circuit_breaker_state=state.state,
         default_model=default,
         last_success=state.last_success,

@@ -8,13 +8,13 @@ import pytest
 from starlette.routing import Route
 from umpire_keys import Key, make_key, revoke_key, with_secret
 from umpire_ledger import redis_is_up
-from umpire_servers import apoll
 from umpire_service import Worker, admitted, door, problem_of, settings_of
 
 from access.api_key import Scope, new_text
 from contracts.clock import utcnow
 from contracts.enums import ProcessingMode
 from contracts.settings import ServiceSettings
+from devtools.servers import apoll
 from ledger.keys import api_key
 from service.routes.scopes import SCOPE_OF
 from telemetry.observer import silent

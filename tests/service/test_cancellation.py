@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from umpire_ledger import redis_is_up
-from umpire_servers import apoll
 from umpire_service import BODY, SECRET, Worker, admitted, door, problem_of, settings_of
 from umpire_worker import Inbox
 
 from contracts.topics import QUEUE_STATUS, result_event_id
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from umpire_servers import apoll
 from umpire_service import SECRET, Worker, door, settings_of
 from umpire_worker import Inbox
 
 from contracts.encoding import loads
 from contracts.settings import WorkerSettings
+from devtools.servers import apoll
 from ledger.sweeps import Sweeps
 
 pytestmark = pytest.mark.redis
@@ -59,7 +59,7 @@ async def test_the_api_leaves_maintenance_to_a_live_worker_or_another_api(settin
     queue_id = await queued(api)
     await worker.redis.zadd("umpire:expiry", {queue_id: 1}, xx=True)
     await (other.hold_lock() if who == "another door" else worker.claims.renew([], []))
-    await api.dependencies.stand_in.custodian.look()
+    await api.dependencies.maintenance.loop.look()
     assert await api.dependencies.ledger.stats.state(UUID(queue_id)) == "queued"
     await (other.release_lock() if who == "another door" else worker.claims.leave())
 

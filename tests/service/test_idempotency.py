@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 from umpire_ledger import redis_is_up
-from umpire_servers import apoll
 from umpire_service import admitted, door, open_breaker, problem_of, settings_of
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 

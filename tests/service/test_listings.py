@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from umpire_events import read
-from umpire_servers import apoll
 from umpire_service import (
     MOCK,
     SECRET,
@@ -20,6 +19,7 @@ from umpire_service import (
 
 from contracts.encoding import loads
 from contracts.http import HealthCheckResponse, LLMProviderListResponse, ModelManifestResponse, ProviderTestResponse
+from devtools.servers import apoll
 from events.topics import ensure_topic
 
 pytestmark = pytest.mark.redis

@@ -5,8 +5,9 @@ import uuid
 
 import httpx2
 import pytest
-from umpire_servers import apoll
 from umpire_service import SECRET, Stopwatch, Worker, admitted, failure, open_breaker, verdict
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 

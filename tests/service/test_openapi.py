@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
-from umpire_openapi_typescript import OpenApiTypescript
-from umpire_servers import ROOT, ServerMissing
 
 from contracts.settings import ServiceSettings, Settings
 from contracts.topics import LEGAL_TOPIC
+from devtools.openapi_typescript import OpenApiTypescript
+from devtools.servers import ROOT, ServerMissing
 from service.app import create_app
 from service.routes.openapi_fields import FIELDS
 

@@ -7,8 +7,9 @@ import sys
 
 import httpx2
 import pytest
-from umpire_servers import ROOT, apoll, free_port
 from umpire_service import BODY, NO_KAFKA, Stopwatch, Worker, settings_of
+
+from devtools.servers import ROOT, apoll, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.stack]
 

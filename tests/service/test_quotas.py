@@ -5,15 +5,15 @@ from uuid import uuid4
 
 import pytest
 from umpire_keys import make_key
-from umpire_servers import apoll
 from umpire_service import Worker, door, failure, problem_of, settings_of
 from umpire_worker import Inbox
 
 from contracts.clock import utcnow
 from contracts.encoding import loads
 from contracts.topics import COST_ALERT, QUEUE_FULL
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.keys import spent
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from umpire_servers import apoll
 from umpire_service import SECRET, Worker, door, problem_of, settings_of
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 

@@ -13,7 +13,6 @@ from typing import Any, Self
 import httpx2
 import uvicorn
 from pydantic import SecretStr
-from umpire_servers import apoll, free_port
 
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType, QueueStatus
@@ -28,11 +27,12 @@ from contracts.settings import (
     Settings,
     SpoolSettings,
 )
+from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.claims import Claimed, Claims
 from ledger.completion import CompletedBy, Completion
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
 from telemetry.metrics import Metrics

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_kafka import KafkaServer
-from umpire_servers import apoll
 from umpire_service import door, settings_of
 from umpire_worker import desk, worker
 
 from contracts.enums import LLMProviderType
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

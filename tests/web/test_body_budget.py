@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from umpire_servers import apoll
 
 import web.body_budget
 from contracts.errors import QueueFull
+from devtools.servers import apoll
 from web.body_budget import BodyBudget
 
 

@@ -7,13 +7,13 @@ import json
 import time
 
 import pytest
-from umpire_servers import apoll
 from umpire_service import BODY, SECRET, admitted, door, settings_of
 
 import web.connection.protocol
 from access.api_key import DEFAULT_SCOPES
 from access.api_keys import ApiKeys
-from ledger.connection import connect
+from devtools.servers import apoll
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

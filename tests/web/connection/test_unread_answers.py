@@ -8,12 +8,12 @@ import socket
 
 import psutil
 import pytest
-from umpire_servers import apoll
 from umpire_service import NO_KAFKA, door, settings_of
 from umpire_worker import api as api_process
 
 import web.connection.coalescing_transport
 import web.connection.pipeline
+from devtools.servers import apoll
 from web.connection.protocol import Protocol
 
 pytestmark = pytest.mark.redis
