@@ -85,7 +85,7 @@ class Door:
     server: uvicorn.Server
 
     @property
-    def parts(self) -> Any:
+    def dependencies(self) -> Any:
         return self.app.state.dependencies
 
     async def post(self, body: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
@@ -207,13 +207,13 @@ async def open_breaker(it: Door) -> None:
     await redis.aclose()
 
     async def seen() -> bool:
-        return not (await it.parts.availability.read())[MOCK].available
+        return not (await it.dependencies.availability.read())[MOCK].available
 
     await apoll(seen, what="the breaker is open")
 
 
 async def admitted(it: Door) -> int:
-    return (await it.parts.ledger.stats.sizes()).unfinished
+    return (await it.dependencies.ledger.stats.sizes()).unfinished
 
 
 class Stopwatch:

@@ -40,7 +40,7 @@ async def test_results_without_kafka_fill_the_ledger_and_no_more(
             await apoll(lambda: at.redis.xlen("umpire:outbox"), 60)
 
             async def judged() -> bool:
-                sizes = await api.parts.ledger.stats.sizes()
+                sizes = await api.dependencies.ledger.stats.sizes()
                 assert sizes.unfinished + sizes.outbox <= 20
                 return bool(sizes.outbox == 20)
 
