@@ -32,7 +32,7 @@ SETTLE_SECONDS = 0.05
 class Reservation:
     """If `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
 
-    If not, nothing was reserved, since the wait would be longer than UMPIRE_RATE_WAIT_SECONDS; `pause` is then how many
+    If not, nothing was reserved, since the wait would be longer than `rate_wait_seconds`; `pause` is then how many
     seconds the gate should be closed. It opens while the last waiting calls still wait: if it opened later, the limit
     would go unused for as long as workers need to start again.
     """
