@@ -143,7 +143,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         spool=spool,
     )
     authenticator = Authenticator(
-        redis, settings.service.keys_cache_seconds, observer, away=acceptance.record_no_answer
+        redis, settings.service.keys_cache_seconds, observer, unanswered=acceptance.record_no_answer
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)

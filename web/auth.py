@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from access import api_key
 from access.api_key import ApiKey
-from access.authenticator import Authenticator, Known
+from access.authenticator import Authenticated, Authenticator
 from access.request_rate import Rate
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
@@ -115,7 +115,7 @@ class Authentication:
         if is_open:
             await self._app(scope, receive, send)
             return
-        known: Known | None = None
+        known: Authenticated | None = None
         try:
             known = await self._authenticate(scope)
             _check_rate(known.rate)
@@ -126,14 +126,14 @@ class Authentication:
         policy = policy_header(known.key)
         await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
 
-    async def _authenticate(self, scope: Scope) -> Known:
+    async def _authenticate(self, scope: Scope) -> Authenticated:
         seconds = self._redis_seconds
         began = time.monotonic()
         known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), seconds)
         scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
         return known
 
-    def _refusal(self, scope: Scope, error: UmpireError, known: Known | None) -> Response:
+    def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
         self._observer(Note("key.refused", labels={"reason": reason}))
         self._observer(Note("door.refused", labels={"error_code": error.code.value}))

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import string
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,16 +13,14 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import Notes
 
-from access.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, _checksum, hash_of, id_of, new_text
-from access.api_keys import ApiKeys, fields_of, key_of
-from access.authenticator import Authenticator, _Presented
+from access.api_key import DEFAULT_SCOPES, PREFIX, _checksum, hash_of, id_of, new_text
+from access.api_keys import ApiKeys
+from access.authenticator import Authenticator
 from access.request_rate import WINDOW, charge
-from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, Unavailable
 from devtools.redis import RedisServer
 from ledger import keys
 from ledger.redis.connection import connect
-from ledger.scripts import source
 
 pytestmark = pytest.mark.redis
 
@@ -51,23 +48,6 @@ def test_a_key_is_known_by_its_shape_and_checksum() -> None:
 def test_a_mistyped_character_is_seen_without_redis(place: int, letter: str) -> None:
     typed = EXAMPLE[:place] + letter + EXAMPLE[place + 1 :]
     assert id_of(typed) == ("0123456789ab" if typed == EXAMPLE else None)
-
-
-def test_the_script_names_the_fields_as_the_table_does() -> None:
-    fields = ", ".join(f"'{name}'" for name in keys.API_KEY_FIELDS)
-    assert f"local FIELDS = {{{fields}}}" in source("authenticate", "access")
-    assert set(re.findall(r"\bAT\.(\w+)", source("authenticate", "access"))) <= keys.API_KEY_FIELDS.keys()
-
-
-def test_a_key_is_written_and_read_under_the_fields_of_the_table() -> None:
-    key = ApiKey("id", "hash", "name", frozenset({"scope"}), ("topic",), 1, 2, 3.0, 4, 5, ProcessingMode.QUEUE)
-    assert list(fields_of(key)) == list(keys.API_KEY_FIELDS)
-    assert key_of("id", fields_of(key)) == key
-
-
-def test_the_script_reads_its_arguments_in_the_order_of_their_table() -> None:
-    arguments = f"local {', '.join(_Presented._fields)} = unpack(ARGV, i, i + {len(_Presented._fields) - 1})"
-    assert arguments in source("authenticate", "access")
 
 
 async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
@@ -178,7 +158,7 @@ async def test_without_redis_only_what_was_confirmed_lately_is_taken(redis_serve
     key_id, known = await made(redis, rate=5)
     _, forgotten = await made(redis)
     _, unseen = await made(redis)
-    authenticator = Authenticator(redis, 60, notes, away=lambda: told.append(1))
+    authenticator = Authenticator(redis, 60, notes, unanswered=lambda: told.append(1))
     brief = Authenticator(redis, 0, notes)
     await authenticator.authenticate(known, 1)
     await brief.authenticate(forgotten, 1)

@@ -34,9 +34,9 @@ class Counted:
         self.reserved.append((model, tokens))
         return await self._limiter.reserve(model, tokens)
 
-    def ask(self, model: str, tokens: int) -> PendingReservation | None:
+    def prepare(self, model: str, tokens: int) -> PendingReservation | None:
         self.reserved.append((model, tokens))
-        return self._limiter.ask(model, tokens)
+        return self._limiter.prepare(model, tokens)
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         return await self._limiter.answer(asked)
@@ -53,7 +53,7 @@ class Counted:
 async def ask(redis: Redis, ahead: PrefetchingLimiter) -> None:
     """Piggyback a claim of nothing."""
     claim = Script(redis, "claim")
-    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask())
+    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def ready(redis: Redis) -> tuple[Counted, PrefetchingLimiter]:
     """After a first call of 100 tokens."""
     limiter = Counted(redis, rpm=RPM, tpm=TPM, longest=10.0)
     ahead = PrefetchingLimiter(limiter)
-    assert ahead.ask() is None
+    assert ahead.prefetch() is None
     assert (await ahead.reserve("m", 100)).tokens == 100
     assert limiter.reserved == [("m", 100)], "nothing is known before the first call"
     limiter.reserved.clear()
@@ -75,7 +75,7 @@ async def test_the_next_call_like_the_last_one_finds_its_reservation(
     """For as much as it needs: the rest is given back at once."""
     limiter, ahead = ready
     await ask(redis, ahead)
-    assert ahead.ask() is None, "one at a time"
+    assert ahead.prefetch() is None, "one at a time"
     reservation = await ahead.reserve("m", tokens)
     assert (reservation.granted, reservation.tokens) == (True, tokens)
     assert limiter.reserved == [("m", 125)]
@@ -109,7 +109,7 @@ async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, Pre
     limiter, ahead = ready
     await ahead.reserve("m", 900)
     limiter.reserved.clear()
-    assert ahead.ask() is None, "1,125 is more than a bucket of 1,000"
+    assert ahead.prefetch() is None, "1,125 is more than a bucket of 1,000"
     await ahead.reserve("m", 10)
     assert limiter.reserved == [("m", 10)]
 
@@ -142,7 +142,7 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
 ) -> None:
     """As when the limiter's own round trip fails: the provider's limit has the last word."""
     _, ahead = ready
-    beside = ahead.ask()
+    beside = ahead.prefetch()
     claim = Script(redis, "claim")
 
     async def unreachable(*_: object, **__: object) -> None:
@@ -164,7 +164,7 @@ async def test_both_are_run_by_a_redis_that_forgot_them(
     claim = Script(redis, "claim")
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent") == []
     await redis.script_flush()
-    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()) == []
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch()) == []
     assert (await ahead.reserve("m", 100)).tokens == 100
 
 
@@ -172,7 +172,7 @@ async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
 ) -> None:
     _, ahead = ready
-    beside = ahead.ask()
+    beside = ahead.prefetch()
     waiting = asyncio.create_task(ahead.reserve("m", 100))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -192,7 +192,7 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
 
     monkeypatch.setattr(Pipeline, "execute", hang)
     claim = Script(redis, "claim")
-    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()))
+    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch()))
     await sent.wait()
     claiming.cancel()
     reservation = await asyncio.wait_for(ahead.reserve("m", 100), 5)
