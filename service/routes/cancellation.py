@@ -23,8 +23,7 @@ from web.problem import CORRELATION_ID
 router = APIRouter(prefix="/api/v1")
 
 QueueId = Annotated[
-    UUID,
-    Path(description="The `queue_id` of the 202 or 200.", examples=["5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11"]),
+    UUID, Path(description="The `queue_id` of the 202 or 200.", examples=["5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11"])
 ]
 
 
@@ -38,8 +37,7 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
         detail = "Redis is unavailable; it is not known whether the comparison was cancelled."
         raise Unavailable(detail) from error
     return LLMCancelledResponse(
-        queue_id=queue_id,
-        message=f"Cancelled; an error result will be published on {stored.request.callback_topic}",
+        queue_id=queue_id, message=f"Cancelled; an error result will be published on {stored.request.callback_topic}"
     )
 
 

@@ -140,20 +140,20 @@ async def _accept(
     Returns the number of requests queued before it (None: unknown), whether its provider takes it now, and the
     provider's state (None: unknown). Mode `immediate` never uses the spool: it promises a verdict or a refusal.
     """
-    acceptance = dependencies.acceptance
+    acceptance, by = dependencies.acceptance, time.monotonic() + seconds
     if plan.mode is not ProcessingMode.IMMEDIATE:
         # Without a wait for the verdict, do not wait for the provider's state either: use the last known one.
-        state, left = dependencies.availability.latest.get(stored.provider), seconds
+        state = dependencies.availability.latest.get(stored.provider)
         available = False
         if plan.seconds:
-            state, left = await _state(dependencies, stored, seconds)
+            state = await _state(dependencies, stored, seconds)
             available = state is not None and state.takes(stored.model)
         reply_to = dependencies.replies.name if available else None
+        left = max(0.0, by - time.monotonic())
         queued_before = await acceptance.accept(
             stored, reply_to=reply_to, idempotency_key=idempotency_key, seconds=left
         )
         return queued_before, available and queued_before is not None, state
-    by = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
             state = (await dependencies.availability.read())[stored.provider]
@@ -172,18 +172,13 @@ async def _accept(
         raise ProviderUnavailable(detail) from error
 
 
-async def _state(
-    dependencies: Dependencies, stored: StoredRequest, seconds: float
-) -> tuple[ProviderAvailability | None, float]:
-    """The provider's current state (None: Redis does not answer), and what is left of `seconds`."""
-    if dependencies.acceptance.redis_unavailable:
-        return None, seconds
-    started = time.monotonic()
-    state: ProviderAvailability | None = None
-    with suppress(TimeoutError, Unavailable):
-        async with asyncio.timeout(seconds):
-            state = (await dependencies.availability.read())[stored.provider]
-    return state, max(0.0, seconds - (time.monotonic() - started))
+async def _state(dependencies: Dependencies, stored: StoredRequest, seconds: float) -> ProviderAvailability | None:
+    """The provider's current state; None if Redis does not answer within `seconds`."""
+    if not dependencies.acceptance.redis_unavailable:
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(seconds):
+                return (await dependencies.availability.read())[stored.provider]
+    return None
 
 
 def _queued_response(

@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 from umpire_keys import Key, make_key, revoke_key, with_secret
 from umpire_ledger import redis_is_up
-from umpire_service import Worker, admitted, door, problem_of, settings_of
+from umpire_service import Worker, admitted, problem_of, running_api, settings_of
 
 from access.api_key import Scope, new_text
 from contracts.clock import utcnow
@@ -112,7 +112,7 @@ async def test_a_refusal_does_not_wait_for_the_body(api):
 
 
 async def test_a_revocation_holds_at_once_in_every_process(settings, redis_url, key):
-    async with door(settings) as one, door(settings) as two:
+    async with running_api(settings) as one, running_api(settings) as two:
         for it in (one, two):
             assert (await it.client.get("/api/v1/models", headers=key.headers)).status_code == 200
         await revoke_key(redis_url, key)
@@ -138,7 +138,7 @@ async def test_a_key_may_use_only_the_routes_of_its_scopes(api, redis_url):
 
 async def test_the_request_rate_is_enforced_and_in_the_headers(settings, redis_url):
     limited = await make_key(redis_url, rate=6, max_queued=50)
-    async with door(settings) as one, door(settings) as two:
+    async with running_api(settings) as one, running_api(settings) as two:
         answers = [await (one, two)[n % 2].post(headers=limited.headers) for n in range(8)]
         assert [answer.status_code for answer in answers] == [202] * 6 + [429] * 2
         rates = [answer.headers["ratelimit"] for answer in answers]
@@ -188,7 +188,7 @@ async def test_another_keys_comparison_is_answered_like_an_unknown_one(settings,
 async def test_another_keys_spooled_comparison_is_answered_like_an_unknown_one(redis_server, monkeypatch):
     server = redis_server(aof=True)
     key, stranger = await make_key(server.url), await make_key(server.url)
-    async with door(settings_of(server.url, auth="keys", immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, auth="keys", immediate_wait_seconds=0)) as api:
         for one in (key, stranger):
             assert (await api.client.get("/api/v1/models", headers=one.headers)).status_code == 200
         monkeypatch.setattr(api.dependencies.spool, "lease", never)  # nothing is drained
@@ -218,7 +218,7 @@ async def test_an_idempotency_key_belongs_to_its_owner(api, redis_url, key):
 async def test_a_key_names_only_its_own_callback_topics(redis_url):
     key = await make_key(redis_url, topics=["mine.*", "shared.v?"])
     settings = settings_of(redis_url, auth="keys", immediate_wait_seconds=0, callback_topics=["mine.*", "others.*"])
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         for topic, status in {
             "mine.results": 202,
             "shared.v1": 422,  # the operator's list does not have it
@@ -237,7 +237,7 @@ async def test_a_key_names_only_its_own_callback_topics(redis_url):
 async def test_without_redis_a_known_key_is_served_and_every_answer_comes_in_time(redis_server, way):
     server = redis_server(aof=True)
     known, unknown = await make_key(server.url), await make_key(server.url)
-    async with door(settings_of(server.url, auth="keys", immediate_wait_seconds=5)) as api:
+    async with running_api(settings_of(server.url, auth="keys", immediate_wait_seconds=5)) as api:
         assert (await api.client.get("/api/v1/models", headers=known.headers)).status_code == 200
         server.kill() if way == "killed" else server.pause()
         for _ in range(2):  # first while Redis goes away, then when the API knows it
@@ -289,7 +289,7 @@ async def test_the_document_shows_the_scope_of_each_route(api):
 
 async def test_a_provider_test_is_owned_by_the_key(settings, redis_url):
     key = await make_key(redis_url, scopes=frozenset({Scope.PROVIDER_TEST}), topics=["mine.*"])
-    async with door(settings_of(redis_url, immediate_wait_seconds=5, auth="keys")) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=5, auth="keys")) as api:
         async with Worker(settings).working() as worker:
             answer = await api.client.post("/api/v1/providers/mock/test", headers=key.headers)
         assert answer.json()["ok"] is True
@@ -315,7 +315,7 @@ async def test_a_keys_own_processing_mode_replaces_the_operators_default(redis_u
     """For a client that fails comparisons answered 200. The mode in a request takes precedence."""
     waiting = settings_of(redis_url, immediate_wait_seconds=5, auth="keys")
     queueing, plain = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE), await make_key(redis_url)
-    async with door(waiting) as api, Worker(waiting).working():
+    async with running_api(waiting) as api, Worker(waiting).working():
         assert (await api.post(headers=queueing.headers)).status_code == 202
         assert (await api.post(headers=plain.headers)).status_code == 200
         assert (await api.post(headers=queueing.headers, processing_mode="immediate")).status_code == 200

@@ -1,4 +1,4 @@
-"""DELETE: what has not started ends as cancelled, for its topic, its waiting client and every worker; else 409."""
+"""DELETE: cancels a comparison that has not started, for topic, waiting client and workers; any other is a 409."""
 
 import asyncio
 from dataclasses import replace
@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from umpire_ledger import redis_is_up
-from umpire_service import BODY, SECRET, Worker, admitted, door, problem_of, settings_of
+from umpire_service import BODY, SECRET, Worker, admitted, problem_of, running_api, settings_of
 from umpire_worker import Inbox
 
 from contracts.topics import QUEUE_STATUS, result_event_id
@@ -31,7 +31,7 @@ async def test_a_cancellation_is_published_at_once_on_callback_and_status_topic(
     settings = settings_of(redis_url, kafka=kafka_bootstrap)
     settings = replace(settings, kafka=settings.kafka.model_copy(update={"topic_prefix": prefix}))
     results, statuses = Inbox(kafka_bootstrap, topic), Inbox(kafka_bootstrap, prefix + QUEUE_STATUS)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         fields = {"callback_topic": topic, "correlation_id": str(correlation_id), "metadata": {"essay_a_id": "a"}}
         queue_id = await queued(api, **fields)
         answer = await delete(api, queue_id)
@@ -122,7 +122,7 @@ async def test_cancelling_an_unknown_or_malformed_queue_id_is_404_or_422(api):
 
 async def test_cancelling_without_redis_is_503(redis_server):
     server = redis_server(aof=True)
-    async with door(settings_of(server.url, door_redis_seconds=0.5)) as api:
+    async with running_api(settings_of(server.url, door_redis_seconds=0.5)) as api:
         queue_id = await queued(api, **BODY)
         server.pause()
         refused = await delete(api, queue_id)
@@ -137,7 +137,7 @@ async def test_cancelling_without_redis_is_503(redis_server):
 async def test_cancelling_a_spooled_comparison_is_503_not_404(redis_server):
     server = redis_server(aof=True)
     server.kill()
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         queue_id = await queued(api)
         server.start()
         answers = [await delete(api, queue_id)]

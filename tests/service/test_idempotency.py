@@ -1,10 +1,10 @@
-"""`Idempotency-Key`: sent again, a request is the one it was; never accepted without that being known."""
+"""`Idempotency-Key`: a repeated request is answered with the first queue id, or refused if that cannot be looked up."""
 
 import asyncio
 
 import pytest
 from umpire_ledger import redis_is_up
-from umpire_service import admitted, door, open_breaker, problem_of, settings_of
+from umpire_service import admitted, open_breaker, problem_of, running_api, settings_of
 
 from devtools.servers import apoll
 
@@ -61,7 +61,7 @@ async def test_an_idempotency_key_of_any_printable_characters_is_accepted(api):
 
 async def test_without_redis_a_request_with_an_idempotency_key_is_refused_and_can_be_repeated(redis_server):
     server = redis_server(aof=True)
-    async with door(settings_of(server.url, door_redis_seconds=0.5)) as api:
+    async with running_api(settings_of(server.url, door_redis_seconds=0.5)) as api:
         first = await api.post(headers=KEY, processing_mode="queue")
         server.kill()
         for mode in ("queue", "queue_if_unavailable", "immediate"):
@@ -70,14 +70,14 @@ async def test_without_redis_a_request_with_an_idempotency_key_is_refused_and_ca
             assert int(refused.headers["retry-after"]) >= 1
             assert "queue_id" not in refused.json()
         server.start()
-        await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the door knows that redis is back")
+        await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the API knows that redis is back")
         again = await api.post(headers=KEY, processing_mode="queue")
         assert again.json()["queue_id"] == first.json()["queue_id"]
 
 
 async def test_a_frozen_redis_does_not_accept_refused_requests_later(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, door_redis_seconds=0.5, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, door_redis_seconds=0.5, immediate_wait_seconds=0)) as api:
         for known in (False, True):  # whether anything was learnt of Redis' clock before it froze
             before = await admitted(api)
             server.pause()
@@ -88,5 +88,5 @@ async def test_a_frozen_redis_does_not_accept_refused_requests_later(redis_serve
             await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
             assert await admitted(api) == before
             if not known:
-                await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the door knows")
+                await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the API knows")
                 assert (await api.post(headers={"Idempotency-Key": "another"})).status_code == 202

@@ -10,10 +10,10 @@ from umpire_service import (
     Stopwatch,
     Worker,
     admitted,
-    door,
     failure,
     open_breaker,
     problem_of,
+    running_api,
     settings_of,
 )
 
@@ -75,7 +75,7 @@ async def test_a_provider_test_is_judged_by_a_worker(settings, api):
 
 
 async def test_a_provider_test_without_a_worker_times_out(redis_url):
-    async with door(settings_of(redis_url, immediate_wait_seconds=0.2)) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0.2)) as api:
         result = (await api.client.post("/api/v1/providers/mock/test")).json()
         assert (result["ok"], result["error_code"]) == (False, "LLM_PROVIDER_TIMEOUT")
 
@@ -93,7 +93,7 @@ async def test_a_provider_test_of_an_unavailable_provider_is_refused(api):
 async def test_healthz_asks_no_other_server(redis_server):
     server = redis_server()
     server.kill()
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         answer = await api.get("/healthz")
         assert answer.status_code == 200
         HealthCheckResponse.model_validate(answer.json())
@@ -116,7 +116,7 @@ async def test_readyz_shows_the_state_of_each_dependency(settings, api):
 @pytest.mark.kafka
 async def test_readyz_warns_of_a_missing_dead_letter_topic(redis_url, kafka_server):
     kafka = settings_of(redis_url, kafka=kafka_server(auto_create_topics_enable="false").bootstrap)
-    async with door(kafka) as api:
+    async with running_api(kafka) as api:
 
         async def warns(warnings):
             answer = await api.get("/readyz")
@@ -135,7 +135,7 @@ async def test_readyz_warns_of_a_missing_dead_letter_topic(redis_url, kafka_serv
 
 @pytest.mark.kafka
 async def test_with_kafka_readyz_shows_it_up_and_the_queued_event_is_published(redis_url, kafka_bootstrap):
-    async with door(settings_of(redis_url, kafka=kafka_bootstrap)) as api:
+    async with running_api(settings_of(redis_url, kafka=kafka_bootstrap)) as api:
         assert (await api.get("/readyz")).json()["dependencies"]["kafka"] == {"state": "up"}
         queued = (await api.post(processing_mode="queue")).json()
         topic = "huleedu.llm_provider.queue_status.v1"

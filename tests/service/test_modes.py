@@ -1,4 +1,4 @@
-"""200 or 202: the three processing modes, `Prefer`, and what happens to clients that wait."""
+"""200 or 202: the three processing modes, `Prefer`, and the answers to clients that wait."""
 
 import asyncio
 import uuid

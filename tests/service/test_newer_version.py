@@ -1,4 +1,4 @@
-"""Answers that a newer worker wrote, and a door of this version that waits for them."""
+"""Results of a newer version's worker, and an API of this version that waits for them."""
 
 import pytest
 from umpire_service import MOCK, Worker, verdict
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.redis
 
 
 class NewerWorker(Worker):
-    """Its results have fields and values that this version does not know."""
+    """A worker whose results have fields and values that this version does not know."""
 
     def __init__(self, settings, **data):
         super().__init__(settings)

@@ -1,4 +1,4 @@
-"""The OpenAPI document is one that others' tools take: a validator's, ECMA-262's, and openapi-typescript's."""
+"""Other tools accept the OpenAPI document: a validator, JavaScript's regular expressions, openapi-typescript."""
 
 import json
 import re

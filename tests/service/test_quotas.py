@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from umpire_keys import make_key
-from umpire_service import Worker, door, failure, problem_of, settings_of
+from umpire_service import Worker, failure, problem_of, running_api, settings_of
 from umpire_worker import Inbox
 
 from contracts.clock import utcnow
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.redis
 async def test_the_daily_cost_limit_applies_to_its_key_only(redis_url):
     settings = settings_of(redis_url, auth="keys", default_processing_mode="queue")
     poor, rich = await make_key(redis_url, daily_cost=0.4), await make_key(redis_url, daily_cost=100)
-    async with door(settings) as api, Worker(settings).working():
+    async with running_api(settings) as api, Worker(settings).working():
         # A verdict costs 0.25: what was accepted before the second one ended is judged, what comes then is refused.
         for _ in range(2):
             assert (await api.post(headers=poor.headers)).status_code == 202
@@ -43,7 +43,7 @@ async def test_a_waiting_client_sees_whether_the_cost_limit_is_the_keys_or_the_p
     """The limit of the API key (429) passes by waiting, that of the provider's account (503) does not."""
     settings = settings_of(redis_url)
     judge = failure("LLM_COST_LIMIT_EXCEEDED", is_retryable=retryable, limit="daily_cost")
-    async with door(settings) as api, Worker(settings, judge).working():
+    async with running_api(settings) as api, Worker(settings, judge).working():
         answer = await api.post()
         assert (answer.status_code, answer.json()["error_code"]) == (status, "LLM_COST_LIMIT_EXCEEDED")
         assert answer.json()["queue_id"]
@@ -52,7 +52,7 @@ async def test_a_waiting_client_sees_whether_the_cost_limit_is_the_keys_or_the_p
 async def test_spooled_requests_enter_the_ledger_past_the_quota_and_count(redis_server):
     server = redis_server(aof=True)
     key = await make_key(server.url, max_queued=2)
-    async with door(settings_of(server.url, auth="keys", default_processing_mode="queue")) as api:
+    async with running_api(settings_of(server.url, auth="keys", default_processing_mode="queue")) as api:
         assert (await api.post(headers=key.headers)).status_code == 202
         server.kill()
         for _ in range(3):
@@ -78,7 +78,7 @@ async def test_events_for_a_full_ledger_and_for_spending_are_published_without_a
     redis = connect(redis_url, timeout=2.0)
     await redis.hset(spent(utcnow().date()), key.id, "1.7")
     inboxes = [Inbox(kafka_bootstrap, prefix + topic) for topic in (QUEUE_FULL, COST_ALERT)]
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         assert (await api.post(processing_mode="queue")).status_code == 202
         problem_of(await api.post(processing_mode="immediate"), 503, "LLM_QUEUE_FULL")
         await apoll(lambda: all(inbox.look() for inbox in inboxes), 30)

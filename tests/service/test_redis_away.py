@@ -1,9 +1,9 @@
-"""While Redis is away the door accepts into the spool; what it accepted is in the ledger afterwards, once."""
+"""While Redis is away, the API accepts requests into the spool; afterwards each is in the ledger once."""
 
 import asyncio
 
 import pytest
-from umpire_service import SECRET, Worker, door, problem_of, settings_of
+from umpire_service import SECRET, Worker, problem_of, running_api, settings_of
 
 from devtools.servers import apoll
 
@@ -29,7 +29,7 @@ async def test_requests_accepted_while_redis_is_away_are_judged_once_afterwards(
     server = redis_server(aof=True)
     away, back = WAYS[way]
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         away(server)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -52,10 +52,10 @@ async def test_requests_accepted_while_redis_is_away_are_judged_once_afterwards(
 
 @pytest.mark.parametrize("way", ["stopped", "frozen"])
 async def test_waiting_clients_get_202_when_redis_goes_away(redis_server, way):
-    """Whatever they would have waited, 202 within 2 s; a machine under load is given one more."""
+    """202 within 2 s, however long they would have waited. A loaded machine has one second more."""
     server = redis_server(aof=True)
     away, back = WAYS[way]
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         waiting = [asyncio.create_task(api.post(headers=headers)) for headers in ({}, {"Prefer": "wait=5"})]
         await apoll(lambda: _backlog(api, 2), what="both are in the ledger")
         loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def test_waiting_clients_get_202_when_redis_goes_away(redis_server, way):
         assert [answer.headers.get("preference-applied") for answer in answers] == [None, "wait=5"]
         back(server)
         await apoll(
-            lambda: not api.dependencies.acceptance.redis_unavailable, 20, what="the door knows that Redis is back"
+            lambda: not api.dependencies.acceptance.redis_unavailable, 20, what="the API knows that Redis is back"
         )
         for answer in answers:
             assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
@@ -79,7 +79,7 @@ async def test_a_verdict_reaches_its_client_while_redis_refuses_writes(redis_ser
     away, back = WAYS["out of memory"]
     settings = settings_of(server.url)
     worker = Worker(settings)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         waiting = asyncio.create_task(api.post())
         await apoll(lambda: _backlog(api, 1), what="it is in the ledger")
         (claimed,) = await worker.claims.claim(None, more=1)
@@ -98,7 +98,7 @@ async def test_a_verdict_reaches_its_client_while_redis_refuses_writes(redis_ser
 async def test_a_redis_that_refuses_writes_is_reported_and_spooled_for(redis_server, way):
     server = redis_server(aof=True)
     away, back = WAYS[way]
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
         away(server)
         ready = await api.get("/readyz")
         assert (ready.status_code, _redis(ready)) == (200, "refusing writes"), "the spool takes what comes"
@@ -122,7 +122,7 @@ async def test_a_redis_that_refuses_writes_is_reported_and_spooled_for(redis_ser
 
 async def test_an_outage_of_redis_is_logged_once(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
         server.kill()
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -137,7 +137,7 @@ async def test_an_outage_of_redis_is_logged_once(redis_server):
 async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
     server = redis_server(aof=True)
     server.kill()
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
         answers = [(await api.post()) for _ in range(12)]
         assert [answer.status_code for answer in answers] == [202] * 8 + [503] * 4
         problem_of(answers[-1], 503, "LLM_QUEUE_FULL")
@@ -151,10 +151,10 @@ async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
 
 
 async def test_requests_refused_by_a_full_spool_are_not_accepted_when_redis_resumes(redis_server):
-    """It froze with requests in its socket."""
+    """Redis froze with requests in its socket."""
     server = redis_server(aof=True)
     settings = settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10, "spool_drain_rate": 40})
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = []
 
         async def client():
@@ -162,7 +162,7 @@ async def test_requests_refused_by_a_full_spool_are_not_accepted_when_redis_resu
                 answers.append(await api.post(processing_mode="queue"))
 
         clients = [asyncio.create_task(client()) for _ in range(40)]
-        await apoll(lambda: len(answers) > 100, 20, what="a busy door")
+        await apoll(lambda: len(answers) > 100, 20, what="a busy API")
         server.pause()
         await asyncio.gather(*clients)
         server.resume()
@@ -178,7 +178,7 @@ async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0, spool={"spool_drain_rate": 40})
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = await asyncio.gather(*(api.post() for _ in range(60)))
         assert {answer.status_code for answer in answers} == {202}
         server.start()
@@ -191,11 +191,11 @@ async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
 
 
 async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(redis_server):
-    """A newer one took it, before a rollback; it is kept for that."""
+    """A newer version accepted it before a rollback. The spool keeps it for that version."""
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         first, *others = [(await api.post()).json()["queue_id"] for _ in range(4)]
 
         def spoil(file):
@@ -215,26 +215,26 @@ async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(r
             file.execute("UPDATE unreadable SET body = replace(CAST(body AS TEXT), '\"newer\"', '\"mock\"')")
 
         await api.dependencies.spool._do(restore)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         await apoll(lambda: _backlog(api, 4), 20, what="the next start reads it")
 
 
 async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(redis_server):
-    """The first process dies after the ledger had the requests and before they left its spool."""
+    """The first process dies after it wrote the requests to the ledger and before it removed them from the spool."""
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = [(await api.post()) for _ in range(5)]
     server.start()
-    async with door(settings) as api:
+    async with running_api(settings) as api:
 
         async def keep(_):
             return None
 
         api.dependencies.spool.remove = keep
         await apoll(lambda: _backlog(api, 5), 20, what="the ledger has them")
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         assert await _backlog(api, 5)
         for answer in answers:

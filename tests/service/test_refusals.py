@@ -1,10 +1,10 @@
-"""What is not let in: a typed problem, that names the field and never what was in it; nothing is stored."""
+"""A refused request gets a typed problem that names the field and never quotes its value; nothing is stored."""
 
 import asyncio
 import json
 
 import pytest
-from umpire_service import BODY, SECRET, admitted, door, problem_of, settings_of
+from umpire_service import BODY, SECRET, admitted, problem_of, running_api, settings_of
 
 pytestmark = pytest.mark.redis
 
@@ -110,7 +110,7 @@ async def test_of_a_field_given_twice_the_last_counts(api):
 @pytest.mark.parametrize("topic", ["other", "team.x", "team.results.v1x", "__team.results.v1"])
 async def test_a_topic_outside_the_operators_list_is_refused(redis_url, topic):
     settings = settings_of(redis_url, callback_topics=["team.*.v1", "exact", "__*"], immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         problem_of(await api.post(callback_topic=topic), 422, "LLM_INVALID_CALLBACK_TOPIC")
         for allowed in ("team.results.v1", "exact"):
             assert (await api.post(callback_topic=allowed)).status_code == 202
@@ -118,7 +118,7 @@ async def test_a_topic_outside_the_operators_list_is_refused(redis_url, topic):
 
 async def test_limits_of_size_are_413(redis_url):
     limits = {"max_body_bytes": 20_000, "max_prompt_chars": 5_000, "max_metadata_bytes": 1_000}
-    async with door(settings_of(redis_url, **limits)) as api:
+    async with running_api(settings_of(redis_url, **limits)) as api:
         for fields in (
             {"user_prompt": "é" * 5_001},
             {"user_prompt": "x" * 30_000},
@@ -145,7 +145,7 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(redis_url):
             yield b"x" * 64_000
             await asyncio.sleep(0)
 
-    async with door(settings_of(redis_url, max_body_bytes=200_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=200_000)) as api:
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         async for chunk in endless():
@@ -179,13 +179,13 @@ async def test_json_is_accepted_with_every_spelling_of_its_media_type(api, conte
 
 
 async def test_a_prompt_over_the_context_window_is_refused(redis_url):
-    async with door(settings_of(redis_url, max_body_bytes=100_000_000, max_prompt_chars=100_000_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=100_000_000, max_prompt_chars=100_000_000)) as api:
         answer = await api.post(user_prompt="word " * 5_000_000)
         problem_of(answer, 413, "LLM_CONTENT_TOO_LONG")
 
 
 async def test_a_full_ledger_refuses_with_retry_after_and_readyz_is_503(redis_url):
-    async with door(settings_of(redis_url, ledger={"ledger_max_size": 2})) as api:
+    async with running_api(settings_of(redis_url, ledger={"ledger_max_size": 2})) as api:
         for _ in range(2):
             assert (await api.post(processing_mode="queue")).status_code == 202
         for mode in ("queue", "immediate", "queue_if_unavailable"):

@@ -1,4 +1,4 @@
-"""Spellings of a request that clients in use send, and that mean the same."""
+"""Spellings of the same request by the clients in use."""
 
 from uuid import uuid4
 

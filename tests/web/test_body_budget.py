@@ -65,7 +65,7 @@ async def test_a_cancelled_wait_lets_the_next_body_in(monkeypatch: pytest.Monkey
 
 
 async def test_one_caller_gets_half_and_does_not_block_others() -> None:
-    """It may send as slowly as it is let."""
+    """However slowly the first caller sends."""
     budget = BodyBudget(100)
     for _ in range(2):
         await budget.acquire(25, "one")

@@ -1,4 +1,4 @@
-"""A large body that would stop the loop while it is parsed is refused; one that holds a long text is not."""
+"""A large body whose parsing would block the loop is refused; a large body with a long text is not."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from umpire_service import BODY, door, problem_of, settings_of
+from umpire_service import BODY, problem_of, running_api, settings_of
 
 from contracts.errors import ContentTooLong
 from web import json_values
@@ -26,7 +26,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_body_of_very_many_values_is_413_and_does_not_stop_the_loop(redis_url, shape):
     body = b'{"user_prompt":"x","callback_topic":"t","metadata":{"x":' + SHAPES[shape].encode() + b"}}"
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         slowest = await slowest_pass(api.post(body))
         answered = await api.post(body)
         assert problem_of(answered, 413, "LLM_CONTENT_TOO_LONG")["details"] == {"max_values": 32_000}
@@ -39,14 +39,14 @@ async def test_a_long_text_is_accepted_and_does_not_stop_the_loop(redis_url, tex
     body = json.dumps(
         BODY | {"user_prompt": text * (280_000 // len(json.dumps(text))) * 2, "processing_mode": "queue"}
     ).encode()
-    async with door(settings_of(redis_url)) as api:
+    async with running_api(settings_of(redis_url)) as api:
         slowest = await slowest_pass(api.post(body))
         assert (await api.post(body)).status_code == 202
     assert slowest < 0.1, slowest
 
 
 async def slowest_pass(work):
-    """CPU seconds of the longest pass of the loop: others on the machine do not count."""
+    """CPU seconds of the loop's longest iteration. Other processes do not count."""
     slowest, last = 0.0, time.thread_time()
     task = asyncio.create_task(work)
     while not task.done():

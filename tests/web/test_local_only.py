@@ -1,10 +1,10 @@
-"""UMPIRE_AUTH=off: the API is for this machine, and says so; elsewhere it does not start, or does not answer."""
+"""UMPIRE_AUTH=off: the API serves this machine only. On other addresses it does not start, or refuses requests."""
 
 import json
 
 import pytest
 from starlette.responses import PlainTextResponse
-from umpire_service import admitted, door, problem_of, settings_of
+from umpire_service import admitted, problem_of, running_api, settings_of
 
 from contracts.settings import SettingsError
 from service.app import create_app
@@ -26,10 +26,10 @@ def test_the_api_starts_on_loopback_or_with_auth_keys(host):
 
 
 async def test_the_start_logs_that_authentication_is_off(redis_url):
-    async with door(settings_of(redis_url)) as api:
+    async with running_api(settings_of(redis_url)) as api:
         assert [note.level for note in api.notes.named("auth.off")] == ["warning"]
         assert (await api.get("/api/v1/models")).status_code == 200
-    async with door(settings_of(redis_url, auth="keys")) as api:
+    async with running_api(settings_of(redis_url, auth="keys")) as api:
         assert not api.notes.named("auth.off")
 
 
@@ -59,7 +59,7 @@ async def test_requests_to_an_address_other_than_loopback_are_refused(server, st
 
 async def test_a_page_of_another_site_cannot_call_the_api_from_a_local_browser(redis_url):
     """Neither by a cross-origin POST nor by a host name that resolves to this machine (DNS rebinding)."""
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         for origin in (
             "https://evil.example",
             f"http://evil.example:{api.port}",

@@ -1,10 +1,10 @@
-"""The framework's own errors, and faults of ours, have the same shape as every other problem."""
+"""The framework's errors and unexpected errors have the same format as every other problem."""
 
 import asyncio
 import json
 
 import pytest
-from umpire_service import BODY, SECRET, Stopwatch, door, problem_of, settings_of
+from umpire_service import BODY, SECRET, Stopwatch, problem_of, running_api, settings_of
 
 pytestmark = pytest.mark.redis
 
@@ -68,10 +68,10 @@ async def test_an_error_after_acceptance_carries_the_queue_id(api, monkeypatch):
 
 
 async def test_without_redis_at_the_start_each_route_answers_in_time(redis_server):
-    """What needs Redis says so, typed and in time; what does not goes on."""
+    """Routes that need Redis answer a typed 503; the others answer as usual."""
     server = redis_server(aof=True)
     server.kill()
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
         with Stopwatch() as watch:
             for mode in ("queue", "queue_if_unavailable"):
                 assert (await api.post(processing_mode=mode)).status_code == 202
@@ -90,7 +90,7 @@ async def test_without_redis_at_the_start_each_route_answers_in_time(redis_serve
 
 async def test_a_frozen_redis_delays_a_request_by_at_most_its_redis_seconds(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
         assert (await api.post()).status_code == 202
         server.pause()
         try:

@@ -1,4 +1,4 @@
-"""What comes down a connection: slow, endless, malformed, pipelined; each is answered by a typed problem, and ends."""
+"""Slow, endless, malformed and pipelined requests on one connection: each gets a typed problem or its answer."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from umpire_service import BODY, SECRET, admitted, door, settings_of
+from umpire_service import BODY, SECRET, admitted, running_api, settings_of
 
 import web.connection.protocol
 from access.api_key import DEFAULT_SCOPES
@@ -80,7 +80,7 @@ async def drip(writer, data=b"x", every=0.05):
 
 
 async def test_a_dripping_body_ends_in_408_and_the_connection_is_closed(redis_url):
-    async with door(settings_of(redis_url, body_seconds=1.0)) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url, body_seconds=1.0)) as api, connection(api) as (reader, writer):
         writer.write(sized(b"", 1_000))
         dripping = asyncio.create_task(drip(writer))
         started = time.monotonic()
@@ -129,7 +129,7 @@ async def test_headers_are_bounded(api, lines, what):
 
 
 async def test_a_head_in_one_packet_is_bounded_too(api):
-    """The parser has it complete before anybody could count packets."""
+    """The parser has the whole head before the protocol can count packets."""
     many = b"".join(b"h: %s\r\n" % (b"x" * 10_000) for _ in range(7))
     for head, status in [
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n", 431),
@@ -149,9 +149,9 @@ async def test_a_head_in_one_packet_is_bounded_too(api):
 
 
 async def test_trailers_do_not_become_headers(redis_url):
-    """Not even where they share a packet with the head: the request has not started by then."""
+    """Not even if they share a packet with the head: the request has not started by then."""
     settings = settings_of(redis_url, auth="keys", immediate_wait_seconds=0)
-    async with door(settings) as api, admin(api) as key:
+    async with running_api(settings) as api, admin(api) as key:
         authorization = b"Authorization: Bearer %s\r\n" % key
 
         async def status(head, trailers):
@@ -170,7 +170,7 @@ async def test_trailers_do_not_become_headers(redis_url):
 
 @contextlib.asynccontextmanager
 async def admin(api):
-    """A key of the door's."""
+    """An API key."""
     redis = connect(api.settings.redis.redis_url.get_secret_value(), timeout=2.0)
     _, text = await ApiKeys(redis).create("", DEFAULT_SCOPES, (), rate=None, max_queued=None, daily_cost=None)
     await redis.aclose()
@@ -220,7 +220,7 @@ async def test_a_length_that_is_too_small_cuts_the_body_off(api):
 
 
 async def test_garbage_after_a_request_does_not_take_its_answer(api):
-    """The request may have been accepted: its client must learn so."""
+    """The request may have been accepted, so its client must get the answer."""
     async with connection(api) as (reader, writer):
         writer.write(sized(GOOD) + b"garbage\r\n\r\n" * 10)
         status, _, body = await answer_of(reader)
@@ -240,7 +240,7 @@ async def test_pipelined_requests_are_answered_in_order(api):
 
 @upgrades
 async def test_an_unsupported_upgrade_is_an_ordinary_request(api, upgrade):
-    """JDK's HttpClient asks for h2c with every first request. Its body is a body, in whatever packets it comes."""
+    """The HttpClient of the JDK asks for h2c with its first request. Its body is read however it is split."""
     asked = sized(GOOD, more=upgrade)
     head = len(asked) - len(GOOD)
     for cuts in ([], [head], [head - 1], [head + 9], range(1, len(asked))):
@@ -294,14 +294,14 @@ async def test_pipelined_requests_may_all_ask_for_upgrades(api):
 
 async def test_a_web_socket_is_answered_like_any_request(redis_url):
     asked = b"GET %s HTTP/1.1\r\nHost: localhost\r\n" + UPGRADES["websocket"] + b"\r\n"
-    async with door(settings_of(redis_url)) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url)) as api, connection(api) as (reader, writer):
         writer.write(asked % b"/nowhere")
         is_problem(await answer_of(reader), 404)
         writer.write(asked % b"/api/v1/comparison")
         assert is_problem(await answer_of(reader), 405)["allow"] == "options, post"
         writer.write(asked % b"/healthz")
         assert (await answer_of(reader))[0] == 200
-    async with door(settings_of(redis_url, auth="keys")) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url, auth="keys")) as api, connection(api) as (reader, writer):
         for path in (b"/nowhere", b"/api/v1/comparison", b"/api/v1/models"):
             writer.write(asked % path)
             is_problem(await answer_of(reader), 401, "LLM_AUTHENTICATION_FAILED")
@@ -330,7 +330,7 @@ async def test_connect_is_405(api, target):
 
 
 async def test_a_body_after_an_ignored_upgrade_has_a_time_limit(redis_url):
-    async with door(settings_of(redis_url, body_seconds=0.5)) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url, body_seconds=0.5)) as api, connection(api) as (reader, writer):
         writer.write(sized(b"", 1_000, UPGRADES["h2c"]))
         is_problem(await answer_of(reader), 408)
         await until_closed(reader)
@@ -338,7 +338,7 @@ async def test_a_body_after_an_ignored_upgrade_has_a_time_limit(redis_url):
 
 async def test_expect_100_continue(redis_url):
     expect = b"Expect: 100-continue\r\n"
-    async with door(settings_of(redis_url, max_body_bytes=10_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=10_000)) as api:
         async with connection(api) as (reader, writer):
             writer.write(sized(b"", len(GOOD), expect))
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -352,7 +352,7 @@ async def test_expect_100_continue(redis_url):
 @pytest.mark.parametrize("busy", [0.0, 0.02], ids=["idle", "busy"])
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 async def test_a_client_that_has_closed_its_side_gets_the_whole_answer(api, method, busy):
-    """As `nc -N` does: it shuts its side down behind its request."""
+    """As `nc -N`: the client shuts down its side after the request."""
     for _ in range(5):
         async with connection(api) as (reader, writer):
             writer.write(HEALTH.replace(b"GET", method.encode()))
@@ -395,7 +395,7 @@ N = 1_000_000
     ids=["objects", "lists", "blocks", "empty blocks", "no blocks", "wide", "unknown fields", "digits", "NULs"],
 )
 async def test_no_body_within_the_limit_blocks_the_api(redis_url, body, status):
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         started = time.process_time()
         answered = await api.post(body)
         spent = time.process_time() - started
