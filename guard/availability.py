@@ -1,4 +1,4 @@
-"""What each provider would take now: its breaker, pause and holds at one moment of Redis' clock.
+"""What each provider would take now: its breaker, pause and holds at one time of Redis' clock.
 
 Workers read it for their gate (gate.py), API processes for what they accept.
 """
@@ -80,7 +80,7 @@ class ProviderAvailability:
 
     @cached_property
     def retry_after(self) -> float | None:
-        """Seconds after which to ask again; None: it is available, or nobody knows."""
+        """Seconds after which to ask again; None: it is available, or the time is unknown."""
         return self._blocked / 1000 or None
 
     @property
