@@ -12,18 +12,18 @@ from datetime import timedelta
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from umpire_redis import RedisServer
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.redis import RedisServer
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 
 POLICIES = ("always", "everysec")
-#: Callers at a time, and admits of each round; together they share round trips (ledger/group.py).
+#: Callers at a time, and admits of each round; together they share round trips (ledger/redis/group_commit.py).
 ROUNDS = {1: 300, 64: 6000}
 BODY = "x" * 2700
 

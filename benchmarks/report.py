@@ -11,12 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from umpire_kafka import EmbeddedKafka
-
 from benchmarks import ROOT, score
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 from contracts.clock import iso, utcnow
+from devtools.kafka import EmbeddedKafka
 
 Result = Mapping[str, Any]
 

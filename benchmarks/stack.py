@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from umpire_kafka import EmbeddedKafka, KafkaServer
-from umpire_redis import RedisServer
-from umpire_servers import Process, ServerMissing, free_port
-
 from benchmarks.events import Events, Stuck
 from benchmarks.tools import Tools
 from benchmarks.upstream import Upstream
+from devtools.kafka import EmbeddedKafka, KafkaServer
+from devtools.redis import RedisServer
+from devtools.servers import Process, ServerMissing, free_port
 
 #: A process may take so long to start where others are at work; what it should take is a case of its own.
 START_SECONDS = 90.0

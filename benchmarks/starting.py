@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from umpire_servers import Process, clean_environment, free_port, poll
-
 from benchmarks import ROOT
 from benchmarks.load import run_load
 from benchmarks.stack import START_SECONDS, Servers
 from benchmarks.tools import Tools
+from devtools.servers import Process, clean_environment, free_port, poll
 
 SDKS = frozenset({"anthropic", "openai", "google.genai"})
 PAIRS, STARTS = 7, 3

@@ -42,6 +42,6 @@ def _python(module: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    from umpire_servers import clean_environment
+    from devtools.servers import clean_environment
 
     return clean_environment()

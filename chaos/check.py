@@ -49,6 +49,7 @@ def judge(evidence: Evidence) -> Report:
         "a part ended by itself, or badly": promises.badly_ended(evidence),
         "a good request rejected": access.rejected(evidence),
         "left in Redis at the end": promises.left_behind(evidence),
+        "the books do not balance": promises.unbalanced(evidence),
     }
     return Report(_counts(evidence, bills, broken), bills, broken)
 

@@ -32,6 +32,8 @@ class Evidence:
     """Times at which one of the API's processes was dead and the other one served."""
     exits: list[Entry]
     left: Entry | None
+    books: Entry | None
+    """The totals in Redis at the end: requests accepted, ended, unfinished, and the base of the books."""
     events: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     """Arrivals by queue id."""
     calls_of: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -63,6 +65,7 @@ class Evidence:
             one_fewer=[one for one in told if one["kind"] == "api process away"],
             exits=[one for one in told if one["kind"] == "exit"],
             left=next((one for one in told if one["kind"] == "left"), None),
+            books=next((one for one in told if one["kind"] == "books"), None),
         )
         for arrival in evidence.arrivals:
             evidence.events[arrival["event"]["data"]["request_id"]].append(arrival)

@@ -230,6 +230,21 @@ def left_behind(evidence: Evidence) -> list[str]:
     return [f"{name}: {count}" for name, count in (evidence.left or {}).items() if name not in {"at", "kind"} and count]
 
 
+def unbalanced(evidence: Evidence) -> list[str]:
+    """The service's own books against themselves, and against the events that arrived."""
+    books = evidence.books
+    if books is None:
+        return []
+    found = []
+    if books["accepted"] != books["ended"] + books["unfinished"]:
+        found.append(f"accepted {books['accepted']}, ended {books['ended']}, unfinished {books['unfinished']}")
+    if books["base"]:
+        found.append(f"they begin with a difference of {books['base']}")
+    if books["ended"] != len(evidence.events):
+        found.append(f"ended {books['ended']}, but {len(evidence.events)} requests have an event")
+    return found
+
+
 def told_though_refused(evidence: Evidence) -> int:
     """How many were told although they had been refused, by an API that could not know."""
     refused = {post["asked"]["correlation_id"] for post in evidence.posts if undecided(evidence, post)}

@@ -62,6 +62,7 @@ class Run:
             await self._settle()
             progress.cancel()
             self._stack.book.write(kind="left", **self._stack.left_in_redis())
+            self._stack.book.write(kind="books", **self._stack.books())
             await self._stack.stop()
         finally:
             self._inbox.stop()

@@ -17,12 +17,10 @@ from chaos.book import FAULTS, UPSTREAM, Book
 from chaos.network import Network
 from chaos.part import Launch, Part, Ready
 from chaos.timing import Timing
-
-sys.path.insert(0, str(ROOT / "tests/support"))
-from umpire_aimock import Aimock, install_aimock
-from umpire_kafka import KafkaServer, install_kafka
-from umpire_redis import RedisServer
-from umpire_servers import clean_environment, free_port, port_open
+from devtools.aimock import Aimock, install_aimock
+from devtools.kafka import KafkaServer, install_kafka
+from devtools.redis import RedisServer
+from devtools.servers import clean_environment, free_port, port_open
 
 PROVIDERS = ("anthropic", "openai")
 
@@ -119,7 +117,21 @@ class Stack:
             "leases": ("ZCARD", "umpire:leases"), "unfinished": ("ZCARD", "umpire:expiry"),
             "outbox": ("XLEN", "umpire:outbox"), "dead letters": ("ZCARD", "umpire:dead"),
         }  # fmt: skip
-        return {name: int(self.redis.command(*words)[1:].split(b"\r\n")[0]) for name, words in counts.items()}
+        return {name: self._number(*words) for name, words in counts.items()}
+
+    def books(self) -> dict[str, int]:
+        """The totals that the service keeps in Redis, and the base that their first read stored."""
+        total = """local sum, all = 0, redis.call('HGETALL', 'umpire:totals')
+            for i = 1, #all, 2 do
+              if string.sub(all[i], 1, #ARGV[1]) == ARGV[1] then sum = sum + all[i + 1] end
+            end
+            return sum"""
+        names = {"accepted": "accepted.", "ended": "ended.", "base": "base"}
+        sums = {name: self._number("EVAL", total, "0", prefix) for name, prefix in names.items()}
+        return {**sums, "unfinished": self._number("ZCARD", "umpire:expiry")}
+
+    def _number(self, *command: str) -> int:
+        return int(self.redis.command(*command)[1:].split(b"\r\n")[0])
 
     async def stop(self) -> None:
         """In good order: whatever does not end by itself was killed, and the book says so."""

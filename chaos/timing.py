@@ -26,16 +26,16 @@ class Timing:
 
     def settings(self) -> dict[str, str]:
         return {
-            "UMPIRE_LEASE_SECONDS": str(self.lease),
-            "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": str(self.attempt),
+            "UMPIRE_TEST_LEASE_SECONDS": str(self.lease),
+            "UMPIRE_TEST_ATTEMPT_TIMEOUT_SECONDS": str(self.attempt),
             "UMPIRE_CALL_DEADLINE_SECONDS": str(self.deadline),
             "UMPIRE_DRAIN_SECONDS": str(self.drain),
             "UMPIRE_BREAKER_RECOVERY_SECONDS": str(self.recovery),
             "UMPIRE_IMMEDIATE_WAIT_SECONDS": str(self.immediate_wait),
             "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": str(self.delivery),
-            "UMPIRE_OUTBOX_RESEND_SECONDS": str(self.resend),
-            "UMPIRE_LOST_POINTER_SECONDS": str(self.lost_pointer),
-            "UMPIRE_DEFER_SECONDS": "1,3,6",
+            "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": str(self.resend),
+            "UMPIRE_TEST_LOST_POINTER_SECONDS": str(self.lost_pointer),
+            "UMPIRE_TEST_DEFER_SECONDS": "1,3,6",
             "UMPIRE_HOLD_PROBE_SECONDS": str(self.hold_probe),
         }
 

@@ -9,12 +9,12 @@ import typer
 
 from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
-from cli.holds import pause, resume
-from cli.keys import keys_app
-from cli.outbox import outbox_app
+from cli.operate.holds import pause, resume
+from cli.operate.keys import keys_app
+from cli.operate.outbox import outbox_app
 from cli.provider import ProviderName
-from cli.redis_check import check_redis
-from cli.tune import tune
+from cli.serve.redis_check import check_redis
+from cli.tune.command import tune
 from cli.visible import visible
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def up(
 ) -> None:
     """Run everything on this machine: Redis, Kafka, the API, workers and Flower."""
     settings = read_serving_settings()
-    from cli.up import up
+    from cli.stack.up import up
 
     up(
         settings,
@@ -72,8 +72,8 @@ def api(
     """Run the HTTP API."""
     settings = read_serving_settings()
     check_redis(settings.redis.address())
-    from cli import api as front
-    from cli.ports import inherited
+    from cli.serve import api as front
+    from cli.supervise.ports import inherited
 
     service = settings.service
     if descriptor is not None:
@@ -99,7 +99,7 @@ def worker(
             if value is not None:
                 raise typer.BadParameter(f"{name} needs --provider")
     check_redis(settings.redis.address())
-    from cli import worker as workers
+    from cli.serve import worker as workers
 
     raise typer.Exit(workers.serve(settings, provider and provider.value, concurrency, processes, ready_file))
 
@@ -113,9 +113,9 @@ def flower(
 ) -> None:
     """Run Flower, behind the password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
-    from cli import flower as page
-    from cli.metrics import listen_for_scrapes
-    from cli.ports import inherited, listen
+    from cli.flower import server as page
+    from cli.supervise.metrics import listen_for_scrapes
+    from cli.supervise.ports import inherited, listen
 
     page.check(settings)
     check_redis(settings.redis.address())
@@ -148,7 +148,7 @@ def compare(
 ) -> None:
     """Compare two essays. Exit code 0: a verdict (or accepted, with --no-wait), 1: an error, 2: called wrongly."""
     settings = read_settings()
-    from cli.compare import CompareOptions, compare
+    from cli.client.compare import CompareOptions, compare
 
     options = CompareOptions(essay_a, essay_b, topic, question, provider.value if provider else None, model, timeout)
     raise typer.Exit(compare(settings, options, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
@@ -162,7 +162,7 @@ def models(
 ) -> None:
     """List the models of the manifest."""
     if context.invoked_subcommand is None:
-        from cli.models import show
+        from cli.operate.models import show
 
         show(provider.value if provider else None, as_json=as_json)
 
@@ -171,7 +171,7 @@ def models(
 def models_check() -> None:
     """Compare the manifest with what each enabled provider lists. Exit code 1: a default model is missing."""
     settings = read_settings()
-    from cli.models import check
+    from cli.operate.models import check
 
     raise typer.Exit(check(settings))
 
@@ -181,7 +181,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the ranking's plot goes.")] = Path("demo-output"),
 ) -> None:
     """Rank a dozen sample essays on a stack of its own, with the mock provider. Half a minute, no keys, no money."""
-    from cli.demo import demo
+    from cli.demo.command import demo
 
     raise typer.Exit(demo(output))
 
@@ -192,7 +192,7 @@ def topics() -> None:
     is unavailable.
     """
     settings = read_settings()
-    from cli.topics import make_or_explain
+    from cli.serve.topics import make_or_explain
 
     done, line = make_or_explain(settings)
     if not done:

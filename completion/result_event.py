@@ -93,5 +93,6 @@ def completion_of(
         key=event.correlation_id,
         event=event.value,
         cost=judgement.spent.cost,
+        code=judgement.error.code.value if judgement.error else "-",
     )
     return record, headers_of(event, queue_id)

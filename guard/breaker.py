@@ -22,6 +22,9 @@ from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
+#: Successful probes that close the breaker.
+SUCCESSES_NEEDED = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -49,7 +52,6 @@ class Breaker:
         self._volume = settings.breaker_volume
         self._window_ms = duration_ms(settings.breaker.breaker_window_seconds)
         self._recovery_ms = duration_ms(settings.breaker.breaker_recovery_seconds)
-        self._successes_needed = settings.breaker.breaker_successes
         self._successes = 0
         self._seconds = 0.0
         self._holds = settings.hold.hold == "on"
@@ -130,7 +132,7 @@ class Breaker:
         return self._transition(reply)
 
     async def _settle(self, owner: str, outcome: str, seconds: float = 0.0, code: str = "") -> Transition | None:
-        settled = BreakerSettle(owner, outcome, duration_ms(seconds), self._recovery_ms, self._successes_needed, code)
+        settled = BreakerSettle(owner, outcome, duration_ms(seconds), self._recovery_ms, SUCCESSES_NEEDED, code)
         with suppress(RedisError):
             return self._transition(await self._noting("settle", *settled))
         return None

@@ -52,8 +52,8 @@ class SlowStart:
 
         `after`: seconds that it asked to wait; 0: it named none.
 
-        A long wait concerns all calls. Otherwise a single refusal changes nothing; after many, all calls wait as
-        long as the last one was asked to. Refusals of calls that began before the last restart have the same cause as that
+        A long wait concerns all calls. Otherwise a single refusal changes nothing; after many, all calls wait as long
+        as the last one was asked to. Refusals of calls that began before the last restart have the same cause as that
         restart and are not counted.
         """
         if after > LONG_WAIT:

@@ -45,6 +45,8 @@ class Completion:
     """Number of the claim that may end it, with `CompletedBy.HOLDER`; None: any claim of this worker."""
     claimed: float | None = None
     """When the request was claimed (time.monotonic); None: it was not."""
+    code: str = "-"
+    """Error code of the event; "-": it has a verdict."""
 
 
 #: States in which no worker holds the request: any process may end it (CompletedBy.UNCLAIMED in finish.lua).
@@ -111,6 +113,7 @@ def finish_arguments(owner: str, retention: int, completions: Sequence[Completio
             forbidden="1" if one.forbidden else "",
             fencing_token=token(one.fencing_token),
             must_exist="1" if one.claimed is not None and now - one.claimed < retention else "",
+            code=one.code,
         )
     return arguments
 

@@ -23,6 +23,8 @@ umpire:answer:<queue id>     string a result event, kept for half a minute, only
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the time (ms) their last heartbeat ends
 umpire:day:<yyyy-mm-dd>      hash   the day's totals: requests, cost, <provider>.<status>, and requests.<key id>
+umpire:totals                hash   the books, never reset: accepted.<provider>, ended.<provider>.<status>.<error code>
+                             ('-' for a verdict), and base, with which they begin: see scripts/books.lua
 umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id
 umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
 umpire:custodian             string the owner of the maintenance lock

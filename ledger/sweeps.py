@@ -15,31 +15,32 @@ from ledger import keys
 from ledger.claims import hold_ms
 from ledger.message import pointer_at, priority_list
 from ledger.request import RequestReader, StoredRequest
-from ledger.scripts import Script
+from ledger.scripts import Script, flatten
+from ledger.scripts.arguments import ExpiredHead, LapseHead, LapseRow, LockHead, LostHead, RequeueHead, RequeueRow
 from telemetry.observer import Observer, silent
 
 #: Life of a lock, in ms: another process takes over when its holder dies.
 LOCK_MS = 5_000
 
 #: Records per sweep, to bound one script's time; the next sweep takes the rest.
-SWEEP = 500
+MAX_SWEEP = 500
 
 #: Bytes of bodies that one sweep reads: each is held in memory several times.
-SWEEP_BYTES = 16_000_000
+MAX_SWEEP_BYTES = 16_000_000
 
-#: Due or expired records that one look goes through at most: the first ones may all have to be skipped.
-LOOK_EXPIRED = 20 * SWEEP
+#: Most due or expired records that one sweep goes through: the first ones may all have to be skipped.
+MAX_SCANNED = 20 * MAX_SWEEP
 
 #: Records that one run of expired.lua goes through: some ms of Redis' time.
-LOOK_AT_ONCE = 2 * SWEEP
+SCAN_BATCH = 2 * MAX_SWEEP
 
 #: Queued records that one search for lost pointers goes through from the oldest on, and as many again from where the
 #: last search ended. The pointers that a killed worker had fetched were the oldest of their priority, but an old
 #: backlog of low priority may stand before an urgent one. Some milliseconds of Redis' time, every two seconds.
-LOOK = 1_500
+LOST_SCAN = 1_500
 
 #: Messages read from the head of each list, to judge how far it is consumed. Those put back in front are in no order.
-HEADS = 64
+HEAD_SAMPLE = 64
 
 #: Seconds for which a pointer must look lost before it is pushed again: longer than the time between two heartbeats
 #: (tasks/heartbeat.py), because it looks lost from when a worker fetches it until the worker's claim or next heartbeat.
@@ -82,21 +83,21 @@ class Sweeps:
         #: Queue id → when its pointer was first found missing (time.monotonic).
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
         #: Position in the queue from which the next search for lost pointers continues.
-        self._looked: dict[LLMProviderType, int] = {}
+        self._scan_from: dict[LLMProviderType, int] = {}
 
     async def hold_lock(self) -> bool:
         """Take or keep the maintenance lock. Returns whether this process holds it."""
-        return bool(await self._lock(keys.CUSTODIAN, self._owner, LOCK_MS))
+        return bool(await self._lock(*LockHead(keys.CUSTODIAN, self._owner, LOCK_MS)))
 
     async def release_lock(self) -> None:
-        await self._lock(keys.CUSTODIAN, self._owner, 0)
+        await self._lock(*LockHead(keys.CUSTODIAN, self._owner, ms=0))
 
     async def hold_resending(self) -> bool:
         """Take or keep the lock for resending the outbox (any process that reaches Kafka may). True if held."""
-        return bool(await self._lock(keys.RESENDER, self._owner, LOCK_MS))
+        return bool(await self._lock(*LockHead(keys.RESENDER, self._owner, LOCK_MS)))
 
     async def release_resending(self) -> None:
-        await self._lock(keys.RESENDER, self._owner, 0)
+        await self._lock(*LockHead(keys.RESENDER, self._owner, ms=0))
 
     async def now_ms(self) -> int:
         seconds, micros = await self._redis.time()
@@ -107,48 +108,50 @@ class Sweeps:
 
         Returns how many lapsed, and those that lapsed too often: they are leased to this process, which must end them.
         """
-        lapsed = await self._past(keys.LEASES)
+        lapsed = await self._due(keys.LEASES)
         if not lapsed:
             return 0, []
         lease_ms = int(self._settings.lease_seconds * 1000)
-        arguments: list[str | bytes | int] = [self._owner, self._settings.max_lapses, lease_ms]
-        for queue_id, provider, priority in lapsed:
-            arguments.extend((queue_id, *_message(queue_id.decode(errors="replace"), provider, priority)))
-        poison = await self._lapse(*arguments)
+        rows = (
+            LapseRow(queue_id, *_message(queue_id.decode(errors="replace"), provider, priority))
+            for queue_id, provider, priority in lapsed
+        )
+        poison = await self._lapse(*LapseHead(self._owner, self._settings.max_lapses, lease_ms), *flatten(rows))
         return len(lapsed), await self._read(poison)
 
-    async def _past(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
+    async def _due(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
         """The first records of the sorted set `key` whose time has come: queue id, provider, broker priority. Records
         whose provider or state this version does not know are left to a newer one.
         """
         now = await self.now_ms()
-        for start in range(0, LOOK_EXPIRED, SWEEP):
-            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=SWEEP)
+        for start in range(0, MAX_SCANNED, MAX_SWEEP):
+            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=MAX_SWEEP)
             known = [
                 (queue_id, provider, priority)
-                for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True)
+                for queue_id, (provider, priority) in zip(ids, await self._locate(ids), strict=True)
                 if provider is not None
             ]
-            if known or len(ids) < SWEEP:
+            if known or len(ids) < MAX_SWEEP:
                 return known
         return []
 
     async def push_due(self, provider: LLMProviderType) -> int:
         """Return deferred requests whose time has come to their queue. Returns how many."""
-        due = await self._past(keys.deferred(provider.value))
+        due = await self._due(keys.deferred(provider.value))
         return await self._push("deferred", provider, [(queue_id, priority) for queue_id, _, priority in due])
 
     async def push_lost(self, provider: LLMProviderType) -> int:
         """Push a new pointer for queued requests whose pointer is gone. Returns how many."""
         queue = queue_name(provider)
         age = int(self._settings.lost_pointer_seconds * 1000)
-        before, start = self._suspects.get(provider, {}), self._looked.get(provider, LOOK)
-        arguments: list[str | bytes | int] = [provider.value, age, LOOK, start, SWEEP, HEADS, len(PRIORITY_STEPS)]
-        for step in PRIORITY_STEPS:
-            arguments.extend((step, list_name(queue, step)))
-        missed = await self._lost(*arguments, *before)
+        before, start = self._suspects.get(provider, {}), self._scan_from.get(provider, LOST_SCAN)
+        head = LostHead(
+            provider.value, age, LOST_SCAN, start, most=MAX_SWEEP, sample=HEAD_SAMPLE, steps=len(PRIORITY_STEPS)
+        )
+        lists = ((step, list_name(queue, step)) for step in PRIORITY_STEPS)
+        missed = await self._lost(*head, *flatten(lists), *before)
         waiting: int = await self._redis.zcard(keys.queued(provider.value))
-        self._looked[provider] = start + LOOK if start + LOOK < waiting else LOOK
+        self._scan_from[provider] = start + LOST_SCAN if start + LOST_SCAN < waiting else LOST_SCAN
         now = time.monotonic()
         self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
         lost = [row for row in missed if now - before.get(row[0], now) >= SUSPECT_SECONDS]
@@ -160,30 +163,31 @@ class Sweeps:
         """Requests past their time to live that no worker runs; a running one ends at its call's own deadline. Time on
         hold does not count towards the time to live: see expired.lua.
         """
-        start, looked = 0, 0
-        left: list[Orphan] = []
+        start, scanned = 0, 0
+        orphans: list[Orphan] = []
         # Several short scripts instead of a long one, which would block Redis. Records that this version cannot read
         # are skipped, so that they do not hide the others.
-        while start >= 0 and looked < LOOK_EXPIRED and not left:
-            start, *rows = await self._expired(self._most_added, LOOK_AT_ONCE, start, SWEEP, SWEEP_BYTES)
-            looked += LOOK_AT_ONCE
+        while start >= 0 and scanned < MAX_SCANNED and not orphans:
+            head = ExpiredHead(self._most_added, SCAN_BATCH, start, limit=MAX_SWEEP, max_bytes=MAX_SWEEP_BYTES)
+            start, *rows = await self._expired(*head)
+            scanned += SCAN_BATCH
             holds = {queue_id: _hold(why) for queue_id, why in rows}
             found = await self._read(list(holds))
-            left = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
-        return left
+            orphans = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
+        return orphans
 
     async def _push(
-        self, state: str, provider: LLMProviderType, rows: Sequence[tuple[bytes, int]], *, place: str = "back"
+        self, state: str, provider: LLMProviderType, found: Sequence[tuple[bytes, int]], *, place: str = "back"
     ) -> int:
-        if not rows:
+        if not found:
             return 0
-        arguments: list[str | bytes | int] = [self._owner]
-        for queue_id, priority in rows:
-            message = _message(queue_id.decode(), provider, priority)
-            arguments.extend((queue_id, state, *message, place, 0, 0, b"", "", ""))
-        return int(await self._requeue(*arguments))
+        rows = (
+            RequeueRow(queue_id.decode(), state, *_message(queue_id.decode(), provider, priority), place)
+            for queue_id, priority in found
+        )
+        return int(await self._requeue(*RequeueHead(self._owner), *flatten(rows)))
 
-    async def _where(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
+    async def _locate(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.hmget(keys.record(queue_id.decode(errors="replace")), "p", "q", "s")

@@ -14,7 +14,8 @@ from contracts.clock import utcnow
 from contracts.events import LLMCostAlertV1
 from events.lifecycle import Lifecycle
 from ledger.spend import SpendThresholds, ThresholdCrossed
-from telemetry.observer import Level, Note, Observer
+from telemetry.observer import Note, Observer
+from telemetry.outage import Outage
 
 #: Seconds between two checks.
 PERIOD_SECONDS = 2.0
@@ -38,16 +39,16 @@ class CostAlerts:
 
     async def watch(self) -> None:
         """Run `look` every PERIOD_SECONDS while this process is in charge. Never returns."""
-        hindered = False
+        outage = Outage()
         while True:
             if self._in_charge():
                 try:
                     await self.look()
-                    hindered = False
+                    outage.succeeded()
                 except (RedisError, OSError) as error:
-                    level: Level = "debug" if hindered else "warning"  # warn once per outage
-                    hindered = True
-                    self._observer(Note("alerts.hindered", level, fields={"error": type(error).__name__}))
+                    self._observer(
+                        Note("alerts.hindered", outage.failure_level(), fields={"error": type(error).__name__})
+                    )
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def look(self) -> None:

@@ -17,7 +17,8 @@ from contracts.errors import InternalError, RequestExpired, UmpireError
 from contracts.settings import LedgerSettings
 from ledger.completion import CompletedBy
 from ledger.sweeps import Orphan, Sweeps
-from telemetry.observer import Level, Note, Observer
+from telemetry.observer import Note, Observer
+from telemetry.outage import Outage
 
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class MaintenanceLoop:
         self._end_it = end
         self._observer = observer
         self._unanswered = unanswered
+        self._outage = Outage()
         self._well_since: float | None = None
         self._ahead: float | None = None
         """Redis' clock minus time.monotonic, in seconds, at the last look."""
@@ -93,6 +95,7 @@ class MaintenanceLoop:
         try:
             self.holds = await self._timed(self._in_charge)
             await self._timed(self._follow_clock)
+            self._outage.succeeded()
             self._well_since = self._well_since or time.monotonic()
             # The longest overdue first, so that a sweep which fails does not keep the others from running.
             for chore in sorted(self._chores, key=lambda chore: chore.due) if self.holds else ():
@@ -100,9 +103,10 @@ class MaintenanceLoop:
                     chore.due = started + chore.period
                     await chore.run()
         except (RedisError, OSError) as error:
-            level: Level = "warning" if self._well_since else "debug"  # warn once per outage
             self._well_since, self.holds = None, False
-            self._observer(Note("custodian.hindered", level, fields={"error": type(error).__name__}))
+            self._observer(
+                Note("custodian.hindered", self._outage.failure_level(), fields={"error": type(error).__name__})
+            )
             if not isinstance(error, ResponseError):
                 self._unanswered()
 

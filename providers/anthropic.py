@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, PromptTarget
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from providers import failure, schema
 from providers.anthropic_answer import CODES, completion
 from providers.base import Call, ProviderAnswer
@@ -26,7 +26,7 @@ _BASE_URL = "https://api.anthropic.com"
 class AnthropicProvider:
     name = LLMProviderType.ANTHROPIC
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
         self._recorder = recorder
         self._client = in_thread(self._make)

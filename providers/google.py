@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from providers import failure, schema
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, ProviderAnswer
 from providers.bounded import UnreadableBody
@@ -30,7 +30,7 @@ _API_VERSION = "v1beta"
 class GoogleProvider:
     name = LLMProviderType.GOOGLE
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
         self._recorder = recorder
         self._session: aiohttp.ClientSession | None = None

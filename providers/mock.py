@@ -19,6 +19,9 @@ from providers.model import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 
+#: Standard deviation, in logits, of the strengths of essays whose text states none (mode `latent`).
+_STRENGTH_SPREAD = 2.0
+
 #: The error that a failed call raises: for each code in MOCK_FAILURES of the settings, except those in _BAD_ANSWERS.
 _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
     LLMErrorCode.PROVIDER_UNAVAILABLE: errors.ProviderUnavailable,
@@ -83,8 +86,7 @@ class MockProvider:
         a_first = essays.a_first if essays else True
         log_odds = settings.position_bias if a_first else -settings.position_bias
         if essays and settings.mode == "latent":
-            spread = settings.strength_spread
-            log_odds += strength(essays.a, spread) - strength(essays.b, spread)
+            log_odds += strength(essays.a, _STRENGTH_SPREAD) - strength(essays.b, _STRENGTH_SPREAD)
         # tanh(x / 2) is 2p − 1 of the logistic probability p = σ(x), and does not overflow.
         margin = math.tanh(log_odds / 2)
         a_wins = draw.random() < (1 + margin) / 2

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from contracts.settings.provider import caches_explicitly
 from providers import failure, schema
 from providers.base import Call, ProviderAnswer
@@ -30,7 +30,7 @@ _TIMES: dict[Ttl, dict[str, str]] = {"5m": {"ttl": "30m"}, "1h": {"ttl": "12h"}}
 class OpenAIProvider:
     name = LLMProviderType.OPENAI
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, recorder=recorder))
         self._explicit_cache = caches_explicitly(settings)
 
@@ -67,7 +67,7 @@ class OpenAIProvider:
 
 
 def make_client(
-    settings: ProviderSettings,
+    settings: HostedProviderSettings,
     base_url: str,
     headers: dict[str, str] | None = None,
     recorder: Recorder | None = None,

@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from contracts.settings.provider import caches_explicitly
 from providers import schema
 from providers.base import Call, ProviderAnswer
@@ -32,7 +32,7 @@ class OpenRouterProvider:
     name = LLMProviderType.OPENROUTER
 
     def __init__(
-        self, settings: ProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
+        self, settings: HostedProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
     ) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS, recorder))
         self._explicit_cache = caches_explicitly(settings)

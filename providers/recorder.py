@@ -27,6 +27,10 @@ _WAITING = 64
 #: Least seconds between two log lines about exchanges that were not written.
 _TELL_SECONDS = 60.0
 
+#: The newest files that are kept, and the age in days at which they are deleted as well.
+_MAX_FILES = 1_000
+_MAX_DAYS = 7.0
+
 #: Seconds that a process waits at its end for the last files.
 _CLOSE_SECONDS = 5.0
 
@@ -104,13 +108,13 @@ class Recorder:
             raise
 
     def _prune(self) -> None:
-        settings = self._settings
-        too_old = (utcnow() - timedelta(days=settings.record_max_days)).strftime(_STAMP)
-        found = [match for path in settings.record_directory.iterdir() if (match := _OURS.fullmatch(path.name))]
+        directory = self._settings.record_directory
+        too_old = (utcnow() - timedelta(days=_MAX_DAYS)).strftime(_STAMP)
+        found = [match for path in directory.iterdir() if (match := _OURS.fullmatch(path.name))]
         newest_first = sorted(found, key=lambda match: match["stamp"], reverse=True)
         for place, match in enumerate(newest_first):
-            if place >= settings.record_max_files or match["stamp"] < too_old:
-                (settings.record_directory / match[0]).unlink(missing_ok=True)
+            if place >= _MAX_FILES or match["stamp"] < too_old:
+                (directory / match[0]).unlink(missing_ok=True)
 
     def _tell(self, reason: str) -> None:
         now = time.monotonic()
@@ -123,6 +127,7 @@ def make_recorder(provider: LLMProviderType, settings: Settings, observer: Obser
     """The recorder of a provider, or None if recording is off, so that it costs calls nothing in production."""
     if not settings.development.record_responses:
         return None
-    keys = [own.api_key.get_secret_value() for own in settings.providers.values() if own.api_key is not None]
-    keys += [urlsplit(own.base_url or "").password or "" for own in settings.providers.values()]
+    hosted = settings.hosted.values()
+    keys = [own.api_key.get_secret_value() for own in hosted if own.api_key is not None]
+    keys += [urlsplit(own.base_url or "").password or "" for own in hosted]
     return Recorder(settings.development, provider, keys, observer)

@@ -20,13 +20,14 @@ from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.claims import Claims
-from ledger.connection import connect
 from ledger.parked import Parked
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.stats import LedgerStats
 from maintenance.build import build
 from providers.factory import make_provider
 from tasks.call.adaptive_duty import AdaptiveDuty
+from tasks.call.claim_start import ClaimStart
 from tasks.call.judge import Judge
 from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
 from tasks.flower_events import FlowerEvents
@@ -45,6 +46,9 @@ REDIS_SECONDS = 5.0
 
 #: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
 REST_SECONDS = 15.0
+
+#: Most requests that one Celery task claims: its own, and further ones of its queue for other free slots.
+TAKE_ALONG = 16
 
 #: Longest wait for Kafka's last delivery reports on shutdown, in seconds. Events without one stay in the outbox.
 FLUSH_SECONDS = 5.0
@@ -130,9 +134,8 @@ class Runtime:
             finisher=maintenance.finisher,
             releaser=Releaser(self._claims, self._gatekeeper, delivery.lifecycle, flower, observer),
             gatekeeper=self._gatekeeper,
-            key_policy=KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT),
+            start=ClaimStart(KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT), delivery.lifecycle, observer),
             deferral=DeferralPolicy.from_settings(settings.retry),
-            lifecycle=delivery.lifecycle,
             observer=observer,
         )
         self.intake = Intake(
@@ -142,7 +145,7 @@ class Runtime:
             gatekeeper=self._gatekeeper,
             flower=flower,
             ahead=ahead,
-            take_along=settings.worker.take_along,
+            take_along=TAKE_ALONG,
             observer=observer,
         )
         duties: dict[str, Callable[[], Awaitable[None]]] = {

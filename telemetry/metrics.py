@@ -1,7 +1,7 @@
 """Prometheus metrics, fed by notes. TABLE lists all that a process counts.
 
-Each process keeps its figures in a file that its siblings read, so one scrape shows all processes of a host. Shared
-state (queue depth, circuit states) is read at each scrape.
+Each process keeps its figures in a file that its siblings read, so one scrape shows all processes of a host. GAUGES
+lists the shared state that is read at each scrape.
 """
 
 import math
@@ -49,7 +49,7 @@ class Metric:
 
 COMPARISONS = Metric(
     "comparisons_total",
-    "Requests ended, by terminal state: completed, failed, expired or cancelled, by whichever process ended them",
+    "Requests ended: completed, failed, expired or cancelled, in the process that ended them",
     ("provider", "status"),
 )
 CLAIM_DURATION = Metric(
@@ -114,6 +114,33 @@ TABLE: dict[str, tuple[Metric, ...]] = {
 }
 
 
+_PROVIDER = ("provider",)
+
+#: Gauges of shared state, the same for all processes: name → help and labels. API processes read them at each scrape.
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "ledger_up": ("1 if Redis answered this scrape", ()),
+    "queue_depth": ("Requests that wait, by state: queued or deferred", ("provider", "state")),
+    "unfinished": ("Accepted requests that have not ended", ()),
+    "processing": ("Those of them that a worker has claimed", ()),
+    "books_difference": (
+        "Requests accepted - ended - unfinished. Above 0: some are missing; below 0: some ended twice",
+        (),
+    ),
+    "ledger_bytes": ("Bytes of unfinished requests and of results in the outbox", ()),
+    "ledger_refusing": ("1 while the ledger is full and refuses requests", ()),
+    "outbox": ("Results that Kafka has not confirmed", ()),
+    "dead_letters_kept": ("Results that Kafka refused for good, kept in Redis", ()),
+    "workers_alive": ("Worker processes with a fresh heartbeat", _PROVIDER),
+    "available": ("1 if calls to the provider may start", _PROVIDER),
+    "circuit_state": ("1 for the present state of the circuit breaker", ("provider", "state")),
+    "on_hold": ("1 while the provider is on hold for this reason", ("provider", "reason")),
+    "models_on_hold": ("Models of the provider that are on hold", _PROVIDER),
+    "spool_requests": ("Requests in the spool of this host", ()),
+    "spool_bytes": ("Bytes of them", ()),
+    "spool_refusing": ("1 while the spool is full and refuses requests", ()),
+}
+
+
 #: Seconds without a sign of life after which a running process hangs: its loop leaves one each second.
 ALIVE_SECONDS = 10.0
 
@@ -161,9 +188,10 @@ class Metrics:
         self._alive[0] = time.monotonic()
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge of shared state, the same for all processes; created on first use."""
+        """Set one of GAUGES; created on first use."""
         if name not in self._gauges:
-            self._gauges[name] = Gauge(PREFIX + name, name.replace("_", " "), tuple(labels), registry=self._registry)
+            text, names = GAUGES[name]
+            self._gauges[name] = Gauge(PREFIX + name, text, names, registry=self._registry)
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
 

@@ -15,13 +15,12 @@ Each runs with what its makers advise for production, where that is fast, and ot
 
 from typing import Any
 
-from umpire_servers import ServerMissing
-
 from benchmarks.peers.litellm import LITELLM
 from benchmarks.peers.peer import measure
 from benchmarks.peers.portkey import PORTKEY
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
+from devtools.servers import ServerMissing
 
 PEERS = (LITELLM, PORTKEY)
 

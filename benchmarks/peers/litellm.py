@@ -8,9 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from umpire_servers import CACHE, ServerMissing
-
 from benchmarks.peers.peer import MODEL, Peer
+from devtools.servers import CACHE, ServerMissing
 
 _HOME = CACHE / "peers/litellm"
 _STAMP = _HOME / "lock.sha256"

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.settings import RedisAddress
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 #: Time limit of the whole check, in seconds.
 TIMEOUT_SECONDS = 2.0

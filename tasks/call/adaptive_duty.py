@@ -11,6 +11,7 @@ from guard.adaptive.controller import Process
 from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate, ProcessReport
 from tasks.call.permit_queue import SharedPermits
 from telemetry.observer import Note, Observer
+from telemetry.outage import Outage
 
 #: Log lines at level info about lowered limits are at least this far apart, in seconds; the metric counts all.
 QUIET_SECONDS = 10.0
@@ -28,7 +29,7 @@ class AdaptiveDuty:
         self._reported = time.monotonic()
         self._told: tuple[float, float] | None = None
         self._spoke = -math.inf
-        self._reached = True
+        self._outage = Outage()
 
     async def watch(self) -> None:
         """Run for ever. While Redis is unavailable, the process keeps its last share."""
@@ -44,13 +45,12 @@ class AdaptiveDuty:
         try:
             word = await self._board.report(ProcessReport(process, tally, said))
         except (RedisError, OSError) as error:
-            if self._reached:
+            if self._outage.failed():
                 self._observer(
                     Note("adaptive.unshared", "warning", self._labels, fields={"error": type(error).__name__})
                 )
-            self._reached = False
             return
-        self._reached = True
+        self._outage.succeeded()
         self._permits.follow(word.allocation)
         self._tell(word)
 

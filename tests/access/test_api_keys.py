@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import Notes
-from umpire_redis import RedisServer
 
 from access.api_key import DEFAULT_SCOPES, PREFIX, _checksum, hash_of, id_of, new_text
 from access.api_keys import ApiKeys
 from access.authenticator import Authenticator
 from access.request_rate import WINDOW, charge
 from contracts.errors import AuthenticationFailed, Unavailable
+from devtools.redis import RedisServer
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

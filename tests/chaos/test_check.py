@@ -299,6 +299,27 @@ def _left_behind(ledgers: Ledgers) -> None:
     ledgers.faults.append({"kind": "left", "at": 1.0, "leases": 0, "outbox": 2})
 
 
+def _books(ledgers: Ledgers, **changes: int) -> None:
+    """Books that balance, but for the changes."""
+    ended = len({entry["event"]["data"]["request_id"] for entry in ledgers.kafka})
+    books = {"accepted": ended, "ended": ended, "unfinished": 0, "base": 0}
+    for name, by in changes.items():
+        books[name] += by
+    ledgers.faults.append({"kind": "books", "at": 1.0, **books})
+
+
+def _books_lose_one(ledgers: Ledgers) -> None:
+    _books(ledgers, accepted=1)
+
+
+def _books_begin_with_a_difference(ledgers: Ledgers) -> None:
+    _books(ledgers, base=1)
+
+
+def _ended_without_an_event(ledgers: Ledgers) -> None:
+    _books(ledgers, accepted=1, ended=1)
+
+
 @pytest.mark.parametrize(
     ("break_it", "promise"),
     [
@@ -328,6 +349,9 @@ def _left_behind(ledgers: Ledgers) -> None:
         (_rejected, "a good request rejected"),
         (_no_answer_of_the_other_process, "no answer, though only one of two API processes was dead"),
         (_left_behind, "left in Redis at the end"),
+        (_books_lose_one, "the books do not balance"),
+        (_books_begin_with_a_difference, "the books do not balance"),
+        (_ended_without_an_event, "the books do not balance"),
     ],
 )
 def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledgers], None], promise: str) -> None:
@@ -335,6 +359,12 @@ def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledge
     report = ledgers.judge(tmp_path)
     assert not report.ok
     assert report.broken[promise]
+
+
+def test_books_that_balance_are_in_order(ledgers: Ledgers, tmp_path: Path) -> None:
+    _books(ledgers)
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
 
 
 @pytest.mark.parametrize(("sent", "at"), [(19.9, 20.0), (20.1, 20.1), (22.0, 24.5), (23.1, 23.2)])

@@ -4,10 +4,10 @@ import asyncio
 import time
 
 import pytest
-from umpire_servers import apoll
 
 from completion.relay import _BURST_SECONDS, Relay
 from contracts.settings import Settings
+from devtools.servers import apoll
 
 HEADERS = [("ce_id", b"1")]
 

@@ -7,7 +7,6 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
-from umpire_servers import apoll
 
 from completion.dead_letters import SUMMARY_BYTES, Cut, DeadLetterTopic, dead_letter
 from contracts.clock import utcnow
@@ -16,6 +15,7 @@ from contracts.enums import LLMErrorCode
 from contracts.events import ErrorDetail
 from contracts.settings import KafkaSettings
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.servers import apoll
 from events.delivery_error import DeliveryError
 from events.envelope import seal_result
 from events.producer import Publisher

@@ -10,7 +10,6 @@ import pytest
 from redis.asyncio import Redis
 from umpire_events import Remembered, read
 from umpire_ledger import MOCK, House, stored
-from umpire_servers import apoll
 
 from completion.delivery import Delivery
 from completion.finisher import Finisher
@@ -20,9 +19,10 @@ from contracts.enums import EssayComparisonWinner, QueueStatus
 from contracts.errors import InternalError, ProviderUnavailable, RequestCancelled, RequestExpired, UmpireError
 from contracts.events import TokenUsage
 from contracts.settings import KafkaSettings, LedgerSettings, Settings
+from devtools.servers import apoll
 from ledger.claims import Claims
 from ledger.completion import CompletedBy, UnclaimedRequests
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
 from tasks.flower_events import FlowerEvents

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from umpire_events import TRACE, Remembered, read, result
-from umpire_servers import apoll, free_port
 
 from completion.dead_letters import DeadLetterTopic
 from completion.relay import Relay
@@ -15,10 +14,11 @@ from contracts.encoding import dumps, loads
 from contracts.errors import Unavailable
 from contracts.settings import KafkaSettings, ServiceSettings, Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from events.headers import headers_of
 from events.producer import Publisher
-from ledger.outbox import Entry, Fate, Undelivered
+from ledger.outbox import Disposition, Entry, Undelivered
 
 pytestmark = pytest.mark.kafka
 
@@ -45,7 +45,8 @@ class Outbox:
     async def undelivered(self, failures):
         self.failed += failures
         return [
-            (Fate.DEAD, self.entries.get(one.entry_id)) if one.patience == 0 else (Fate.WAITS, None) for one in failures
+            (Disposition.DEAD, self.entries.get(one.entry_id)) if one.patience == 0 else (Disposition.WAITS, None)
+            for one in failures
         ]
 
     async def read(self, entry_ids):
@@ -159,14 +160,17 @@ async def test_a_full_local_queue_leaves_the_result_in_the_outbox(topic, make, m
 
 
 @pytest.mark.parametrize("any_kafka", ["apache"], indirect=True)
-async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_batch_are_not(any_kafka, topic, make):
+async def test_too_large_for_its_topic_is_for_good_and_its_neighbours_in_the_batch_are_not(
+    any_kafka, topic, make, monkeypatch
+):
     """Brokers refuse the whole batch. The dead-letter topic gets the event without what made it large."""
     admin = AdminClient({"bootstrap.servers": any_kafka})
     await asyncio.to_thread(
         admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "3000"})])[topic].result
     )
     outbox, observer = Outbox(), Remembered()
-    relay = make(any_kafka, outbox, observer, kafka_linger_ms=200, topic_prefix=f"{topic}.")
+    monkeypatch.setattr("events.config.LINGER_MS", 200)
+    relay = make(any_kafka, outbox, observer, topic_prefix=f"{topic}.")
     entries = [entry(topic, large=number == 5) for number in range(30)]
     outbox.entries = {one.entry_id: one for one in entries}
     relay.resend(entries)

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from umpire_servers import ROOT
+
+from devtools.servers import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.kafka, pytest.mark.aimock, pytest.mark.timeout(480)]
 

@@ -14,7 +14,7 @@ from contracts.errors import ProviderUnavailable, Unavailable
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 ALL = list(LLMProviderType)

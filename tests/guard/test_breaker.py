@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import (
@@ -24,9 +23,10 @@ from contracts.errors import (
     Unavailable,
 )
 from contracts.settings import Settings
+from devtools.servers import apoll
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker, Transition
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -256,8 +256,9 @@ async def test_a_successful_probe_closes_it(redis: Redis) -> None:
         assert await one.failed(DOWN) is None, "failures from before it opened are forgotten"
 
 
-async def test_the_configured_number_of_probes_must_succeed(redis: Redis) -> None:
-    one = breaker(redis, successes=2)
+async def test_the_set_number_of_probes_must_succeed(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.breaker.SUCCESSES_NEEDED", 2)
+    one = breaker(redis)
     await opened(one)
     await lease(one, "a")
     assert await one.probe_succeeded("a") is None
@@ -266,8 +267,11 @@ async def test_the_configured_number_of_probes_must_succeed(redis: Redis) -> Non
     assert await one.probe_succeeded("b")
 
 
-async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(redis: Redis) -> None:
-    one = breaker(redis, successes=2)
+async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.breaker.SUCCESSES_NEEDED", 2)
+    one = breaker(redis)
     await opened(one)
     await lease(one, "a")
     assert await one.probe_succeeded("a") is None

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import ProviderUnavailable, Unavailable
+from devtools.servers import apoll
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate, GateState, gate_state
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 NOW = 1_800_000_000_000
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from umpire_providers import body_of, call_for, connected
-from umpire_upstream import Upstream, answer, hang
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of, call_for, connected
+from devtools.upstream import Upstream, answer, hang
 from guard.grace_timeout import GraceTimeout, within_grace
 
 

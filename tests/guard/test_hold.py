@@ -17,7 +17,7 @@ from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate
 from guard.hold import Hold, Holds, Outcome, Raised, read_hold
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

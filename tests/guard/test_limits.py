@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, grants_of_processes, limit_settings, most_within
 
 from guard.limits import Bucket, Limiter, RateLimiter, Reservation, Unlimited, make_limiter
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 
 def limiter(redis: Redis, **limits: Any) -> Limiter:

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_guard import MOCK, limit_settings
-from umpire_servers import apoll
 
+from devtools.servers import apoll
 from guard.keys import limit
 from guard.limits import PendingReservation, Reservation, make_limiter
 from guard.prefetch import PrefetchingLimiter

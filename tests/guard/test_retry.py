@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from umpire_guard import Notes
-from umpire_servers import apoll
 
 from contracts.errors import (
     InternalError,
@@ -22,6 +21,7 @@ from contracts.errors import (
     SpendLimitReached,
     UmpireError,
 )
+from devtools.servers import apoll
 from guard.retry import RetryPolicy, attempts
 
 

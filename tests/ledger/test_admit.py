@@ -7,14 +7,14 @@ from uuid import uuid4
 
 import pytest
 from umpire_ledger import House, redis_is_up, stored
-from umpire_servers import apoll
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.stats import Backlog
 
 pytestmark = pytest.mark.redis

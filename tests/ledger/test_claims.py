@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 from redis.exceptions import OutOfMemoryError
 from umpire_ledger import MOCK, House, ending, lease_of, stored
-from umpire_servers import apoll
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
 from ledger.claims import Claims, Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.message import pointer, pointer_list
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -5,13 +5,13 @@ import time
 
 import pytest
 from umpire_ledger import House, redis_is_up, stored
-from umpire_servers import apoll
 
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.ledger import Ledger
 from ledger.redis.clock import FRESH_SECONDS, RedisClock
+from ledger.redis.connection import connect
 
 
 def soon(seconds: float = 1.0) -> float:

@@ -18,8 +18,8 @@ from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
 from ledger.claims import Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.keys import spent as spent_key
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 

@@ -168,7 +168,7 @@ async def test_a_breaker_in_a_state_that_is_not_known_here_closes_by_its_probe(r
         "umpire:breaker:mock", mapping={"state": "throttled", "since": "v2", "until": "v2", "average": "?"}
     )
     await redis.hset("umpire:breaker:mock:window", mapping={"x12": "3", "fv2": "1"})
-    breaker = Breaker(redis, MOCK, Settings(breaker=BreakerSettings(breaker_successes=1)))
+    breaker = Breaker(redis, MOCK, Settings())
     assert await breaker.lease_probe("probe", 5.0)
     transition = await breaker.probe_succeeded("probe", 0.1)
     assert transition is not None

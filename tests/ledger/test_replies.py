@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from redis.exceptions import RedisError
 from umpire_ledger import House, ending, stored
-from umpire_servers import apoll
 
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
 from ledger import replies as replies_module
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.replies import Replies
 from telemetry.observer import Note
 

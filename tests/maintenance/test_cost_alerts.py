@@ -8,7 +8,7 @@ from umpire_events import Remembered
 
 from contracts.clock import utcnow
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.spend import SpendThresholds
 from maintenance.cost_alerts import CostAlerts
 

@@ -8,17 +8,17 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 from umpire_ledger import MOCK, House, ending, stored
-from umpire_redis import RedisServer
-from umpire_servers import apoll
 
 from completion.relay import Relay
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
 from contracts.settings import LedgerSettings, WorkerSettings
+from devtools.redis import RedisServer
+from devtools.servers import apoll
 from ledger.claims import Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.outbox import Delivered, Entry, Outbox, Undelivered
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan
 from maintenance.loop import MaintenanceLoop

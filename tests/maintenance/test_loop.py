@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 from umpire_ledger import LEASE, House, ending, stored
-from umpire_servers import apoll
 
 from contracts.enums import QueueStatus
 from contracts.errors import UmpireError
+from devtools.servers import apoll
 from ledger.completion import CompletedBy
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from ledger.sweeps import Orphan, Sweeps
 from maintenance.loop import MaintenanceLoop

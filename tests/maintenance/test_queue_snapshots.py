@@ -5,13 +5,13 @@ import sys
 from uuid import uuid4
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import Process, apoll, poll
 from umpire_service import NO_KAFKA, Worker, door, settings_of
 from umpire_worker import START_SECONDS
 
 from contracts.enums import LLMProviderType
-from ledger.connection import connect
+from devtools.redis import RedisServer
+from devtools.servers import Process, apoll, poll
+from ledger.redis.connection import connect
 from ledger.spool import Spool
 from ledger.stats import LedgerStats
 from maintenance.queue_snapshots import QueueSnapshots

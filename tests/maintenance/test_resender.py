@@ -10,12 +10,12 @@ import pytest
 from redis.asyncio import Redis
 from umpire_events import Remembered
 from umpire_ledger import House
-from umpire_servers import apoll
 
 from completion.relay import Relay
 from contracts.settings import WorkerSettings
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.outbox import Entry
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from maintenance.resender import Resender
 

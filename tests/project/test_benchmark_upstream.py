@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from umpire_go import go
-from umpire_providers import PATHS, REAL, call_for, connected
-from umpire_servers import ROOT, Process, free_port
 
 from contracts.enums import LLMProviderType
 from contracts.errors import ProviderRateLimited
+from devtools.providers import PATHS, REAL, call_for, connected
+from devtools.servers import ROOT, Process, free_port
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from umpire_providers import KEY, PATHS, PROMPT, REAL, body_of, call_for, connected
-from umpire_upstream import answer, drip, drop, drop_midway, hang, upstream
 
 from contracts import errors
 from contracts.enums import LLMProviderType
+from devtools.providers import KEY, PATHS, PROMPT, REAL, body_of, call_for, connected
+from devtools.upstream import answer, drip, drop, drop_midway, hang, upstream
 from providers import failure
 from providers.base import ProviderAnswer, RateHeaders, StopReason
 from providers.verdict import parse_verdict

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import umpire_eater
 from umpire_bombs import bombs
-from umpire_providers import REAL, body_of, call_for, connected
-from umpire_servers import apoll
-from umpire_upstream import answer, upstream
 
 from contracts import errors
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
+from devtools.providers import REAL, body_of, call_for, connected
+from devtools.servers import apoll
+from devtools.upstream import answer, upstream
 from providers import bounded
 
 every = pytest.mark.parametrize("provider", REAL)

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
-from umpire_providers import REAL, VERDICT, body_of, call_for, connected
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, upstream
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
+from devtools.providers import REAL, VERDICT, body_of, call_for, connected
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, upstream
 from providers import connection as ours
 from providers.base import Provider
 from providers.connection import Connector

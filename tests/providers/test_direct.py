@@ -5,11 +5,11 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from umpire_providers import PROMPT, REAL, body_of, call_for, connected, settings_for
-from umpire_upstream import answer, upstream
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
+from devtools.providers import PROMPT, REAL, body_of, call_for, connected, settings_for
+from devtools.upstream import answer, upstream
 from providers.direct import DirectClient
 from providers.factory import make_provider
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from umpire_providers import KEY, PROMPT, REAL, body_of, call_for, connected
-from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType
+from devtools.providers import KEY, PROMPT, REAL, body_of, call_for, connected
+from devtools.upstream import answer, upstream
 
 every = pytest.mark.parametrize("provider", REAL)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from google.genai import types
 from pydantic import BaseModel
-from umpire_aimock import Aimock
-from umpire_providers import PROMPT, VERDICT, call_for, connected
 
 from contracts.enums import LLMProviderType
+from devtools.aimock import Aimock
+from devtools.providers import PROMPT, VERDICT, call_for, connected
 from providers import schema
 from providers.base import ATTEMPT_HEADER
 from providers.google import parameters

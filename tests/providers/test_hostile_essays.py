@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from umpire_hostile import HOSTILE, VERDICT
-from umpire_providers import REAL, body_of, call_for, connected
-from umpire_upstream import answer, upstream
 
-from cli.prompt import comparison_prompt
+from cli.client.prompt import comparison_prompt
 from contracts.enums import LLMProviderType
 from contracts.errors import AnswerError
+from devtools.providers import REAL, body_of, call_for, connected
+from devtools.upstream import answer, upstream
 from providers.anthropic_answer import completion as anthropic_completion
 from providers.base import ProviderAnswer, StopReason, Usage
 from providers.schema import NAME, VERDICT_SCHEMA

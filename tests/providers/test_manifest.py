@@ -7,12 +7,12 @@ from datetime import date
 from importlib import resources
 
 import pytest
-from umpire_providers import request_for
 
 from contracts.enums import LLMProviderType, ReasoningEffort
 from contracts.errors import ContentTooLong, InvalidConfig
 from contracts.settings import Settings
 from contracts.settings.load import PROVIDER_CLASSES
+from devtools.providers import request_for
 from providers.base import Usage
 from providers.manifest import Difference, Manifest, Prices, compare, cost, estimate_tokens, parse
 

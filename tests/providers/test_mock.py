@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from umpire_providers import PROMPT, request_for
 
 from contracts import errors
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.enums import LLMErrorCode, LLMProviderType
 from contracts.settings import MockSettings, SettingsError, load_settings
+from devtools.providers import PROMPT, request_for
 from providers.base import Call
 from providers.essays import find_essays, strength
 from providers.manifest import Manifest

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from umpire_providers import REAL, VERDICT, body_of
 
 from completion.judgement import Judgement, Spent
 from completion.result_event import result_of
@@ -22,6 +21,7 @@ from contracts.errors import UmpireError
 from contracts.events import LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
+from devtools.providers import REAL, VERDICT, body_of
 from events.envelope import seal_result
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer

@@ -13,8 +13,6 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from umpire_providers import REAL, VERDICT, body_of, call_for, connected
-from umpire_upstream import answer, upstream
 
 from completion.judgement import Judgement, Spent
 from completion.result_event import result_of
@@ -24,6 +22,8 @@ from contracts.enums import LLMProviderType
 from contracts.events import EventEnvelope, LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
+from devtools.providers import REAL, VERDICT, body_of, call_for, connected
+from devtools.upstream import answer, upstream
 from events.envelope import seal_result
 from ledger.request import StoredRequest
 from providers import anthropic_answer, google_answer, openai_answer, openrouter_answer

@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from umpire_providers import call_for, connected, request_for
-from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType, ReasoningEffort
 from contracts.errors import ContentTooLong, InvalidConfig, ParsingError, ProviderUnavailable
+from devtools.providers import call_for, connected, request_for
+from devtools.upstream import answer, upstream
 from providers import openrouter_directory
 from providers.base import Usage
 from providers.manifest import Manifest, cost

@@ -5,11 +5,11 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from umpire_providers import PROMPT, request_for
 
 from contracts.enums import LLMProviderType
 from contracts.errors import ContentTooLong
 from contracts.http import LLMComparisonRequest, PromptBlock
+from devtools.providers import PROMPT, request_for
 from providers.breakpoints import MOST, breakpoints, in_order
 from providers.manifest import Manifest
 from providers.prompt import DEFAULT_SYSTEM_PROMPT, build_call, prompt_sha256

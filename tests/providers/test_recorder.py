@@ -10,14 +10,14 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from umpire_providers import KEY, PROMPT, REAL, VERDICT, body_of, call_for, settings_for
-from umpire_servers import apoll
-from umpire_upstream import answer, drop, drop_midway, hang, upstream
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import DevelopmentSettings, SettingsError, load_settings
+from devtools.providers import KEY, PROMPT, REAL, VERDICT, body_of, call_for, settings_for
+from devtools.servers import apoll
+from devtools.upstream import answer, drop, drop_midway, hang, upstream
 from providers.base import Provider
 from providers.exchange import Exchange, readable
 from providers.factory import make_provider
@@ -130,14 +130,15 @@ async def test_a_disk_that_hangs_slows_no_call(tmp_path: Path, monkeypatch: pyte
     assert [note.what for note in notes] == ["recorder.on", "recorder.failed"]
 
 
-async def test_files_are_pruned_by_count_and_age_and_no_others(tmp_path: Path) -> None:
+async def test_files_are_pruned_by_count_and_age_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.recorder._MAX_FILES", 3)
     provider = LLMProviderType.ANTHROPIC
     mine = tmp_path / "20200101-notes.json"
     mine.touch()
     (tmp_path / "20200101T000000.000000Z-anthropic-old-abcdef.json").touch()
     (tmp_path / ".20200101T000000.000000Z-anthropic-unfinished-abcdef.json").touch()
     async with upstream(answer(200, body_of(provider))) as server:
-        adapter = recording(provider, server.url, tmp_path, record_max_files=3)
+        adapter = recording(provider, server.url, tmp_path)
         attempts = [f"{uuid4()}.1" for _ in range(5)]
         for attempt in attempts:
             await adapter.complete(call_for(provider, attempt=attempt))

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from umpire_providers import request_for
 
 from contracts.enums import LLMProviderType
 from contracts.errors import InvalidConfig
 from contracts.settings import Settings
+from devtools.providers import request_for
 from providers.manifest import Manifest
 
 ANTHROPIC, OPENAI, GOOGLE, *_ = LLMProviderType

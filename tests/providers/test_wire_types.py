@@ -11,12 +11,12 @@ from google.genai import types as genai
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from pydantic import ConfigDict, TypeAdapter, with_config
-from umpire_aimock import Aimock
-from umpire_providers import PROMPT, REAL, VERDICT, body_of, call_for, connected
-from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType
 from contracts.http import LLMConfigOverridesHTTP, PromptBlock
+from devtools.aimock import Aimock
+from devtools.providers import PROMPT, REAL, VERDICT, body_of, call_for, connected
+from devtools.upstream import answer, upstream
 from providers.manifest import Manifest
 from providers.model import ModelInfo
 from providers.prompt import DEFAULT_SYSTEM_PROMPT

@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from umpire_servers import apoll, free_port
 from umpire_worker import api
+
+from devtools.servers import apoll, free_port
 
 pytestmark = pytest.mark.redis
 

@@ -86,7 +86,7 @@ async def test_unknown_fields_are_named_and_their_values_are_not(api):
     assert all(error.keys() == {"loc", "msg"} for error in problem["details"]["errors"])
 
 
-async def test_names_and_findings_are_bounded(api):
+async def test_an_error_bounds_the_names_and_findings_that_it_repeats(api):
     fields = ",".join(f'"{"n" * 5000}{number}": 1' for number in range(50))
     answer = await api.post(raw(fields.encode()))
     problem = problem_of(answer, 422, "LLM_INVALID_CONFIG")
@@ -102,7 +102,7 @@ async def test_the_correlation_id_of_a_refused_body_is_answered_where_it_can_be_
         assert (await api.post(body)).json()["correlation_id"] != CORRELATION_ID
 
 
-async def test_of_a_key_given_twice_the_last_counts(api):
+async def test_of_a_field_given_twice_the_last_counts(api):
     answer = await api.post(raw(b'"callback_topic": "__x", "callback_topic": "ok", "processing_mode": "queue"'))
     assert answer.status_code == 202
 
@@ -173,7 +173,7 @@ async def test_another_media_type_is_415(api, headers):
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", ""])
-async def test_json_is_taken_however_it_is_announced(api, content_type):
+async def test_json_is_accepted_with_every_spelling_of_its_media_type(api, content_type):
     headers = {"content-type": content_type, "Prefer": "respond-async"}
     assert (await api.post(headers=headers)).status_code == 202
 
@@ -184,7 +184,7 @@ async def test_a_prompt_over_the_context_window_is_refused(redis_url):
         problem_of(answer, 413, "LLM_CONTENT_TOO_LONG")
 
 
-async def test_a_full_ledger_refuses_with_retry_after_and_readiness_tells(redis_url):
+async def test_a_full_ledger_refuses_with_retry_after_and_readyz_is_503(redis_url):
     async with door(settings_of(redis_url, ledger={"ledger_max_size": 2})) as api:
         for _ in range(2):
             assert (await api.post(processing_mode="queue")).status_code == 202

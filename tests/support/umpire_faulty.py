@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import Any
 
-from cli.ports import listen
+from cli.supervise.ports import listen
 from contracts.enums import LLMProviderType
 from contracts.settings import load_settings
 from events.producer import Publisher
@@ -39,7 +39,7 @@ async def fails_soon(text: object) -> None:
 
 def api() -> None:
     import service.routes.comparison as door
-    from cli.api import serve
+    from cli.serve.api import serve
 
     parse, admit = door.parse, Ledger.admit
 

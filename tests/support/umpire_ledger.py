@@ -57,9 +57,12 @@ def ending(
     state: QueueStatus = QueueStatus.COMPLETED,
     by: CompletedBy = CompletedBy.ANY,
     cost: float = 0.0,
+    *,
+    code: str = "-",
+    claimed: float | None = None,
 ) -> Completion:
     event = b'{"data":"' + str(queue_id).encode() + b'"}'
-    return Completion(str(queue_id), state, by, "answers", "key", event, cost)
+    return Completion(str(queue_id), state, by, "answers", "key", event, cost, code=code, claimed=claimed)
 
 
 def lease_of(request: StoredRequest, number: int = 1) -> Lease:

@@ -13,7 +13,6 @@ from typing import Any, Self
 import httpx2
 import uvicorn
 from pydantic import SecretStr
-from umpire_servers import apoll, free_port
 
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType, QueueStatus
@@ -28,11 +27,12 @@ from contracts.settings import (
     Settings,
     SpoolSettings,
 )
+from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.claims import Claimed, Claims
 from ledger.completion import CompletedBy, Completion
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
 from telemetry.metrics import Metrics
@@ -85,7 +85,7 @@ class Door:
     server: uvicorn.Server
 
     @property
-    def parts(self) -> Any:
+    def dependencies(self) -> Any:
         return self.app.state.dependencies
 
     async def post(self, body: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
@@ -207,13 +207,13 @@ async def open_breaker(it: Door) -> None:
     await redis.aclose()
 
     async def seen() -> bool:
-        return not (await it.parts.availability.read())[MOCK].available
+        return not (await it.dependencies.availability.read())[MOCK].available
 
     await apoll(seen, what="the breaker is open")
 
 
 async def admitted(it: Door) -> int:
-    return (await it.parts.ledger.stats.sizes()).unfinished
+    return (await it.dependencies.ledger.stats.sizes()).unfinished
 
 
 class Stopwatch:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
-from umpire_servers import ROOT, Process, poll
 
 from contracts.queues import COMPARE_TASK, PRIORITY_SEPARATOR, PRIORITY_STEPS
+from devtools.servers import ROOT, Process, poll
 from tasks.app import app
 from tasks.compare import compare, priority_of
 

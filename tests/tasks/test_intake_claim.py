@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any, cast
 
-from umpire_servers import apoll
-
+from devtools.servers import apoll
 from guard.limits import Unlimited
 from guard.prefetch import PrefetchingLimiter
 from tasks.flower_events import FlowerEvents

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_kafka import KafkaServer
-from umpire_servers import apoll
 from umpire_service import door, settings_of
 from umpire_worker import desk, worker
 
 from contracts.enums import LLMProviderType
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -40,7 +40,7 @@ async def test_results_without_kafka_fill_the_ledger_and_no_more(
             await apoll(lambda: at.redis.xlen("umpire:outbox"), 60)
 
             async def judged() -> bool:
-                sizes = await api.parts.ledger.stats.sizes()
+                sizes = await api.dependencies.ledger.stats.sizes()
                 assert sizes.unfinished + sizes.outbox <= 20
                 return bool(sizes.outbox == 20)
 

@@ -3,18 +3,18 @@
 from collections import Counter
 
 import pytest
-from umpire_servers import apoll
-from umpire_upstream import hang, upstream
 from umpire_worker import CANARY, attempts_at, desk, failed_lines, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
+from devtools.upstream import hang, upstream
 from ledger.claims import Claims
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
-LEASE = {"UMPIRE_LEASE_SECONDS": "1", "UMPIRE_MAX_LAPSES": "3", "UMPIRE_LOST_POINTER_SECONDS": "1"}
+LEASE = {"UMPIRE_TEST_LEASE_SECONDS": "1", "UMPIRE_TEST_MAX_LAPSES": "3", "UMPIRE_TEST_LOST_POINTER_SECONDS": "1"}
 
 
 async def test_what_dead_workers_left(redis_url: str, kafka_bootstrap: str) -> None:
@@ -65,7 +65,7 @@ async def test_what_is_past_its_time_ends_as_a_timeout(redis_url: str, kafka_boo
 
 async def test_a_request_that_kills_its_worker_each_time_ends_as_an_error(redis_url: str, kafka_bootstrap: str) -> None:
     async with desk(redis_url, kafka_bootstrap) as at, upstream(hang) as provider:
-        settings = {**LEASE, "UMPIRE_MAX_LAPSES": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        settings = {**LEASE, "UMPIRE_TEST_MAX_LAPSES": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
         queue_id = await at.submit(ANTHROPIC)
         for killed in (1, 2):
             async with worker(ANTHROPIC, **settings) as victim:

@@ -1,13 +1,13 @@
 """OpenRouter hosts more models than the manifest has: the door lets any `vendor/model` in, and the worker checks it."""
 
 import pytest
-from umpire_providers import body_of, request_for
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import attempts_at, desk, reach, worker
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
+from devtools.providers import body_of, request_for
+from devtools.upstream import Connection, answer, upstream
 from providers.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from umpire_servers import ROOT, clean_environment
 
 from contracts.clock import from_ms
+from devtools.servers import ROOT, clean_environment
 from telemetry.fault import PACKAGES, fault, locations
 from telemetry.places import take_place
 

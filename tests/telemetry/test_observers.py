@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from umpire_servers import ROOT
 
 from contracts.settings import TelemetrySettings
+from devtools.servers import ROOT
 from telemetry.logging import LogObserver, configure_logging
 from telemetry.metrics import TABLE, Metrics
 from telemetry.observer import Fanout, Note
@@ -22,6 +22,8 @@ LEVELS = ("debug", "info", "warning", "error")
 ROOMS = (
     "service",
     "tasks",
+    "maintenance",
+    "completion",
     "events",
     "guard",
     "access",

@@ -6,9 +6,9 @@ import math
 import pytest
 from redis.asyncio import Redis
 from umpire_guard import MOCK
-from umpire_servers import apoll
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
 from guard.adaptive.controller import Controller, Process, split
 from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate, ProcessReport
 from guard.adaptive.header_rate import HeaderLimit

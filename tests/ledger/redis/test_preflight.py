@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from umpire_cli import Up, get, umpire
-from umpire_redis import RedisServer
-from umpire_servers import ROOT, poll
 from umpire_service import Door, door, settings_of
 
 from contracts.settings import RedisAddress
+from devtools.redis import RedisServer
+from devtools.servers import ROOT, poll
 from ledger.redis.preflight import RedisRefuses, preflight
 
 pytestmark = pytest.mark.redis

@@ -8,11 +8,11 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from umpire_providers import request_for
 
 from completion.judgement import Spent
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
+from devtools.providers import request_for
 from guard.limits import Reservation
 from ledger.request import StoredRequest
 from providers.manifest import Manifest

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from umpire_servers import apoll
 
+from devtools.servers import apoll
 from guard.adaptive.local import Allocation
 from providers.base import ProviderAnswer, RateHeaders, StopReason, Usage
 from tasks.call.permit_queue import Permit, SharedPermits, said

@@ -8,12 +8,12 @@ import socket
 
 import psutil
 import pytest
-from umpire_servers import apoll
 from umpire_service import NO_KAFKA, door, settings_of
 from umpire_worker import api as api_process
 
 import web.connection.coalescing_transport
 import web.connection.pipeline
+from devtools.servers import apoll
 from web.connection.protocol import Protocol
 
 pytestmark = pytest.mark.redis
@@ -57,7 +57,7 @@ async def test_memory_comes_back_after_forty_clients_that_never_read(redis_url):
         assert meanwhile < 2 * BEARABLE
 
 
-async def test_who_never_reads_is_disconnected(redis_url, monkeypatch):
+async def test_a_client_that_never_reads_is_disconnected(redis_url, monkeypatch):
     monkeypatch.setattr(web.connection.pipeline, "WRITE_SECONDS", 1.0)
     async with door(settings_of(redis_url)) as api, deaf(api.port, DOCUMENT * 200):
         await apoll(lambda: connections(api), what="it is connected")
@@ -66,7 +66,7 @@ async def test_who_never_reads_is_disconnected(redis_url, monkeypatch):
 
 @pytest.mark.parametrize("half_closed", [False, True])
 async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_url, monkeypatch, half_closed):
-    """Its transport still has something to write, too little for uvicorn to be told of it."""
+    """Its transport still has data to write, but too little for `pause_writing`."""
     monkeypatch.setattr(web.connection.pipeline, "WRITE_SECONDS", 1_000.0)
     monkeypatch.setattr(web.connection.coalescing_transport, "CLOSE_SECONDS", 1.0)
     async with door(settings_of(redis_url)) as api:
