@@ -23,8 +23,8 @@ from telemetry.observer import Note, Observer, silent
 #: Size of a bucket, in seconds of its limit.
 BURST_SECONDS = 1.0
 
-#: What is given back is sent with the next reservation, or after this many seconds: nobody waits for it, and sent alone
-#: it would cost each call a round trip and a sync of Redis' file before its end.
+#: Amounts given back are sent with the next reservation, or after this many seconds. No call waits for them. A
+#: round trip for each would cost every call a sync of Redis' file.
 SETTLE_SECONDS = 0.05
 
 
