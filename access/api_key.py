@@ -63,7 +63,7 @@ class ApiKey:
 
     @cached_property
     def patterns(self) -> TopicPatterns:
-        """Callback topics that it may name; if it has none of its own, all that the operator allows."""
+        """Callback topics that it may name; without patterns, all that the operator allows."""
         return TopicPatterns(self.topics or ("*",))
 
 

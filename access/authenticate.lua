@@ -8,7 +8,7 @@
 --
 -- The rate is a leaky bucket that holds a minute's worth (GCRA, ITU-T I.371). `tat`, the theoretical arrival time, is
 -- when it would be full again. So a minute's worth may come at once, and over any longer time no more than the rate. A
--- refused request is not charged. Neither is a request with the right id but a wrong secret: otherwise anybody who has
+-- refused request is not charged. Neither is a request with the right id but a wrong secret: otherwise a caller who has
 -- seen a key's id could use up its rate.
 local WINDOW = 60000000
 local time = redis.call('TIME')

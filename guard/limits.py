@@ -23,8 +23,8 @@ from telemetry.observer import Note, Observer, silent
 #: Size of a bucket, in seconds of its limit.
 BURST_SECONDS = 1.0
 
-#: What is given back is sent with the next reservation, or after this many seconds: nobody waits for it, and sent alone
-#: it would cost each call a round trip and a sync of Redis' file before its end.
+#: Amounts given back are sent with the next reservation, or after this many seconds. No call waits for them. A
+#: round trip for each would cost every call a sync of Redis' file.
 SETTLE_SECONDS = 0.05
 
 
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 0.05
 class Reservation:
     """If `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
 
-    If not, nothing was reserved, since the wait would be longer than UMPIRE_RATE_WAIT_SECONDS; `pause` is then how many
+    If not, nothing was reserved, since the wait would be longer than `rate_wait_seconds`; `pause` is then how many
     seconds the gate should be closed. It opens while the last waiting calls still wait: if it opened later, the limit
     would go unused for as long as workers need to start again.
     """

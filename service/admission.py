@@ -15,7 +15,7 @@ from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC, TopicPatterns, own_topics
 from contracts.trace import RANDOM_BYTES, continue_trace
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 #: Levels of `metadata`. An event nests it three levels deep, and common parsers stop at 64.
 MAX_METADATA_DEPTH = 32
@@ -61,7 +61,7 @@ class Admission:
         self._check_prompt(received, body_bytes)
         self._check_metadata(received, body_bytes)
         now = utcnow()
-        model = self._manifest.admit(provider, overrides.model_override, received, self._settings, now.date())
+        model = self._manifest.model_for(provider, overrides.model_override, received, self._settings, now.date())
         random = secrets.token_bytes(16 + 16 + RANDOM_BYTES)  # one system call for all ids
         return StoredRequest(
             queue_id=UUID(bytes=random[:16], version=4),

@@ -26,7 +26,7 @@ from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
 from ledger.spool import Spool
 from maintenance.build import build
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.dependencies import Dependencies

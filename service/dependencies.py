@@ -13,7 +13,7 @@ from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
 from maintenance.build import Maintenance
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.estimate import Estimate

@@ -35,7 +35,7 @@ _CALLER = "umpire.caller"
 @dataclass(frozen=True, slots=True)
 class Caller:
     key: ApiKey
-    #: Seconds left of UMPIRE_DOOR_REDIS_SECONDS.
+    #: Seconds left of `door_redis_seconds`.
     redis_seconds: float
 
 

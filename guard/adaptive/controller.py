@@ -1,4 +1,4 @@
-"""The adaptive limits of one provider for all its workers, and the part of each. Pure: exchange.py stores them."""
+"""The adaptive limits of one provider for all its workers, and the share of each. Pure: exchange.py stores them."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from guard.adaptive.start_rate import StartRate
 #: AGAIN_SECONDS, means that the provider limits the rate of calls, and not the calls in flight.
 FALL_SECONDS, AGAIN_SECONDS = 8.0, 45.0
 
-#: A provider would not lower a limit on calls in flight to this share of it: so deep a fall is due to a rate limit.
+#: A fall of the proven level to this share of its height, or lower, is due to a rate limit: no provider lowers a limit
+#: on calls in flight that far.
 NEXT_TO_NOTHING = 0.25
 
 #: Weight of the latest update in the average of tokens for each call.
@@ -28,7 +29,7 @@ TURN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`ceiling`: its slots; `local`: the limit that it applies now; `wants`: it has requests to make calls for."""
+    """`ceiling`: its slots; `local`: the limit that it applies now; `wants`: it has requests that wait for a call."""
 
     ceiling: int
     local: int
@@ -84,7 +85,7 @@ class Controller(BaseModel):
         self.announced = self.rate is not None and self.rate in rates[1:]
 
     def _fall(self, before: float, now: float) -> None:
-        """The proven level is refused. Once: a limit in flight was lowered. Again soon: the rate is limited."""
+        """The proven level is refused. Once: the limit in flight was lowered. Again soon: the rate is limited."""
         passed = now - self.fell
         again = FALL_SECONDS < passed <= AGAIN_SECONDS
         if passed > AGAIN_SECONDS:

@@ -1,4 +1,4 @@
-"""The reservation that is asked for beside a claim: used where it fits, given back where it does not."""
+"""The reservation that is sent with a claim: used if it fits the next call, else given back."""
 
 import asyncio
 from typing import Any
@@ -69,7 +69,7 @@ async def ready(redis: Redis) -> tuple[Counted, PrefetchingLimiter]:
 
 
 @pytest.mark.parametrize(("tokens", "surplus"), [(100, 25), (60, 65), (125, 0)])
-async def test_the_next_call_like_the_last_one_finds_its_reservation(
+async def test_a_call_like_the_last_one_uses_the_prefetched_reservation(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], tokens: int, surplus: int
 ) -> None:
     """For as much as it needs: the rest is given back at once."""
@@ -83,7 +83,7 @@ async def test_the_next_call_like_the_last_one_finds_its_reservation(
     assert limiter.given == ([("settle", surplus)] if surplus else [])
 
 
-async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_an_unused_reservation_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ask(redis, ahead)
     ahead.drop()
@@ -93,7 +93,7 @@ async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("m", 126), ("other", 10)])
-async def test_what_does_not_fit_is_given_back(
+async def test_a_reservation_that_does_not_fit_is_given_back(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], model: str, tokens: int
 ) -> None:
     limiter, ahead = ready
@@ -105,7 +105,7 @@ async def test_what_does_not_fit_is_given_back(
     assert limiter.given == [("cancel", 125)]
 
 
-async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_prefetching_never_runs_the_bucket_into_debt(ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ahead.reserve("m", 900)
     limiter.reserved.clear()
@@ -114,7 +114,7 @@ async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, Pre
     assert limiter.reserved == [("m", 10)]
 
 
-async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis: Redis) -> None:
+async def test_a_prefetched_reservation_that_is_not_granted_is_requested_again(redis: Redis) -> None:
     limiter = Counted(redis, rpm=60, longest=0.2)
     ahead = PrefetchingLimiter(limiter)
     assert (await ahead.reserve("m", 0)).granted
@@ -126,7 +126,7 @@ async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis:
     assert limiter.reserved == [("m", 0), ("m", 0)]
 
 
-async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_reservation(redis: Redis) -> None:
+async def test_without_a_token_limit_a_call_of_any_length_uses_the_prefetched_reservation(redis: Redis) -> None:
     limiter = Counted(redis, rpm=RPM)
     ahead = PrefetchingLimiter(limiter)
     await ahead.reserve("m", 100)
@@ -137,10 +137,10 @@ async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_re
 
 
 @pytest.mark.parametrize("fault", [RedisConnectionError, ConnectionResetError, TimeoutError])
-async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_again_alone(
+async def test_after_a_failed_claim_the_call_starts_unlimited_and_the_next_reservation_is_sent_alone(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], fault: type[Exception]
 ) -> None:
-    """As when the limiter's own round trip fails: the provider's limit has the last word."""
+    """As when the limiter's own round trip fails: the provider's own limit applies."""
     _, ahead = ready
     beside = ahead.prefetch()
     claim = Script(redis, "claim")
@@ -157,7 +157,7 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
 
-async def test_both_are_run_by_a_redis_that_forgot_them(
+async def test_a_redis_that_forgot_the_scripts_runs_claim_and_reservation(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
 ) -> None:
     _, ahead = ready
@@ -168,7 +168,7 @@ async def test_both_are_run_by_a_redis_that_forgot_them(
     assert (await ahead.reserve("m", 100)).tokens == 100
 
 
-async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
+async def test_cancelling_the_wait_for_a_reservation_does_not_cancel_the_claim(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
 ) -> None:
     _, ahead = ready
@@ -180,7 +180,7 @@ async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=beside) == []
 
 
-async def test_a_claim_that_is_cancelled_cancels_no_call(
+async def test_cancelling_a_claim_does_not_cancel_the_call(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ahead = ready
@@ -199,7 +199,7 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
 
-async def test_no_call_waits_for_what_is_given_back(
+async def test_no_call_waits_while_a_reservation_is_given_back(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("guard.limits.SETTLE_SECONDS", 60)
@@ -212,7 +212,7 @@ async def test_no_call_waits_for_what_is_given_back(
     await apoll(lambda: sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)], what="given back")
 
 
-async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_closing_waits_until_all_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     _, ahead = ready
     reservation = await ahead.reserve("m", 900)
     await ahead.cancel(reservation)
@@ -222,7 +222,7 @@ async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[C
     assert float(await redis.hget(limit(MOCK, "m"), "t")) >= 900  # as it was before, and what flowed in
 
 
-async def test_what_redis_did_not_hear_of_is_not_given_back(redis: Redis) -> None:
+async def test_a_reservation_that_redis_did_not_count_is_not_given_back(redis: Redis) -> None:
     limiter = make_limiter(redis, MOCK, limit_settings(rpm=RPM, longest=10.0))
     while (await limiter.reserve("m", 0)).wait == 0:
         pass

@@ -85,7 +85,7 @@ def test_the_scripts_know_the_fields_of_the_tables_and_no_others() -> None:
     assert fields_in("hold", "'umpire:breaker:' .. provider") <= set(keys.BREAKER_FIELDS)
 
 
-def test_what_python_reads_is_in_the_tables() -> None:
+def test_fields_that_python_reads_are_in_the_tables() -> None:
     assert set(availability._BREAKER_FIELDS) <= set(keys.BREAKER_FIELDS)
     assert set(hold.FIELDS) <= set(keys.HOLD_FIELDS)
 

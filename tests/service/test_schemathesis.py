@@ -16,7 +16,7 @@ import pytest
 import umpire_openapi_hooks
 from umpire_service import MOCK, running_api, settings_of
 
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 

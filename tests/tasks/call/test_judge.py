@@ -18,8 +18,8 @@ from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.request import StoredRequest
 from providers.base import Call, ProviderAnswer, StopReason, Usage
-from providers.manifest import Manifest
-from providers.model import ModelInfo
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
 from tasks.call.claim_state import NotNow
 from tasks.call.judge import Judge
 from tasks.call.permit_queue import UnlimitedPermits
