@@ -16,7 +16,7 @@ from benchmarks.score import Verdict, score
 from benchmarks.stack import Servers
 from benchmarks.tables import show
 from benchmarks.tools import prepare
-from benchmarks.upstream import Lacking
+from devtools.servers import ServerMissing
 
 #: A run that did not get to its end, a process that did not start, a client that did not end: the others go on.
 FAILURES = (Stuck, RuntimeError, subprocess.SubprocessError)
@@ -45,7 +45,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--kafka", choices=["auto", "apache", "embedded"], default="auto", help="broker (Apache Kafka where it is)"
     )
-    parser.add_argument("--no-go", action="store_true", help="upstream and load client in Python though Go is there")
     return parser.parse_args()
 
 
@@ -54,14 +53,18 @@ def main() -> int:
     # So that `with` blocks stop every process on SIGTERM as they do on Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
-    tools = prepare(use_go=not arguments.no_go)
+    try:
+        tools = prepare()
+    except ServerMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
     runs, scale = (1, 0.2) if arguments.quick else (arguments.runs, 1.0)
     stuck = 0
     results: dict[str, list[Mapping[str, Any]]] = {name: [] for name in arguments.only or USUAL}
     stolen: dict[str, list[float]] = {name: [] for name in results}
     with Servers(tools, fsync=arguments.fsync, kafka=arguments.kafka) as servers:
         bench = Bench(servers, tools, scale=scale, rate=arguments.rate, workers=arguments.workers)
-        machine = report.machine(servers, tools, fsync=arguments.fsync) | {"worker_processes": bench.workers}
+        machine = report.machine(servers, fsync=arguments.fsync) | {"worker_processes": bench.workers}
         for run in range(runs):
             for name, found in results.items():
                 case = CASES[name]
@@ -73,8 +76,6 @@ def main() -> int:
                     found.append(case.run(bench, run))
                 except FAILURES as error:
                     stuck, said = stuck + 1, f"  no result: {error}"
-                except Lacking as lacking:
-                    said = f"  left out: {lacking}"
                 # Of the processors' time: a virtual machine may stand still for others.
                 taken = cpu.stolen_share(ticks, cpu.stolen())
                 stolen[name].append(taken)

@@ -101,7 +101,7 @@ def _peers(b: Bench, _: int) -> Mapping[str, Any]:
 CASES = {
     "accept": Case(lambda b, run: accept(b.servers, b.tools, run=run, count=b.count(12_000))),
     "single": Case(lambda b, _: single(b.servers, count=max(int(200 * b.scale), 50))),
-    "immediate": Case(lambda b, _: immediate(b.servers, count=b.count(1_000))),
+    "immediate": Case(lambda b, _: immediate(b.servers, b.tools, count=b.count(1_000))),
     "bare_call": Case(lambda b, _: bare_call(b.servers, count=b.count(3_000))),
     "reuse": Case(lambda b, _: reuse(b.servers, count=b.count(3_000))),
     "backlog": Case(_full("anthropic", 8_000)),

@@ -57,7 +57,7 @@ class Servers:
         self.broker.start()
         port = free_port()
         self.upstream_url = f"http://127.0.0.1:{port}"
-        self.provider = Upstream(self.upstream_url, self._tools)
+        self.provider = Upstream(self.upstream_url)
         self.upstream = self.process("upstream", [*self._tools.upstream, "-port", str(port)])
         self.upstream.start(lambda: self.answers(f"{self.upstream_url}/stats"))
         return self
@@ -117,7 +117,7 @@ class Servers:
         limit: Mapping[str, str | int] | None = None,
         closing: bool = False,
     ) -> None:
-        """Empty Redis, and how the upstream behaves: raises Lacking where it cannot."""
+        """Empty Redis, and set how the upstream behaves."""
         self.redis.command("FLUSHALL")
         self.provider.behave(upstream_ms, sd_ms=sd_ms, limit=limit, closing=closing)
         self.upstream_stats()
