@@ -1,5 +1,5 @@
-"""The judge of a run. It reads four ledgers and compares them: what was accepted (the client's answers), what arrived
-(Kafka), what was paid (the upstream's journal), and what was done to the stack. Standard library only.
+"""Checks a run. It reads four journals and compares them: accepted requests (the client's answers), delivered events
+(Kafka), paid calls (the upstream), and faults. Standard library only.
 """
 
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos import access, promises
-from chaos.bills import Bill, second_bills
+from chaos.duplicate_charges import DuplicateCharge, duplicate_charges
 from chaos.evidence import Evidence, reason
 
 EXPIRED = "LLM_REQUEST_EXPIRED"
@@ -15,10 +15,10 @@ EXPIRED = "LLM_REQUEST_EXPIRED"
 
 @dataclass
 class Report:
-    """`broken`: promise → what was found against it, one line each. Empty lists: it was kept."""
+    """`broken`: promise → violations, one line each. An empty list: the promise was kept."""
 
     counts: dict[str, Any]
-    bills: list[Bill]
+    duplicate_charges: list[DuplicateCharge]
     broken: dict[str, list[str]]
 
     @property
@@ -27,34 +27,34 @@ class Report:
 
 
 def judge(evidence: Evidence) -> Report:
-    bills = second_bills(evidence)
+    charges = duplicate_charges(evidence)
     broken = {
         "lost": promises.lost(evidence),
         "conflicting": promises.conflicting(evidence),
-        "paid twice without a cause": promises.unexplained(bills),
-        "paid, and told as an error without a cause": promises.paid_for_nothing(evidence),
-        "told though refused, or never asked": promises.unasked(evidence),
+        "paid twice without a cause": promises.unexplained(charges),
+        "paid for a verdict, but ended as an error without a cause": promises.paid_for_nothing(evidence),
+        "an event of a request that was refused or never sent": promises.unrequested(evidence),
         "one Idempotency-Key, two jobs": promises.two_jobs(evidence),
-        "not what was asked (key, correlation id, metadata, topic)": promises.changed(evidence),
+        "changed on its way (key, correlation id, metadata, topic)": promises.changed(evidence),
         "event id is not uuid5 of the queue id": promises.wrong_ids(evidence),
-        "a verdict that no call of its own gave": promises.made_up(evidence),
-        "the HTTP answer is unlike the event": promises.unlike(evidence),
-        "cancelled and not told so, or told so and not cancelled": access.cancellations(evidence),
-        "let in without a key, or to what is another's": access.let_in(evidence),
-        "a good key refused": access.shut_out(evidence),
+        "a verdict that no call of this request gave": promises.invented(evidence),
+        "HTTP answer and event differ": promises.answers_differ(evidence),
+        "DELETE and event disagree about a cancellation": access.cancellations(evidence),
+        "access without a key, or to another key's request": access.unauthorized(evidence),
+        "a valid key refused": access.valid_keys_refused(evidence),
         "failed, though only the account was at fault": promises.failed_for_the_account(evidence),
         "more calls than probes while a key was rejected": promises.too_many_probes(evidence),
-        "called after its end": promises.called_after_end(evidence),
+        "called after the request had ended": promises.called_after_end(evidence),
         "no answer, though only one of two API processes was dead": promises.unanswered(evidence),
-        "a part ended by itself, or badly": promises.badly_ended(evidence),
-        "a good request rejected": access.rejected(evidence),
+        "a process ended without a signal, or with a wrong exit code": promises.badly_ended(evidence),
+        "a valid request rejected": access.rejected(evidence),
         "left in Redis at the end": promises.left_behind(evidence),
         "the books do not balance": promises.unbalanced(evidence),
     }
-    return Report(_counts(evidence, bills, broken), bills, broken)
+    return Report(_counts(evidence, charges, broken), charges, broken)
 
 
-def _counts(evidence: Evidence, bills: list[Bill], broken: dict[str, list[str]]) -> dict[str, Any]:
+def _counts(evidence: Evidence, charges: list[DuplicateCharge], broken: dict[str, list[str]]) -> dict[str, Any]:
     posts = Counter(post["outcome"] for post in evidence.posts)
     firsts = [arrivals[0]["event"] for arrivals in evidence.events.values()]
     outcomes = Counter(reason(event) or "verdict" for event in firsts)
@@ -67,15 +67,15 @@ def _counts(evidence: Evidence, bills: list[Bill], broken: dict[str, list[str]])
         "conflicting": len(broken["conflicting"]),
         "duplicated (the same event again: allowed)": sum(len(found) - 1 for found in evidence.events.values()),
         "refused": posts["refused"],
-        "never sent (nobody listened)": posts["unsent"],
+        "never sent (no connection)": posts["unsent"],
         "unknown (no answer)": posts["unknown"],
-        "unknown, and told all the same (allowed)": sum(queue_id not in accepted for queue_id in evidence.events),
-        "of these refused by an API that could not know": promises.told_though_refused(evidence),
+        "unknown, but delivered (allowed)": sum(queue_id not in accepted for queue_id in evidence.events),
+        "of these refused while the API could not know": promises.delivered_though_refused(evidence),
         "cancelled": outcomes[access.CANCELLED],
         "expired": outcomes[EXPIRED],
         "ended as": dict(outcomes.most_common()),
         "upstream calls": len(evidence.calls),
         "paid calls": sum(call["full"] for call in evidence.calls),
-        "paid more than once": len({bill.queue_id for bill in bills}),
-        "second bills by cause": dict(Counter(bill.cause or "UNEXPLAINED" for bill in bills).most_common()),
+        "paid more than once": len({charge.queue_id for charge in charges}),
+        "duplicate charges by cause": dict(Counter(charge.cause or "UNEXPLAINED" for charge in charges).most_common()),
     }
