@@ -1,6 +1,10 @@
-"""The names of the providers in command-line options."""
+"""Command-line options that several commands share."""
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 
 class ProviderName(StrEnum):
@@ -11,3 +15,10 @@ class ProviderName(StrEnum):
     GOOGLE = "google"
     OPENROUTER = "openrouter"
     MOCK = "mock"
+
+
+DataDir = Annotated[
+    Path,
+    typer.Option(help="Data directory of a running `umpire up`. Its servers are used where no setting names others."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]

@@ -5,7 +5,6 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from assessment.fit import BradleyTerryFit
@@ -22,8 +21,8 @@ from cli.stack.supervisor import run
 from contracts.settings import Settings
 from contracts.settings.base import PREFIX
 
-#: All UMPIRE_ settings of the demo: those of the user's environment, keys above all, are removed. The latency makes
-#: verdicts come at a pace that the eye can follow, and the bias gives the fit an order effect to find.
+#: All UMPIRE_ settings of the demo: those of the user's environment are removed, so that no key is used. The latency
+#: makes verdicts come slowly enough to read, and the bias gives the fit an order effect to find.
 _ENVIRONMENT = {
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_DEFAULT_PROVIDER": "mock",
@@ -44,19 +43,25 @@ def demo(output: Path) -> int:
     os.environ.update(_ENVIRONMENT)
     settings = read_settings()
     out.print(f"[bold]umpire demo[/bold]: which essay answers best? “{TOPIC}”")
-    out.print("The mock judge reads no essay. It draws each verdict by the strength that the demo states for each.\n")
+    out.print(
+        "The mock provider reads no essay: it draws each verdict by the strengths that the demo gives the essays.\n"
+    )
     batch = Batch.of_samples()
     with tempfile.TemporaryDirectory(prefix="umpire-demo-") as folder, DataDirectory(Path(folder)) as directory:
-        fit = asyncio.run(_on_a_stack(settings, directory, batch))
+        fit = asyncio.run(_run_on_stack(settings, directory, batch))
     if fit is None:
         raise Failure("interrupted")
     out.print(ranking_table(fit, batch), soft_wrap=False)
-    for path in _plot(fit, batch, output):
+    from assessment.plot import plot_ranking  # matplotlib costs half a second
+
+    output.mkdir(parents=True, exist_ok=True)
+    for path in plot_ranking(fit, batch.names, output / "ranking", title=TOPIC):
         out.print(f"saved {path}", markup=False)
     return 0
 
 
-async def _on_a_stack(settings: Settings, directory: DataDirectory, batch: Batch) -> BradleyTerryFit | None:
+async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Batch) -> BradleyTerryFit | None:
+    """Start a stack, judge the batch, stop the stack. Returns None when interrupted."""
     flower, api = (listen("127.0.0.1", 0, setting="the demo") for _ in range(2))
     stack = Stack(settings, directory, api, flower, say)
     began = time.monotonic()
@@ -65,19 +70,15 @@ async def _on_a_stack(settings: Settings, directory: DataDirectory, batch: Batch
 
     async def job() -> None:
         say(f"the stack is up after {time.monotonic() - began:.1f} s: Redis, Kafka, the API, a worker and Flower")
-        fits.append(await _in_thread(lambda: _rank(settings, stack, batch, leaving), leaving))
+        try:
+            fits.append(await asyncio.to_thread(_rank, settings, stack, batch, leaving))
+        finally:
+            leaving.set()  # a cancelled to_thread leaves the thread running
 
-    say("starting a stack of its own, on free ports and in a temporary directory")
+    say("starting a temporary stack on free ports")
     await run(stack, job, say)
     say("everything is stopped")
     return fits[0] if fits else None
-
-
-async def _in_thread(work: Callable[[], BradleyTerryFit], leaving: threading.Event) -> BradleyTerryFit:
-    try:
-        return await asyncio.to_thread(work)
-    finally:
-        leaving.set()  # a cancelled to_thread leaves the thread running
 
 
 def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Event) -> BradleyTerryFit:
@@ -85,10 +86,3 @@ def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Eve
     with BatchView(batch) as view:
         verdicts = judge_all(batch, stack.api_url, kafka, view, leaving)
     return batch.fit(verdicts)
-
-
-def _plot(fit: BradleyTerryFit, batch: Batch, output: Path) -> list[Path]:
-    from assessment.plot import plot_ranking  # matplotlib costs half a second
-
-    output.mkdir(parents=True, exist_ok=True)
-    return plot_ranking(fit, batch.names, output / "ranking", title=TOPIC)

@@ -6,18 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.environment import USAGE
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 from cli.serve.metrics import listen_for_scrapes
 from cli.serve.ports import listen
-from cli.stack.api_part import API_SLACK_SECONDS
 from contracts.settings import Settings
 
 if TYPE_CHECKING:
     from uvicorn import Config
 
+#: Seconds that the API may take to stop, in addition to the longest wait of a client.
+API_SLACK_SECONDS = 10.0
 
-def api(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
+
+def serve_all(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
     """Serve in this process or in several. `pids_file`: receives the ids of several processes; see api_processes.py."""
     if processes == 1:
         serve(settings, server)

@@ -81,8 +81,8 @@ class TuneCaller:
         return Called(ended)
 
     def _failed(self, began: float, error: UmpireError) -> Called:
-        answered_so = isinstance(error, ProviderUnavailable) and "status_code" in error.details
-        refused = isinstance(error, ProviderRateLimited) or answered_so
+        overloaded = isinstance(error, ProviderUnavailable) and "status_code" in error.details
+        refused = isinstance(error, ProviderRateLimited) or overloaded
         free = refused or is_permanent(error) or isinstance(error, ProviderUnavailable | ProviderServerError)
         self.budget.failed(perhaps_paid=not free or isinstance(error, AnswerError))
         if error.retry_after:
@@ -91,9 +91,9 @@ class TuneCaller:
 
     def _note(self, headers: RateHeaders | None) -> None:
         if headers is not None:
-            told = self.announced
+            known = self.announced
             self.announced = replace(
                 headers,
-                requests_limit=headers.requests_limit or told.requests_limit,
-                tokens_limit=headers.tokens_limit or told.tokens_limit,
+                requests_limit=headers.requests_limit or known.requests_limit,
+                tokens_limit=headers.tokens_limit or known.tokens_limit,
             )

@@ -1,4 +1,4 @@
-"""The sweep of `umpire tune`: runs level after level until a further one makes no sense."""
+"""The sweep of `umpire tune`: runs level after level until a higher one cannot bring more."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from cli.tune.call import Called, TuneCaller
-from cli.tune.level import LoadLevel
-from cli.tune.round import Round, Rules, too_many
+from cli.tune.level import LoadLevel, too_many
+from cli.tune.round import Round, Rules
 from contracts.errors import is_permanent
 from ledger.redis.tasks import cancel_and_wait
 
@@ -31,22 +31,22 @@ class Sweep:
         self.stopped = ""
         """Why the sweep ended before its last level; empty: it was complete."""
 
-    async def run(self, concurrencies: Sequence[int], tell: Callable[[LoadLevel], None]) -> None:
-        """Run the levels; `tell` gets each result. Raises the UmpireError of the first call if it fails for good."""
+    async def run(self, concurrencies: Sequence[int], on_level: Callable[[LoadLevel], None]) -> None:
+        """Run the levels; `on_level` gets each result. Raises the UmpireError of a first call that fails for good."""
         usual = await self._first()
         for concurrency in concurrencies:
-            self.stopped = await self._patience()
+            self.stopped = await self._wait_for_provider()
             if self.stopped:
                 return
-            lap = Round(self._caller, concurrency, self._rules, usual, self._stop)
-            level = await lap.run()
+            level_run = Round(self._caller, concurrency, self._rules, usual, self._stop)
+            level = await level_run.run()
             best = max((one.rate for one in self.levels), default=None)
             if level.calls:
                 self.levels.append(level)
-                tell(level)
+                on_level(level)
             if level.latency:
                 usual = level.latency.p50
-            self.stopped = INTERRUPTED if self._stop.is_set() else lap.over or self._why(level, best)
+            self.stopped = INTERRUPTED if self._stop.is_set() else level_run.over or self._why(level, best)
             if self.stopped:
                 return
 
@@ -83,11 +83,11 @@ class Sweep:
         finally:
             await cancel_and_wait(task, stopped)
 
-    async def _patience(self) -> str:
+    async def _wait_for_provider(self) -> str:
         """Wait for the end of a Retry-After. Returns why the sweep must end instead; empty: go on."""
         seconds = self._caller.resume - time.monotonic()
-        if seconds > self._rules.patience:
-            return f"the provider asked to be left alone for {seconds:.0f} s"
+        if seconds > self._rules.longest_pause:
+            return f"the provider asked for a pause of {seconds:.0f} s"
         if seconds > 0 and not self._stop.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
