@@ -17,7 +17,7 @@ from devtools.kafka import EmbeddedKafka, KafkaServer
 from devtools.redis import RedisServer
 from devtools.servers import Process, ServerMissing, free_port
 
-#: A process may take so long to start where others are at work; what it should take is a case of its own.
+#: Seconds that a process may take to start on a busy machine. The case `starting` measures the usual time.
 START_SECONDS = 90.0
 #: What follows the upstream's root in each provider's base URL.
 _PATHS = {"anthropic": "", "openai": "/v1", "google": ""}
@@ -154,13 +154,13 @@ class Servers:
 
     @contextmanager
     def workers(self, count: int, slots: int, provider: str = "anthropic", **more: str) -> Iterator[list[Process]]:
-        """Worker processes of one provider, each with so many slots."""
+        """Worker processes of one provider, each with `slots` slots."""
         with ExitStack() as stack:
             yield [stack.enter_context(self.worker(slots, provider, **more)) for _ in range(count)]
 
     @contextmanager
     def consumer(self) -> Iterator[tuple[str, Events, Process]]:
-        """A topic of its own, what arrives on it, and the process that consumes it."""
+        """A new topic, its events, and the process that consumes it."""
         topic = f"benchmark.{uuid.uuid4().hex}"
         self.create_topic(topic)
         out = self.folder / f"{topic}.txt"
