@@ -34,7 +34,12 @@ app.command()(resume)
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
 Descriptor = Annotated[int | None, typer.Option(hidden=True, help="Listening socket that a supervisor passes on.")]
-Processes = Annotated[int | None, typer.Option(min=1, max=64, help="Number of processes.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="Number of processes. Without it: UMPIRE_API_PROCESSES or UMPIRE_<PROVIDER>_PROCESSES."
+    ),
+]
 Essay = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A text file in UTF-8.")]
 
 
@@ -44,7 +49,7 @@ def up(
         Path, typer.Option(help="Directory for Redis' data, the logs, and stack.json with all addresses.")
     ] = DEFAULT_DATA,
     port: Port = None,
-    flower_port: Port = None,
+    flower_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of Flower; 0: any free one.")] = None,
     metrics_targets: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write the addresses to scrape to this file, for Prometheus' file_sd."),
@@ -52,7 +57,7 @@ def up(
 ) -> None:
     """Run everything on this machine: Redis, Kafka, the API, workers and Flower.
 
-    UMPIRE_API_PROCESSES and UMPIRE_<PROVIDER>_PROCESSES set the number of processes. Ctrl-C stops everything in order.
+    UMPIRE_API_PROCESSES and UMPIRE_<PROVIDER>_PROCESSES set the numbers of processes. Ctrl-C stops everything.
     """
     settings = read_serving_settings()
     from cli.stack.up import up
@@ -153,7 +158,7 @@ def compare(
 ) -> None:
     """Submit a comparison of two essays, and print the verdict: which one is better, and why.
 
-    Exit code 0: a verdict (with --no-wait: the request was accepted). 1: an error. 2: wrong options or settings.
+    Exit code 0: a verdict, or accepted with --no-wait. 1: an error. 2: wrong options or settings.
     """
     settings = read_settings()
     from cli.client.compare import CompareOptions, compare

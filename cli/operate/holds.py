@@ -29,7 +29,7 @@ def pause(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="A note for other operators, kept with the hold.")] = "",
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Stop all calls to a provider. Its requests wait in their queue; this time does not count to their time to live.
+    """Stop new calls to a provider. Its requests wait, and their time to live is extended by this time.
 
     Calls in progress are finished. New requests for the provider are still accepted.
     """
@@ -50,8 +50,7 @@ def pause(
 def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None:
     """End a pause, so that calls start again.
 
-    If the provider is on hold because of its account (rejected key, no credit), one call is made as a probe; calls
-    start again if it succeeds.
+    If the provider is also on hold for its account (rejected key, no credit), a probe is sent first.
     """
     settings = read_settings()
     from cli.redis_access import ask_redis

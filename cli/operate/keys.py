@@ -16,7 +16,10 @@ def create(
     name: Annotated[str | None, typer.Option(help="A name for your own use, such as its owner's.")] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="A permission (repeatable). Without it: all but providers:test, which spends money."),
+        typer.Option(
+            help="A permission (repeatable): comparisons:submit, comparisons:cancel, models:read, providers:read or "
+            "providers:test. Without it: all but providers:test, which costs money."
+        ),
     ] = None,
     topics: Annotated[
         list[str] | None,

@@ -35,8 +35,8 @@ def tune(
 ) -> None:
     """Measure how many calls in flight a provider takes, and print settings for your workers.
 
-    It sends sample comparisons to the provider itself, without Redis and Kafka. Calls of real providers cost money: the
-    command first shows the highest possible cost and asks.
+    It sends sample comparisons to the provider directly, without Redis and Kafka.
+    Calls of real providers cost money: it first shows the highest possible cost, and asks.
     """
     settings = read_settings()
     from cli.tune.run import TuneOptions, tune

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.errors import UmpireError
+
 #: If a larger share of a level's calls is refused, it and all higher levels are over the provider's limit. Occasional
 #: refusals are normal.
 REFUSED_SHARE = 0.03
@@ -20,7 +22,7 @@ INFLATED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallResult:
     """One finished call; times in seconds of one clock. `code`: the error code; None: it brought a verdict."""
 
     began: float
@@ -31,6 +33,7 @@ class Ended:
     tokens: int = 0
     #: USD; None: unknown.
     cost: float | None = None
+    error: UmpireError | None = None
 
     @property
     def seconds(self) -> float:
@@ -83,7 +86,7 @@ class LoadLevel:
 
 def measured(
     concurrency: int,
-    calls: Sequence[Ended],
+    calls: Sequence[CallResult],
     window: tuple[float, float],
     *,
     late: float = 0.0,
@@ -128,7 +131,7 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def _share(call: Ended, start: float, end: float) -> float:
+def _share(call: CallResult, start: float, end: float) -> float:
     if call.seconds <= 0:
         return float(start <= call.ended < end)
     return max(0.0, min(call.ended, end) - max(call.began, start)) / call.seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.tune.call import TuneCaller
-from cli.tune.level import Ended, LoadLevel, measured, too_many
+from cli.tune.level import CallResult, LoadLevel, measured, too_many
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from ledger.redis.tasks import cancel_and_wait
 
@@ -46,7 +46,7 @@ class Round:
         self._usual = usual
         self._spread = min(usual, rules.seconds)
         self._stop = stop
-        self._calls: list[Ended] = []
+        self._calls: list[CallResult] = []
         self._started = 0
         self._refused = 0
         self._failed = 0
@@ -100,16 +100,16 @@ class Round:
             if not self._may_start():
                 return
             self._started += self._open < math.inf
-            called = await self._caller.call()
-            if called is None:
+            call = await self._caller.call()
+            if call is None:
                 self._end(self._caller.budget.exhausted or "")
                 return
-            self._calls.append(called.ended)
+            self._calls.append(call)
             self._firsts += is_first
             is_first = False
-            self._open_window(called.ended.ended)
-            if called.error is not None:
-                await self._after_error(called.error, refused=called.ended.refused)
+            self._open_window(call.ended)
+            if call.error is not None:
+                await self._after_error(call.error, refused=call.refused)
 
     def _open_window(self, now: float) -> None:
         """Open the window if all first calls have ended, or if it has waited for them too long."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cli.tune.call import Called, TuneCaller
-from cli.tune.level import LoadLevel, too_many
+from cli.tune.call import TuneCaller
+from cli.tune.level import CallResult, LoadLevel, too_many
 from cli.tune.round import Round, Rules
 from contracts.errors import is_permanent
 from ledger.redis.tasks import cancel_and_wait
@@ -53,13 +53,13 @@ class Sweep:
     async def _first(self) -> float:
         """A single call that checks provider and key and measures a call's tokens. Returns its seconds; 0: unknown."""
         for left in reversed(range(FIRST_TRIES)):
-            called = await self._unless_stopped(self._caller.call())
-            if called is None or called.ended.refused:
+            call = await self._unless_stopped(self._caller.call())
+            if call is None or call.refused:
                 return 0.0  # the first level will show why
-            if called.error is None:
-                return called.ended.seconds
-            if not left or is_permanent(called.error):
-                raise called.error
+            if call.error is None:
+                return call.seconds
+            if not left or is_permanent(call.error):
+                raise call.error
         return 0.0
 
     def _why(self, level: LoadLevel, best: float | None) -> str:
@@ -75,7 +75,7 @@ class Sweep:
             return f"throughput no longer grows: {level.rate:.1f}/s {at}, {best:.1f}/s with fewer"
         return ""
 
-    async def _unless_stopped(self, call: Coroutine[Any, Any, Called | None]) -> Called | None:
+    async def _unless_stopped(self, call: Coroutine[Any, Any, CallResult | None]) -> CallResult | None:
         task, stopped = asyncio.create_task(call), asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
