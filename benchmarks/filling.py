@@ -17,9 +17,9 @@ from contracts.settings import LedgerSettings
 from ledger.ledger import Ledger
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
-#: Admits that share a round trip (ledger/group.py).
+#: Admits that share a round trip (ledger/redis/group_commit.py).
 _CALLERS = 64
 _TTL = timedelta(hours=4)
 

@@ -23,7 +23,7 @@ from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 
 POLICIES = ("always", "everysec")
-#: Callers at a time, and admits of each round; together they share round trips (ledger/group.py).
+#: Callers at a time, and admits of each round; together they share round trips (ledger/redis/group_commit.py).
 ROUNDS = {1: 300, 64: 6000}
 BODY = "x" * 2700
 

@@ -28,7 +28,7 @@ def read_settings() -> "Settings":
 def read_serving_settings() -> "Settings":
     """The settings of a process that serves. Raises Failure also if requests would be refused for a default model."""
     from contracts.clock import utcnow
-    from providers.manifest import Manifest
+    from providers.models.manifest import Manifest
 
     settings = read_settings()
     problems = Manifest.load().misfits(settings, utcnow().date())

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from contracts.errors import UmpireError
 from events.delivery_error import DeliveryError
-from ledger.outbox import Delivered, Entry, Fate, Undelivered
+from ledger.outbox import Delivered, Disposition, Entry, Undelivered
 from telemetry.observer import Note, Observer
 
 #: First and longest wait, in seconds, before another try while Redis does not take the reports.
@@ -17,7 +17,7 @@ _RETRY_SECONDS = (0.1, 5.0)
 _BATCH = 500
 
 
-class Report(NamedTuple):
+class DeliveryReport(NamedTuple):
     entry_id: bytes
     size: int
     error: DeliveryError | None
@@ -27,7 +27,7 @@ class OutboxPort(Protocol):
     """The operations of the outbox that the relay needs."""
 
     async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
-    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]: ...
+    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Disposition, Entry | None]]: ...
     async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
 
 
@@ -59,7 +59,7 @@ class DeliveryReports:
         self._alone: set[bytes] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, reports: Iterable[Report]) -> None:
+    def add(self, reports: Iterable[DeliveryReport]) -> None:
         for entry_id, size, error in reports:
             if error is None:
                 self._delivered.append(Delivered(entry_id, size))
@@ -115,13 +115,13 @@ class DeliveryReports:
 
     async def _settle_failed(self, failed: Sequence[tuple[bytes, DeliveryError]]) -> None:
         told = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
-        fates = await self._outbox.undelivered(told)
-        for (_, error), (fate, entry) in zip(failed, fates, strict=True):
-            if fate is Fate.DEAD and entry is not None:
+        dispositions = await self._outbox.undelivered(told)
+        for (_, error), (disposition, entry) in zip(failed, dispositions, strict=True):
+            if disposition is Disposition.DEAD and entry is not None:
                 fields = {"queue_id": entry.queue_id, "topic": entry.topic}
                 self._observer(Note("callback.dead", "error", {"reason": error.code}, fields=fields))
                 self._on_dead_letter(entry, error)
-        if full := sum(fate is Fate.FULL for fate, _ in fates):
+        if full := sum(disposition is Disposition.FULL for disposition, _ in dispositions):
             self._observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
 
     def _patience(self, error: DeliveryError) -> float | None:

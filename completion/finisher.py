@@ -75,7 +75,7 @@ class Finisher:
         self._flower = flower
         self._observer = observer
 
-    async def finish(self, claimed: Claimed, judgement: Judgement, *, forbidden: bool) -> None:
+    async def finish(self, claimed: Claimed, judgement: Judgement, *, forbidden: bool = False) -> None:
         """End a request that this worker has claimed, with its verdict or its error. Repeats the write until Redis
         takes it. `forbidden`: the request's owner may not publish to its topic.
 

@@ -11,9 +11,9 @@ from contracts.settings import Settings
 from contracts.settings.load import PROVIDER_CLASSES
 from providers.base import Call, Provider
 from providers.factory import make_provider
-from providers.manifest import Manifest
-from providers.model import ModelInfo
-from providers.prompt import build_call
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
+from providers.request.prompt import build_call
 
 REAL = [provider for provider in LLMProviderType if provider is not LLMProviderType.MOCK]
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel, SecretStr
 from contracts import errors, events, http, topics
 from contracts.base import Incoming, Outgoing
 from contracts.enums import ON_KAFKA
-from contracts.settings.base import TEST_PREFIX, Concern
+from contracts.settings.base import TEST_PREFIX
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
+from service.routes.openapi_fields import FIELDS
 from telemetry import metrics
 from web.problem import type_uri
 
@@ -96,9 +97,9 @@ def settings_md() -> str:
     return "\n".join(lines)
 
 
-def docstring(concern: type[Concern], field: str) -> str:
-    """Of a settings field: the text that follows it in the class that declares it."""
-    owner = next(cls for cls in concern.__mro__ if field in inspect.get_annotations(cls))
+def docstring(model: type[BaseModel], field: str) -> str:
+    """A field's docstring: the text that follows it in the class that declares it."""
+    owner = next(cls for cls in model.__mro__ if field in inspect.get_annotations(cls))
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
     for statement, after in pairwise(declared.body if isinstance(declared, ast.ClassDef) else ()):
         if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == field:
@@ -126,7 +127,7 @@ def _tree(cls: type[errors.UmpireError]) -> Iterator[type[errors.UmpireError]]:
 
 def errors_md() -> str:
     tree = inspect.getdoc(errors) or ""
-    drawn = tree[tree.index("UmpireError") : tree.index("Each class knows")].rstrip()
+    drawn = tree[tree.index("UmpireError") : tree.index("Each class has")].rstrip()
     lines = ["# Errors", "", f"<!-- {GENERATED} -->", ""]
     lines += [
         "Every 4xx and 5xx is an RFC 9457 problem (`application/problem+json`) with `error_code`; a request that was",
@@ -220,10 +221,22 @@ def _envelope(model: type[Outgoing]) -> type[BaseModel]:
     return made
 
 
+def _describe(schema: dict[str, Any]) -> None:
+    """Add the description of each field: an event's from its docstring, an HTTP model's from openapi_fields.py."""
+    for part in (schema, *schema.get("$defs", {}).values()):
+        name = part.get("title", "").partition("[")[0]
+        for field, described in part.get("properties", {}).items():
+            if name in FIELDS:
+                described["description"] = FIELDS[name][field][0]
+            elif hasattr(events, name):
+                described["description"] = docstring(getattr(events, name), field)
+
+
 def schemas() -> dict[str, str]:
     made = {}
     for name, (cls, mode) in sorted(_models().items()):
         schema = cls.model_json_schema(mode="validation" if mode == "validation" else "serialization")
+        _describe(schema)
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return made

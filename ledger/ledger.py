@@ -95,7 +95,7 @@ class Ledger:
             Redis gave no answer in time. The request may have been accepted, or may still be when Redis runs the
             script; with `by` it is not accepted after that time, however late Redis runs it.
         AlreadyAccepted, IdempotencyConflict
-            With `once`: the idempotency key was used before, with the same or another request.
+            The idempotency key was used before, with the same or another request.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)

@@ -23,24 +23,24 @@ from telemetry.observer import Observer, silent
 LOCK_MS = 5_000
 
 #: Records per sweep, to bound one script's time; the next sweep takes the rest.
-SWEEP = 500
+MAX_SWEEP = 500
 
 #: Bytes of bodies that one sweep reads: each is held in memory several times.
-SWEEP_BYTES = 16_000_000
+MAX_SWEEP_BYTES = 16_000_000
 
-#: Due or expired records that one look goes through at most: the first ones may all have to be skipped.
-LOOK_EXPIRED = 20 * SWEEP
+#: Most due or expired records that one sweep goes through: the first ones may all have to be skipped.
+MAX_SCANNED = 20 * MAX_SWEEP
 
 #: Records that one run of expired.lua goes through: some ms of Redis' time.
-LOOK_AT_ONCE = 2 * SWEEP
+SCAN_BATCH = 2 * MAX_SWEEP
 
 #: Queued records that one search for lost pointers goes through from the oldest on, and as many again from where the
 #: last search ended. The pointers that a killed worker had fetched were the oldest of their priority, but an old
 #: backlog of low priority may stand before an urgent one. Some milliseconds of Redis' time, every two seconds.
-LOOK = 1_500
+LOST_SCAN = 1_500
 
 #: Messages read from the head of each list, to judge how far it is consumed. Those put back in front are in no order.
-HEADS = 64
+HEAD_SAMPLE = 64
 
 #: Seconds for which a pointer must look lost before it is pushed again: longer than the time between two heartbeats
 #: (tasks/heartbeat.py), because it looks lost from when a worker fetches it until the worker's claim or next heartbeat.
@@ -83,7 +83,7 @@ class Sweeps:
         #: Queue id → when its pointer was first found missing (time.monotonic).
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
         #: Position in the queue from which the next search for lost pointers continues.
-        self._looked: dict[LLMProviderType, int] = {}
+        self._scan_from: dict[LLMProviderType, int] = {}
 
     async def hold_lock(self) -> bool:
         """Take or keep the maintenance lock. Returns whether this process holds it."""
@@ -108,7 +108,7 @@ class Sweeps:
 
         Returns how many lapsed, and those that lapsed too often: they are leased to this process, which must end them.
         """
-        lapsed = await self._past(keys.LEASES)
+        lapsed = await self._due(keys.LEASES)
         if not lapsed:
             return 0, []
         lease_ms = int(self._settings.lease_seconds * 1000)
@@ -119,37 +119,39 @@ class Sweeps:
         poison = await self._lapse(*LapseHead(self._owner, self._settings.max_lapses, lease_ms), *flatten(rows))
         return len(lapsed), await self._read(poison)
 
-    async def _past(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
+    async def _due(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
         """The first records of the sorted set `key` whose time has come: queue id, provider, broker priority. Records
         whose provider or state this version does not know are left to a newer one.
         """
         now = await self.now_ms()
-        for start in range(0, LOOK_EXPIRED, SWEEP):
-            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=SWEEP)
+        for start in range(0, MAX_SCANNED, MAX_SWEEP):
+            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=MAX_SWEEP)
             known = [
                 (queue_id, provider, priority)
-                for queue_id, (provider, priority) in zip(ids, await self._where(ids), strict=True)
+                for queue_id, (provider, priority) in zip(ids, await self._locate(ids), strict=True)
                 if provider is not None
             ]
-            if known or len(ids) < SWEEP:
+            if known or len(ids) < MAX_SWEEP:
                 return known
         return []
 
     async def push_due(self, provider: LLMProviderType) -> int:
         """Return deferred requests whose time has come to their queue. Returns how many."""
-        due = await self._past(keys.deferred(provider.value))
+        due = await self._due(keys.deferred(provider.value))
         return await self._push("deferred", provider, [(queue_id, priority) for queue_id, _, priority in due])
 
     async def push_lost(self, provider: LLMProviderType) -> int:
         """Push a new pointer for queued requests whose pointer is gone. Returns how many."""
         queue = queue_name(provider)
         age = int(self._settings.lost_pointer_seconds * 1000)
-        before, start = self._suspects.get(provider, {}), self._looked.get(provider, LOOK)
-        head = LostHead(provider.value, age, LOOK, start, most=SWEEP, sample=HEADS, steps=len(PRIORITY_STEPS))
+        before, start = self._suspects.get(provider, {}), self._scan_from.get(provider, LOST_SCAN)
+        head = LostHead(
+            provider.value, age, LOST_SCAN, start, most=MAX_SWEEP, sample=HEAD_SAMPLE, steps=len(PRIORITY_STEPS)
+        )
         lists = ((step, list_name(queue, step)) for step in PRIORITY_STEPS)
         missed = await self._lost(*head, *flatten(lists), *before)
         waiting: int = await self._redis.zcard(keys.queued(provider.value))
-        self._looked[provider] = start + LOOK if start + LOOK < waiting else LOOK
+        self._scan_from[provider] = start + LOST_SCAN if start + LOST_SCAN < waiting else LOST_SCAN
         now = time.monotonic()
         self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
         lost = [row for row in missed if now - before.get(row[0], now) >= SUSPECT_SECONDS]
@@ -161,18 +163,18 @@ class Sweeps:
         """Requests past their time to live that no worker runs; a running one ends at its call's own deadline. Time on
         hold does not count towards the time to live: see expired.lua.
         """
-        start, looked = 0, 0
-        left: list[Orphan] = []
+        start, scanned = 0, 0
+        orphans: list[Orphan] = []
         # Several short scripts instead of a long one, which would block Redis. Records that this version cannot read
         # are skipped, so that they do not hide the others.
-        while start >= 0 and looked < LOOK_EXPIRED and not left:
-            head = ExpiredHead(self._most_added, LOOK_AT_ONCE, start, limit=SWEEP, max_bytes=SWEEP_BYTES)
+        while start >= 0 and scanned < MAX_SCANNED and not orphans:
+            head = ExpiredHead(self._most_added, SCAN_BATCH, start, limit=MAX_SWEEP, max_bytes=MAX_SWEEP_BYTES)
             start, *rows = await self._expired(*head)
-            looked += LOOK_AT_ONCE
+            scanned += SCAN_BATCH
             holds = {queue_id: _hold(why) for queue_id, why in rows}
             found = await self._read(list(holds))
-            left = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
-        return left
+            orphans = [one._replace(hold=holds.get(str(one.stored.queue_id).encode())) for one in found]
+        return orphans
 
     async def _push(
         self, state: str, provider: LLMProviderType, found: Sequence[tuple[bytes, int]], *, place: str = "back"
@@ -185,7 +187,7 @@ class Sweeps:
         )
         return int(await self._requeue(*RequeueHead(self._owner), *flatten(rows)))
 
-    async def _where(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
+    async def _locate(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
         pipeline = self._redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.hmget(keys.record(queue_id.decode(errors="replace")), "p", "q", "s")

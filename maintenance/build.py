@@ -19,7 +19,7 @@ from maintenance.fallback import Fallback
 from maintenance.loop import MaintenanceLoop
 from maintenance.queue_snapshots import Mode, QueueSnapshots
 from maintenance.resender import Resender
-from providers.prompt import prompt_sha256
+from providers.request.prompt import prompt_sha256
 from telemetry.observer import Observer
 
 

@@ -3,7 +3,7 @@
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from providers.base import Provider
-from providers.recorder import make_recorder
+from providers.http.recorder import make_recorder
 from telemetry.observer import Observer, silent
 
 

@@ -13,9 +13,9 @@ from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
 from contracts.settings import MockSettings
 from providers.base import Call, ProviderAnswer, StopReason, Usage
-from providers.essays import find_essays, strength
-from providers.manifest import Manifest
-from providers.model import ModelInfo
+from providers.mock_essays import find_essays, strength
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 

@@ -22,7 +22,7 @@ class LoopPool(TaskPool):
 
     Each comparison then wakes two threads less, each of which has to wait for the interpreter (GIL). It also skips
     Celery's tracing, which is not needed: the ledger records how a task ends, and tasks/flower_events.py reports it to
-    Flower. The prefetch count limits how many tasks run at a time (UMPIRE_WORKER_THREADS).
+    Flower. The prefetch count limits how many tasks run at a time (`worker_threads`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

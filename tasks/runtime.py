@@ -27,6 +27,7 @@ from ledger.stats import LedgerStats
 from maintenance.build import build
 from providers.factory import make_provider
 from tasks.call.adaptive_duty import AdaptiveDuty
+from tasks.call.claim_start import ClaimStart
 from tasks.call.judge import Judge
 from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
 from tasks.flower_events import FlowerEvents
@@ -133,9 +134,8 @@ class Runtime:
             finisher=maintenance.finisher,
             releaser=Releaser(self._claims, self._gatekeeper, delivery.lifecycle, flower, observer),
             gatekeeper=self._gatekeeper,
-            key_policy=KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT),
+            start=ClaimStart(KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT), delivery.lifecycle, observer),
             deferral=DeferralPolicy.from_settings(settings.retry),
-            lifecycle=delivery.lifecycle,
             observer=observer,
         )
         self.intake = Intake(

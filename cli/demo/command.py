@@ -18,10 +18,10 @@ from cli.console import out, say
 from cli.demo.batch import Batch, judge_all
 from cli.environment import read_settings
 from cli.failure import Failure
-from cli.serve.ports import listen
 from cli.stack.data_directory import DataDirectory
 from cli.stack.stack import Stack
-from cli.stack.supervisor import run
+from cli.supervise.ports import listen
+from cli.supervise.supervisor import run
 from contracts.settings import Settings
 from contracts.settings.base import PREFIX
 

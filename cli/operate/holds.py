@@ -37,7 +37,7 @@ def pause(
     if len(reason) > _MAX_REASON or not reason.isprintable():
         raise Failure(f"--reason: one line of at most {_MAX_REASON} characters", code=USAGE)
     settings = read_settings()
-    from cli.redis_access import ask_redis
+    from cli.operate.ask_redis import ask_redis
     from contracts.enums import LLMProviderType
     from guard import hold
 
@@ -53,7 +53,7 @@ def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None
     If the provider is also on hold for its account (rejected key, no credit), a probe is sent first.
     """
     settings = read_settings()
-    from cli.redis_access import ask_redis
+    from cli.operate.ask_redis import ask_redis
     from contracts.enums import LLMProviderType
     from guard import hold
 

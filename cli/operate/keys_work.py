@@ -13,7 +13,7 @@ from access.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
 from access.api_keys import ApiKeys, KeyUse
 from cli.console import err, out, report_ids, show_json
 from cli.failure import USAGE, Failure
-from cli.redis_access import ask_redis
+from cli.operate.ask_redis import ask_redis
 from contracts.clock import from_ms, iso
 from contracts.settings import Settings
 

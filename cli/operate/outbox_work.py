@@ -10,12 +10,12 @@ from rich.table import Column, Table
 
 from cli.console import out, report_ids, show_json, show_json_text
 from cli.failure import USAGE, Failure
-from cli.redis_access import ask_redis
+from cli.operate.ask_redis import ask_redis
 from contracts.clock import iso
 from contracts.encoding import loads
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
-from ledger.outbox import Outbox, Waiting
+from ledger.outbox import Outbox, OutboxSize
 from ledger.outbox.dead_letters import DeadLetter, DeadLetters
 
 #: Characters of a queue id.
@@ -23,9 +23,9 @@ _ID_CHARS = 36
 
 
 def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> None:
-    async def read(redis: Redis) -> tuple[Waiting, int, list[DeadLetter]]:
+    async def read(redis: Redis) -> tuple[OutboxSize, int, list[DeadLetter]]:
         dead = DeadLetters(redis)
-        waiting = await Outbox(redis, max_dead=settings.kafka.dead_letters_max).waiting()
+        waiting = await Outbox(redis, max_dead=settings.kafka.dead_letters_max).size()
         return waiting, await dead.count(), await dead.newest(limit)
 
     waiting, count, letters = ask_redis(settings, data_dir, read)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import USAGE, Failure
-from cli.serve.metrics import listen_for_scrapes
-from cli.serve.ports import listen
+from cli.supervise.metrics import listen_for_scrapes
+from cli.supervise.ports import listen
 from contracts.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from uvicorn.supervisors import Multiprocess
 from cli.console import say
 from cli.failure import Failure
 from cli.serve.api import config_of
-from cli.serve.metrics import child_environment, shared_metrics
-from cli.stack.files import write_atomically
-from cli.stack.parent_death import die_with_parent
+from cli.supervise.files import write_atomically
+from cli.supervise.metrics import child_environment, shared_metrics
+from cli.supervise.parent_death import die_with_parent
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 

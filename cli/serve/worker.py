@@ -29,7 +29,7 @@ def _supervise(settings: Settings, providers: list[LLMProviderType], options: tu
     import asyncio
 
     from cli.console import say
-    from cli.stack.workers import supervise
+    from cli.serve.workers import supervise
 
     asyncio.run(supervise(settings, providers, say, options))
     return 0

@@ -1,1 +1,1 @@
-"""`umpire up`: the embedded stack, and the supervisor that keeps its parts running."""
+"""`umpire up`: the embedded stack with its servers and data directory."""

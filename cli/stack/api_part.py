@@ -9,10 +9,10 @@ from typing import NoReturn
 import httpx2
 
 from cli.serve.api import API_SLACK_SECONDS
-from cli.serve.children import umpire
-from cli.serve.ports import url_of
-from cli.stack.files import read_pids
-from cli.stack.part import Launch, StackPart
+from cli.supervise.children import umpire
+from cli.supervise.files import read_pids
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.ports import url_of
 from contracts.settings import Settings
 
 _FOLLOW_SECONDS = 0.25

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cli.failure import Failure
-from cli.stack.files import write_atomically
+from cli.supervise.files import write_atomically
 
 STACK_FILE = "stack.json"
 

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from cli.failure import Failure
-from cli.serve.children import bare_environment, python_module
-from cli.serve.ports import free_port
-from cli.stack.files import write_atomically
-from cli.stack.part import Launch
+from cli.supervise.children import bare_environment, python_module
+from cli.supervise.files import write_atomically
+from cli.supervise.part import Launch
+from cli.supervise.ports import free_port
 from contracts.settings import RedisAddress
 
 #: Older servers lack commands that the ledger's scripts use.

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cli.operate.topics import make_topics
-from cli.redis_access import check_own_redis
-from cli.serve.children import umpire
-from cli.serve.metrics import child_environment, listen_for_scrapes, metrics_url, serve_port
-from cli.serve.ports import url_of
+from cli.serve.redis_check import check_own_redis
+from cli.serve.topics import make_topics
+from cli.serve.workers import worker_names, worker_part
 from cli.stack.api_part import ApiPart, answers_ok
 from cli.stack.data_directory import DataDirectory, StackFile
 from cli.stack.embedded import EmbeddedKafka, EmbeddedRedis
-from cli.stack.files import LogFile
-from cli.stack.part import Launch, StackPart
-from cli.stack.supervisor import Supervisor
-from cli.stack.workers import worker_names, worker_part
+from cli.supervise.children import umpire
+from cli.supervise.files import LogFile
+from cli.supervise.metrics import child_environment, listen_for_scrapes, metrics_url, serve_port
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.ports import url_of
+from cli.supervise.supervisor import Supervisor
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from ledger.redis.tasks import cancel_and_wait

@@ -15,11 +15,11 @@ from cli.console import say, show
 from cli.environment import DEFAULT_DATA
 from cli.failure import Failure
 from cli.serve.api import listen_for_callers
-from cli.serve.ports import listen
 from cli.stack.data_directory import STACK_FILE, DataDirectory
-from cli.stack.files import PUBLIC, write_atomically
 from cli.stack.stack import Stack
-from cli.stack.supervisor import for_ever, run
+from cli.supervise.files import PUBLIC, write_atomically
+from cli.supervise.ports import listen
+from cli.supervise.supervisor import for_ever, run
 from contracts.settings import Settings
 
 _AUTH = {

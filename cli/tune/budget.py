@@ -4,10 +4,10 @@ import math
 
 from contracts.http import LLMComparisonRequest
 from providers.base import Usage
-from providers.manifest import cost
-from providers.model import ModelInfo
-from providers.prompt import max_tokens, system_prompt, user_prompt
-from providers.window import usual_tokens
+from providers.models.cost import cost
+from providers.models.model_info import ModelInfo
+from providers.request.context_window import usual_tokens
+from providers.request.prompt import max_tokens, system_prompt, user_prompt
 
 #: Margins of the estimate of a prompt's tokens: tokenizers differ by a third, and the verdict's schema is sent as well.
 _PROMPT_MARGIN, _SCHEMA_TOKENS = 1.5, 500

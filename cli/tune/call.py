@@ -18,10 +18,10 @@ from contracts.errors import (
 )
 from contracts.http import LLMComparisonRequest
 from guard.grace_timeout import GraceTimeout, within_grace
+from providers.answers.verdict import parse_verdict
 from providers.base import Provider, ProviderAnswer, RateHeaders
-from providers.model import ModelInfo
-from providers.prompt import build_call
-from providers.verdict import parse_verdict
+from providers.models.model_info import ModelInfo
+from providers.request.prompt import build_call
 
 
 class TuneCaller:

@@ -29,8 +29,8 @@ from contracts.http import LLMComparisonRequest
 from contracts.settings import Settings
 from providers.base import RateHeaders, Usage
 from providers.factory import make_provider
-from providers.manifest import Manifest
-from providers.model import ModelInfo
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
 
 #: Calls in flight of each level: doubled each time, up to four times a worker's usual slots.
 _LEVELS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

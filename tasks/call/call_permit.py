@@ -6,8 +6,8 @@ import time
 from guard.limits import Limiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
-from providers.model import ModelInfo
-from providers.prompt import estimate_tokens
+from providers.models.model_info import ModelInfo
+from providers.request.prompt import estimate_tokens
 from tasks.call.claim_state import ClaimState, NotNow
 from tasks.call.permit_queue import PermitQueue
 from tasks.gate.gatekeeper import Gatekeeper

@@ -8,7 +8,7 @@ from completion.judgement import Judgement, Spent
 from contracts.errors import UmpireError
 from guard.limits import Reservation
 from ledger.request import StoredRequest
-from providers.model import ModelInfo
+from providers.models.model_info import ModelInfo
 from tasks.call.permit_queue import Permit
 
 

@@ -23,11 +23,11 @@ from guard.limits import Limiter, Reservation
 from guard.retry import RetryPolicy, attempts
 from guard.slow_start import SlowStart
 from ledger.request import StoredRequest
+from providers.answers.verdict import parse_verdict
 from providers.base import Provider, Usage
-from providers.manifest import cost
-from providers.model import ModelInfo
-from providers.prompt import build_call
-from providers.verdict import parse_verdict
+from providers.models.cost import cost
+from providers.models.model_info import ModelInfo
+from providers.request.prompt import build_call
 from tasks.call.call_permit import CallPermit
 from tasks.call.claim_state import ClaimState, NotNow, Probe
 from tasks.call.health import Health

@@ -18,7 +18,7 @@ from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from events.headers import headers_of
 from events.producer import Publisher
-from ledger.outbox import Entry, Fate, Undelivered
+from ledger.outbox import Disposition, Entry, Undelivered
 
 pytestmark = pytest.mark.kafka
 
@@ -45,7 +45,8 @@ class Outbox:
     async def undelivered(self, failures):
         self.failed += failures
         return [
-            (Fate.DEAD, self.entries.get(one.entry_id)) if one.patience == 0 else (Fate.WAITS, None) for one in failures
+            (Disposition.DEAD, self.entries.get(one.entry_id)) if one.patience == 0 else (Disposition.WAITS, None)
+            for one in failures
         ]
 
     async def read(self, entry_ids):

@@ -197,7 +197,7 @@ async def test_a_lost_urgent_message_is_found_behind_an_old_backlog_of_others(ho
 
 async def test_what_a_killed_worker_had_fetched_is_found_whatever_stands_before_it(house, at_once, monkeypatch):
     """Its last heartbeat told of it; it goes back to the front, and each look begins where the last one ended."""
-    monkeypatch.setattr(sweeps_module, "LOOK", 10)
+    monkeypatch.setattr(sweeps_module, "LOST_SCAN", 10)
     backlog = [stored() for _ in range(60)]
     for request in backlog:
         await house.admit(request)
@@ -240,7 +240,7 @@ async def test_what_is_past_its_time_ends_unless_a_worker_runs_it(house):
 
 
 async def test_what_is_past_its_time_is_found_behind_any_number_that_run(house, monkeypatch):
-    monkeypatch.setattr(sweeps_module, "SWEEP", 10)
+    monkeypatch.setattr(sweeps_module, "MAX_SWEEP", 10)
     running = [stored(ttl=0.2) for _ in range(35)]
     await house.admit(*running)
     assert len(await house.claims().claim(None, more=35)) == 35
@@ -253,7 +253,7 @@ async def test_what_is_past_its_time_is_found_behind_any_number_that_run(house, 
 
 
 async def test_a_sweep_reads_no_more_text_than_fits(house, monkeypatch):
-    monkeypatch.setattr(sweeps_module, "SWEEP_BYTES", 25_000)
+    monkeypatch.setattr(sweeps_module, "MAX_SWEEP_BYTES", 25_000)
     await house.admit(*[stored(ttl=0.1, prompt="x" * 10_000) for _ in range(6)])
     await asyncio.sleep(0.15)
     assert len(await house.sweeps().expired()) == 3

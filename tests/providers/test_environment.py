@@ -82,7 +82,7 @@ async def test_sdks_log_no_prompt_even_on_debug(provider: LLMProviderType, caplo
 def test_importing_loads_no_sdk() -> None:
     """Nor does the manifest load an adapter: the front door reads it."""
     code = (
-        "import sys; import providers.manifest;"
+        "import sys; import providers.models.manifest;"
         "early = [m for m in sys.modules if m in {'providers.anthropic', 'providers.openai', 'providers.google',"
         " 'providers.openrouter', 'providers.mock'}];"
         "from contracts.settings import Settings; from contracts.enums import LLMProviderType as P;"

@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import Any
 
-from cli.serve.ports import listen
+from cli.supervise.ports import listen
 from contracts.enums import LLMProviderType
 from contracts.settings import load_settings
 from events.producer import Publisher

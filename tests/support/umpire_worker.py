@@ -32,7 +32,7 @@ from guard.breaker import Breaker
 from ledger.ledger import Ledger
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 #: A start takes two seconds on an idle machine; tests share two cores.
 START_SECONDS = 60.0

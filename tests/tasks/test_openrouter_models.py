@@ -8,7 +8,7 @@ from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from devtools.providers import body_of, request_for
 from devtools.upstream import Connection, answer, upstream
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -33,7 +33,7 @@ MODELS = {
 
 @pytest.mark.parametrize("model", [LISTED, UNKNOWN])
 def test_the_door_lets_it_in(model: str) -> None:
-    admitted = Manifest.load().admit(OPENROUTER, model, request_for(), Settings(), utcnow().date())
+    admitted = Manifest.load().model_for(OPENROUTER, model, request_for(), Settings(), utcnow().date())
     assert admitted.model_id == model
 
 

@@ -18,6 +18,7 @@ from contracts.settings import KafkaSettings
 from guard.deferral import DeferralPolicy
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest
+from tasks.call.claim_start import ClaimStart
 from tasks.flower_events import FlowerEvents
 from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
@@ -81,8 +82,9 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
         judge=cast("Any", judge),
         finisher=Finisher(claims.finish, nothing, nothing, KafkaSettings(), sha256_of=sha256, observer=notes.append),
         releaser=Releaser(claims, cast("Any", OpenGate()), nothing, flower, notes.append),
-        gatekeeper=cast("Any", OpenGate()), key_policy=KeyPolicy(""), deferral=DeferralPolicy(tries=0, waits=(1.0,)),
-        lifecycle=nothing, observer=notes.append,
+        gatekeeper=cast("Any", OpenGate()), start=ClaimStart(KeyPolicy(""), nothing, notes.append),
+        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
+        observer=notes.append,
     )  # fmt: skip
     (claimed,) = await claims.claim(str(request.queue_id), more=0)
     await runner.run(claimed, None, holds=lambda: True)

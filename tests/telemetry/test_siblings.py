@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 from umpire_cli import get
 
-from cli.serve.ports import listen, url_of
+from cli.supervise.ports import listen, url_of
 from devtools.servers import ROOT, poll
 from telemetry import cells as module
 from telemetry.cells import COUNTER, Cells, Key, read

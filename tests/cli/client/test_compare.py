@@ -18,7 +18,7 @@ from cli.client.prompt import comparison_prompt
 from cli.failure import Failure
 from contracts.settings import load_settings
 from devtools.servers import free_port, poll
-from providers.essays import find_essays
+from providers.mock_essays import find_essays
 
 SAMPLES = Path("assessment/samples")
 GOOD, BAD = SAMPLES / "hazel.txt", SAMPLES / "beech.txt"

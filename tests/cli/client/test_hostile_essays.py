@@ -9,7 +9,7 @@ from umpire_hostile import HOSTILE, OTHER_BOUNDARY
 from cli.client import prompt as module
 from cli.client.prompt import comparison_prompt
 from cli.demo.batch import Batch
-from providers.essays import find_essays
+from providers.mock_essays import find_essays
 
 PLAIN = "The sea is wide, and deep in places."
 

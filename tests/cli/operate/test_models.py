@@ -8,7 +8,7 @@ from umpire_cli import umpire
 from contracts.enums import LLMProviderType
 from contracts.http import ModelManifestResponse
 from devtools.aimock import Aimock
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 
 def test_the_table_shows_defaults_and_says_unknown_not_0() -> None:

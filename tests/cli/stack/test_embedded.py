@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.stack.embedded import EmbeddedRedis, server_program
-from cli.stack.part import StackPart
-from cli.stack.supervisor import Supervisor
+from cli.supervise.part import StackPart
+from cli.supervise.supervisor import Supervisor
 from devtools.servers import apoll
 
 

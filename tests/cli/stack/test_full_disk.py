@@ -17,7 +17,7 @@ from umpire_disk import Disk, Namespace
 from umpire_worker import Inbox
 
 from cli.stack.data_directory import DataDirectory
-from cli.stack.files import LogFile
+from cli.supervise.files import LogFile
 from devtools.servers import poll
 
 TOPIC = "full.disk.results"

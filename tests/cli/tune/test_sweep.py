@@ -20,7 +20,7 @@ from devtools.providers import body_of, settings_for
 from devtools.upstream import Connection, Upstream, answer, hang, upstream
 from providers.base import RateHeaders, Usage
 from providers.factory import make_provider
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
 INFO = Manifest.load().default(ANTHROPIC)

@@ -15,7 +15,7 @@ from contracts.enums import LLMProviderType
 from devtools.providers import request_for
 from guard.limits import Reservation
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 from tasks.call.call_permit import CallPermit
 from tasks.call.claim_state import ClaimState, NotNow, Probe
 
