@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from chaos import OUT, ROOT
-from chaos.check import judge
-from chaos.evidence import Evidence
+from chaos.check.evidence import Evidence
+from chaos.check.recovery import recoveries
+from chaos.check.report import judge
+from chaos.check.show import lines
 from chaos.journal import RUN
 from chaos.network import enter_own_network
-from chaos.recovery import recoveries
-from chaos.show import lines
 
 
 def main() -> int:

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 
 from chaos import ROOT
-from chaos.check import Report, judge
-from chaos.evidence import Entry, Evidence
-from chaos.promises import NAMESPACE
-from chaos.recovery import recoveries
+from chaos.check.evidence import Entry, Evidence
+from chaos.check.promises import NAMESPACE
+from chaos.check.recovery import recoveries
+from chaos.check.report import Report, judge
 from contracts.topics import result_event_id
 
 LEASE, ATTEMPT = 8.0, 6.0
@@ -553,7 +553,7 @@ def test_the_command_tells_by_its_exit_code(ledgers: Ledgers, tmp_path: Path) ->
 
 def test_it_imports_nothing_of_what_it_judges() -> None:
     """The checker may not share a fault with the rooms."""
-    script = "import chaos.check, chaos.recovery, chaos.show, sys; print(*sys.modules)"
+    script = "import chaos.check.report, chaos.check.recovery, chaos.check.show, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     rooms = {
         "cli",

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from chaos.check import Report
-from chaos.recovery import Recovery
+from chaos.check.recovery import Recovery
+from chaos.check.report import Report
 
 #: Most lines shown of each kind.
 MOST = 20

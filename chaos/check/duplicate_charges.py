@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaos.evidence import Entry, Evidence
+from chaos.check.evidence import Entry, Evidence
 
 #: Longest time between the upstream's last byte and the write of the verdict to Redis, in seconds, while Redis answers.
 HANDLING_SECONDS = 2.0

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from chaos import access, promises
-from chaos.duplicate_charges import DuplicateCharge, duplicate_charges
-from chaos.evidence import Evidence, reason
+from chaos.check import access, promises
+from chaos.check.duplicate_charges import DuplicateCharge, duplicate_charges
+from chaos.check.evidence import Evidence, reason
 
 EXPIRED = "LLM_REQUEST_EXPIRED"
 

@@ -4,8 +4,8 @@ import signal
 from typing import Any
 from uuid import UUID, uuid5
 
-from chaos.duplicate_charges import DuplicateCharge, cause
-from chaos.evidence import Entry, Evidence, reason
+from chaos.check.duplicate_charges import DuplicateCharge, cause
+from chaos.check.evidence import Entry, Evidence, reason
 
 #: The contract: the id of an event is uuid5 of its queue id under this namespace.
 NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chaos.evidence import Evidence
+from chaos.check.evidence import Evidence
 
 #: Events are back when a window of this length has at least half as many events as accepted requests.
 WINDOW_SECONDS = 2.0

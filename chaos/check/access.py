@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chaos.evidence import Evidence, reason
+from chaos.check.evidence import Evidence, reason
 
 CANCELLED = "LLM_REQUEST_CANCELLED"
 
