@@ -17,7 +17,7 @@ _RETRY_SECONDS = (0.1, 5.0)
 _BATCH = 500
 
 
-class Report(NamedTuple):
+class DeliveryReport(NamedTuple):
     entry_id: bytes
     size: int
     error: DeliveryError | None
@@ -59,7 +59,7 @@ class DeliveryReports:
         self._alone: set[bytes] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, reports: Iterable[Report]) -> None:
+    def add(self, reports: Iterable[DeliveryReport]) -> None:
         for entry_id, size, error in reports:
             if error is None:
                 self._delivered.append(Delivered(entry_id, size))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from completion.delivery_reports import DeliveryReports, OutboxPort, Report
+from completion.delivery_reports import DeliveryReport, DeliveryReports, OutboxPort
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery_error import FORBIDDEN, DeliveryError
@@ -59,7 +59,7 @@ class Relay:
         self._burst: list[Callable[[], None]] = []
         self._last_burst = -math.inf
         self._lock = threading.Lock()
-        self._reports: list[Report] = []
+        self._reports: list[DeliveryReport] = []
         #: Number of events sent and not yet reported.
         self._unreported = 0
         self._unanswered_since: float | None = None
@@ -191,7 +191,7 @@ class Relay:
             labels = {"outcome": "failed", "reason": error.code}
             self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
-            self._reports.append(Report(entry_id, size, error))
+            self._reports.append(DeliveryReport(entry_id, size, error))
             first = len(self._reports) == 1
         if first:
             self._wake()

@@ -52,7 +52,7 @@ class PromptBlock(Incoming):
 
 
 class LLMConfigOverridesHTTP(Incoming):
-    """A caller's options for one call. Options that the model does not support are left out and named in `ignored`."""
+    """Settings of one call. Those that the model does not support are left out and named in `ignored`."""
 
     provider_override: LLMProviderType | None = None
     model_override: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -96,7 +96,7 @@ class LLMComparisonResponse(Outgoing):
 
 
 class LLMQueuedResponse(Outgoing):
-    """202: the request is accepted; the verdict is published to the callback topic."""
+    """202: accepted. The verdict will be published on the callback topic."""
 
     queue_id: UUID
     status: QueueStatus = QueueStatus.QUEUED
@@ -109,7 +109,7 @@ class LLMQueuedResponse(Outgoing):
 
 
 class LLMCancelledResponse(Outgoing):
-    """The request is cancelled; an error result is published to its callback topic."""
+    """The comparison is cancelled. An error result is published on the callback topic."""
 
     queue_id: UUID
     status: QueueStatus = QueueStatus.CANCELLED
@@ -171,7 +171,7 @@ class HealthCheckResponse(Outgoing):
 
 
 class ProviderTestResponse(Outgoing):
-    """The outcome of one real, paid call to a provider."""
+    """The outcome of one real, paid comparison."""
 
     provider: LLMProviderType
     model: str

@@ -158,7 +158,7 @@ def errors_md() -> str:
 def metrics_md() -> str:
     lines = ["# Metrics", "", f"<!-- {GENERATED} -->", ""]
     lines += [
-        "`GET /metrics` of an API process, and the metrics port of a worker. All names begin with "
+        "`GET /metrics` of an API process, and the metrics port of a worker. All names begin with",
         f"`{metric_table.PREFIX}`.",
         "Series of a process have the label `process` as well, and one scrape shows all processes of a host.",
         "",

@@ -1,4 +1,4 @@
-"""What each provider would take now: its breaker, pause and holds at one moment of Redis' clock.
+"""What each provider would take now: its breaker, pause and holds at one time of Redis' clock.
 
 Workers read it for their gate (gate.py), API processes for what they accept.
 """
@@ -80,7 +80,7 @@ class ProviderAvailability:
 
     @cached_property
     def retry_after(self) -> float | None:
-        """Seconds after which to ask again; None: it is available, or nobody knows."""
+        """Seconds after which to ask again; None: it is available, or the time is unknown."""
         return self._blocked / 1000 or None
 
     @property
@@ -118,7 +118,7 @@ class ProviderAvailability:
 
 
 class Availability:
-    """Reads the availability of `providers`. With a `ttl` (seconds), all readers share answers up to that age."""
+    """Reads the availability of `providers`. All readers share answers up to an age of `ttl` (seconds)."""
 
     def __init__(self, redis: Redis, providers: Iterable[LLMProviderType], *, ttl: float = 0.0) -> None:
         self._redis = redis
@@ -136,8 +136,6 @@ class Availability:
         Unavailable
             Redis does not answer.
         """
-        if not self._ttl:
-            return await self._fetch()
         if time.monotonic() < self._fresh_until:
             return self._latest
         if self._reading is None or self._reading.done():
@@ -148,16 +146,13 @@ class Availability:
 
     @property
     def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
-        """The answer of the last `read`; empty before the first one, and without a `ttl`."""
+        """The answer of the last `read`; empty before the first one."""
         return self._latest
 
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
-        self._latest = await self._fetch()
+        self._latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
         self._fresh_until = time.monotonic() + self._ttl
         return self._latest
-
-    async def _fetch(self) -> dict[LLMProviderType, ProviderAvailability]:
-        return dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
 
 
 async def read_all(redis: Redis, providers: Sequence[LLMProviderType]) -> list[ProviderAvailability]:

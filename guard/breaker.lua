@@ -20,7 +20,7 @@ local window = breaker .. ':window'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local SLOTS = 20       -- parts of the window: they bound its memory, and its precision
+local SLOTS = 20       -- parts of the window: its memory, and its precision
 local WEIGHT = 0.1     -- weight of one call in the moving average of response times
 local IN_A_ROW = 4     -- times the volume: this many failures without a success open the breaker, whatever the window
                        -- holds; after a busy minute of successes the window alone would need as many failures

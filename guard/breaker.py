@@ -1,7 +1,7 @@
 """A circuit breaker per provider, shared by all workers; breaker.lua holds its rules.
 
-What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, even
-without a verdict. A 429 or another 4xx is neither: the provider is alive, but that says nothing about its health.
+A failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, even without a
+verdict. A 429 or another 4xx is neither: it shows that the provider is alive, but not that it can judge.
 """
 
 from collections.abc import Sequence

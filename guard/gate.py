@@ -1,7 +1,7 @@
 """The gate of a provider: closed while its breaker is not closed, while it is on hold, or while it asked for a pause.
 
 Workers stop consuming while it is closed; the backlog waits in Redis. After a pause, each process opens its gate at a
-different time, and slots and rate limits bound the calls that follow.
+different time, and slots and rate limits restrict the calls that follow.
 """
 
 import random

@@ -26,9 +26,9 @@ local lifts, lifted = tonumber(h[6] or '') or 0, tonumber(h[7] or '') or 0
 local probe, owner, lease = tonumber(h[8] or '') or 0, h[9], tonumber(h[10] or '') or 0
 
 -- Once neither hold remains, adds up the time on hold.
-local function ended(moment)
+local function ended(at)
   if began and not reason and not paused then
-    redis.call('HSET', key, 'total', total + math.max(0, moment - began))
+    redis.call('HSET', key, 'total', total + math.max(0, at - began))
     redis.call('HDEL', key, 'began')
     began = nil
   end

@@ -1,4 +1,4 @@
-"""Requests and tokens a minute, per provider and model, shared by all workers. limits.lua holds the bucket's rules.
+"""Requests and tokens a minute, per provider and model, shared by all workers: a token bucket for each (limits.lua).
 
 A bucket holds about a second's worth of calls. So the calls granted within any minute stay within the limit, the first
 minute included; that costs a sixtieth of the limit.
@@ -23,8 +23,8 @@ from telemetry.observer import Note, Observer, silent
 #: Size of a bucket, in seconds of its limit.
 BURST_SECONDS = 1.0
 
-#: What is given back is sent with the next reservation, or after this many seconds: nobody waits for it, and sent alone
-#: it would cost each call a round trip and a sync of Redis' file before its end.
+#: Amounts given back are sent with the next reservation, or after this many seconds. No call waits for them. A
+#: round trip for each would cost every call a sync of Redis' file.
 SETTLE_SECONDS = 0.05
 
 
@@ -55,10 +55,7 @@ class PendingReservation(NamedTuple):
 
 
 class Limiter(Protocol):
-    @property
-    def burst_tokens(self) -> float:
-        """Most tokens that a call may reserve without making other calls wait."""
-        ...
+    """What a call needs: one reservation, then `settle` or `cancel`."""
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         """Reserve one request and `tokens` tokens, an estimate."""
@@ -71,34 +68,28 @@ class Limiter(Protocol):
         """The call was not made: give everything back."""
 
 
-class AskingLimiter(Limiter, Protocol):
-    def ask(self, model: str, tokens: int) -> PendingReservation | None:
-        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be asked."""
-
-    async def answer(self, asked: PendingReservation) -> Reservation:
-        """The result of `ask`, once it was sent."""
-        ...
-
-
 class Unlimited:
     """The limiter of a provider without limits. No round trip."""
 
+    #: Most tokens that a call may reserve without making other calls wait.
     burst_tokens = math.inf
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         return Reservation(model, tokens)
 
-    def ask(self, model: str, tokens: int) -> None:  # noqa: ARG002 - the Protocol's
+    def prepare(self, model: str, tokens: int) -> PendingReservation | None:  # noqa: ARG002 - no operation
+        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be sent."""
         return None
 
-    async def answer(self, asked: PendingReservation) -> Reservation:
-        return Reservation(asked.model, asked.tokens)
+    async def answer(self, pending: PendingReservation) -> Reservation:
+        """The result of `prepare`, once it was sent."""
+        return Reservation(pending.model, pending.tokens)
 
-    async def settle(self, reservation: Reservation, used_tokens: int) -> None:  # noqa: ARG002 - the Protocol's
-        return None
+    async def settle(self, reservation: Reservation, used_tokens: int) -> None:
+        pass
 
-    async def cancel(self, reservation: Reservation) -> None:  # noqa: ARG002 - the Protocol's
-        return None
+    async def cancel(self, reservation: Reservation) -> None:
+        pass
 
 
 class Bucket(NamedTuple):
@@ -146,18 +137,18 @@ class RateLimiter:
         tokens = min(tokens, self._most_tokens)
         return self._reservation(model, tokens, await self._do(model, "take", 1, tokens))
 
-    def ask(self, model: str, tokens: int) -> PendingReservation:
+    def prepare(self, model: str, tokens: int) -> PendingReservation:
         tokens = min(tokens, self._most_tokens)
         operation = LimitsRow(keys.limit(self._provider, model), "take", 1, tokens)
         return PendingReservation(model, tokens, Piggyback(self._script, (*self._head, *operation)))
 
-    async def answer(self, asked: PendingReservation) -> Reservation:
+    async def answer(self, pending: PendingReservation) -> Reservation:
         try:
-            [reply] = await asked.piggyback.answer()
+            [reply] = await pending.piggyback.answer()
         except (RedisError, OSError) as error:
             self._unreachable("take", error)
             reply = None
-        return self._reservation(asked.model, asked.tokens, reply)
+        return self._reservation(pending.model, pending.tokens, reply)
 
     def _reservation(self, model: str, tokens: int, reply: tuple[int, int] | None) -> Reservation:
         if reply is None:
@@ -196,7 +187,7 @@ class RateLimiter:
 
 def make_limiter(
     redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
-) -> AskingLimiter:
+) -> Unlimited | RateLimiter:
     """The limiter for the provider's settings."""
     limits = settings.providers[provider]
     if limits.rpm is None and limits.tpm is None:

@@ -73,7 +73,7 @@ def decide(
     if error.retry_after > policy.retry_after_max:
         return None
     wait = max(wait, error.retry_after * (1 + jitter * RETRY_AFTER_SPREAD))
-    # A wait that leaves the next attempt no time to succeed would only make a healthy provider look slow.
+    # A wait that leaves the next attempt too little time would only produce a timeout, as if the provider were slow.
     return wait if left - wait >= min(policy.attempt_timeout, left / 2) else None
 
 
@@ -96,7 +96,7 @@ async def attempts(
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
 
     `before()` runs before every attempt, within the deadline but outside the attempt's own timeout: the place to wait
-    for a rate limit, which must not look like a slow provider. An error that it raises uses up the attempt.
+    for a rate limit, which must not count as a slow provider. An error that it raises uses up the attempt.
 
     `failed(error, seconds)` is called after every failed attempt, before anything else happens. This includes timeouts,
     which `call` itself sees as a cancellation only: it is the place to report to the breaker. When `stopping` is set, a
@@ -111,7 +111,10 @@ async def attempts(
         Any other exception of `call` passes through at once.
     """
     run = _Attempts(call, policy, stopping, observer, before, failed, answers)
-    return await AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep)(run.make)
+    async for attempt in AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep):
+        with attempt:
+            return await run.make()
+    raise AssertionError("tenacity ends with a result or an error")
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ class _Attempts(Generic[T]):
         """Make one attempt."""
         self.made += 1
         if self.before is not None:
-            # `failed` gets only errors that `before` raises: running out of time in it says nothing about the provider.
+            # `failed` gets only errors that `before` raises: a timeout in it is not the provider's.
             await _within(self._left(), self._reporting(self.before()))
         limit = min(self.policy.attempt_timeout, self._left())
         return await self._reporting(_within(limit, self.call(self.made)))

@@ -29,7 +29,7 @@ umpire:once:<hash>           string the fingerprint of the request of an Idempot
 umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
 umpire:custodian             string the owner of the maintenance lock
 umpire:resender              string the owner of the lock for resending the outbox
-umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
+umpire:apikey:<key id>       hash   an API key, never the key itself: see `FIELDS` of access/api_key.py
 umpire:apikeys               set    ids of all API keys, revoked ones too
 umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
 umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
@@ -78,20 +78,6 @@ FIELDS = {
     "h": "how long (ms) its provider had been on hold when it was admitted; absent if its caller set its time to live",
     "k": "parked: since when (ms), and the model whose hold must end",
     "d": "ms that it was parked before",
-}
-
-#: Fields of an API key. A limit that is not set is an empty string.
-API_KEY_FIELDS = {
-    "hash": "SHA-256 of the key, hex",
-    "name": "its name, chosen by the operator",
-    "scopes": "comma-separated",
-    "topics": "callback-topic patterns, comma-separated",
-    "rate": "requests a minute",
-    "queued": "unfinished requests at one time",
-    "cost": "USD a day, UTC",
-    "created": "ms",
-    "revoked": "ms, or empty",
-    "mode": "processing mode of its requests that do not name one, or empty",
 }
 
 

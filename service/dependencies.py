@@ -1,4 +1,4 @@
-"""The objects that the routes work with, created once per process."""
+"""The objects that the routes use, created once per process."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Dependencies:
     manifest: Manifest
     authenticator: Authenticator
     admission: Admission
-    bodies: BodyBudget
+    body_budget: BodyBudget
     acceptance: Acceptance
     spool: Spool
     ledger: Ledger
@@ -42,7 +42,7 @@ class Dependencies:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    unstarted: UnclaimedRequests
+    unclaimed: UnclaimedRequests
     maintenance: Maintenance
 
 

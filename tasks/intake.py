@@ -89,7 +89,7 @@ class Intake:
 
     async def _claim(self, queue_id: str | None, slots: int, *, probe: Probe | None = None) -> list[asyncio.Task[None]]:
         claimed: list[Claimed] = []
-        piggyback = self._ahead.ask() if not self._running else None
+        piggyback = self._ahead.prefetch() if not self._running else None
         claim = partial(self._claims.claim, queue_id, more=slots - (queue_id is not None), piggyback=piggyback)
         try:
             # Repeated while the ledger is full or read-only: the task must not end before its request was claimed.

@@ -113,12 +113,12 @@ def _counts(sums: dict[str, bytes]) -> CallCounts:
 
 def _headers(sums: dict[str, bytes]) -> tuple[HeaderLimit | None, HeaderLimit | None]:
     requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
-    return _read(requests), _read(tokens)
+    return _header_limit(requests), _header_limit(tokens)
 
 
-def _read(told: bytes | None) -> HeaderLimit | None:
+def _header_limit(text: bytes | None) -> HeaderLimit | None:
     try:
-        return None if told is None else HeaderLimit.model_validate_json(told)
+        return None if text is None else HeaderLimit.model_validate_json(text)
     except ValidationError:  # from a newer version
         return None
 
@@ -126,14 +126,14 @@ def _read(told: bytes | None) -> HeaderLimit | None:
 def _process(row: bytes) -> Process | None:
     """The process that a row describes, without fields that a newer version added; None: it cannot be read."""
     try:
-        told = loads(row)
-        return Process(**{name: told[name] for name in _PROCESS_FIELDS if name in told})
+        found = loads(row)
+        return Process(**{name: found[name] for name in _PROCESS_FIELDS if name in found})
     except (ValueError, TypeError):
         return None
 
 
 def _control(kept: bytes) -> Controller:
-    """The stored limits. Those that another version stored and this one cannot read are found anew."""
+    """The stored limits; new ones if another version stored them and this one cannot read them."""
     try:
         return Controller.model_validate_json(kept) if kept else Controller()
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What the front door asks before each request: cheap, shared, and never stale for long."""
+"""Availability of providers, as API processes read it before each request: one shared read, at most `ttl` old."""
 
 import asyncio
 from collections.abc import Callable

@@ -36,8 +36,8 @@ async def test_a_pause_closes_the_gate_of_every_worker_and_of_one_provider_only(
 
 
 @pytest.mark.redis
-async def test_the_longest_pause_holds(redis: Redis) -> None:
-    """Workers report what they were told at different times: a shorter wait must not cut a longer one."""
+async def test_the_pause_that_ends_last_counts(redis: Redis) -> None:
+    """Workers report pauses at different times: a shorter one must not cut a longer one."""
     await asyncio.gather(*(Gate(redis, MOCK).pause(seconds) for seconds in (1, 30, 2, 9, 3, 4, 5, 6, 7, 8)))
     found = (await Availability(redis, [MOCK]).read())[MOCK]
     assert not found.available
@@ -45,7 +45,7 @@ async def test_the_longest_pause_holds(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-async def test_a_pause_ends_by_itself_and_leaves_nothing(redis: Redis) -> None:
+async def test_a_pause_expires_and_leaves_no_key(redis: Redis) -> None:
     gate = Gate(redis, MOCK)
     await gate.pause(0.2)
     assert not (await gate.read()).open
@@ -92,7 +92,7 @@ async def test_closed_while_the_breaker_is_not(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-async def test_a_frozen_redis_is_noted_and_no_error_for_the_call(
+async def test_a_frozen_redis_is_noted_and_does_not_fail_the_call(
     redis_server: Callable[..., Any], notes: Notes
 ) -> None:
     server = redis_server()
@@ -126,7 +126,7 @@ TIMES = st.integers(NOW - 100_000, NOW + 100_000) | st.just(0)
     length=st.integers(1, 100_000),
     lateness=st.floats(0, 1),
 )
-def test_what_door_and_workers_make_of_it_agrees(
+def test_api_and_workers_agree_whether_a_call_may_start(
     state: CircuitState, opens: int, leased: int, pause_end: int, length: int, lateness: float
 ) -> None:
     closed = state is CircuitState.CLOSED

@@ -1,5 +1,6 @@
 """The Lua scripts of guard/ read their arguments and fields under the names of the tables in Python."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from guard import arguments, availability, hold, keys
 from guard.adaptive import controller, local
+from guard.adaptive.start_rate import StartRate
 
 GUARD = Path(keys.__file__).parent
 SCRIPTS = {path.stem: path.read_text(encoding="utf-8") for path in GUARD.rglob("*.lua")}
@@ -83,7 +85,7 @@ def test_the_scripts_know_the_fields_of_the_tables_and_no_others() -> None:
     assert fields_in("hold", "'umpire:breaker:' .. provider") <= set(keys.BREAKER_FIELDS)
 
 
-def test_what_python_reads_is_in_the_tables() -> None:
+def test_fields_that_python_reads_are_in_the_tables() -> None:
     assert set(availability._BREAKER_FIELDS) <= set(keys.BREAKER_FIELDS)
     assert set(hold.FIELDS) <= set(keys.HOLD_FIELDS)
 
@@ -94,3 +96,15 @@ def test_names_that_processes_of_other_versions_read_stay() -> None:
         "starts", "above", "refused", "refused_above", "full", "slow", "answers", "seconds", "tokens",
     ]  # fmt: skip
     assert list(controller.Process.__slots__) == ["ceiling", "local", "wants"]
+    stored = json.loads(controller.Controller(start_rate=StartRate(rate=3.0)).model_dump_json())
+    assert set(stored) == {
+        "concurrency", "cadence", "requests", "tokens", "tokens_a_call", "fell", "height", "rate", "announced",
+    }  # fmt: skip
+    assert set(stored["concurrency"]) == {
+        "limit", "proven", "step", "looks", "settled", "patience", "not_before", "debt", "sudden", "creeping",
+    }  # fmt: skip
+    assert set(stored["cadence"]) == {
+        "rate", "base", "step", "patience", "not_before", "raised", "left_base", "settled", "debt", "accepted", "span",
+        "recent",
+    }  # fmt: skip
+    assert controller.Controller.model_validate(stored).start_rate.rate == 3.0

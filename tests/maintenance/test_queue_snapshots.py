@@ -5,7 +5,7 @@ import sys
 from uuid import uuid4
 
 import pytest
-from umpire_service import NO_KAFKA, Worker, door, settings_of
+from umpire_service import NO_KAFKA, Worker, running_api, settings_of
 from umpire_worker import START_SECONDS
 
 from contracts.enums import LLMProviderType
@@ -42,7 +42,7 @@ async def test_it_counts_what_is_held_and_what_waits(redis_url: str) -> None:
     stats = LedgerStats(client, settings.ledger, timeout=1.0)
     spool = Spool(settings.spool, owner="test")
     duty = QueueSnapshots(stats, settings.enabled, mode=lambda: mode, observer=seen.append, spool=spool)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         for _ in range(3):
             assert (await api.post(processing_mode="queue")).status_code == 202
         (claimed,) = await worker.claims.claim(None, more=1)
@@ -85,7 +85,7 @@ async def test_a_redis_that_does_not_answer_ends_no_duty_and_says_nothing(redis_
 async def test_the_door_reports_where_no_worker_is_and_its_spool_while_redis_is_away(redis_server, monkeypatch) -> None:
     monkeypatch.setitem(QueueSnapshots.__init__.__kwdefaults__, "period", 0.1)
     server: RedisServer = redis_server(aof=True)
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
 
         def modes() -> list[str]:
             return [note.labels["mode"] for note in api.notes.named("queue_metrics_snapshot")]

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.stack]
 
 @pytest.fixture
 async def serve(redis_url, tmp_path):
-    """Factory: uvicorn with so many processes; gives the process and a client."""
+    """Factory: starts uvicorn with `processes` workers; returns its process and a client."""
     started, clients = [], []
     log = tmp_path / "log"
 

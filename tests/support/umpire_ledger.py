@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 
 from redis.asyncio import Redis
 
+from access.api_key import FIELDS
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from ledger.claims import Claims, Lease
 from ledger.completion import CompletedBy, Completion
-from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
+from ledger.keys import API_KEYS, api_key
 from ledger.ledger import Ledger
 from ledger.outbox import Delivered, Outbox
 from ledger.outbox.dead_letters import DeadLetters
@@ -95,7 +96,7 @@ class House:
 
     async def key(self, owner: str, **limits: float | str) -> None:
         """An API key as `umpire keys create` leaves it, with these of its limits set."""
-        fields = {**dict.fromkeys(API_KEY_FIELDS, ""), "name": f"{owner}'s key", **limits}
+        fields = {**dict.fromkeys(FIELDS, ""), "name": f"{owner}'s key", **limits}
         await self.redis.hset(api_key(owner), mapping=fields)
         await self.redis.sadd(API_KEYS, owner)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from contracts.enums import QueueStatus
+from contracts.queues import COMPARE_TASK
 from tasks.flower_events import FlowerEvents
 
 
@@ -75,3 +77,31 @@ async def test_without_a_consumer_nothing_is_kept_and_the_next_one_hears_what_fo
     second.run()
     assert first.event_dispatcher.sent == []
     assert [fields["uuid"] for event, fields in second.event_dispatcher.sent if event == "task-succeeded"] == ["told"]
+
+
+async def test_an_end_without_a_claim_names_its_task_and_is_none_of_the_workers_figures():
+    """Flower may see the request for the first time: it expired before any worker had claimed it."""
+    flower, consumer = FlowerEvents(), Consumer()
+    flower.attach(consumer)
+    flower.ended_unclaimed("a", "expired: LLM_REQUEST_EXPIRED, attempt 0")
+    await asked(consumer)
+    consumer.run()
+    ((event, fields),) = [row for row in consumer.event_dispatcher.sent if row[0].startswith("task-")]
+    assert (event, fields["uuid"], fields["exception"]) == (
+        "task-failed",
+        "a",
+        "expired: LLM_REQUEST_EXPIRED, attempt 0",
+    )
+    assert fields["name"] == COMPARE_TASK
+    consumer.event_dispatcher.send("worker-heartbeat")
+    assert consumer.event_dispatcher.sent[-1][1]["failed"] == 0
+
+
+async def test_a_claims_end_is_a_success_or_a_failure():
+    flower, consumer = FlowerEvents(), Consumer()
+    flower.attach(consumer)
+    flower.ended("a", QueueStatus.COMPLETED, "completed", 0.5)
+    flower.ended("b", QueueStatus.FAILED, "failed: LLM_INTERNAL_ERROR, attempt 1", 0.5)
+    await asked(consumer)
+    consumer.run()
+    assert [event for event, _ in consumer.event_dispatcher.sent] == ["task-succeeded", "task-failed"]

@@ -140,7 +140,7 @@ async def test_a_probe_that_succeeds_opens_the_gate_again(worker: Worker) -> Non
     await worker.fail()
     assert not worker.consumer.consumes
     await apoll(lambda: worker.consumer.consumes, what="it consumes again")
-    assert worker.reopened == 1
+    assert worker.reopened >= 1, "slow start begins"
     assert worker.lifecycle[0].circuit_state == "open"
 
 

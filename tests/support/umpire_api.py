@@ -1,14 +1,14 @@
-"""Fixtures of an open door per test, on an empty Redis: for conftest.py of tests/service and tests/web."""
+"""Fixtures: one running API per test on an empty Redis. For conftest.py of tests/service and tests/web."""
 
 import pytest
-from umpire_service import Worker, door, settings_of
+from umpire_service import Worker, running_api, settings_of
 
 import service.app
 
 
 @pytest.fixture(autouse=True)
 def no_flush(monkeypatch):
-    """Most tests have no Kafka; nothing is gained by waiting for it at the end."""
+    """Most tests have no Kafka: do not wait for it at the end."""
     monkeypatch.setattr(service.app, "FLUSH_SECONDS", 0.0)
 
 
@@ -19,7 +19,7 @@ def settings(redis_url):
 
 @pytest.fixture
 async def api(settings):
-    async with door(settings) as it:
+    async with running_api(settings) as it:
         yield it
 
 

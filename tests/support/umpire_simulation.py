@@ -1,4 +1,4 @@
-"""Upstreams with limits, and worker processes before them, in simulated time: what adaptive limits make of each."""
+"""Providers with limits and worker processes that call them, in simulated time."""
 
 import heapq
 import itertools
@@ -14,7 +14,7 @@ from guard.adaptive.header_rate import HeaderLimit
 from guard.adaptive.local import Allocation, CallCounts, LocalLimiter
 from guard.slow_start import SlowStart
 
-LOOK = 0.25
+UPDATE_SECONDS = 0.25
 
 
 class Clock:
@@ -87,12 +87,12 @@ class World:
         self.control = Controller()
         self.counts = CallCounts()
         self.headers: HeaderLimit | None = None
-        self.looked = self.clock.now
+        self.updated = self.clock.now
         self._count = itertools.count()
         self._todo: list[tuple[float, int, Callable[[], None]]] = []
         self.processes = [SimProcess(self, slots) for _ in range(processes)]
         for i, process in enumerate(self.processes):
-            self.after(0.01 + i * LOOK / processes, process.update)
+            self.after(0.01 + i * UPDATE_SECONDS / processes, process.update)
 
     def good(self, start: float, end: float) -> float:
         """Answers a second between these seconds from the beginning."""
@@ -154,9 +154,9 @@ class SimProcess:
         self.taken = 0
         self.resting = 0
         self.pace = SlowStart(slots, 120, world.clock)
-        self.stile = LocalLimiter(slots, world.clock)
+        self.limiter = LocalLimiter(slots, world.clock)
         if not world.adaptive:
-            self.stile.follow(Allocation(slots, slots))
+            self.limiter.follow(Allocation(slots, slots))
         self.waiting: deque[Callable[[int], None]] = deque()
         self.timer = math.inf
         self.calls = 0
@@ -164,7 +164,7 @@ class SimProcess:
         self.fill()
 
     def fill(self) -> None:
-        while not self.ended and self.taken < min(self.slots, self.stile.room() + self.resting):
+        while not self.ended and self.taken < min(self.slots, self.limiter.room() + self.resting):
             self.taken += 1
             self.world.after(0.001, lambda: self.admit(1))
 
@@ -176,23 +176,23 @@ class SimProcess:
             self.enter(attempt)
 
     def enter(self, attempt: int) -> None:
-        wait = 1.0 if self.waiting else self.stile.wait()
+        wait = 1.0 if self.waiting else self.limiter.wait()
         if not wait:
-            self.go(self.stile.start(), attempt)
+            self.go(self.limiter.start(), attempt)
             return
-        self.stile.waits()
+        self.limiter.waits()
         self.waiting.append(lambda level: self.go(level, attempt))
         self.wake()
 
     def wake(self) -> None:
         while self.waiting:
-            wait = self.stile.wait()
+            wait = self.limiter.wait()
             if wait:
                 if wait < math.inf and self.world.clock.now + wait < self.timer - 0.001:
                     self.timer = self.world.clock.now + wait
                     self.world.after(wait, self.ring)
                 break
-            self.waiting.popleft()(self.stile.start())
+            self.waiting.popleft()(self.limiter.start())
         self.fill()
 
     def ring(self) -> None:
@@ -202,14 +202,14 @@ class SimProcess:
 
     def go(self, level: int, attempt: int) -> None:
         self.calls += 1
-        began, probing = self.world.clock.now, self.stile.probes(level)
+        began, probing = self.world.clock.now, self.limiter.probes(level)
 
         def done(ok: bool, headers: HeaderLimit | None) -> None:
-            self.stile.end(level, refused=not ok and self.world.adaptive)
+            self.limiter.end(level, refused=not ok and self.world.adaptive)
             if headers:
                 self.world.headers = headers
             if ok:
-                self.stile.answered(self.world.clock.now - began, 100)
+                self.limiter.answered(self.world.clock.now - began, 100)
                 self.finish()
             else:
                 after = self.world.upstream.retry_after
@@ -241,22 +241,22 @@ class SimProcess:
 
     @property
     def fleet(self) -> list[Process]:
-        return [Process(p.slots, p.stile.limit, bool(p.taken)) for p in self.world.processes]
+        return [Process(p.slots, p.limiter.limit, bool(p.taken)) for p in self.world.processes]
 
     def update(self) -> None:
         world = self.world
         if not world.adaptive or self not in world.processes:
             return
-        world.after(LOOK, self.update)
-        counts = self.stile.report(LOOK)
+        world.after(UPDATE_SECONDS, self.update)
+        counts = self.limiter.report(UPDATE_SECONDS)
         for name in CallCounts.__slots__:
             setattr(world.counts, name, getattr(world.counts, name) + getattr(counts, name))
         now = world.clock.now
-        if now - world.looked >= LOOK - 0.001:
+        if now - world.updated >= UPDATE_SECONDS - 0.001:
             fleet = self.fleet
-            world.control.update(world.counts, (world.headers, None), fleet, now, now - world.looked)
-            world.counts, world.headers, world.looked = CallCounts(), None, now
+            world.control.update(world.counts, (world.headers, None), fleet, now, now - world.updated)
+            world.counts, world.headers, world.updated = CallCounts(), None, now
         if world.control.concurrency.limit:
             mine = allocations(world.control, self.fleet, now)[world.processes.index(self)]
-            self.stile.follow(mine)
+            self.limiter.follow(mine)
         self.wake()
