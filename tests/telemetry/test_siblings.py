@@ -15,7 +15,7 @@ from umpire_cli import get
 
 from cli.supervise.ports import listen, url_of
 from devtools.servers import ROOT, poll
-from telemetry import cells as module
+from telemetry import series_file as module
 from telemetry.endpoint import serve, serve_on
 from telemetry.library import LibraryMetrics
 from telemetry.metric_table import PREFIX
