@@ -1,4 +1,4 @@
-"""Fills the ledger without a door: the product's own admit, as fast as Redis takes it."""
+"""Fills the ledger without an API, with the product's Ledger.admit, as fast as Redis takes it."""
 
 import asyncio
 from contextlib import suppress

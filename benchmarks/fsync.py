@@ -1,6 +1,6 @@
 """What `appendfsync always` costs against `everysec`, on the ledger's own path: `python -m benchmarks.fsync`.
 
-Two Redis servers side by side, asked in turn, so that whatever else the machine does falls on both alike. An admit is
+Two Redis servers side by side, asked in turn, so that other load of the machine affects both equally. An admit is
 the request's record and its message; its body is as large as that of two sample essays.
 """
 

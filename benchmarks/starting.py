@@ -54,7 +54,7 @@ def _ready_seconds(servers: Servers) -> float:
 
 @contextmanager
 def _worker(servers: Servers, *python: str) -> Iterator[tuple[Process, float]]:
-    """A worker that consumes, and the moment when it said so."""
+    """A worker that consumes, and the time when it became ready."""
     name = f"starting-{uuid.uuid4().hex}"
     ready = servers.folder / f"{name}.ready"
     command = [sys.executable, *python, "-m", "cli.main", "worker", "--provider", "anthropic"]
@@ -67,7 +67,7 @@ def _worker(servers: Servers, *python: str) -> Iterator[tuple[Process, float]]:
 
 
 def _sdks(servers: Servers, tools: Tools) -> dict[str, int]:
-    """How many SDKs each process has loaded, as the interpreter itself tells."""
+    """How many SDKs each process has loaded, as the interpreter reports."""
     trace, topic = ("-X", "importtime"), f"benchmark.starting.{uuid.uuid4().hex}"
     servers.create_topic(topic)
     calls, port = servers.upstream_stats()["calls"], free_port()

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
-#: Exit code of a usage error; typer's own usage errors have the same one.
-USAGE = 2
-
-#: Where `umpire up` keeps its data, and other commands look for a running stack.
+#: Where `umpire up` keeps its data, and where other commands find its addresses.
 DEFAULT_DATA = Path("umpire-data")
 
 

@@ -1,4 +1,4 @@
-"""What is known of a peer, and one measurement of it."""
+"""The description of a peer, and one measurement of it."""
 
 import json
 import urllib.request

@@ -1,13 +1,12 @@
 """A client of the HTTP API; it uses only what any other client could."""
 
-import http.client
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import SecretStr
 
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 from contracts.encoding import dumps, loads
 
 #: Timeout in seconds: above the longest time that the API lets a request wait for its verdict.
@@ -21,40 +20,40 @@ class Answer:
 
 
 class ApiClient:
-    """Keeps one connection open; for use in one thread."""
+    """Keeps one connection open."""
 
     def __init__(self, url: str, api_key: SecretStr | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Failure(f"{url!r} is no URL of an API (http://host:port)", code=2)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
-        self._path = parts.path.rstrip("/")
-        self._headers = {"content-type": "application/json"}
+        if not _is_http(url):
+            raise Failure(f"{url!r} is no URL of an API (http://host:port)", code=USAGE)
+        headers = {"content-type": "application/json"}
         if api_key is not None:
-            self._headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
+            headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
+        # No proxy of the environment: it would see the key and the essays.
+        self._http = httpx2.Client(headers=headers, timeout=_SECONDS, trust_env=False)
         self.url = url
 
     def compare(self, request: dict[str, Any], *, prefer: str | None = None) -> Answer:
         """POST one comparison. Raises Failure when there is no readable answer."""
-        headers = self._headers | ({"prefer": prefer} if prefer else {})
+        url = f"{self.url.rstrip('/')}/api/v1/comparison"
         try:
-            self._connection.request("POST", f"{self._path}/api/v1/comparison", dumps(request), headers)
-            response = self._connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            why = getattr(error, "strerror", None) or type(error).__name__
-            raise Failure(
-                f"no answer from the API at {self.url} ({why}); is it running? `umpire up` starts it"
-            ) from error
-        try:
-            body = loads(content)
+            response = self._http.post(url, content=dumps(request), headers={"prefer": prefer} if prefer else {})
+            body = loads(response.content)
+        except httpx2.HTTPError as error:
+            why = f"no answer from the API at {self.url} ({str(error) or type(error).__name__})"
+            raise Failure(f"{why}; is it running? `umpire up` starts it") from error
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise Failure(f"{self.url} answered {response.status} with something that is not from umpire")
-        return Answer(response.status, body)
+            raise Failure(f"{self.url} answered {response.status_code} with something that is not from umpire")
+        return Answer(response.status_code, body)
 
     def close(self) -> None:
-        self._connection.close()
+        self._http.close()
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)

@@ -1,1 +1,1 @@
-"""`umpire demo`: ranks sample essays on a stack of its own."""
+"""`umpire demo`: ranks sample essays on a temporary stack."""

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
 
 import numpy as np
 
@@ -26,8 +25,8 @@ _SEED = 2026
 _BEST, _WORST = 2.4, -2.4
 _TOPIC_NAME = "umpire.demo.verdicts.v1"
 _ACCEPTED = 202
-#: All verdicts must come within the first time; for the second time after that, surplus verdicts are watched for.
-_PATIENCE_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
+#: All verdicts must come within the first time; for the second time after that, a surplus verdict is an error.
+_LONGEST_WAIT_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
 
 Pair = tuple[int, int]
 
@@ -36,7 +35,7 @@ class Watcher(Protocol):
     """Shows the progress of a batch."""
 
     def accepted(self, count: int) -> None: ...
-    def verdict(self, first: str, second: str, winner: str, event: Verdict) -> None: ...
+    def verdict(self, winner: str, loser: str, confidence: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class Batch:
     def of_samples(cls) -> "Batch":
         essays = load_samples()
         names = list(essays)
-        stated = dict(zip(INTENDED_ORDER, np.linspace(_BEST, _WORST, len(INTENDED_ORDER)), strict=True))
-        texts = [f"[strength={stated[name]:+.2f}]\n{essays[name]}" for name in names]
+        strengths = dict(zip(INTENDED_ORDER, np.linspace(_BEST, _WORST, len(INTENDED_ORDER)), strict=True))
+        texts = [f"[strength={strengths[name]:+.2f}]\n{essays[name]}" for name in names]
         return cls(names, texts, balanced_rounds(len(names), _ROUNDS, _SEED))
 
     def request(self, pair: Pair) -> dict[str, object]:
@@ -78,12 +77,11 @@ def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: Watcher, leavi
         events = _collect(follower, accepted, batch, view, leaving)
     finally:
         follower.close()
-    by_pair = {accepted[request_id]: event for request_id, event in events.items()}
-    return [_winner(batch.pairs[index], by_pair[index]) for index in range(len(batch.pairs))]
+    return [_sides(batch.pairs[index], events[request_id])[0] for request_id, index in accepted.items()]
 
 
 def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
-    """Queue id → index of its pair."""
+    """Queue id → index of its pair, in the order of the pairs."""
     accepted: dict[str, int] = {}
     client = ApiClient(api)
     try:
@@ -103,36 +101,37 @@ def _collect(
 ) -> dict[str, Verdict]:
     """Request id → its event. Repeated deliveries of one event count once. Raises Failure on missing or extra ones."""
     events: dict[str, Verdict] = {}
-    seen: dict[UUID, Verdict] = {}
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
     for event in follower.events(deadline):
         if leaving.is_set():
             raise Failure("interrupted")
-        if event is not None and event.event_id not in seen:
-            seen[event.event_id] = event
-            _count(event, accepted, events)
-            first, second = (batch.names[essay] for essay in batch.pairs[accepted[event.data.request_id]])
-            winner = first if event.data.winner is EssayComparisonWinner.ESSAY_A else second
-            view.verdict(first, second, winner, event)
+        if event is not None and _is_new(event, accepted, events):
+            events[event.data.request_id] = event
+            winner, loser = _sides(batch.pairs[accepted[event.data.request_id]], event)
+            view.verdict(batch.names[winner], batch.names[loser], event.data.confidence or 0)
             if len(events) == len(accepted):
                 deadline = time.monotonic() + _AFTERMATH_SECONDS
         if len(events) == len(accepted) and time.monotonic() > deadline:
             break
     if len(events) == len(accepted):
         return events
-    raise Failure(f"{len(events)} verdicts for {len(accepted)} accepted comparisons after {_PATIENCE_SECONDS:g} s")
+    raise Failure(f"{len(events)} verdicts for {len(accepted)} accepted comparisons after {_LONGEST_WAIT_SECONDS:g} s")
 
 
-def _count(event: Verdict, accepted: Mapping[str, int], events: dict[str, Verdict]) -> None:
+def _is_new(event: Verdict, accepted: Mapping[str, int], events: Mapping[str, Verdict]) -> bool:
+    """Raises Failure for an event that breaks a promise, or holds an error."""
     request_id, error = event.data.request_id, event.data.error_detail
     if request_id not in accepted:
         raise Failure(f"a verdict came for {request_id}, which was never accepted")
-    if request_id in events:
-        raise Failure(f"two different verdicts came for {request_id}")
     if error is not None:
         raise Failure(f"a comparison ended in {error.error_code.value}: {error.message}")
-    events[request_id] = event
+    known = events.get(request_id)
+    if known is not None and known.event_id != event.event_id:
+        raise Failure(f"two different verdicts came for {request_id}")
+    return known is None
 
 
-def _winner(pair: Pair, event: Verdict) -> int:
-    return pair[0] if event.data.winner is EssayComparisonWinner.ESSAY_A else pair[1]
+def _sides(pair: Pair, event: Verdict) -> Pair:
+    """The winning essay and the losing one."""
+    first, second = pair
+    return (first, second) if event.data.winner is EssayComparisonWinner.ESSAY_A else (second, first)

@@ -5,14 +5,17 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from assessment.fit import BradleyTerryFit
-from assessment.samples import TOPIC
+from assessment.samples import INTENDED_ORDER, TOPIC
 from cli.console import out, say
 from cli.demo.batch import Batch, judge_all
-from cli.demo.view import BatchView, ranking_table
 from cli.environment import read_settings
 from cli.failure import Failure
 from cli.stack.data_directory import DataDirectory
@@ -22,8 +25,8 @@ from cli.supervise.supervisor import run
 from contracts.settings import Settings
 from contracts.settings.base import PREFIX
 
-#: All UMPIRE_ settings of the demo: those of the user's environment, keys above all, are removed. The latency makes
-#: verdicts come at a pace that the eye can follow, and the bias gives the fit an order effect to find.
+#: All UMPIRE_ settings of the demo: those of the user's environment are removed, so that no key is used. The latency
+#: makes verdicts come slowly enough to read, and the bias gives the fit an order effect to find.
 _ENVIRONMENT = {
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_DEFAULT_PROVIDER": "mock",
@@ -44,19 +47,25 @@ def demo(output: Path) -> int:
     os.environ.update(_ENVIRONMENT)
     settings = read_settings()
     out.print(f"[bold]umpire demo[/bold]: which essay answers best? “{TOPIC}”")
-    out.print("The mock judge reads no essay. It draws each verdict by the strength that the demo states for each.\n")
+    out.print(
+        "The mock provider reads no essay: it draws each verdict by the strengths that the demo gives the essays.\n"
+    )
     batch = Batch.of_samples()
     with tempfile.TemporaryDirectory(prefix="umpire-demo-") as folder, DataDirectory(Path(folder)) as directory:
-        fit = asyncio.run(_on_a_stack(settings, directory, batch))
+        fit = asyncio.run(_run_on_stack(settings, directory, batch))
     if fit is None:
         raise Failure("interrupted")
     out.print(ranking_table(fit, batch), soft_wrap=False)
-    for path in _plot(fit, batch, output):
+    from assessment.plot import plot_ranking  # matplotlib costs half a second
+
+    output.mkdir(parents=True, exist_ok=True)
+    for path in plot_ranking(fit, batch.names, output / "ranking", title=TOPIC):
         out.print(f"saved {path}", markup=False)
     return 0
 
 
-async def _on_a_stack(settings: Settings, directory: DataDirectory, batch: Batch) -> BradleyTerryFit | None:
+async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Batch) -> BradleyTerryFit | None:
+    """Start a stack, judge the batch, stop the stack. Returns None when interrupted."""
     flower, api = (listen("127.0.0.1", 0, setting="the demo") for _ in range(2))
     stack = Stack(settings, directory, api, flower, say)
     began = time.monotonic()
@@ -65,19 +74,15 @@ async def _on_a_stack(settings: Settings, directory: DataDirectory, batch: Batch
 
     async def job() -> None:
         say(f"the stack is up after {time.monotonic() - began:.1f} s: Redis, Kafka, the API, a worker and Flower")
-        fits.append(await _in_thread(lambda: _rank(settings, stack, batch, leaving), leaving))
+        try:
+            fits.append(await asyncio.to_thread(_rank, settings, stack, batch, leaving))
+        finally:
+            leaving.set()  # a cancelled to_thread leaves the thread running
 
-    say("starting a stack of its own, on free ports and in a temporary directory")
+    say("starting a temporary stack on free ports")
     await run(stack, job, say)
     say("everything is stopped")
     return fits[0] if fits else None
-
-
-async def _in_thread(work: Callable[[], BradleyTerryFit], leaving: threading.Event) -> BradleyTerryFit:
-    try:
-        return await asyncio.to_thread(work)
-    finally:
-        leaving.set()  # a cancelled to_thread leaves the thread running
 
 
 def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Event) -> BradleyTerryFit:
@@ -87,8 +92,47 @@ def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Eve
     return batch.fit(verdicts)
 
 
-def _plot(fit: BradleyTerryFit, batch: Batch, output: Path) -> list[Path]:
-    from assessment.plot import plot_ranking  # matplotlib costs half a second
+class BatchView:
+    def __init__(self, batch: Batch) -> None:
+        self._total = len(batch.pairs)
+        columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Progress(*columns, console=out, disable=not out.is_terminal)
+        self._accepted = self._bars.add_task("accepted", total=self._total)
+        self._judged = self._bars.add_task("verdicts", total=self._total)
+        self._verdicts = 0
 
-    output.mkdir(parents=True, exist_ok=True)
-    return plot_ranking(fit, batch.names, output / "ranking", title=TOPIC)
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def accepted(self, count: int) -> None:
+        self._bars.update(self._accepted, completed=count)
+        if count == self._total:
+            out.print(f"accepted {count} comparisons")
+
+    def verdict(self, winner: str, loser: str, confidence: float) -> None:
+        self._verdicts += 1
+        self._bars.advance(self._judged)
+        names = (f"{winner:>8}", "bold green"), " beats ", f"{loser:8}"
+        out.print(Text.assemble(f"{self._verdicts:>4}/{self._total} ", *names, (f" confidence {confidence:g}", "dim")))
+
+
+def ranking_table(fit: BradleyTerryFit, batch: Batch) -> Table:
+    table = Table(header_style="bold", title_justify="left", caption_justify="left")
+    table.title = f"Ranking by {fit.comparisons} comparisons"
+    table.add_column("", justify="right")
+    table.add_column("essay")
+    for name in ("strength", "± s.e.", "stated rank"):
+        table.add_column(name, justify="right")
+    for place, item in enumerate(fit.ranking(), start=1):
+        name = batch.names[item]
+        stated = str(INTENDED_ORDER.index(name) + 1)
+        table.add_row(str(place), name, f"{fit.strengths[item]:+.2f}", f"{fit.standard_errors[item]:.2f}", stated)
+    effect = "no order effect fitted"
+    if fit.order_effect is not None and fit.order_effect_error is not None:
+        effect = f"advantage of the essay shown first {fit.order_effect:+.2f} ± {fit.order_effect_error:.2f}"
+    table.caption = f"in logits · reliability {fit.reliability:.2f} · {effect}"
+    return table

@@ -14,7 +14,7 @@ from tornado.routing import Router
 from tornado.web import Application, RequestHandler
 
 
-class Door(Router):
+class PasswordCheck(Router):
     def __init__(self, flower: Application, password: str, below: str = "") -> None:
         """`password`: `user:password`; `below`: the path prefix of Flower's pages."""
         self._flower = flower
@@ -28,9 +28,9 @@ class Door(Router):
         return (self._flower if inside else self._outside).find_handler(request, **options)
 
     def _knows(self, header: str) -> bool:
-        scheme, _, told = header.partition(" ")
+        scheme, _, credentials = header.partition(" ")
         try:
-            given = b64decode(told.strip(), validate=True)
+            given = b64decode(credentials.strip(), validate=True)
         except (binascii.Error, ValueError):
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(given, self._password)

@@ -10,8 +10,7 @@ import signal
 import socket
 from typing import NoReturn
 
-from cli.environment import USAGE
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 from contracts.queues import queue_name
 from contracts.settings import Settings
 
@@ -29,7 +28,7 @@ def check(settings: Settings) -> str:
     """The setting `user:password`. Raises Failure if it is missing: without it Flower would be open to everybody."""
     auth = settings.flower.flower_basic_auth
     if auth is None:
-        raise Failure("UMPIRE_FLOWER_BASIC_AUTH is not set; Flower starts only with one (user:password)", code=USAGE)
+        raise Failure("UMPIRE_FLOWER_BASIC_AUTH is not set; set it to user:password", code=USAGE)
     user, colon, password = auth.get_secret_value().partition(":")
     if not (user and colon and password):
         raise Failure("UMPIRE_FLOWER_BASIC_AUTH must have the form user:password", code=USAGE)
@@ -45,7 +44,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     from flower.urls import settings as tornado_settings
     from tornado.httpserver import HTTPServer
 
-    from cli.flower.password import Door
+    from cli.flower.password import PasswordCheck
     from cli.flower.views import HANDLERS
     from tasks.app import app as celery
     from tasks.app import broker
@@ -72,7 +71,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     application = Flower(capp=celery, options=default_options, umpire_queues=queues, **tornado_settings)  # type: ignore[no-untyped-call]
     below = f"/{prefix}" if prefix else ""
     application.add_handlers(r".*", [(below + path, page) for path, page in HANDLERS])
-    HTTPServer(Door(application, password, below), max_body_size=_MAX_BODY).add_sockets([server])
+    HTTPServer(PasswordCheck(application, password, below), max_body_size=_MAX_BODY).add_sockets([server])
     if scraped is not None:
         _serve_metrics(scraped)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,7 +8,7 @@ from flower.views.broker import BrokerView
 
 class _AllQueues:
     """Flower lists only queues that workers consume at the moment. The queue of a provider whose gate is closed would
-    be missing, though its backlog is what an operator looks for.
+    be missing, although its backlog matters most.
     """
 
     settings: dict[str, Any]

@@ -21,18 +21,17 @@ T = TypeVar("T")
 _SECONDS = 5.0
 
 
-def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Awaitable[T]]) -> T:
-    """Run `question` on a connection. Raises Failure when Redis does not answer or refuses."""
+def ask_redis(settings: Settings, data_dir: Path, query: Callable[[Redis], Awaitable[T]]) -> T:
+    """Run `query` on a connection. Raises Failure when Redis does not answer or refuses."""
     url = settings.redis.redis_url.get_secret_value()
     if "UMPIRE_REDIS_URL" not in os.environ:
         url = (read_stack(data_dir) or {}).get("redis") or url
-
     address = settings.redis.address(url)
 
     async def ask() -> T:
         redis = connect(address.url, timeout=_SECONDS, tls=address.tls)
         try:
-            return await question(redis)
+            return await query(redis)
         finally:
             await redis.aclose()
 
@@ -43,4 +42,5 @@ def ask_redis(settings: Settings, data_dir: Path, question: Callable[[Redis], Aw
         raise Failure(f"Redis {why}; nothing was changed") from error
     except (RedisError, OSError) as error:
         check_redis(address)  # raises Failure with the reason if Redis answers and refuses
-        raise Failure(f"Redis does not answer ({type(error).__name__}); is UMPIRE_REDIS_URL right?") from error
+        why = f"Redis does not answer ({type(error).__name__})"
+        raise Failure(f"{why}; is it running, and is UMPIRE_REDIS_URL right?") from error

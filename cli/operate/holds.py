@@ -1,17 +1,15 @@
 """`umpire pause` and `umpire resume`: an operator's hold of a provider."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, USAGE, read_settings
-from cli.failure import Failure
-from cli.provider import ProviderName
+from cli.environment import DEFAULT_DATA, read_settings
+from cli.failure import USAGE, Failure
+from cli.options import DataDir, ProviderName
 
-ProviderArgument = Annotated[ProviderName, typer.Argument(metavar="PROVIDER", help="The provider.")]
-DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")]
+ProviderArgument = Annotated[ProviderName, typer.Argument(metavar="PROVIDER", help="Name of the provider.")]
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _UNIT_SECONDS = (86_400, 3_600, 60, 1)
@@ -25,14 +23,18 @@ _MAX_REASON = 200
 def pause(
     provider: ProviderArgument,
     length: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="E.g. 30m, 2h or 1h30m; without it, until `resume`.")
+        str | None,
+        typer.Option("--for", metavar="TIME", help="Length, such as 30m, 2h or 1h30m. Without it: until `resume`."),
     ] = None,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for other operators. Not a secret.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="A note for other operators, kept with the hold.")] = "",
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Stop all calls to a provider. Its requests wait, and lose none of their time."""
+    """Stop new calls to a provider. Its requests wait, and their time to live is extended by this time.
+
+    Calls in progress are finished. New requests for the provider are still accepted.
+    """
     seconds = None if length is None else duration(length)
-    if len(reason) > _MAX_REASON or not (reason.isprintable()):
+    if len(reason) > _MAX_REASON or not reason.isprintable():
         raise Failure(f"--reason: one line of at most {_MAX_REASON} characters", code=USAGE)
     settings = read_settings()
     from cli.operate.ask_redis import ask_redis
@@ -46,7 +48,10 @@ def pause(
 
 
 def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None:
-    """End a pause. Where the account is at fault as well, a probe is made at once, to see whether it is mended."""
+    """End a pause, so that calls start again.
+
+    If the provider is also on hold for its account (rejected key, no credit), a probe is sent first.
+    """
     settings = read_settings()
     from cli.operate.ask_redis import ask_redis
     from contracts.enums import LLMProviderType
@@ -54,11 +59,10 @@ def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None
 
     kind = LLMProviderType(provider.value)
     was_paused, why = ask_redis(settings, data_dir, lambda redis: hold.resume(redis, kind))
-    first = f"{provider.value} is no longer paused" if was_paused else f"{provider.value} was not paused"
-    if why is None:
-        print(f"{first}.")  # noqa: T201
-    else:
-        print(f"{first}. It is on hold still ({why.value}); the next request in its queue probes it now.")  # noqa: T201
+    line = f"{provider.value} {'is no longer paused' if was_paused else 'was not paused'}."
+    if why is not None:
+        line += f" It is still on hold ({why.value}); the next request in its queue is sent as a probe now."
+    print(line)  # noqa: T201
 
 
 def duration(text: str) -> float:

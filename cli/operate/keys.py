@@ -1,56 +1,60 @@
 """`umpire keys`: makes, lists and revokes API keys. Changes take effect with the next request."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.environment import DEFAULT_DATA, read_settings
+from cli.options import AsJson, DataDir
 from contracts.enums import ProcessingMode
 
-keys_app = typer.Typer(help="API keys: who may call, and how much.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
-DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")]
+keys_app = typer.Typer(help="Make, list and revoke API keys and their limits.", no_args_is_help=True)
 
 
 @keys_app.command()
 def create(
-    name: Annotated[str | None, typer.Option(help="What you call it, e.g. whose it is.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for your own use, such as its owner's.")] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What it may do (repeatable); without it, everything but a provider's test."),
+        typer.Option(
+            help="A permission (repeatable): comparisons:submit, comparisons:cancel, models:read, providers:read or "
+            "providers:test. Without it: all but providers:test, which costs money."
+        ),
     ] = None,
     topics: Annotated[
         list[str] | None,
-        typer.Option(help="Pattern (* and ?) of the callback topics it may name (repeatable); without it, any."),
+        typer.Option(help="Pattern (* and ?) of callback topics that it may use (repeatable). Without it: any."),
     ] = None,
-    rate: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests a minute.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Most requests a minute. Without it: no limit.")
+    ] = None,
     max_queued: Annotated[
-        int | None, typer.Option(min=1, max=10_000_000, help="Comparisons that may be unfinished at a time.")
+        int | None, typer.Option(min=1, max=10_000_000, help="Most unfinished comparisons. Without it: no limit.")
     ] = None,
-    daily_cost: Annotated[float | None, typer.Option(help="US dollars a day, from midnight UTC.")] = None,
+    daily_cost: Annotated[
+        float | None, typer.Option(help="Most US dollars a day, from midnight UTC. Without it: no limit.")
+    ] = None,
     processing_mode: Annotated[
         ProcessingMode | None,
         typer.Option(
-            help="How its requests that name no mode are answered; `queue`: 202 at once, for clients that take "
-            "nothing else. Without it, UMPIRE_DEFAULT_PROCESSING_MODE."
+            help="How its requests that name no mode are answered. `queue`: always 202, for clients that do not read "
+            "a verdict from the answer. Without it: UMPIRE_DEFAULT_PROCESSING_MODE."
         ),
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept."""
+    """Make an API key and print it. Store it now: it cannot be shown again, since only its hash is kept."""
     settings = read_settings()
     from cli.operate import keys_work
 
-    wanted = keys_work.KeyOptions.of(name, scope, topics, rate, max_queued, daily_cost, processing_mode)
-    keys_work.create(settings, data_dir, wanted, as_json=as_json)
+    limits = {"rate": rate, "max_queued": max_queued, "daily_cost": daily_cost, "processing_mode": processing_mode}
+    keys_work.create(settings, data_dir, name, scope, topics, as_json=as_json, **limits)
 
 
 @keys_app.command("list")
 def list_(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA) -> None:
-    """All keys, never their secrets: limits, unfinished comparisons, and what they spent today."""
+    """Show all keys with their limits, unfinished comparisons and today's cost. Their secrets are never shown."""
     settings = read_settings()
     from cli.operate import keys_work
 
@@ -59,11 +63,14 @@ def list_(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA) -> None:
 
 @keys_app.command()
 def revoke(
-    keys: Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, as `umpire keys list` has them.")],
+    keys: Annotated[list[str], typer.Argument(metavar="ID…", help="Key ids, as `umpire keys list` shows them.")],
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Refuse these keys from now on. What they submitted is still judged. Exit code 1: some id is no key's."""
+    """Refuse all further requests with these keys. Comparisons that they have submitted are still judged.
+
+    A whole key is accepted as well as its id. Exit code 1: an id belongs to no key.
+    """
     settings = read_settings()
     from cli.operate import keys_work
 

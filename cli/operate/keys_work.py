@@ -3,23 +3,18 @@
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from redis.asyncio import Redis
 from rich.markup import escape
 from rich.table import Column, Table
 
 from access.api_key import DEFAULT_SCOPES, PREFIX, ApiKey, Scope
 from access.api_keys import ApiKeys, KeyUse
-from cli.console import err, out, show_json
-from cli.environment import USAGE
-from cli.failure import Failure
+from cli.console import err, out, report_ids, show_json
+from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
 from contracts.clock import from_ms, iso
-from contracts.encoding import dumps
-from contracts.enums import ProcessingMode
 from contracts.settings import Settings
 
 _MAX_NAME = 100
@@ -34,97 +29,61 @@ _COLUMNS = ("name", "may do", "topics", "mode", "a minute", "queued", "$ today",
 _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
 
 
-@dataclass(frozen=True)
-class KeyOptions:
-    name: str
-    scopes: frozenset[str]
-    topics: tuple[str, ...]
-    rate: int | None
-    max_queued: int | None
-    daily_cost: float | None
-    processing_mode: ProcessingMode | None = None
+def create(
+    settings: Settings,
+    data_dir: Path,
+    name: str | None,
+    scopes: Iterable[str] | None,
+    topics: Iterable[str] | None,
+    *,
+    as_json: bool,
+    **limits: Any,
+) -> None:
+    """Make a key and print it. `limits`: further options of ApiKeys.create. None: the option is not given.
 
-    @classmethod
-    def of(
-        cls,
-        name: str | None,
-        scopes: Iterable[str] | None,
-        topics: Iterable[str] | None,
-        rate: int | None,
-        max_queued: int | None,
-        daily_cost: float | None,
-        processing_mode: ProcessingMode | None = None,
-    ) -> Self:
-        """Check the options; None: not given. An option that is given but empty may be an unset shell variable.
-
-        Raises Failure for an option that is empty or invalid.
-        """
-        if name is not None and not name.strip():
-            raise _empty("--name")
-        name = name or ""
-        if len(name) > _MAX_NAME or not (name.isprintable() or not name):
-            raise Failure(f"--name: at most {_MAX_NAME} printable characters", code=USAGE)
-        chosen, known = _split("--scope", scopes), {scope.value for scope in Scope}
-        if unknown := set(chosen) - known:
-            listed = ", ".join(sorted(known))
-            raise Failure(f"--scope: {', '.join(sorted(unknown))} is none; there are {listed}", code=USAGE)
-        patterns = _split("--topics", topics)
-        if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
-            raise Failure(f"--topics: {wrong!r} cannot be a topic: letters, digits, . _ - and * ? only", code=USAGE)
-        if internal := next((one for one in patterns if one.startswith("__")), None):
-            raise Failure(f"--topics: {internal!r} allows nothing: such topics are Kafka's own", code=USAGE)
-        if daily_cost is not None and not (math.isfinite(daily_cost) and daily_cost > 0):
-            raise Failure("--daily-cost: a number above 0", code=USAGE)
-        return cls(name, frozenset(chosen) or DEFAULT_SCOPES, patterns, rate, max_queued, daily_cost, processing_mode)
-
-
-def create(settings: Settings, data_dir: Path, wanted: KeyOptions, *, as_json: bool) -> None:
-    async def make(redis: Redis) -> tuple[ApiKey, str]:
-        return await ApiKeys(redis).create(
-            wanted.name,
-            wanted.scopes,
-            wanted.topics,
-            rate=wanted.rate,
-            max_queued=wanted.max_queued,
-            daily_cost=wanted.daily_cost,
-            processing_mode=wanted.processing_mode,
-        )
-
-    key, text = ask_redis(settings, data_dir, make)
+    Raises Failure for an option that is invalid, or empty: its value may be a shell variable that is not set.
+    """
+    if name is not None and not name.strip():
+        raise _empty("--name")
+    name = name or ""
+    if len(name) > _MAX_NAME or not (name.isprintable() or not name):
+        raise Failure(f"--name: at most {_MAX_NAME} printable characters", code=USAGE)
+    chosen, patterns = _scopes(scopes), _patterns(topics)
+    cost = limits.get("daily_cost")
+    if cost is not None and not (math.isfinite(cost) and cost > 0):
+        raise Failure("--daily-cost: a number above 0", code=USAGE)
+    key, text = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).create(name, chosen, patterns, **limits))
     if as_json:
-        _json({"id": key.id, "key": text, **_facts(key)})
+        show_json({"id": key.id, "key": text, **_facts(key)})
         return
     # The key alone goes to stdout, so that a shell can put it into a variable or a file.
     print(text)  # noqa: T201 - the same
-    err.print(f"key {key.id} is good from now on. It is not shown again; only its hash is kept.", markup=False)
+    err.print(f"key {key.id} is valid now. Store it: it is not shown again, only its hash is kept.", markup=False)
 
 
 def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
     uses = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).uses())
     if as_json:
-        _json({"keys": [{"id": use.key.id, **_facts(use.key), **_used(use)} for use in uses]})
-        return
-    if not uses:
-        out.print("no API keys")
+        show_json({"keys": [{"id": use.key.id, **_facts(use.key), **_used(use)} for use in uses]})
+    elif not uses:
+        out.print("no API keys; `umpire keys create` makes one")
     elif out.width < TABLE_WIDTH:
         for use in uses:
-            _print_below_each_other(use)
+            out.print(f"[bold]{use.key.id}[/bold]  {_state(use.key)}", soft_wrap=False)
+            for name, cell in zip(_COLUMNS, _cells(use, ", "), strict=True):
+                out.print(f"  {name:9} {cell}", soft_wrap=False)
     else:
-        _print_table(uses)
+        whole = [Column(name, no_wrap=True) for name in ("id", "state")]
+        table = Table(*whole, *(Column(name, overflow="fold") for name in _COLUMNS), header_style="bold")
+        for use in uses:
+            table.add_row(use.key.id, _state(use.key), *_cells(use, "\n"))
+        out.print(table, soft_wrap=False)
 
 
-def _print_table(uses: Iterable[KeyUse]) -> None:
-    whole = [Column(name, no_wrap=True) for name in ("id", "state")]
-    table = Table(*whole, *(Column(name, overflow="fold") for name in _COLUMNS), header_style="bold")
-    for use in uses:
-        table.add_row(use.key.id, _state(use.key), *_cells(use, "\n"))
-    out.print(table, soft_wrap=False)
-
-
-def _print_below_each_other(use: KeyUse) -> None:
-    out.print(f"[bold]{use.key.id}[/bold]  {_state(use.key)}", soft_wrap=False)
-    for name, cell in zip(_COLUMNS, _cells(use, ", "), strict=True):
-        out.print(f"  {name:9} {cell}", soft_wrap=False)
+def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: bool) -> int:
+    ids = [_id(one) for one in named]
+    revoked = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).revoke(ids))
+    return report_ids("revoked", revoked, ids, "is no API key's id; `umpire keys list` shows them", as_json=as_json)
 
 
 def _state(key: ApiKey) -> str:
@@ -143,19 +102,6 @@ def _cells(use: KeyUse, between: str) -> tuple[str, ...]:
         f"{use.spent_today:.4f} of {_limit(key.daily_cost)}",
         f"{from_ms(key.created):%Y-%m-%d}",
     )
-
-
-def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: bool) -> int:
-    ids = [_id(one) for one in named]
-    revoked = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).revoke(ids))
-    unknown = sorted(set(ids) - set(revoked))
-    if as_json:
-        _json({"revoked": revoked, "unknown": unknown})
-    else:
-        out.print(f"{len(revoked)} revoked")
-        for one in unknown:
-            err.print(f"{one} is no API key's id", markup=False)
-    return 1 if unknown else 0
 
 
 def _id(named: str) -> str:
@@ -181,10 +127,26 @@ def _used(use: KeyUse) -> dict[str, Any]:
     return {"unfinished": use.unfinished, "spent_today_usd": use.spent_today}
 
 
+def _scopes(values: Iterable[str] | None) -> frozenset[str]:
+    chosen, known = _split("--scope", values), {scope.value for scope in Scope}
+    if unknown := set(chosen) - known:
+        names = ", ".join(sorted(unknown))
+        raise Failure(f"--scope: there is no scope {names}; choose from {', '.join(sorted(known))}", code=USAGE)
+    return frozenset(chosen) or DEFAULT_SCOPES
+
+
+def _patterns(values: Iterable[str] | None) -> tuple[str, ...]:
+    patterns = _split("--topics", values)
+    for one in patterns:
+        if not _PATTERN.fullmatch(one):
+            raise Failure(f"--topics: {one!r} cannot be a topic: letters, digits, . _ - and * ? only", code=USAGE)
+        if one.startswith("__"):
+            raise Failure(f"--topics: {one!r} allows nothing: these topics are internal to Kafka", code=USAGE)
+    return patterns
+
+
 def _split(option: str, values: Iterable[str] | None) -> tuple[str, ...]:
-    """The comma-separated parts of all values. Raises Failure if a value is empty: it may have been meant to restrict
-    the key.
-    """
+    """The comma-separated parts of all values. Raises Failure if a value is empty."""
     found: dict[str, None] = {}
     for value in values or ():
         parts = [part for part in map(str.strip, value.split(",")) if part]
@@ -195,12 +157,8 @@ def _split(option: str, values: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _empty(option: str) -> Failure:
-    return Failure(f"{option} is given and empty (a shell variable that is not set?); nothing was made", code=USAGE)
+    return Failure(f"{option} is empty; is a shell variable not set? No key was made", code=USAGE)
 
 
 def _limit(value: float | None) -> str:
     return "any" if value is None else f"{value:g}"
-
-
-def _json(value: dict[str, Any]) -> None:
-    show_json(dumps(value))

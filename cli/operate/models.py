@@ -9,7 +9,6 @@ from rich.table import Table
 
 from cli.console import err, out, show_json
 from contracts.clock import utcnow
-from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.http import ModelInfoResponse, ModelManifestResponse
@@ -24,7 +23,7 @@ _WIDE = out.options.update(width=500)
 _KINDS = {
     "not_listed": "[yellow]not listed by the provider[/yellow]",
     "not_in_manifest": "[dim]not in the manifest[/dim]",
-    "still_listed": "[yellow]still listed, though the manifest has it as shut down[/yellow]",
+    "still_listed": "[yellow]still listed, but shut down according to the manifest[/yellow]",
 }
 
 
@@ -35,8 +34,7 @@ def show(provider: str | None, *, as_json: bool) -> None:
     chosen = [LLMProviderType(provider)] if provider else real
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
     if as_json:
-        answer = ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values())))
-        show_json(dumps(answer))
+        show_json(ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values()))))
         return
     table = _table("provider", "model", "context", "$/1M in / out", "notes")
     for each in chosen:
@@ -67,8 +65,8 @@ def _prices(info: ModelInfoResponse) -> str:
 
 
 def _notes(info: ModelInfoResponse, default: str) -> str:
-    notes = ["default"] if info.model_id == default else []
-    return ", ".join([*notes, *(["deprecated"] if info.is_deprecated else [])])
+    notes = {"default": info.model_id == default, "deprecated": info.is_deprecated}
+    return ", ".join(note for note, holds in notes.items() if holds)
 
 
 def check(settings: Settings) -> int:

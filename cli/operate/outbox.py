@@ -1,27 +1,28 @@
-"""`umpire outbox`: results that Kafka has not confirmed yet, and dead letters, which it refused for good."""
+"""`umpire outbox`: results that Kafka has not confirmed yet, and dead letters, which Kafka refused for good."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, USAGE, read_settings
-from cli.failure import Failure
+from cli.environment import DEFAULT_DATA, read_settings
+from cli.failure import USAGE, Failure
+from cli.options import AsJson, DataDir
 
-outbox_app = typer.Typer(help="Results that Kafka has not taken, and the dead letters.", no_args_is_help=True)
+outbox_app = typer.Typer(help="Show, resend or delete results that did not reach Kafka.", no_args_is_help=True)
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Ids of dead letters (queue ids).")]
-AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
-DataDir = Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")]
+_IDS = "Queue ids of dead letters, as `umpire outbox list` shows them."
 
 
 @outbox_app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, help="Dead letters to show, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of dead letters to show, the newest first.")] = 50,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """How many results wait, and the dead letters, without their events."""
+    """Show how many results wait for Kafka, and the dead letters: results that Kafka refused for good.
+
+    The events themselves are not shown; see `umpire outbox show`.
+    """
     settings = read_settings()
     from cli.operate import outbox_work
 
@@ -30,11 +31,11 @@ def list_(
 
 @outbox_app.command()
 def show(
-    letter: Annotated[str, typer.Argument(metavar="ID", help="Id of a dead letter (its queue id).")],
+    letter: Annotated[str, typer.Argument(metavar="ID", help="Queue id of the dead letter.")],
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """One dead letter and its event. The event holds the justification: text about the essays."""
+    """Show one dead letter with its event. The event contains the justification, which quotes the essays."""
     settings = read_settings()
     from cli.operate import outbox_work
 
@@ -43,15 +44,18 @@ def show(
 
 @outbox_app.command()
 def replay(
-    letters: Ids = None,
-    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
-    topic: Annotated[str | None, typer.Option(help="To this topic instead.")] = None,
+    letters: Annotated[list[str] | None, typer.Argument(metavar="ID…", help=_IDS)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Replay all dead letters.")] = False,
+    topic: Annotated[str | None, typer.Option(help="Send them to this topic instead of their own.")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Put dead letters back into the outbox, to be sent at once. Exit code 1: some id is no dead letter."""
+    """Send dead letters to Kafka again. First remove the cause, such as a missing topic or permission.
+
+    They return to the outbox and are sent within seconds. Exit code 1: an id is no dead letter.
+    """
     if bool(letters) == every:
-        raise Failure("name the dead letters to replay, or --all", code=USAGE)
+        raise Failure("give either the ids of the dead letters or --all; `umpire outbox list` shows them", code=USAGE)
     settings = read_settings()
     from cli.operate import outbox_work
 
@@ -60,11 +64,11 @@ def replay(
 
 @outbox_app.command()
 def drop(
-    letters: Annotated[list[str], typer.Argument(metavar="ID…", help="Ids of dead letters (queue ids).")],
+    letters: Annotated[list[str], typer.Argument(metavar="ID…", help=_IDS)],
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Delete dead letters: their results will never be delivered. Exit code 1: some id is no dead letter."""
+    """Delete dead letters for good. Their results will never reach Kafka. Exit code 1: an id is no dead letter."""
     settings = read_settings()
     from cli.operate import outbox_work
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.environment import USAGE
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 from cli.supervise.metrics import listen_for_scrapes
 from cli.supervise.ports import listen
 from contracts.settings import Settings
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 API_SLACK_SECONDS = 10.0
 
 
-def api(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
+def serve_all(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
     """Serve in this process or in several. `pids_file`: receives the ids of several processes; see api_processes.py."""
     if processes == 1:
         serve(settings, server)

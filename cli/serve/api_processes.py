@@ -4,6 +4,7 @@ It replaces a child that died or does not answer its ping. The children are spaw
 environment, as this process did, so that no key is sent through a pipe.
 """
 
+import json
 import os
 import signal
 import socket
@@ -20,9 +21,9 @@ from uvicorn.supervisors import Multiprocess
 from cli.console import say
 from cli.failure import Failure
 from cli.serve.api import config_of
-from cli.supervise.leash import die_with
-from cli.supervise.metrics import for_a_sibling, shared_metrics
-from cli.supervise.pids_file import PidsFile
+from cli.supervise.files import write_atomically
+from cli.supervise.metrics import child_environment, shared_metrics
+from cli.supervise.parent_death import die_with_parent
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
 
@@ -37,20 +38,20 @@ def serve_many(settings: Settings, server: socket.socket, processes: int, pids_f
     `pids_file`: receives the children's process ids once all of them are ready.
     """
     configure_logging(settings.telemetry, "api.supervisor")
-    with shared_metrics(settings) as figures:
-        surroundings = for_a_sibling(figures)
+    with shared_metrics(settings) as metrics:
+        variables = child_environment(metrics)
         os.environ.clear()  # the children inherit os.environ
-        os.environ.update(surroundings)
+        os.environ.update(variables)
         make = partial(_application, settings.service.host, os.getpid())
         config = config_of(settings, make, factory=True, workers=processes, timeout_worker_healthcheck=PING_SECONDS)
-        supervisor = _Supervisor(config, server, PidsFile(pids_file) if pids_file else None)
+        supervisor = _Supervisor(config, server, pids_file)
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise Failure("an API process does not start; the lines above tell why")
+        raise Failure("an API process does not start; see the lines above for the reason")
 
 
 class _Supervisor(Multiprocess):
-    def __init__(self, config: Config, server: socket.socket, pids_file: PidsFile | None) -> None:
+    def __init__(self, config: Config, server: socket.socket, pids_file: Path | None) -> None:
         super().__init__(config, [server])
         self._pids_file = pids_file
         self._written: list[int] = []
@@ -65,11 +66,11 @@ class _Supervisor(Multiprocess):
         if self._announced and self._pids_file is not None:
             self._write_pids(self._pids_file)
 
-    def _write_pids(self, file: PidsFile) -> None:
+    def _write_pids(self, file: Path) -> None:
         pids = [process.pid for process in self.processes if process.pid]
         if pids != self._written:
             with suppress(OSError):  # such as a full disk; the next call tries again
-                file.write(pids)
+                write_atomically(file, json.dumps(pids))
                 self._written = pids
 
     def handle_hup(self) -> None:
@@ -81,7 +82,7 @@ def _application(host: str, parent: int) -> FastAPI:
     """The application, made in a child process."""
     from service.app import create_app
 
-    die_with(parent)
+    die_with_parent(parent)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal signals all its processes; the supervisor reacts
     settings = load_settings()
     return create_app(replace(settings, service=settings.service.model_copy(update={"host": host})))

@@ -4,20 +4,14 @@ from contracts.settings import Settings
 from contracts.topics import CALLBACK_DEAD_LETTER
 
 
-def make(settings: Settings) -> str:
-    """Make the topic if it is missing. Returns a line that says what was done. Raises KafkaException."""
+def make_topics(settings: Settings) -> tuple[bool, str]:
+    """Make the dead-letter topic if it is missing. Returns (True, what was done), or (False, why Kafka refused)."""
+    from confluent_kafka import KafkaException
+
     from events.topics import ensure_topic
 
     topic = settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
-    return f"{topic} {'is made' if ensure_topic(settings.kafka, topic) else 'is there'}"
-
-
-def make_or_explain(settings: Settings) -> tuple[bool, str]:
-    """Like `make`, but returns (True, line), or (False, reason) when Kafka refused."""
-    from confluent_kafka import KafkaException
-
     try:
-        return True, make(settings)
+        return True, f"{topic} {'is made' if ensure_topic(settings.kafka, topic) else 'is there'}"
     except KafkaException as refused:
-        topic = settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
         return False, f"{topic} could not be made: Kafka says {refused.args[0].name()}"

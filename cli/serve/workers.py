@@ -1,4 +1,4 @@
-"""`umpire worker` with several processes: starts children for each enabled provider, or for the one named."""
+"""`umpire worker` with several processes: starts children for each enabled provider, or for one of them."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from cli.supervise.children import umpire
-from cli.supervise.metrics import for_a_sibling, shared_metrics
+from cli.supervise.metrics import child_environment, shared_metrics
 from cli.supervise.part import Launch, StackPart
-from cli.supervise.supervisor import Group, for_ever, run
+from cli.supervise.supervisor import Supervisor, for_ever, run
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 
@@ -31,8 +31,8 @@ def worker_part(
     index: int,
     ready_file: Path,
     say: Callable[[str], None],
-    surroundings: Callable[[], dict[str, str]],
-    patience: float | None = 60.0,
+    environment: Callable[[], dict[str, str]],
+    start_timeout: float | None = 60.0,
     options: tuple[str, ...] = (),
 ) -> StackPart:
     """A worker process as a part. `index`: its metrics port is the supervisor's + 1 + index."""
@@ -45,13 +45,13 @@ def worker_part(
         command = umpire(
             "worker", "--provider", provider.value, "--processes", "1", "--ready-file", str(ready_file), *options
         )
-        return Launch(command, {**surroundings(), **extra})
+        return Launch(command, {**environment(), **extra})
 
     async def ready() -> bool:
         return ready_file.exists()  # noqa: ASYNC240 - a stat of a local file
 
     grace = settings.worker.drain_seconds + SLACK_SECONDS
-    return StackPart(name, launch, say, ready=ready, grace=grace, patience=patience)
+    return StackPart(name, launch, say, ready=ready, grace=grace, start_timeout=start_timeout)
 
 
 async def supervise(
@@ -63,12 +63,12 @@ async def supervise(
         say(f"workers are ready: {', '.join(part.name.removeprefix('worker-') for part in parts)}")
         await for_ever()
 
-    with tempfile.TemporaryDirectory(prefix="umpire-") as directory, shared_metrics(settings) as figures:
-        surroundings = partial(for_a_sibling, figures)
+    with tempfile.TemporaryDirectory(prefix="umpire-") as directory, shared_metrics(settings) as metrics:
+        environment = partial(child_environment, metrics)
         parts = [
             worker_part(
-                settings, provider, name, index, Path(directory, f"{name}.ready"), say, surroundings, None, options
+                settings, provider, name, index, Path(directory, f"{name}.ready"), say, environment, None, options
             )
             for index, (provider, name) in enumerate(worker_names(settings, providers))
         ]
-        await run(Group(parts), announce, say)
+        await run(Supervisor(parts), announce, say)

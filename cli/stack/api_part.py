@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import httpx2
+
 from cli.serve.api import API_SLACK_SECONDS
 from cli.supervise.children import umpire
+from cli.supervise.files import read_pids
 from cli.supervise.part import Launch, StackPart
-from cli.supervise.pids_file import PidsFile
 from cli.supervise.ports import url_of
-from cli.supervise.probe import http_status
 from contracts.settings import Settings
 
 _FOLLOW_SECONDS = 0.25
+_ANSWER_SECONDS = 2.0
 _OK = 200
 
 
@@ -32,7 +34,7 @@ class ApiPart:
         self._server = server
         self._processes = settings.service.api_processes
         self._environment = environment
-        self._file = PidsFile(directory / "api.pids")
+        self._pids_file = directory / "api.pids"
         grace = settings.service.immediate_wait_seconds + API_SLACK_SECONDS
         self.part = make("api", self._launch, self._ready, grace=grace)
 
@@ -41,7 +43,7 @@ class ApiPart:
         """Ids of the serving processes. If there are several, the part's process is their supervisor."""
         if self.part.pid is None:
             return []
-        return [self.part.pid] if self._processes == 1 else self._file.read()
+        return [self.part.pid] if self._processes == 1 else read_pids(self._pids_file)
 
     async def follow(self, say: Callable[[str], None], changed: Callable[[], None]) -> NoReturn:
         """Watch the process ids for ever: call `changed` when they change, and `say` when a process was replaced."""
@@ -57,14 +59,23 @@ class ApiPart:
             changed()
 
     def _launch(self) -> Launch:
-        self._file.remove()
+        self._pids_file.unlink(missing_ok=True)
         descriptor = self._server.fileno()
         options = ("--descriptor", str(descriptor), "--processes", str(self._processes))
-        command = umpire("api", *options, "--pids-file", str(self._file.path))
+        command = umpire("api", *options, "--pids-file", str(self._pids_file))
         return Launch(command, self._environment(), (descriptor,))
 
     async def _ready(self) -> bool:
-        return bool(self.pids) and await http_status(f"{self.url}/healthz") == _OK
+        return bool(self.pids) and await answers_ok(f"{self.url}/healthz")
+
+
+async def answers_ok(url: str) -> bool:
+    """Whether a GET of a server on this machine is answered 200."""
+    try:
+        async with httpx2.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False, verify=False) as client:
+            return (await client.get(url)).status_code == _OK
+    except httpx2.HTTPError:
+        return False
 
 
 def _listed(pids: list[int]) -> str:

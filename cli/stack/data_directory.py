@@ -1,18 +1,21 @@
 """The data directory of an embedded stack: one `umpire up` at a time locks it; stack.json has the addresses."""
 
+import asyncio
 import fcntl
 import json
 import os
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cli.failure import Failure
+from cli.supervise.files import write_atomically
 
 STACK_FILE = "stack.json"
+
+#: Seconds until the next try after stack.json could not be written.
+_RETRY_SECONDS = 2.0
 
 
 class DataDirectory:
@@ -38,44 +41,66 @@ class DataDirectory:
             ) from error
         os.ftruncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
-        self.forget()
+        self.remove_stack_file()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.forget()
+    def __exit__(self, *_: object) -> None:
+        self.remove_stack_file()
         if self._lock is not None:
             os.ftruncate(self._lock, 0)
             os.close(self._lock)
 
     def _check_owner(self) -> None:
         status = self.path.stat()
-        why = _unsafe(status)
-        if why is not None:
-            mend = f", or `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
+        if why := _unsafe(status):
+            fix = f", or run `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
             raise Failure(
                 f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
-                f"another with --data-dir{mend}"
+                f"another with --data-dir{fix}"
             )
 
-    def tell(self, stack: Mapping[str, Any]) -> None:
-        """Write stack.json atomically, readable by its owner only, since it holds passwords.
+    def write_stack_file(self, stack: Mapping[str, Any]) -> None:
+        """Write stack.json, readable by its owner only, since it holds passwords. Raises OSError; see files.py."""
+        write_atomically(self.path / STACK_FILE, json.dumps(stack, indent=2) + "\n")
 
-        Raises OSError; the file is then unchanged.
-        """
-        partial = self.path / f".{STACK_FILE}.{os.getpid()}"
-        try:
-            partial.touch(mode=0o600)
-            partial.write_text(json.dumps(stack, indent=2) + "\n")
-            partial.replace(self.path / STACK_FILE)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
-
-    def forget(self) -> None:
+    def remove_stack_file(self) -> None:
         (self.path / STACK_FILE).unlink(missing_ok=True)
+
+
+class StackFile:
+    """Keeps stack.json of a running stack up to date. If it cannot be written, such as on a full disk, tries again."""
+
+    def __init__(
+        self, directory: DataDirectory, describe: Callable[[], Mapping[str, Any]], say: Callable[[str], None]
+    ) -> None:
+        self._directory = directory
+        self._describe = describe
+        self._say = say
+        self._started = False
+        self._retry: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._started = True
+        self.update()
+
+    def stop(self) -> None:
+        self._started = False
+        self._directory.remove_stack_file()
+
+    def update(self) -> None:
+        """Write the file, between `start` and `stop` only. On a full disk the stack goes on with an outdated file."""
+        if not self._started:
+            return
+        failing = self._retry is not None
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        try:
+            self._directory.write_stack_file(self._describe())
+        except OSError as error:
+            if not failing:
+                self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
+            self._retry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.update)
 
 
 def read_stack(path: Path) -> dict[str, Any] | None:
@@ -85,8 +110,7 @@ def read_stack(path: Path) -> dict[str, Any] | None:
     """
     try:
         with (path / STACK_FILE).open() as file:
-            why = _unsafe(os.fstat(file.fileno())) or _unsafe(path.stat())
-            if why is not None:
+            if why := _unsafe(os.fstat(file.fileno())) or _unsafe(path.stat()):
                 raise Failure(f"{path / STACK_FILE}, or its directory, {why}; it is not used (--data-dir)")
             found: dict[str, Any] = json.load(file)
     except (OSError, ValueError):

@@ -5,31 +5,27 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cli.serve.redis_check import check_own_redis
-from cli.serve.topics import make_or_explain
+from cli.serve.topics import make_topics
 from cli.serve.workers import worker_names, worker_part
-from cli.stack.api_part import ApiPart
-from cli.stack.data_directory import DataDirectory
-from cli.stack.embedded_kafka import EmbeddedKafka
-from cli.stack.embedded_redis import EmbeddedRedis
-from cli.stack.stack_file import StackFile
+from cli.stack.api_part import ApiPart, answers_ok
+from cli.stack.data_directory import DataDirectory, StackFile
+from cli.stack.embedded import EmbeddedKafka, EmbeddedRedis
 from cli.supervise.children import umpire
-from cli.supervise.logfile import LogFile
-from cli.supervise.metrics import for_a_sibling, listen_for_scrapes, metrics_url, serve_port
+from cli.supervise.files import LogFile
+from cli.supervise.metrics import child_environment, listen_for_scrapes, metrics_url, serve_port
 from cli.supervise.part import Launch, StackPart
 from cli.supervise.ports import url_of
-from cli.supervise.probe import http_status
 from cli.supervise.supervisor import Supervisor
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from ledger.redis.tasks import cancel_and_wait
 
-_OK = 200
-_DOOR_TRIES, _DOOR_PAUSE = 50, 0.1
+#: How often /readyz of a new API is asked, and the pause between two tries in seconds.
+_READY_TRIES, _READY_PAUSE = 50, 0.1
 
 
 class Stack:
@@ -47,7 +43,6 @@ class Stack:
         self._directory = directory
         self._sockets = {"api": api, "flower": flower}
         self._say = say
-        self._supervisor = Supervisor()
         self._file = StackFile(directory, self.describe, say)
         self._stopping = False
         self._replacing: set[asyncio.Task[None]] = set()
@@ -64,7 +59,11 @@ class Stack:
         #: URLs for Prometheus to scrape, by part. Each series is at exactly one of them.
         self.scraped: dict[str, str] = {}
         self.metrics_urls = self._serve_metrics()
-        self._flower = self._part("flower", self._launch_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))
+        self._flower = self._part("flower", self._launch_flower, lambda: answers_ok(f"{self.flower_url}/healthcheck"))
+        # The API stops first, then the workers, which finish their requests, then Flower; Redis and Kafka stop last.
+        self._supervisor = Supervisor(
+            [self._api.part], [part for _, part in self._workers], [self._flower], self._servers[::-1]
+        )
 
     @property
     def api_url(self) -> str:
@@ -95,37 +94,34 @@ class Stack:
         if not self._embedded_kafka:  # the embedded broker makes topics on first use
             await self._make_topics()
         await self._supervisor.start([self._api.part, *[part for _, part in self._workers], self._flower])
-        await self._door_is_open()
+        await self._until_api_accepts()
         self._file.start()
 
     async def _make_topics(self) -> None:
-        done, line = await asyncio.to_thread(make_or_explain, self._settings)
+        done, line = await asyncio.to_thread(make_topics, self._settings)
         if not done:
             self._say(f"warning: {line}. Copies of dead letters are lost without it.")
 
-    async def _door_is_open(self) -> None:
+    async def _until_api_accepts(self) -> None:
         """Wait for /readyz, but only for seconds: a full ledger refuses requests until the workers have emptied it."""
-        for _ in range(_DOOR_TRIES):
-            if await http_status(f"{self.api_url}/readyz") == _OK:
+        for _ in range(_READY_TRIES):
+            if await answers_ok(f"{self.api_url}/readyz"):
                 return
-            await asyncio.sleep(_DOOR_PAUSE)
-        self._say("the API refuses requests at present; its /readyz tells why")
+            await asyncio.sleep(_READY_PAUSE)
+        self._say("the API refuses requests at present; GET /readyz of the API has the reason")
 
-    async def mind(self) -> None:
-        following = asyncio.create_task(self._api.follow(self._say, self._file.tell))
+    async def watch(self) -> None:
+        following = asyncio.create_task(self._api.follow(self._say, self._file.update))
         try:
-            await self._supervisor.mind()
+            await self._supervisor.watch()
         finally:
             await cancel_and_wait(following)
 
     async def stop(self) -> None:
-        """Stop the API first, then the workers, which finish their requests, then Flower, and Redis and Kafka last."""
         self._stopping = True
         self._file.stop()
         self._sockets["api"].close()
-        await self._supervisor.stop(
-            [[self._api.part], [part for _, part in self._workers], [self._flower], list(reversed(self._servers))]
-        )
+        await self._supervisor.stop()
         for server in self._sockets.values():
             server.close()
         for task in self._replacing:
@@ -154,7 +150,7 @@ class Stack:
 
     def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> StackPart:
         log = LogFile(self._directory.path / "logs" / f"{name}.log")
-        return StackPart(name, launch, self._say, ready=ready, log=log, changed=self._file.tell, **more)
+        return StackPart(name, launch, self._say, ready=ready, log=log, changed=self._file.update, **more)
 
     def _server_parts(self) -> list[StackPart]:
         parts = []
@@ -170,14 +166,14 @@ class Stack:
             ready = path / f"{name}.ready"
             part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
             part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
-            part.changed = self._file.tell
+            part.changed = self._file.update
             return part
 
         names = worker_names(self._settings, self._settings.enabled)
         return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
 
     def _environment(self) -> dict[str, str]:
-        return for_a_sibling(
+        return child_environment(
             self._metrics,
             UMPIRE_REDIS_URL=self.redis_url,
             UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
@@ -189,8 +185,8 @@ class Stack:
     def _serve_metrics(self) -> list[str]:
         """Serve metrics; returns their URLs. If a metrics port is set, Flower's port is the one after the workers'."""
         if self._settings.telemetry.metrics_directory is None:
-            for left in self._metrics.glob("*"):  # files of an earlier stack, which may have had more processes
-                left.unlink()
+            for old in self._metrics.glob("*"):  # files of an earlier stack, which may have had more processes
+                old.unlink()
         everything = serve_port(self._settings, self._metrics)
         port = self._settings.telemetry.metrics_port
         self._sockets["flower metrics"] = listen_for_scrapes(
@@ -202,26 +198,18 @@ class Stack:
 
     def _launch_flower(self) -> Launch:
         page, metrics = (self._sockets[name].fileno() for name in ("flower", "flower metrics"))
-        surroundings = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
+        environment = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
         command = umpire("flower", "--descriptor", str(page), "--metrics-descriptor", str(metrics))
-        return Launch(command, surroundings, (page, metrics))
+        return Launch(command, environment, (page, metrics))
 
     def _kafka_is_ready(self) -> None:
-        """Restart the broker's clients: the embedded broker has a new port after each start; they know the old one."""
+        """Restart the broker's clients: the embedded broker has a new port after each start."""
         clients = [part for part in (self._api.part, *[part for _, part in self._workers]) if part.pid]
         if not clients or self._stopping:
             return
-        self._file.tell()
+        self._file.update()
         self._say(f"kafka has a new address, {self.kafka_bootstrap}: the API and the workers are restarted to use it")
         for part in clients:
-            task = asyncio.create_task(self._replace(part))
+            task = asyncio.create_task(part.replace())
             self._replacing.add(task)
             task.add_done_callback(self._replacing.discard)
-
-    async def _replace(self, part: StackPart) -> None:
-        with suppress(asyncio.CancelledError):
-            await part.replace()
-
-
-async def _answers(url: str) -> bool:
-    return await http_status(url) == _OK

@@ -19,9 +19,8 @@ def shared_metrics(settings: Settings) -> Iterator[Path]:
 
     Raises Failure if the port is taken.
     """
-    named = settings.telemetry.metrics_directory
-    with tempfile.TemporaryDirectory(prefix="umpire-metrics-") as own:
-        directory = named or Path(own)
+    with tempfile.TemporaryDirectory(prefix="umpire-metrics-") as temporary:
+        directory = settings.telemetry.metrics_directory or Path(temporary)
         serve_port(settings, directory)
         yield directory
 
@@ -47,8 +46,8 @@ def metrics_url(server: socket.socket) -> str:
     return f"{url_of(server)}/metrics"
 
 
-def for_a_sibling(directory: Path, **extra: str) -> dict[str, str]:
+def child_environment(directory: Path, **extra: str) -> dict[str, str]:
     """The environment of a child: its metrics go into `directory`, and the supervisor's port is removed."""
-    ours = environment(**{_DIRECTORY: str(directory.resolve())}, **extra)
-    ours.pop(_PORT, None)
-    return ours
+    variables = environment(**{_DIRECTORY: str(directory.resolve())}, **extra)
+    variables.pop(_PORT, None)
+    return variables

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.failure import Failure
-from cli.supervise.logfile import LogFile
+from cli.supervise.files import LogFile
 
-_LEASH = Path(__file__).with_name("leash.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 #: Seconds. A part that dies restarts after the first delay, doubled each time up to the longest. A part that ran for
 #: _STABLE_SECONDS begins with the first delay again.
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Launch:
-    """What to execute. Made anew for each start, since addresses may have changed."""
+    """The command of a part. Made anew for each start, since addresses may have changed."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -36,7 +36,7 @@ async def at_once() -> bool:
     return True
 
 
-@dataclass
+@dataclass(eq=False)
 class StackPart:
     name: str
     launch: Callable[[], Launch]
@@ -47,7 +47,7 @@ class StackPart:
     #: Seconds between SIGTERM and SIGKILL.
     grace: float = 10.0
     #: Seconds within which the part must become ready for the first time; None: no limit.
-    patience: float | None = 60.0
+    start_timeout: float | None = 60.0
     #: Called when the part's process id has changed.
     changed: Callable[[], None] = lambda: None
     #: Called each time the part becomes ready.
@@ -59,7 +59,7 @@ class StackPart:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _replacing: bool = False
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Keep the process running until `stop`. Raises Failure when it never becomes ready."""
         delay, tries = _FIRST_DELAY, 0
         while not self._stopping.is_set():
@@ -75,16 +75,16 @@ class StackPart:
                 continue
             tries += 1
             if not self.started.is_set() and tries >= _START_TRIES:
-                raise Failure(self._obituary(f"{self.name} does not start: it {ended}, {tries} times"))
+                raise Failure(self._with_log(f"{self.name} does not start: it {ended}, {tries} times"))
             delay = _FIRST_DELAY if time.monotonic() - began > _STABLE_SECONDS else delay
             self.say(f"{self.name} {ended}; it is started again in {delay:g} s")
-            if delay >= 1:  # otherwise the new process starts before anybody can look
+            if delay >= 1:  # below that, the new process starts before anybody could notice
                 self.changed()
             await self._pause(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def replace(self) -> None:
-        """Stop the process with SIGTERM; `keep` starts a new one at once."""
+        """Stop the process with SIGTERM; `keep_running` starts a new one at once."""
         self._replacing = True
         await self._end()
 
@@ -102,7 +102,7 @@ class StackPart:
         output = self.log.open() if self.log else None
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(_LEASH), str(os.getpid()), *launch.command,
+                sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *launch.command,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=dict(launch.environment),
                 pass_fds=launch.descriptors, start_new_session=True,
             )  # fmt: skip
@@ -128,9 +128,9 @@ class StackPart:
                 self.started.set()
                 self.on_ready()
                 return
-            late = self.patience is not None and time.monotonic() - began > self.patience
+            late = self.start_timeout is not None and time.monotonic() - began > self.start_timeout
             if late and not self.started.is_set():
-                raise Failure(self._obituary(f"{self.name} is not ready after {self.patience:g} s"))
+                raise Failure(self._with_log(f"{self.name} is not ready after {self.start_timeout:g} s"))
             await asyncio.wait([ended], timeout=_POLL_SECONDS)
 
     async def _end(self) -> None:
@@ -155,7 +155,7 @@ class StackPart:
         except TimeoutError:
             return
 
-    def _obituary(self, what: str) -> str:
+    def _with_log(self, what: str) -> str:
         tail = self.log.tail() if self.log else ""
         return f"{what}. The end of {self.log.path}:\n{tail}" if self.log and tail else what
 

@@ -16,45 +16,51 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[StackPart, asyncio.Task[None]]] = {}
+    def __init__(self, *stages: Sequence[StackPart]) -> None:
+        """`stages`: the parts in the order in which they stop; those of one stage stop concurrently."""
+        self._stages = stages
+        self._tasks: dict[StackPart, asyncio.Task[None]] = {}
 
-    async def start(self, parts: Sequence[StackPart]) -> None:
-        """Start parts concurrently and wait until each is ready. Raises Failure when one does not start."""
+    @property
+    def _parts(self) -> list[StackPart]:
+        return [part for stage in self._stages for part in stage]
+
+    async def start(self, parts: Sequence[StackPart] | None = None) -> None:
+        """Start these parts, or all, and wait until each is ready. Raises Failure when one does not start."""
+        parts = self._parts if parts is None else parts
         for part in parts:
-            self._kept[part.name] = part, asyncio.create_task(part.keep(), name=part.name)
+            self._tasks[part] = asyncio.create_task(part.keep_running(), name=part.name)
         # A task instead of gather, which would report its own cancellation after nobody awaits it any more.
         ready = asyncio.create_task(_all_started(parts))
-        tasks = [task for _, task in self._kept.values()]
-        waited: list[asyncio.Future[Any]] = [ready, *tasks]
+        tasks = list(self._tasks.values())
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([ready, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
                     task.result()  # raises the task's exception
         finally:
             await cancel_and_wait(ready)
 
-    async def stop(self, stages: Sequence[Sequence[StackPart]]) -> None:
-        """Stop the parts, one stage after the other."""
-        for stage in stages:
+    async def stop(self) -> None:
+        for stage in self._stages:
             await asyncio.gather(*(part.stop() for part in stage))
-        await asyncio.gather(*(task for _, task in self._kept.values()), return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def kill(self) -> None:
-        for part, _ in self._kept.values():
+        for part in self._parts:
             part.kill()
 
-    async def mind(self) -> None:
+    async def watch(self) -> None:
         """Rotate the parts' logs. Never returns; raises the exception of a part that could not be kept running."""
         while True:
-            tasks = [task for _, task in self._kept.values()]
-            done, _ = await asyncio.wait(tasks, timeout=_LOG_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                self._tasks.values(), timeout=_LOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             for task in done:
                 task.result()
-            for part, _ in self._kept.values():
+            for part in self._tasks:
                 if part.log:
-                    part.log.cut()
+                    part.log.rotate()
 
 
 async def _all_started(parts: Sequence[StackPart]) -> None:
@@ -62,65 +68,39 @@ async def _all_started(parts: Sequence[StackPart]) -> None:
         await part.started.wait()
 
 
-Job = Callable[[], Coroutine[Any, Any, None]]
-
-
-class Kept(Protocol):
-    """The interface of what `run` starts and stops."""
+class Runnable(Protocol):
+    """The interface of what `run` starts and stops: a supervisor, or a stack."""
 
     async def start(self) -> None: ...
-    async def mind(self) -> None: ...
+    async def watch(self) -> None: ...
     async def stop(self) -> None: ...
     def kill(self) -> None: ...
 
 
-class Group:
-    """Parts that start together and stop together, under one supervisor."""
+async def run(parts: Runnable, job: Callable[[], Coroutine[Any, Any, None]], say: Callable[[str], None]) -> None:
+    """Start `parts`, run the job, stop. A signal, or a part that fails for good, ends the job early."""
 
-    def __init__(self, parts: Sequence[StackPart]) -> None:
-        self._parts = parts
-        self._supervisor = Supervisor()
+    async def work() -> None:
+        await parts.start()
+        await _first_of(parts.watch(), job())
 
-    async def start(self) -> None:
-        await self._supervisor.start(self._parts)
-
-    async def mind(self) -> None:
-        await self._supervisor.mind()
-
-    async def stop(self) -> None:
-        await self._supervisor.stop([self._parts])
-
-    def kill(self) -> None:
-        self._supervisor.kill()
-
-
-async def run(kept: Kept, job: Job, say: Callable[[str], None]) -> None:
-    """Start `kept`, run the job, stop. A signal, or a part that fails for good, ends the job early."""
-    async with stop_signals(kept.kill) as stop:
-        asked = asyncio.create_task(stop.wait())
-        work = asyncio.create_task(_start_and(kept, job))
+    async with stop_signals(parts.kill) as stop:
         try:
-            await asyncio.wait([asked, work], return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                await work
+            await _first_of(work(), stop.wait())
         finally:
-            asked.cancel()
-            await cancel_and_wait(work)
             say("stopping (again to stop at once)" if stop.is_set() else "stopping")
-            await kept.stop()
+            await parts.stop()
 
 
-async def _start_and(kept: Kept, job: Job) -> None:
-    await kept.start()
-    minding = asyncio.create_task(kept.mind())
-    working = asyncio.create_task(job())
+async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run until the first one ends, and cancel the others. Raises its exception if it failed."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
     try:
-        done, _ = await asyncio.wait([minding, working], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        await cancel_and_wait(minding)
-        await cancel_and_wait(working)
+        await cancel_and_wait(*tasks)
 
 
 async def for_ever() -> None:
@@ -134,17 +114,17 @@ async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.E
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def asked() -> None:
+    def signalled() -> None:
         if stop.is_set():
             on_second()
         stop.set()
 
     # nohup makes the process ignore SIGHUP; it must stay ignored, so that the stack outlives the terminal.
-    ours = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in ours:
-        loop.add_signal_handler(number, asked)
+    numbers = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
+        loop.add_signal_handler(number, signalled)
     try:
         yield stop
     finally:
-        for number in ours:
+        for number in numbers:
             loop.remove_signal_handler(number)

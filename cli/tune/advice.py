@@ -1,14 +1,16 @@
-"""Derives settings from a sweep, by Little's law: calls in flight = comparisons a second × seconds of each. Pure."""
+"""Derives settings from a sweep, by Little's law: calls in flight = comparisons a second × seconds of each. Pure,
+except for the number of cores.
+"""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cli.tune.knee import Quota, find_knee, is_limited, usable
-from cli.tune.level import LoadLevel
-from cli.tune.machine import Machine
+from cli.tune.level import LoadLevel, find_knee, is_limited, usable
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
+from guard.limits import Bucket
 
 #: Share of one core that a worker's event loop may use: above it, calls wait for the process, not for the provider.
 LOOP_SHARE = 0.8
@@ -32,8 +34,61 @@ DRAIN_REST = 5.0
 #: If this process adds more than this share to a call's time, the sweep measures the machine, not the provider.
 LATE_SHARE = 0.1
 
+#: CPU seconds of a worker process for one comparison on the machine of docs/performance.md ("worker", 20 ms from a
+#: backlog, rounded up). Used if no call was measured.
+WORKER_CPU_SECONDS = 0.002
+
+#: The part of it without the SDK's call: claim, limits, verdict, event.
+OWN_CPU_SECONDS = 0.0012
+
+#: A level with fewer calls is not used: the process's constant work would be divided among too few calls.
+_ENOUGH_CALLS = 20
 
 _MS, _HOUR = 1000, 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A provider's limits per minute; None: unknown."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    #: Where the limits come from, for messages.
+    source: str = ""
+
+    def rates(self, tokens: float) -> dict[str, float]:
+        """Comparisons a second that each limit allows at `tokens` tokens each: the rate limiter's steady rate."""
+        found = {}
+        if self.rpm:
+            found["RPM"] = Bucket.of(self.rpm, unit=1).rate
+        if self.tpm and tokens:
+            found["TPM"] = Bucket.of(self.tpm, unit=0).rate / tokens
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    #: Cores that this process may use.
+    cores: int
+    #: CPU seconds of one comparison in a worker process.
+    comparison: float = WORKER_CPU_SECONDS
+    #: The measured part of it that the provider's call takes; None: not measured.
+    call: float | None = None
+
+    @classmethod
+    def here(cls, levels: Sequence[LoadLevel]) -> "Machine":
+        measured = [level.cpu for level in levels if level.cpu > 0 and level.calls >= _ENOUGH_CALLS]
+        if not measured:
+            return cls(cores())
+        # The least, since in a busy level this process's constant work is divided among the most calls.
+        return cls(cores(), min(measured) + OWN_CPU_SECONDS, min(measured))
+
+
+def cores() -> int:
+    """Cores that this process may use: in a container or under taskset fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +170,7 @@ def _slots(rate: float, at: LoadLevel, knee: LoadLevel | None, processes: int, p
     seconds = at.latency.mean if at.latency else 0.0
     needed = rate * (seconds + SLOT_SECONDS)
     total = math.ceil(HEADROOM * needed)
-    rest = f"and {100 * (HEADROOM - 1):.0f} % to spare"
+    rest = f"plus {100 * (HEADROOM - 1):.0f} %"
     if knee is not None and total > knee.concurrency:
         total = max(knee.concurrency, math.ceil(needed))
         rest = f"up to the knee's {knee.concurrency}"
@@ -150,14 +205,18 @@ def _times(at: LoadLevel, now: Settings) -> list[Setting]:
     attempts = now.retry.retry_attempts
     needed = ATTEMPT_P99S * p99 * attempts / ATTEMPTS_SHARE
     deadline = now.retry.call_deadline_seconds
-    because = f"{attempts} attempts of {ATTEMPT_P99S:g} × the p99 ({p99:.3g} s) need {needed:.3g} s: as it is"
+    because = f"{attempts} attempts of {ATTEMPT_P99S:g} × the p99 ({p99:.3g} s) need {needed:.3g} s: no change"
     if needed > deadline:
         deadline = float(math.ceil(needed))
         because = f"{attempts} attempts, each of {ATTEMPT_P99S:g} × the p99 ({p99:.3g} s), and their waits"
     drain = max(now.worker.drain_seconds, deadline + DRAIN_REST)
     return [
         Setting("UMPIRE_CALL_DEADLINE_SECONDS", deadline, because),
-        Setting("UMPIRE_DRAIN_SECONDS", drain, f"longer than the deadline of {deadline:g} s: SIGTERM cuts no call off"),
+        Setting(
+            "UMPIRE_DRAIN_SECONDS",
+            drain,
+            f"longer than the deadline of {deadline:g} s: SIGTERM then interrupts no call",
+        ),
     ]
 
 
@@ -165,7 +224,7 @@ def _of_the_machine(rate: float, machine: Machine) -> list[str]:
     needed = rate * machine.comparison
     if needed <= machine.cores:
         return []
-    wanted = f"The workers alone want {needed:.1f} cores, and this machine has {machine.cores}"
+    wanted = f"The workers alone need {needed:.1f} cores, and this machine has {machine.cores}"
     return [f"{wanted}: spread the processes over several machines."]
 
 
@@ -174,11 +233,15 @@ def _notes(
 ) -> list[str]:
     notes = []
     if target is not None and wanted < target:
-        notes.append(f"{target:g}/s is more than was seen to be possible: {bound} allows {wanted:.1f}/s.")
+        notes.append(f"{target:g}/s is more than possible: {bound} allows {wanted:.1f}/s.")
     if target is not None and wanted > knee.rate:
-        notes.append(f"{wanted:.1f}/s was not measured, only reckoned from {knee.rate:.1f}/s; sweep higher --levels.")
+        notes.append(
+            f"{wanted:.1f}/s was not measured, only calculated from {knee.rate:.1f}/s; measure with higher --levels."
+        )
     if not limited:
-        notes.append(f"No knee was reached: {knee.concurrency} in flight, the most measured, brought the most.")
+        notes.append(
+            f"No knee was reached: the highest level, {knee.concurrency} in flight, was the fastest. Try more."
+        )
     late = [
         level
         for level in levels
@@ -186,7 +249,7 @@ def _notes(
     ]
     if late:
         notes.append(
-            f"At {late[0].concurrency} in flight this process itself was late, by {_MS * late[0].late:.0f} ms on "
-            "average: there it is this machine that was measured, not the provider."
+            f"At {late[0].concurrency} in flight this process was late by {_MS * late[0].late:.0f} ms on "
+            "average. There the measurement shows this machine, not the provider."
         )
     return notes

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cli.tune.budget import Budget
-from cli.tune.level import Ended
+from cli.tune.level import CallResult
 from contracts.errors import (
     AnswerError,
     ProviderRateLimited,
@@ -22,12 +22,6 @@ from providers.answers.verdict import parse_verdict
 from providers.base import Provider, ProviderAnswer, RateHeaders
 from providers.models.model_info import ModelInfo
 from providers.request.prompt import build_call
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    ended: Ended
-    error: UmpireError | None = None
 
 
 class TuneCaller:
@@ -51,7 +45,7 @@ class TuneCaller:
         self.resume = 0.0
         """No call may start before this time (time.monotonic), because of a Retry-After."""
 
-    async def call(self) -> Called | None:
+    async def call(self) -> CallResult | None:
         """One call; None when the budget forbids it."""
         if not self.budget.take():
             return None
@@ -69,31 +63,31 @@ class TuneCaller:
             raise
         return self._answered(began, completion)
 
-    def _answered(self, began: float, completion: ProviderAnswer) -> Called:
+    def _answered(self, began: float, completion: ProviderAnswer) -> CallResult:
         used = completion.usage
         self._note(completion.headers)
         tokens = used.input_tokens + used.output_tokens
-        ended = Ended(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
+        ended = CallResult(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
         try:
             parse_verdict(completion)
         except UmpireError as error:
-            return Called(replace(ended, code=error.code.value), error)
-        return Called(ended)
+            return replace(ended, code=error.code.value, error=error)
+        return ended
 
-    def _failed(self, began: float, error: UmpireError) -> Called:
-        answered_so = isinstance(error, ProviderUnavailable) and "status_code" in error.details
-        refused = isinstance(error, ProviderRateLimited) or answered_so
+    def _failed(self, began: float, error: UmpireError) -> CallResult:
+        overloaded = isinstance(error, ProviderUnavailable) and "status_code" in error.details
+        refused = isinstance(error, ProviderRateLimited) or overloaded
         free = refused or is_permanent(error) or isinstance(error, ProviderUnavailable | ProviderServerError)
         self.budget.failed(perhaps_paid=not free or isinstance(error, AnswerError))
         if error.retry_after:
             self.resume = max(self.resume, time.monotonic() + error.retry_after)
-        return Called(Ended(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0), error)
+        return CallResult(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0, error=error)
 
     def _note(self, headers: RateHeaders | None) -> None:
         if headers is not None:
-            told = self.announced
+            known = self.announced
             self.announced = replace(
                 headers,
-                requests_limit=headers.requests_limit or told.requests_limit,
-                tokens_limit=headers.tokens_limit or told.tokens_limit,
+                requests_limit=headers.requests_limit or known.requests_limit,
+                tokens_limit=headers.tokens_limit or known.tokens_limit,
             )

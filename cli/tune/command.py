@@ -6,33 +6,38 @@ from typing import Annotated
 import typer
 
 from cli.environment import read_settings
-from cli.provider import ProviderName
+from cli.options import ProviderName
 
 
 def tune(
     provider: Annotated[
         ProviderName | None,
-        typer.Option(help="Provider to ask; without it, UMPIRE_DEFAULT_PROVIDER or the first enabled."),
+        typer.Option(help="Provider to measure. Without it: UMPIRE_DEFAULT_PROVIDER or the first enabled."),
     ] = None,
     levels: Annotated[
-        str | None, typer.Option(help="Calls in flight, level by level.", metavar="N,N,…", show_default="1,2,4,…,256")
+        str | None, typer.Option(help="Numbers of calls in flight to try.", metavar="N,N,…", show_default="1,2,4,…,256")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.1, max=600, help="Time of a level, once each slot has made a call.")
+        float, typer.Option(min=0.1, max=600, help="Length of a level in seconds, after the first calls.")
     ] = 5.0,
-    calls: Annotated[int | None, typer.Option(min=1, help="Calls that may start in that time.")] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="Most calls of a level. Without it: no limit.")] = None,
     max_calls: Annotated[
-        int | None, typer.Option(min=1, help="Calls in all at most.", show_default="500; the mock: no limit")
+        int | None,
+        typer.Option(min=1, help="Most calls of all levels together.", show_default="500; the mock: no limit"),
     ] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="USD in all at most.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars of all levels together.")] = None,
     target: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Comparisons a second to advise for.", show_default="what the provider allows"),
+        typer.Option(min=0.001, help="Comparisons a second that you need.", show_default="what the provider allows"),
     ] = None,
-    output: Annotated[Path, typer.Option("--out", help="Where tune.png and tune.json go.")] = Path("tune-output"),
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that cost money.")] = False,
+    output: Annotated[Path, typer.Option("--out", help="Directory for tune.png and tune.json.")] = Path("tune-output"),
+    yes: Annotated[bool, typer.Option("--yes", help="Make calls that cost money without asking.")] = False,
 ) -> None:
-    """Measure how many calls in flight a provider takes, and advise settings. Real providers' calls cost money."""
+    """Measure how many calls in flight a provider takes, and print settings for your workers.
+
+    It sends sample comparisons to the provider directly, without Redis and Kafka.
+    Calls of real providers cost money: it first shows the highest possible cost, and asks.
+    """
     settings = read_settings()
     from cli.tune.run import TuneOptions, tune
 

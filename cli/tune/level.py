@@ -1,13 +1,28 @@
-"""The measurements of one level of `umpire tune`, which keeps a number of calls in flight for a time. Pure."""
+"""The measurements of the levels of `umpire tune`, each with a number of calls in flight, and their knee. Pure."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.errors import UmpireError
+
+#: If a larger share of a level's calls is refused, it and all higher levels are over the provider's limit. Occasional
+#: refusals are normal.
+REFUSED_SHARE = 0.03
+
+#: The same for calls that failed otherwise: then the level measures nothing.
+FAILED_SHARE = 0.2
+
+#: The knee has at least this share of the best throughput: more calls in flight mostly add waiting.
+NEARLY_ALL = 0.95
+
+#: A p95 above this many times that of the first level is inflated: calls wait for each other at the provider.
+INFLATED = 2.0
+
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallResult:
     """One finished call; times in seconds of one clock. `code`: the error code; None: it brought a verdict."""
 
     began: float
@@ -18,6 +33,7 @@ class Ended:
     tokens: int = 0
     #: USD; None: unknown.
     cost: float | None = None
+    error: UmpireError | None = None
 
     @property
     def seconds(self) -> float:
@@ -70,7 +86,7 @@ class LoadLevel:
 
 def measured(
     concurrency: int,
-    calls: Sequence[Ended],
+    calls: Sequence[CallResult],
     window: tuple[float, float],
     *,
     late: float = 0.0,
@@ -115,7 +131,48 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def _share(call: Ended, start: float, end: float) -> float:
+def _share(call: CallResult, start: float, end: float) -> float:
     if call.seconds <= 0:
         return float(start <= call.ended < end)
     return max(0.0, min(call.ended, end) - max(call.began, start)) / call.seconds
+
+
+def too_many(refused: int, failed: int, calls: int) -> bool:
+    return (refused > 1 and refused > REFUSED_SHARE * calls) or (failed > 1 and failed > FAILED_SHARE * calls)
+
+
+def usable(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
+    """The levels that did not exceed the provider's limit, and lasted for at least the duration of a call."""
+    return [
+        level
+        for level in levels
+        if level.latency
+        and level.rate > 0
+        and not is_over(level)
+        and (not level.cut or level.seconds >= level.latency.p50)
+    ]
+
+
+def is_over(level: LoadLevel) -> bool:
+    """Whether too many calls of the level were refused or failed."""
+    return too_many(level.refusals, level.failed, level.calls)
+
+
+def find_knee(levels: Sequence[LoadLevel]) -> LoadLevel | None:
+    """The smallest level with nearly the best throughput among those without an inflated p95; None: none is usable."""
+    good = usable(levels)
+    if not good:
+        return None
+    calm = [level for level in good if _p95(level) <= INFLATED * _p95(good[0])]
+    best = max(level.rate for level in calm)
+    return next(level for level in calm if level.rate >= NEARLY_ALL * best)
+
+
+def is_limited(levels: Sequence[LoadLevel], knee: LoadLevel) -> bool:
+    """Whether more calls in flight than at the knee were tried. If not, the real limit is unknown."""
+    tried = [*usable(levels), *filter(is_over, levels)]
+    return any(level.concurrency > knee.concurrency for level in tried)
+
+
+def _p95(level: LoadLevel) -> float:
+    return level.latency.p95 if level.latency else 0.0

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.tune.advice import Advice
-from cli.tune.knee import Quota
+from cli.tune.advice import Advice, Quota
 from cli.tune.level import LoadLevel
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
@@ -42,7 +41,7 @@ class TuneReport:
         return files
 
     def as_json(self) -> dict[str, Any]:
-        told = {
+        content = {
             "provider": self.provider.value,
             "model": self.model,
             "levels": [asdict(level) for level in self.levels],
@@ -53,5 +52,5 @@ class TuneReport:
             "advice": None,
         }
         if self.advice:
-            told["advice"] = asdict(self.advice) | {"knee": self.advice.knee.concurrency}
-        return told
+            content["advice"] = asdict(self.advice) | {"knee": self.advice.knee.concurrency}
+        return content

@@ -7,16 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.tune.call import TuneCaller
-from cli.tune.level import Ended, LoadLevel, measured
+from cli.tune.level import CallResult, LoadLevel, measured, too_many
 from contracts.errors import AnswerError, UmpireError, is_permanent
 from ledger.redis.tasks import cancel_and_wait
-
-#: If a larger share of a level's calls is refused, it and all higher levels are over the provider's limit. Occasional
-#: refusals are normal.
-REFUSED_SHARE = 0.03
-
-#: The same for calls that failed otherwise: then the level measures nothing.
-FAILED_SHARE = 0.2
 
 #: Within a level these shares are checked from this many calls on, or from as many as are in flight.
 ENOUGH_CALLS = 20
@@ -37,7 +30,7 @@ class Rules:
     #: Calls that may start in it; None: as many as fit.
     calls: int | None
     #: Longest Retry-After that the sweep waits for.
-    patience: float
+    longest_pause: float
     #: Pause of a slot after its call was refused without a Retry-After.
     pause: float
 
@@ -53,7 +46,7 @@ class Round:
         self._usual = usual
         self._spread = min(usual, rules.seconds)
         self._stop = stop
-        self._calls: list[Ended] = []
+        self._calls: list[CallResult] = []
         self._started = 0
         self._refused = 0
         self._failed = 0
@@ -107,18 +100,18 @@ class Round:
             if not self._may_start():
                 return
             self._started += self._open < math.inf
-            called = await self._caller.call()
-            if called is None:
+            call = await self._caller.call()
+            if call is None:
                 self._end(self._caller.budget.exhausted or "")
                 return
-            self._calls.append(called.ended)
+            self._calls.append(call)
             self._firsts += is_first
             is_first = False
-            self._look(called.ended.ended)
-            if called.error is not None:
-                await self._judge(called.error, refused=called.ended.refused)
+            self._open_window(call.ended)
+            if call.error is not None:
+                await self._after_error(call.error, refused=call.refused)
 
-    def _look(self, now: float) -> None:
+    def _open_window(self, now: float) -> None:
         """Open the window if all first calls have ended, or if it has waited for them too long."""
         late = now > self._begin + self._spread + FIRSTS_USUAL * self._usual
         if self._open == math.inf and (self._firsts == self._concurrency or late):
@@ -136,13 +129,13 @@ class Round:
             return False
         return not self._cut
 
-    async def _judge(self, error: UmpireError, *, refused: bool) -> None:
+    async def _after_error(self, error: UmpireError, *, refused: bool) -> None:
         self._refused += refused
         self._failed += not refused
         if is_permanent(error) and not isinstance(error, AnswerError):
             self._end(f"{error.message} ({error.code.value})")
-        elif error.retry_after is not None and error.retry_after > self._rules.patience:
-            self._end(f"the provider asked to be left alone for {error.retry_after:.0f} s")
+        elif error.retry_after is not None and error.retry_after > self._rules.longest_pause:
+            self._end(f"the provider asked for a pause of {error.retry_after:.0f} s")
         elif len(self._calls) >= max(ENOUGH_CALLS, self._concurrency) and too_many(
             self._refused, self._failed, len(self._calls)
         ):
@@ -158,7 +151,3 @@ class Round:
 
     async def _sleep_until(self, moment: float) -> None:
         await asyncio.sleep(max(0.0, min(moment, self._close) - time.monotonic()))
-
-
-def too_many(refused: int, failed: int, calls: int) -> bool:
-    return (refused > 1 and refused > REFUSED_SHARE * calls) or (failed > 1 and failed > FAILED_SHARE * calls)

@@ -1,4 +1,4 @@
-"""The work of `umpire tune`: asks for consent, sweeps the levels, derives an advice, shows it and writes the files."""
+"""The work of `umpire tune`: asks for consent, sweeps the levels, derives advice, shows it and writes the files."""
 
 import asyncio
 import signal
@@ -13,17 +13,15 @@ from assessment.samples import TOPIC, load_samples
 from cli.client.pairs import balanced_rounds
 from cli.client.prompt import comparison_prompt
 from cli.console import err, out
-from cli.environment import USAGE
-from cli.failure import Failure
-from cli.serve.enabled import check_enabled, with_concurrency
-from cli.tune.advice import advise
+from cli.failure import USAGE, Failure
+from cli.serve.worker import check_enabled, with_concurrency
+from cli.tune.advice import Quota, advise
 from cli.tune.budget import Budget, most_usage
 from cli.tune.call import TuneCaller
-from cli.tune.knee import Quota
 from cli.tune.report import TuneReport
 from cli.tune.round import Rules
 from cli.tune.sweep import INTERRUPTED, Sweep
-from cli.tune.view import Progress, show
+from cli.tune.view import progress, show
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import InvalidConfig, UmpireError
@@ -62,21 +60,21 @@ class TuneOptions:
     yes: bool
 
 
-def tune(settings: Settings, asked: TuneOptions) -> int:
-    """Run `umpire tune`. Returns exit code 0 with an advice, 1 without. Raises Failure, also when interrupted."""
-    provider = LLMProviderType(asked.provider) if asked.provider else settings.default_provider
+def tune(settings: Settings, options: TuneOptions) -> int:
+    """Run `umpire tune`. Returns exit code 0 with advice, 1 without. Raises Failure, also when interrupted."""
+    provider = LLMProviderType(options.provider) if options.provider else settings.default_provider
     check_enabled(settings, provider)
-    levels = _levels(asked.levels)
+    levels = _levels(options.levels)
     request = sample_requests()
     info = _model(settings, provider)
     free = provider is LLMProviderType.MOCK
-    most = asked.max_calls if asked.max_calls or free else _MAX_CALLS
+    most = options.max_calls if options.max_calls or free else _MAX_CALLS
     usage = most_usage(request(0), info)
-    budget = Budget(info, usage, calls=most, dollars=asked.max_cost)
-    _check(budget, asked.max_cost, info)
+    budget = Budget(info, usage, calls=most, dollars=options.max_cost)
+    _check_cost(budget, options.max_cost, info)
     if not free:
-        _ask(budget, most or 0, info, usage, yes=asked.yes)
-    sweep, announced = asyncio.run(_sweep(settings, asked, provider, info, request, budget, levels))
+        _confirm_cost(budget, most or 0, info, usage, yes=options.yes)
+    sweep, announced = asyncio.run(_sweep(settings, options, provider, info, request, budget, levels))
     quota = quota_of(announced, settings, provider)
     report = TuneReport(
         provider=provider,
@@ -86,10 +84,10 @@ def tune(settings: Settings, asked: TuneOptions) -> int:
         calls=budget.made,
         spent=budget.spent,
         quota=quota,
-        advice=advise(sweep.levels, quota, provider, settings, asked.target),
+        advice=advise(sweep.levels, quota, provider, settings, options.target),
     )
     show(report)
-    for path in report.write(asked.output):
+    for path in report.write(options.output):
         out.print(f"saved {path}", markup=False)
     if sweep.stopped == INTERRUPTED:
         raise Failure(INTERRUPTED)
@@ -139,18 +137,18 @@ def _model(settings: Settings, provider: LLMProviderType) -> ModelInfo:
         raise Failure(f"UMPIRE_{provider.value.upper()}_DEFAULT_MODEL: {error.message}", code=USAGE) from error
 
 
-def _check(budget: Budget, max_cost: float | None, info: ModelInfo) -> None:
+def _check_cost(budget: Budget, max_cost: float | None, info: ModelInfo) -> None:
     if max_cost is None:
         return
     if budget.each is None:
-        raise Failure(f"--max-cost: the price of {info.model_id} is not known; use --max-calls", code=USAGE)
+        raise Failure(f"--max-cost: the price of {info.model_id} is unknown; use --max-calls", code=USAGE)
     if budget.each > max_cost:
         raise Failure(f"--max-cost {max_cost:g} does not pay for one call: up to ${budget.each:.4f}", code=USAGE)
 
 
-def _ask(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool) -> None:
+def _confirm_cost(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool) -> None:
     """Print the highest possible cost and ask for consent. Raises Failure without it."""
-    price = "at a price that is not known"
+    price = "at an unknown price"
     if budget.most_dollars is not None:
         tokens = f"{usage.input_tokens:,} tokens in and {usage.output_tokens:,} out a call"
         price = f"for at most ${budget.most_dollars:.2f} ({tokens}, though usual answers are much shorter)"
@@ -160,14 +158,14 @@ def _ask(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool)
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Failure("these calls cost money, and there is no terminal to ask at: say --yes", code=USAGE)
+        raise Failure("these calls cost money, and there is no terminal for a question: pass --yes", code=USAGE)
     if not typer.confirm("Make them?", err=True):
         raise Failure("no call was made")
 
 
 async def _sweep(
     settings: Settings,
-    asked: TuneOptions,
+    options: TuneOptions,
     provider: LLMProviderType,
     info: ModelInfo,
     request: Callable[[int], LLMComparisonRequest],
@@ -180,13 +178,13 @@ async def _sweep(
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     retry = settings.retry
-    rules = Rules(asked.seconds, asked.calls, retry.retry_after_max_seconds, retry.retry_initial_seconds)
+    rules = Rules(options.seconds, options.calls, retry.retry_after_max_seconds, retry.retry_initial_seconds)
     try:
         await adapter.warm_up()
         caller = TuneCaller(adapter, await adapter.model_info(info.model_id), request, budget, retry.attempt_timeout)
         sweep = Sweep(caller, rules, stop)
-        with Progress(levels) as progress:
-            await sweep.run(levels, progress.level)
+        with progress(levels) as ended:
+            await sweep.run(levels, ended)
     except UmpireError as error:
         raise Failure(f"{provider.value} could not be asked: {error.message} ({error.code.value})") from error
     finally:

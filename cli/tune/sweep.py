@@ -1,4 +1,4 @@
-"""The sweep of `umpire tune`: runs level after level until a further one makes no sense."""
+"""The sweep of `umpire tune`: runs level after level until a higher one cannot bring more."""
 
 import asyncio
 import time
@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cli.tune.call import Called, TuneCaller
-from cli.tune.level import LoadLevel
-from cli.tune.round import Round, Rules, too_many
+from cli.tune.call import TuneCaller
+from cli.tune.level import CallResult, LoadLevel, too_many
+from cli.tune.round import Round, Rules
 from contracts.errors import is_permanent
 from ledger.redis.tasks import cancel_and_wait
 
@@ -31,35 +31,35 @@ class Sweep:
         self.stopped = ""
         """Why the sweep ended before its last level; empty: it was complete."""
 
-    async def run(self, concurrencies: Sequence[int], tell: Callable[[LoadLevel], None]) -> None:
-        """Run the levels; `tell` gets each result. Raises the UmpireError of the first call if it fails for good."""
+    async def run(self, concurrencies: Sequence[int], on_level: Callable[[LoadLevel], None]) -> None:
+        """Run the levels; `on_level` gets each result. Raises the UmpireError of a first call that fails for good."""
         usual = await self._first()
         for concurrency in concurrencies:
-            self.stopped = await self._patience()
+            self.stopped = await self._wait_for_provider()
             if self.stopped:
                 return
-            lap = Round(self._caller, concurrency, self._rules, usual, self._stop)
-            level = await lap.run()
+            level_run = Round(self._caller, concurrency, self._rules, usual, self._stop)
+            level = await level_run.run()
             best = max((one.rate for one in self.levels), default=None)
             if level.calls:
                 self.levels.append(level)
-                tell(level)
+                on_level(level)
             if level.latency:
                 usual = level.latency.p50
-            self.stopped = INTERRUPTED if self._stop.is_set() else lap.over or self._why(level, best)
+            self.stopped = INTERRUPTED if self._stop.is_set() else level_run.over or self._why(level, best)
             if self.stopped:
                 return
 
     async def _first(self) -> float:
         """A single call that checks provider and key and measures a call's tokens. Returns its seconds; 0: unknown."""
         for left in reversed(range(FIRST_TRIES)):
-            called = await self._unless_stopped(self._caller.call())
-            if called is None or called.ended.refused:
+            call = await self._unless_stopped(self._caller.call())
+            if call is None or call.refused:
                 return 0.0  # the first level will show why
-            if called.error is None:
-                return called.ended.seconds
-            if not left or is_permanent(called.error):
-                raise called.error
+            if call.error is None:
+                return call.seconds
+            if not left or is_permanent(call.error):
+                raise call.error
         return 0.0
 
     def _why(self, level: LoadLevel, best: float | None) -> str:
@@ -75,7 +75,7 @@ class Sweep:
             return f"throughput no longer grows: {level.rate:.1f}/s {at}, {best:.1f}/s with fewer"
         return ""
 
-    async def _unless_stopped(self, call: Coroutine[Any, Any, Called | None]) -> Called | None:
+    async def _unless_stopped(self, call: Coroutine[Any, Any, CallResult | None]) -> CallResult | None:
         task, stopped = asyncio.create_task(call), asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -83,11 +83,11 @@ class Sweep:
         finally:
             await cancel_and_wait(task, stopped)
 
-    async def _patience(self) -> str:
+    async def _wait_for_provider(self) -> str:
         """Wait for the end of a Retry-After. Returns why the sweep must end instead; empty: go on."""
         seconds = self._caller.resume - time.monotonic()
-        if seconds > self._rules.patience:
-            return f"the provider asked to be left alone for {seconds:.0f} s"
+        if seconds > self._rules.longest_pause:
+            return f"the provider asked for a pause of {seconds:.0f} s"
         if seconds > 0 and not self._stop.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

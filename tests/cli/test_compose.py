@@ -128,7 +128,7 @@ def test_a_worker_may_finish_what_it_has_paid_for() -> None:
 
 def test_redis_keeps_what_was_accepted() -> None:
     """The same promises as the embedded one's configuration."""
-    from cli.stack.embedded_redis import EmbeddedRedis
+    from cli.stack.embedded import EmbeddedRedis
 
     command = " ".join(SERVICES["redis"]["command"])
     for option in (

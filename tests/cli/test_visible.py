@@ -18,7 +18,7 @@ from umpire_cli import ROOT, umpire
 
 from access.api_key import DEFAULT_SCOPES
 from access.api_keys import ApiKeys
-from cli.client.verdict import panel
+from cli.client.compare import panel
 from cli.console import _Console
 from cli.visible import visible, visible_json
 from contracts.encoding import dumps

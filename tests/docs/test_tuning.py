@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.tune.advice import ATTEMPT_P99S, ATTEMPTS_SHARE, HEADROOM, LOOP_SHARE, SLOT_SECONDS
-from cli.tune.machine import WORKER_CPU_SECONDS
+from cli.tune.advice import ATTEMPT_P99S, ATTEMPTS_SHARE, HEADROOM, LOOP_SHARE, SLOT_SECONDS, WORKER_CPU_SECONDS
 from contracts.settings import LedgerSettings, RetrySettings, ServiceSettings, WorkerSettings
 from guard.limits import Bucket
 from tasks.app import SETTINGS

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.kafka, pytest.ma
 
 @pytest.mark.usefixtures("every_server")
 def test_nothing_is_lost_or_paid_twice_while_parts_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By another seed each time. Of a run that fails, the ledgers stay where its last line says."""
+    """With a random seed. The last line of the output names the folder of the journals."""
     run = subprocess.Popen(
         [sys.executable, "-m", "chaos", "--short", "--out", str(tmp_path / "chaos")],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -38,12 +38,12 @@ def test_what_is_no_result_event_is_passed_over() -> None:
 def test_a_broker_without_a_leader_for_the_new_topic_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def look(self: Follower, *, start: bool) -> None:
+    def assign(self: Follower, *, start: bool) -> None:
         asked.append(start)
         if len(asked) == 1:
             raise KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION, "new"))
 
-    monkeypatch.setattr(Follower, "_look", look)
+    monkeypatch.setattr(Follower, "_assign", assign)
     Follower(KafkaSettings(kafka_bootstrap="127.0.0.1:1"), "t").close()
     assert asked == [True, True]
 

@@ -45,7 +45,7 @@ async def test_resume_makes_the_probe_of_an_automatic_hold_due(redis_url: str) -
     redis: Redis = connect(redis_url, timeout=2.0)
     await Holds(redis, MOCK, HoldSettings()).raise_(SpendLimitReached("402"), 0.1)
     assert (await held(redis_url)).probe_in > 0
-    assert "on hold still (spend_limit)" in umpire("resume", "mock", UMPIRE_REDIS_URL=redis_url).stdout
+    assert "still on hold (spend_limit)" in umpire("resume", "mock", UMPIRE_REDIS_URL=redis_url).stdout
     assert (await held(redis_url)).probe_in == 0
     await redis.aclose()
 

@@ -85,7 +85,7 @@ async def test_replay_and_drop(run: Run, redis_url: str) -> None:
     assert UUID(json.loads(entry[b"e"])["event_id"]) == verdict(first).event_id
     dropped = run("drop", second)
     assert (dropped.stdout.strip(), dropped.returncode) == ("1 dropped", 0)
-    assert run("replay", "--all").stdout.strip() == "1 back in the outbox"
+    assert run("replay", "--all").stdout.strip() == "1 replayed: back in the outbox"
     assert [entry[b"i"] for entry in await outbox_of(redis_url)][1:] == [first.encode(), third.encode()]
     assert json.loads(run("list", "--json").stdout)["dead"] == 0
 

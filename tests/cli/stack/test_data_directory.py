@@ -14,8 +14,8 @@ from cli.stack.data_directory import DataDirectory, read_stack
 def test_what_is_told_can_be_read_and_is_private(tmp_path: Path) -> None:
     with DataDirectory(tmp_path / "data") as directory:
         assert read_stack(directory.path) is None
-        directory.tell({"api": "http://127.0.0.1:1"})
-        directory.tell({"api": "http://127.0.0.1:2"})
+        directory.write_stack_file({"api": "http://127.0.0.1:1"})
+        directory.write_stack_file({"api": "http://127.0.0.1:2"})
         assert read_stack(directory.path) == {"api": "http://127.0.0.1:2"}
         assert stat.S_IMODE((directory.path / "stack.json").stat().st_mode) == 0o600
         assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
@@ -31,7 +31,7 @@ def test_what_a_killed_one_told_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_second_one_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     with DataDirectory(tmp_path) as first:
-        first.tell({"api": "first"})
+        first.write_stack_file({"api": "first"})
         with pytest.raises(Failure, match=r"is in use by another umpire \(pid \d+\)"), DataDirectory(tmp_path):
             pass
         assert read_stack(tmp_path) == {"api": "first"}
@@ -52,7 +52,7 @@ def test_a_directory_that_others_can_write_is_refused_and_unchanged(tmp_path: Pa
     assert not list(tmp_path.iterdir())
     tmp_path.chmod(0o755)
     with DataDirectory(tmp_path) as directory:
-        directory.tell({"api": "ours"})
+        directory.write_stack_file({"api": "ours"})
         tmp_path.chmod(0o777)
         with pytest.raises(Failure, match="can be written by others"):
             read_stack(tmp_path)
@@ -61,7 +61,7 @@ def test_a_directory_that_others_can_write_is_refused_and_unchanged(tmp_path: Pa
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 def test_a_directory_or_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     with DataDirectory(tmp_path) as directory:
-        directory.tell({"api": "http://127.0.0.1:1", "redis": "redis://127.0.0.1:1"})
+        directory.write_stack_file({"api": "http://127.0.0.1:1", "redis": "redis://127.0.0.1:1"})
         os.chown(tmp_path / "stack.json", 65_534, 65_534)
         with pytest.raises(Failure, match=r"belongs to another user \(uid 65534\)"):
             read_stack(tmp_path)

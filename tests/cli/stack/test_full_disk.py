@@ -17,7 +17,7 @@ from umpire_disk import Disk, Namespace
 from umpire_worker import Inbox
 
 from cli.stack.data_directory import DataDirectory
-from cli.supervise.logfile import LogFile
+from cli.supervise.files import LogFile
 from devtools.servers import poll
 
 TOPIC = "full.disk.results"
@@ -122,10 +122,10 @@ def test_a_stack_survives_a_full_disk_and_loses_nothing(
 def test_a_stack_json_that_cannot_be_written_stays_as_it_was(small_disk: Callable[[str], Disk]) -> None:
     disk = small_disk("data").seen
     with DataDirectory(disk) as directory:
-        directory.tell({"api": "old"})
+        directory.write_stack_file({"api": "old"})
         Filler(disk).fill()
         with pytest.raises(OSError, match="No space left"):
-            directory.tell({"api": "new"})
+            directory.write_stack_file({"api": "new"})
         assert json.loads((disk / "stack.json").read_text()) == {"api": "old"}
         assert sorted(path.name for path in disk.iterdir()) == ["filler", "stack.json", "up.lock"]
 
@@ -137,11 +137,11 @@ def test_a_log_on_a_full_disk_gives_its_older_generation_up(small_disk: Callable
     older.write_bytes(b"o" * 2_000_000)
     log.path.write_bytes(b"n" * 1_000_000)
     Filler(disk).fill()
-    log.cut(limit=100)  # the copy overwrites the older one: there is room for it
+    log.rotate(limit=100)  # the copy overwrites the older one: there is room for it
     assert (older.stat().st_size, log.path.stat().st_size) == (1_000_000, 0)
     log.path.write_bytes(b"n" * 1_000_000)
     older.unlink()
     Filler(disk).fill()
-    log.cut(limit=100)
+    log.rotate(limit=100)
     assert not older.exists()
     assert log.path.stat().st_size == 1_000_000

@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from cli.tune.advice import LOOP_SHARE, Advice, advise
-from cli.tune.knee import Quota, find_knee, is_limited
-from cli.tune.level import Latency, LoadLevel
-from cli.tune.machine import OWN_CPU_SECONDS, WORKER_CPU_SECONDS, Machine, cores
+from cli.tune.advice import LOOP_SHARE, OWN_CPU_SECONDS, WORKER_CPU_SECONDS, Advice, Machine, Quota, advise, cores
+from cli.tune.level import Latency, LoadLevel, find_knee, is_limited
 from cli.tune.view import advice_lines
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings, load_settings
@@ -146,7 +144,7 @@ def test_it_tells_what_an_hour_costs_and_the_next_command() -> None:
     assert lines[-1] == "# umpire worker --provider anthropic"
     unknown = advice([level(8, 8, 1.0, cost=None)])
     assert unknown.hourly is None
-    assert "at a price that is not known" in " ".join(advice_lines(unknown, "anthropic", 80))
+    assert "at an unknown price" in " ".join(advice_lines(unknown, "anthropic", 80))
 
 
 def test_slow_calls_lengthen_deadline_and_drain_and_fast_ones_leave_them() -> None:

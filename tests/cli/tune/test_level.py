@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.tune.level import Ended, latency, measured
+from cli.tune.level import CallResult, latency, measured
 
 
-def slots(count: int, seconds: float, until: float) -> list[Ended]:
+def slots(count: int, seconds: float, until: float) -> list[CallResult]:
     """So many slots whose calls all take so long, one after the other, started evenly over one call's time."""
     calls = []
     for slot in range(count):
         began = seconds * slot / count
         while began < until:
-            calls.append(Ended(began, began + seconds))
+            calls.append(CallResult(began, began + seconds))
             began += seconds
     return calls
 
@@ -34,10 +34,10 @@ def test_calls_that_all_take_the_same_time_give_littles_rate_however_long_the_wi
 
 def test_refusals_failures_and_verdicts_are_told_apart() -> None:
     calls = [
-        Ended(0.0, 1.0, tokens=100, cost=0.5),
-        Ended(0.0, 1.0, tokens=300, cost=0.25),
-        Ended(0.0, 0.1, code="LLM_PROVIDER_RATE_LIMIT", refused=True, cost=0.0),
-        Ended(0.0, 9.0, code="LLM_PROVIDER_TIMEOUT", cost=0.0),
+        CallResult(0.0, 1.0, tokens=100, cost=0.5),
+        CallResult(0.0, 1.0, tokens=300, cost=0.25),
+        CallResult(0.0, 0.1, code="LLM_PROVIDER_RATE_LIMIT", refused=True, cost=0.0),
+        CallResult(0.0, 9.0, code="LLM_PROVIDER_TIMEOUT", cost=0.0),
     ]
     level = measured(4, calls, (0.0, 2.0))
     assert (level.calls, level.verdicts, level.refusals, level.failed) == (4, 2, 1, 1)
@@ -48,7 +48,7 @@ def test_refusals_failures_and_verdicts_are_told_apart() -> None:
 
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_not_smaller() -> None:
-    assert measured(1, [Ended(0, 1, cost=1.0), Ended(1, 2, cost=None)], (0, 2)).cost is None
+    assert measured(1, [CallResult(0, 1, cost=1.0), CallResult(1, 2, cost=None)], (0, 2)).cost is None
 
 
 def test_percentiles_are_times_that_were_seen() -> None:
@@ -59,4 +59,4 @@ def test_percentiles_are_times_that_were_seen() -> None:
 
 
 def test_an_empty_window_has_no_rate() -> None:
-    assert measured(1, [Ended(0, 1)], (2.0, 2.0)).rate == 0
+    assert measured(1, [CallResult(0, 1)], (2.0, 2.0)).rate == 0

@@ -9,7 +9,7 @@ import pytest
 
 from cli.tune.budget import Budget, most_usage
 from cli.tune.call import TuneCaller
-from cli.tune.knee import find_knee, is_limited
+from cli.tune.level import find_knee, is_limited
 from cli.tune.round import Rules
 from cli.tune.run import quota_of, sample_requests
 from cli.tune.sweep import INTERRUPTED, Sweep
@@ -70,7 +70,7 @@ def budget(calls: int | None = None, dollars: float | None = None) -> Budget:
 async def sweeping(at: Upstream, spend: Budget | None = None, **rules: Any) -> AsyncIterator[tuple[Sweep, TuneCaller]]:
     adapter = make_provider(ANTHROPIC, settings_for(ANTHROPIC, at.url, concurrency=64))
     caller = TuneCaller(adapter, INFO, REQUEST, spend or budget(), timeout=20.0)
-    chosen = {"seconds": 0.6, "calls": None, "patience": 10.0, "pause": 0.02, **rules}
+    chosen = {"seconds": 0.6, "calls": None, "longest_pause": 10.0, "pause": 0.02, **rules}
     try:
         yield Sweep(caller, Rules(**chosen), asyncio.Event()), caller
     finally:
@@ -121,7 +121,7 @@ async def test_a_retry_after_concerns_all_calls() -> None:
 async def test_a_provider_that_wants_to_be_left_alone_for_long_is() -> None:
     async with upstream(refusing(1, 0.05, {"retry-after": "600"})) as at, sweeping(at) as (sweep, _):
         await sweep.run([1, 8, 16], lambda _: None)
-    assert "left alone for 600 s" in sweep.stopped
+    assert "asked for a pause of 600 s" in sweep.stopped
     assert [level.concurrency for level in sweep.levels] == [1, 8]
     assert sweep.levels[-1].cut
 

@@ -39,7 +39,7 @@ def test_a_provider_that_costs_money_is_not_called_without_a_yes() -> None:
     assert done.returncode == 2
     said, refused = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
     assert "Up to 500 calls to claude-haiku-5-5 of anthropic, for at most $" in said
-    assert refused == "umpire: these calls cost money, and there is no terminal to ask at: say --yes"
+    assert refused == "umpire: these calls cost money, and there is no terminal for a question: pass --yes"
 
 
 async def test_a_no_at_the_terminal_makes_no_call() -> None:
@@ -87,7 +87,7 @@ async def test_a_whole_run_shows_neither_key_nor_essay(tmp_path: Path) -> None:
         (("--max-cost", "0.0001"), {"UMPIRE_ANTHROPIC_API_KEY": KEY}, 2,
          "umpire: --max-cost 0.0001 does not pay for one call: up to $0.0048"),
         (("--max-cost", "1"), {"UMPIRE_OPENROUTER_API_KEY": KEY}, 2,
-         "umpire: --max-cost: the price of openai/gpt-6-luna is not known; use --max-calls"),
+         "umpire: --max-cost: the price of openai/gpt-6-luna is unknown; use --max-calls"),
         (("--yes",), {"UMPIRE_ANTHROPIC_API_KEY": KEY, "UMPIRE_ANTHROPIC_DEFAULT_MODEL": "nothing"}, 2,
          "umpire: UMPIRE_ANTHROPIC_DEFAULT_MODEL: Unknown model for anthropic"),
     ],

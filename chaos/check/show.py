@@ -1,11 +1,11 @@
-"""The report, for a reader."""
+"""The report as lines of text."""
 
 from collections.abc import Iterator
 
-from chaos.check import Report
-from chaos.recovery import Recovery
+from chaos.check.recovery import Recovery
+from chaos.check.report import Report
 
-#: Lines shown of each kind; the rest is counted.
+#: Most lines shown of each kind.
 MOST = 20
 
 
@@ -15,7 +15,7 @@ def lines(report: Report, recoveries: list[Recovery], began: float) -> Iterator[
     for one in recoveries:
         yield (
             f"{one.began - began:6.0f}s  {one.lasted:6.1f}s  {_seconds(one.answers)}  {_seconds(one.backlog)}  "
-            f"{one.fault}: {one.told}"
+            f"{one.fault}: {one.result}"
         )
     yield ""
     for name, value in report.counts.items():
@@ -25,9 +25,9 @@ def lines(report: Report, recoveries: list[Recovery], began: float) -> Iterator[
         else:
             yield f"{name}: {value}"
     yield ""
-    for bill in report.bills:
-        call = f"call {bill.call['call']} by {bill.call['worker']}"
-        yield f"paid again: {bill.queue_id}, {call}: {bill.cause or 'UNEXPLAINED'}"
+    for charge in report.duplicate_charges:
+        call = f"call {charge.call['call']} by {charge.call['worker']}"
+        yield f"paid again: {charge.queue_id}, {call}: {charge.cause or 'UNEXPLAINED'}"
     yield ""
     for promise, found in report.broken.items():
         yield f"{'BROKEN' if found else 'kept  '}  {promise}: {len(found)}"

@@ -1,4 +1,4 @@
-"""The ledgers of a run: JSON lines, written as things happen. Standard library only: the checker reads them with it."""
+"""The journals of a run: JSON lines, written as things happen. Standard library only, as the checker uses it."""
 
 import json
 import time
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-#: What the client was answered; what came on Kafka; what the upstream was asked; what was done to the stack.
+#: Answers to the client; events on Kafka; calls of the upstream; faults and signals.
 CLIENT, KAFKA, UPSTREAM, FAULTS = "client.jsonl", "kafka.jsonl", "upstream.jsonl", "faults.jsonl"
-#: The run's own figures, written before its faults begin.
+#: Seed, start and timing of the run, written before its faults begin.
 RUN = "run.json"
 
 
-class Book:
-    """One ledger, appended to. Each line is written at once: a run that is cut short leaves what it saw."""
+class Journal:
+    """A file to append to. Each line is written at once, so that an interrupted run keeps its lines."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1, encoding="utf-8")

@@ -1,20 +1,20 @@
-"""What was paid more than once, and why. A call is paid when the upstream answered it whole, with status 200."""
+"""Requests that were paid more than once, and why. A call is paid if the upstream sent a whole 200 answer."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaos.evidence import Entry, Evidence
+from chaos.check.evidence import Entry, Evidence
 
-#: Between the upstream's last byte and the ledger's having taken the verdict, in seconds, while Redis answers.
+#: Longest time between the upstream's last byte and the write of the verdict to Redis, in seconds, while Redis answers.
 HANDLING_SECONDS = 2.0
 
-#: A call that took this share of its time was given up by its worker, or would have been a moment later.
+#: A call that took at least this share of its timeout may have been given up by its worker.
 LATE_SHARE = 0.97
 
 
 @dataclass(frozen=True)
-class Bill:
-    """A call that was paid although it was not its request's last one; no cause: nothing explains it."""
+class DuplicateCharge:
+    """A paid call that was followed by another paid call of its request. `cause` None: unexplained."""
 
     queue_id: str
     call: Entry
@@ -22,11 +22,14 @@ class Bill:
     cause: str | None
 
 
-def second_bills(evidence: Evidence) -> list[Bill]:
+def duplicate_charges(evidence: Evidence) -> list[DuplicateCharge]:
     found = []
     for queue_id, calls in evidence.calls_of.items():
         paid = [call for call in calls if call["full"]]
-        found += [Bill(queue_id, one, after, cause(evidence, one, after["received"])) for one, after in pairwise(paid)]
+        found += [
+            DuplicateCharge(queue_id, one, after, cause(evidence, one, after["received"]))
+            for one, after in pairwise(paid)
+        ]
     return found
 
 
@@ -39,7 +42,7 @@ def cause(evidence: Evidence, call: Entry, again: float) -> str | None:
     for signal in evidence.signals:
         if signal["part"] != call["worker"] or signal["signal"] != "SIGKILL":
             continue
-        # What it sent before may be read after its death; it sent nothing afterwards.
+        # A call that the worker sent before its death may be received after it.
         if signal["at"] <= again and _held(evidence, call, signal["at"]):
             return "its worker was killed"
     for absence in evidence.absences:
@@ -55,11 +58,11 @@ def _overlap(call: Entry, absence: Entry) -> bool:
 
 
 def _held(evidence: Evidence, call: Entry, killed: float) -> bool:
-    """Whether the worker can still have had the answer in hand: not yet come, or Redis away ever since."""
+    """Whether the worker may not have written the answer yet: it had just come, or Redis was away since it came."""
     if call["ended"] > killed - HANDLING_SECONDS:
         return True
     return any(
         one["began"] <= call["ended"] + HANDLING_SECONDS and killed <= one["ended"] + HANDLING_SECONDS
         for one in evidence.redis
-        if one["how"] != "full"  # what ends a request runs then, too
+        if one["how"] != "full"  # a full Redis still takes completions
     )

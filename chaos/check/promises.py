@@ -1,28 +1,28 @@
-"""What must hold, each as a function from a run's ledgers to what was found against it. Standard library only."""
+"""The promises. Each function returns the violations of one, as lines of text. Standard library only."""
 
 import signal
 from typing import Any
 from uuid import UUID, uuid5
 
-from chaos.bills import Bill, cause
-from chaos.evidence import Entry, Evidence, reason
+from chaos.check.duplicate_charges import DuplicateCharge, cause
+from chaos.check.evidence import Entry, Evidence, reason
 
-#: Of the contract: an event's id is uuid5 of its queue id under this namespace.
+#: The contract: the id of an event is uuid5 of its queue id under this namespace.
 NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
-#: The door gives the ledger 1 s, and the ledger takes nothing in the last half of it. A refusal that took longer than
-#: this came from an API that stood still.
+#: The API gives Redis 1 s to accept a request, and Redis accepts none in the last half of it. A refusal that took
+#: longer than this came from an API that was paused (no CPU).
 STALLED_SECONDS = 1.15
 
-#: A client learns so soon that the process at the other end of its connection is dead, in seconds.
+#: Time within which a client notices that the process at the other end of its connection is dead, in seconds.
 ON_ITS_WAY_SECONDS = 0.5
 
-#: A call may have been on its way when the event that ended its request was read, in seconds.
+#: A call may start this long after the event of its request was read, in seconds: both were in flight.
 CROSSING_SECONDS = 1.0
 
 
 def _content(event: Entry) -> Any:
-    """All that must be the same when an event comes again."""
+    """The part of an event that is the same in each delivery."""
     return event["event_id"], event["correlation_id"], event["data"]
 
 
@@ -31,17 +31,17 @@ def lost(evidence: Evidence) -> list[str]:
 
 
 def conflicting(evidence: Evidence) -> list[str]:
-    """Two ends of one request."""
+    """Two different events of one request."""
     return [
-        f"{queue_id}: {one['topic']}/{one['partition']}/{one['offset']} is unlike the first event"
+        f"{queue_id}: {one['topic']}/{one['partition']}/{one['offset']} differs from the first event"
         for queue_id, (first, *others) in evidence.events.items()
         for one in others
         if _content(one["event"]) != _content(first["event"])
     ]
 
 
-def unexplained(bills: list[Bill]) -> list[str]:
-    return [f"{bill.queue_id}: {_named(bill.call)} and {_named(bill.next)}" for bill in bills if bill.cause is None]
+def unexplained(charges: list[DuplicateCharge]) -> list[str]:
+    return [f"{one.queue_id}: {_named(one.call)} and {_named(one.next)}" for one in charges if one.cause is None]
 
 
 def _named(call: Entry) -> str:
@@ -49,7 +49,7 @@ def _named(call: Entry) -> str:
 
 
 def paid_for_nothing(evidence: Evidence) -> list[str]:
-    """An error where a verdict had been paid, and nothing happened to it."""
+    """An error event of a request with a paid verdict, which no fault explains."""
     return [
         f"{queue_id}: {reason(arrivals[0]['event'])}, call {call['call']} ({call['worker']})"
         for queue_id, arrivals in evidence.events.items()
@@ -60,48 +60,48 @@ def paid_for_nothing(evidence: Evidence) -> list[str]:
 
 
 def undecided(evidence: Evidence, post: Entry) -> bool:
-    """Refused with 503 since the ledger did not answer, where the API could not know whether the ledger had taken it
-    (docs/decisions/0008): it stood still as the answer came; or Redis went in that very moment, with the answer.
+    """Whether this 503 came while the API could not know if Redis had accepted the request (docs/decisions/0008):
+    the API was paused when Redis answered, or Redis failed while it answered.
     """
     if post["status"] != 503:
         return False
-    stood_still = post["at"] - post["sent"] > STALLED_SECONDS
+    paused = post["at"] - post["sent"] > STALLED_SECONDS
     gone = [one["began"] for one in evidence.redis if one["how"] in {"frozen", "killed"}]
-    return stood_still or any(post["sent"] <= began <= post["at"] for began in gone)
+    return paused or any(post["sent"] <= began <= post["at"] for began in gone)
 
 
-def unasked(evidence: Evidence) -> list[str]:
-    """Told, although nobody was promised it, nor left without an answer."""
+def unrequested(evidence: Evidence) -> list[str]:
+    """Events of requests whose POSTs were all refused or rejected, or that were never sent."""
     outcomes: dict[str, set[str]] = {}
     for post in evidence.posts:
         outcome = "unknown" if undecided(evidence, post) else post["outcome"]
-        outcomes.setdefault(post["asked"]["correlation_id"], set()).add(outcome)
+        outcomes.setdefault(post["request"]["correlation_id"], set()).add(outcome)
     return [
-        f"{queue_id}: {' and '.join(sorted(outcomes.get(arrivals[0]['event']['correlation_id'], {'never asked'})))}"
+        f"{queue_id}: {' and '.join(sorted(outcomes.get(arrivals[0]['event']['correlation_id'], {'never sent'})))}"
         for queue_id, arrivals in evidence.events.items()
         if not outcomes.get(arrivals[0]["event"]["correlation_id"], set()) & {"accepted", "unknown"}
     ]
 
 
 def two_jobs(evidence: Evidence) -> list[str]:
-    """By correlation id: a request without a key takes a new one each time it is sent."""
+    """By correlation id: the client uses a new one each time that it sends a request without an idempotency key."""
     jobs: dict[str, set[str]] = {}
     for post in evidence.posts:
         if post["queue_id"]:
-            jobs.setdefault(post["asked"]["correlation_id"], set()).add(post["queue_id"])
+            jobs.setdefault(post["request"]["correlation_id"], set()).add(post["queue_id"])
     for queue_id, arrivals in evidence.events.items():
         jobs.setdefault(arrivals[0]["event"]["correlation_id"], set()).add(queue_id)
     return [f"correlation id {one}: {', '.join(sorted(ids))}" for one, ids in jobs.items() if len(ids) > 1]
 
 
 def changed(evidence: Evidence) -> list[str]:
-    asked = {post["asked"]["correlation_id"]: post["asked"] for post in evidence.posts}
+    requests = {post["request"]["correlation_id"]: post["request"] for post in evidence.posts}
     found = []
     for arrival in evidence.arrivals:
         event = arrival["event"]
-        data, request = event["data"], asked.get(event["correlation_id"])
+        data, request = event["data"], requests.get(event["correlation_id"])
         if request is None:
-            continue  # told above
+            continue  # reported by `unrequested`
         kept = data["request_metadata"]
         same = (
             arrival["key"] == event["correlation_id"] == data["correlation_id"]
@@ -122,21 +122,21 @@ def wrong_ids(evidence: Evidence) -> list[str]:
     ]
 
 
-def made_up(evidence: Evidence) -> list[str]:
-    """Each call answers with words of its own."""
+def invented(evidence: Evidence) -> list[str]:
+    """Each call gets a different justification, so a verdict shows which call it came from."""
     found = []
     for queue_id, arrivals in evidence.events.items():
         data = arrivals[0]["event"]["data"]
-        told = {name: data[name] for name in ("winner", "justification", "confidence")}
+        verdict = {name: data[name] for name in ("winner", "justification", "confidence")}
         if reason(arrivals[0]["event"]) is None:
-            if not any(call["valid"] and call["verdict"] == told for call in evidence.calls_of[queue_id]):
+            if not any(call["valid"] and call["verdict"] == verdict for call in evidence.calls_of[queue_id]):
                 found.append(queue_id)
-        elif any(value is not None for value in told.values()):
+        elif any(value is not None for value in verdict.values()):
             found.append(f"{queue_id}: an error with a verdict")
     return found
 
 
-def unlike(evidence: Evidence) -> list[str]:
+def answers_differ(evidence: Evidence) -> list[str]:
     found = []
     for queue_id, posts in evidence.accepted.items():
         if queue_id not in evidence.events:
@@ -158,15 +158,15 @@ def unlike(evidence: Evidence) -> list[str]:
     return found
 
 
-#: Codes of a fault of the account: nothing that a request can be blamed for.
+#: Error codes of account errors, which no request causes.
 ACCOUNT_FAULTS = frozenset({"LLM_CONFIGURATION_ERROR", "LLM_COST_LIMIT_EXCEEDED"})
 
-#: What was in flight when the key was rejected has come back by then, and every worker has heard of it, in seconds.
+#: Seconds until all calls in flight have returned and every worker knows of the hold.
 IN_FLIGHT_SECONDS = 3.0
 
 
 def failed_for_the_account(evidence: Evidence) -> list[str]:
-    """A rejected key holds requests up; it ends none."""
+    """A rejected key delays requests; it ends none."""
     return [
         f"{queue_id}: {reason(arrivals[0]['event'])}"
         for queue_id, arrivals in evidence.events.items()
@@ -175,7 +175,7 @@ def failed_for_the_account(evidence: Evidence) -> list[str]:
 
 
 def too_many_probes(evidence: Evidence) -> list[str]:
-    """While a key is rejected there are few calls: one each time that a probe is due, and the sooner first one."""
+    """While a key is rejected, only probes are sent: one per interval, and an earlier first one."""
     every: float = evidence.run["timing"].get("hold_probe", 60.0)
     found = []
     for one in evidence.rejections:
@@ -202,8 +202,8 @@ def called_after_end(evidence: Evidence) -> list[str]:
 
 
 def unanswered(evidence: Evidence) -> list[str]:
-    """While one of the API's processes is dead, the other one answers everything. What was on its way to the one that
-    died is lost with it, and so is what a later signal to the API met.
+    """While one of the API's processes is dead, the other one answers all requests. Exempt: requests that were already
+    sent to the dead one, and requests during a later signal to the API.
     """
     signals = [one["at"] for one in evidence.signals if one["part"].startswith("api")]
     return [
@@ -217,12 +217,12 @@ def unanswered(evidence: Evidence) -> list[str]:
 
 
 def badly_ended(evidence: Evidence) -> list[str]:
-    """A part ends when it is told to, with exit code 0, or is killed by us."""
+    """A process ends with exit code 0 after SIGTERM, or by our SIGKILL."""
     well = {("SIGTERM", 0), ("SIGKILL", -signal.SIGKILL)}
     return [
-        f"{one['part']} ended with {one['code']}, asked by {one['asked'] or 'nobody'}"
+        f"{one['part']} ended with {one['code']} after {one['signal'] or 'no signal'}"
         for one in evidence.exits
-        if (one["asked"], one["code"]) not in well and not one["part"].startswith("upstream")
+        if (one["signal"], one["code"]) not in well and not one["part"].startswith("upstream")
     ]
 
 
@@ -231,7 +231,7 @@ def left_behind(evidence: Evidence) -> list[str]:
 
 
 def unbalanced(evidence: Evidence) -> list[str]:
-    """The service's own books against themselves, and against the events that arrived."""
+    """The totals that the service keeps must agree with each other and with the delivered events."""
     books = evidence.books
     if books is None:
         return []
@@ -239,15 +239,15 @@ def unbalanced(evidence: Evidence) -> list[str]:
     if books["accepted"] != books["ended"] + books["unfinished"]:
         found.append(f"accepted {books['accepted']}, ended {books['ended']}, unfinished {books['unfinished']}")
     if books["base"]:
-        found.append(f"they begin with a difference of {books['base']}")
+        found.append(f"they started with a difference of {books['base']}")
     if books["ended"] != len(evidence.events):
         found.append(f"ended {books['ended']}, but {len(evidence.events)} requests have an event")
     return found
 
 
-def told_though_refused(evidence: Evidence) -> int:
-    """How many were told although they had been refused, by an API that could not know."""
-    refused = {post["asked"]["correlation_id"] for post in evidence.posts if undecided(evidence, post)}
-    kept = {post["asked"]["correlation_id"] for post in evidence.posts if post["outcome"] in {"accepted", "unknown"}}
-    told = {arrivals[0]["event"]["correlation_id"] for arrivals in evidence.events.values()}
-    return len((refused - kept) & told)
+def delivered_though_refused(evidence: Evidence) -> int:
+    """Number of delivered requests whose refusal came from an API that could not know."""
+    refused = {post["request"]["correlation_id"] for post in evidence.posts if undecided(evidence, post)}
+    kept = {post["request"]["correlation_id"] for post in evidence.posts if post["outcome"] in {"accepted", "unknown"}}
+    delivered = {arrivals[0]["event"]["correlation_id"] for arrivals in evidence.events.values()}
+    return len((refused - kept) & delivered)

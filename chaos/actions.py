@@ -1,4 +1,4 @@
-"""How things are broken, and mended: what the faults are made of."""
+"""The actions that faults are made of: breaking a part, and repairing it."""
 
 import asyncio
 import random
@@ -10,20 +10,20 @@ from contextlib import contextmanager
 import psutil
 
 from chaos.part import Part
-from chaos.stack import CUT_OFF, PROVIDERS, Stack
+from chaos.stack import PARTITIONED, PROVIDERS, Stack
 
-#: Calls are made slow for so long before a long freeze, in seconds.
+#: Seconds before a long freeze during which new calls are slow.
 SLOW_SECONDS = 2.0
 
 
 def one_of(parts: Mapping[str, Part], rng: random.Random) -> Part:
-    """One that runs, if any does."""
+    """A random part that runs, or any if none runs."""
     order = rng.sample(list(parts.values()), len(parts))
     return next((part for part in order if part.is_ready.is_set()), order[0])
 
 
 async def hit(part: Part, number: signal.Signals) -> str:
-    """Signal it, once it runs; the stack starts it again."""
+    """Send a signal to a part once it runs; the stack restarts it. Returns the part's alias."""
     async with asyncio.timeout(120):
         await part.is_ready.wait()
     return part.signal(number)
@@ -31,12 +31,12 @@ async def hit(part: Part, number: signal.Signals) -> str:
 
 @contextmanager
 def redis_in_trouble(stack: Stack, how: str) -> Iterator[None]:
-    """The book says from when to when."""
+    """Record when the trouble began and ended."""
     began = time.time()
     try:
         yield
     finally:
-        stack.book.write(kind="redis", how=how, began=began, ended=time.time())
+        stack.journal.write(kind="redis", how=how, began=began, ended=time.time())
 
 
 @contextmanager
@@ -58,18 +58,18 @@ async def freeze_redis(stack: Stack, seconds: float) -> str:
 async def cut_off(stack: Stack, seconds: float) -> str:
     if not stack.network.can_cut:
         return "left out: this machine allows no network namespaces"
-    began, alias = time.time(), stack.workers[CUT_OFF].alias
+    began, alias = time.time(), stack.workers[PARTITIONED].alias
     stack.network.cut()
     try:
         await asyncio.sleep(seconds)
     finally:
         stack.network.join()
-    stack.book.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
+    stack.journal.write(kind="absence", part=alias, how="cut off", began=began, ended=time.time())
     return f"{alias} for {seconds:.1f} s, {seconds / stack.timing.lease:.1f} leases"
 
 
 async def slow_calls(stack: Stack) -> None:
-    """From now on many calls in flight are."""
+    """Have many slow calls in flight."""
     await stack.misbehave(**{provider: {"slow": 0.5} for provider in PROVIDERS})
     await asyncio.sleep(SLOW_SECONDS)
     await stack.misbehave()
@@ -83,31 +83,31 @@ async def redis_away(stack: Stack, seconds: float) -> None:
 
 
 async def kill_api_process(stack: Stack, process: psutil.Process, number: int) -> str:
-    """With SIGKILL; its supervisor starts another one in its place. `number`: as it stands in the report."""
+    """Send SIGKILL; the supervisor starts a successor. `number`: for the report."""
     name = f"{stack.api.alias} process {number}"
     process.kill()
-    stack.book.write(kind="signal", part=name, pid=process.pid, signal=signal.SIGKILL.name)
+    stack.journal.write(kind="signal", part=name, pid=process.pid, signal=signal.SIGKILL.name)
     return name
 
 
 async def whole_api(stack: Stack) -> list[psutil.Process]:
-    """Its processes, once all of them answer."""
+    """The API's processes, once all of them answer."""
     async with asyncio.timeout(120):
         await stack.api.is_ready.wait()
-        while not await stack.api_is_whole():  # noqa: ASYNC110 - it is asked
+        while not await stack.api_is_whole():  # noqa: ASYNC110 - polled over HTTP
             await asyncio.sleep(0.1)
     return stack.api_processes()
 
 
 async def kill_api_processes(stack: Stack, rng: random.Random) -> str:
-    """Each of them, one once the one before has a successor. The book says from when to when there was one fewer."""
+    """Kill each process once its predecessor has a successor. Record when one was missing."""
     victims = await whole_api(stack)
     killed, seconds = [], []
     for number, victim in rng.sample([*enumerate(victims, 1)], len(victims)):
         killed.append(await kill_api_process(stack, victim, number))
         began = time.time()
         await whole_api(stack)
-        stack.book.write(kind="api process away", began=began, ended=time.time())
+        stack.journal.write(kind="api process away", began=began, ended=time.time())
         seconds.append(f"{time.time() - began:.1f} s")
     return f"{', '.join(killed)}; a successor after {', '.join(seconds)}"
 
@@ -119,7 +119,7 @@ async def with_requests_in_the_spool(stack: Stack, rng: random.Random, hit_api: 
         alias = await hit_api()
         await asyncio.sleep(2)
         await asyncio.to_thread(stack.redis.start)
-    # Once more while the spool drains.
+    # Again while the spool drains.
     await asyncio.sleep(0.3)
     return f"{alias}, then {await hit_api()} as it drained"
 
@@ -138,8 +138,8 @@ def spell(stack: Stack, rng: random.Random) -> float:
 
 
 async def misbehave(stack: Stack, seconds: float, providers: tuple[str, ...], **rates: float) -> str:
-    told: dict[str, Mapping[str, float]] = dict.fromkeys(providers, rates)
-    await stack.misbehave(**told)
+    by_provider: dict[str, Mapping[str, float]] = dict.fromkeys(providers, rates)
+    await stack.misbehave(**by_provider)
     try:
         await asyncio.sleep(seconds)
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack.embedded_redis import EmbeddedRedis, server_program
+from cli.stack.embedded import EmbeddedRedis, server_program
 from cli.supervise.part import StackPart
 from cli.supervise.supervisor import Supervisor
 from devtools.servers import apoll
@@ -30,9 +30,9 @@ def test_a_system_server_that_is_too_old_is_passed_over(monkeypatch: pytest.Monk
 async def test_it_serves_from_a_directory_with_any_name(tmp_path: Path) -> None:
     redis = EmbeddedRedis(tmp_path / 'a "quoted" name')
     part = StackPart("redis", redis.launch, lambda _: None, ready=redis.ready)
-    supervisor = Supervisor()
-    await supervisor.start([part])
+    supervisor = Supervisor([part])
+    await supervisor.start()
     assert await apoll(redis.ready)
     assert (tmp_path / 'a "quoted" name' / "appendonlydir").exists()
-    await asyncio.wait_for(supervisor.stop([[part]]), 10)
+    await asyncio.wait_for(supervisor.stop(), 10)
     assert not await redis.ready()

@@ -1,8 +1,8 @@
-"""What must hold of who may do what. As in promises.py, from a run's ledgers to what was found against it."""
+"""Promises about access and cancellation. Each function returns the violations of one, as in promises.py."""
 
 from typing import Any
 
-from chaos.evidence import Evidence, reason
+from chaos.check.evidence import Evidence, reason
 
 CANCELLED = "LLM_REQUEST_CANCELLED"
 
@@ -14,16 +14,16 @@ def cancellations(evidence: Evidence) -> list[str]:
         if delete["mine"]:
             answers.setdefault(delete["queue_id"], set()).add(delete["status"])
     for queue_id, arrivals in evidence.events.items():
-        statuses, told = answers.get(queue_id, set()), reason(arrivals[0]["event"]) == CANCELLED
-        # No answer, or a 5xx, leaves open what became of it.
+        statuses, cancelled = answers.get(queue_id, set()), reason(arrivals[0]["event"]) == CANCELLED
+        # Without an answer, or with a 5xx, the request may or may not have been cancelled.
         possible = any(status is None or status in {200, 500, 503} for status in statuses)
-        if (200 in statuses and not told) or (told and not possible):
+        if (200 in statuses and not cancelled) or (cancelled and not possible):
             found.append(f"{queue_id}: DELETE {statuses}, event {reason(arrivals[0]['event']) or 'verdict'}")
     return found
 
 
-def let_in(evidence: Evidence) -> list[str]:
-    """Without a key that was made; or to what another key submitted, which looks as if it were not there."""
+def unauthorized(evidence: Evidence) -> list[str]:
+    """A key that was never made gets 401; the request of another key is 404."""
     strangers = [post for post in evidence.posts if post["caller"] == "stranger"]
     others = [delete for delete in evidence.deletes if not delete["mine"]]
     return [
@@ -32,8 +32,8 @@ def let_in(evidence: Evidence) -> list[str]:
     ]
 
 
-def shut_out(evidence: Evidence) -> list[str]:
-    """A good key is never called a bad one, whatever is away."""
+def valid_keys_refused(evidence: Evidence) -> list[str]:
+    """A valid key is accepted during every outage."""
     return [
         f"number {post['number']}"
         for post in evidence.posts
@@ -42,7 +42,7 @@ def shut_out(evidence: Evidence) -> list[str]:
 
 
 def rejected(evidence: Evidence) -> list[str]:
-    """Whatever goes wrong, a good request is never called a bad one."""
+    """A valid request gets no 4xx during any fault."""
     return [
         f"number {post['number']}: {post['status']} {post['answer']}"
         for post in evidence.posts

@@ -1,4 +1,4 @@
-"""A run's ledgers, read back and put in order. Standard library only: nothing of umpire judges umpire."""
+"""The journals of a run, read and grouped. Standard library only: the checker uses no code of the product."""
 
 import json
 from collections import defaultdict
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.book import CLIENT, FAULTS, KAFKA, RUN, UPSTREAM, read
+from chaos.journal import CLIENT, FAULTS, KAFKA, RUN, UPSTREAM, read
 
 Entry = dict[str, Any]
 
@@ -17,13 +17,13 @@ class Evidence:
     posts: list[Entry]
     deletes: list[Entry]
     arrivals: list[Entry]
-    """Events on the callback topics, as they came."""
+    """Events on the callback topics, in the order of their arrival."""
     calls: list[Entry]
-    """Of the upstream, as they were received."""
+    """Calls of the upstream, in the order of their arrival."""
     faults: list[Entry]
     signals: list[Entry]
     absences: list[Entry]
-    """Of workers that were cut off, or frozen."""
+    """Times at which a worker was partitioned or frozen."""
     redis: list[Entry]
     """Times at which Redis was frozen, killed, full or read-only."""
     rejections: list[Entry]
@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def accepted(self) -> dict[str, list[Entry]]:
-        """Answers by the queue id that they carry: 202, 200, or a problem with one."""
+        """Answers by queue id: 202, 200, or a problem that has one."""
         found: dict[str, list[Entry]] = {}
         for post in self.posts:
             if post["queue_id"]:
@@ -50,22 +50,22 @@ class Evidence:
 
     @classmethod
     def load(cls, folder: Path) -> "Evidence":
-        client, told = list(read(folder / CLIENT)), list(read(folder / FAULTS))
+        client, faults = list(read(folder / CLIENT)), list(read(folder / FAULTS))
         evidence = cls(
             run=json.loads((folder / RUN).read_text()),
             posts=[one for one in client if one["kind"] == "post"],
             deletes=[one for one in client if one["kind"] == "delete"],
             arrivals=list(read(folder / KAFKA)),
             calls=sorted(read(folder / UPSTREAM), key=lambda call: call["received"]),
-            faults=[one for one in told if one["kind"] == "fault"],
-            signals=[one for one in told if one["kind"] == "signal"],
-            absences=[one for one in told if one["kind"] == "absence"],
-            redis=[one for one in told if one["kind"] == "redis"],
-            rejections=[one for one in told if one["kind"] == "rejected"],
-            one_fewer=[one for one in told if one["kind"] == "api process away"],
-            exits=[one for one in told if one["kind"] == "exit"],
-            left=next((one for one in told if one["kind"] == "left"), None),
-            books=next((one for one in told if one["kind"] == "books"), None),
+            faults=[one for one in faults if one["kind"] == "fault"],
+            signals=[one for one in faults if one["kind"] == "signal"],
+            absences=[one for one in faults if one["kind"] == "absence"],
+            redis=[one for one in faults if one["kind"] == "redis"],
+            rejections=[one for one in faults if one["kind"] == "rejected"],
+            one_fewer=[one for one in faults if one["kind"] == "api process away"],
+            exits=[one for one in faults if one["kind"] == "exit"],
+            left=next((one for one in faults if one["kind"] == "left"), None),
+            books=next((one for one in faults if one["kind"] == "books"), None),
         )
         for arrival in evidence.arrivals:
             evidence.events[arrival["event"]["data"]["request_id"]].append(arrival)
