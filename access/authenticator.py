@@ -31,7 +31,7 @@ MAX_COPIES = 10_000
 #: While Redis is unavailable, one request in this many seconds still asks it; the others do not wait for it.
 TRY_SECONDS = 0.5
 
-#: Retry-After of a request whose key could not be found up, in seconds.
+#: Retry-After of a request whose key could not be looked up, in seconds.
 RETRY_SECONDS = 2.0
 
 
@@ -146,7 +146,7 @@ class Authenticator:
     def _from_copy(self, presented: AuthenticateRow) -> Authenticated:
         copy = self._copies.get(presented.id)
         if copy is None or time.monotonic() > copy.until:
-            raise Unavailable("The API key cannot be found up: Redis is unavailable.", retry_after=RETRY_SECONDS)
+            raise Unavailable("The API key cannot be looked up: Redis is unavailable.", retry_after=RETRY_SECONDS)
         if not hmac.compare_digest(presented.hash, copy.key.hash):
             raise _refused()
         self._observer(Note("key.remembered"))

@@ -54,7 +54,7 @@ class LoopPool(TaskPool):
         seconds = time.monotonic() - began
         try:
             taking.result()
-        except BaseException as error:  # noqa: BLE001 - Celery is told, as by its own pools
+        except BaseException as error:  # noqa: BLE001 - Reported to Celery, as its own pools do
             # The log shows the exception's class and place only (telemetry/logging.py): its text may quote a request.
             _log.error("a task of ours failed", exc_info=error)
             callback((1, ExceptionInfo(), seconds))

@@ -1,4 +1,4 @@
-"""A worker process' duty for the shared adaptive limits: report what its calls met, and apply the share it gets."""
+"""A worker process' duty for the shared adaptive limits: report how its calls went, and apply the share it gets."""
 
 import asyncio
 import math

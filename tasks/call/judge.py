@@ -114,7 +114,7 @@ class Judge:
             raise
         except UmpireError as error:
             return claim.judgement().failed(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours would come again, and perhaps be paid again: it ends here
+        except Exception as error:  # noqa: BLE001 - our own fault would recur, and the call might be paid again: the request ends here
             self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             if claim.called:
                 claim.spent = claim.spent.paid(TokenUsage(), None)  # an answer may have come, and be billed

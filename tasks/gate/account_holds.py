@@ -110,7 +110,7 @@ class AccountHolds:
         return raised
 
     async def report_raised(self) -> None:
-        """ProcessReport to Redis the holds that it does not know yet."""
+        """Report to Redis the holds that it does not know yet."""
         while self._unreported:
             error, began, model, mark, probe = self._unreported[0]
             seconds = time.monotonic() - began

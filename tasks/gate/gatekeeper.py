@@ -107,7 +107,7 @@ class Gatekeeper:
             self._observer(note)
 
     def close(self) -> None:
-        """ProcessReport the last counts. To be called when no call is in flight any more."""
+        """Report the last counts. To be called when no call is in flight any more."""
         self._affected.close()
 
     def _set_state(self, state: CircuitState) -> None:

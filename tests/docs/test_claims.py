@@ -66,7 +66,7 @@ SAID = {
     "answered 202 after 25 s": ServiceSettings().immediate_wait_seconds == 25,
     "in the last 5 minutes": ServiceSettings().keys_cache_seconds == 300,
     "in the dead letters (10,000;": KafkaSettings().dead_letters_max == 10_000,
-    "it is 15 s old": LEDGER.lost_pointer_seconds == 15,
+    "from 15 s after the push": LEDGER.lost_pointer_seconds == 15,
     "| 35 to 40 s |": WorkerSettings().outbox_resend_seconds == 35,
 }
 
