@@ -32,7 +32,7 @@ time.sleep(60)
 @pytest.fixture
 def servers():
     """The folder and the processes of a benchmark, without its Redis and Kafka."""
-    made = Servers(Tools([], [], "python"), fsync="always", kafka="embedded")
+    made = Servers(Tools([], []), fsync="always", kafka="embedded")
     yield made
     made.__exit__()
 
