@@ -42,7 +42,7 @@ AnyUrnUUID = Annotated[UUID, BeforeValidator(_without_urn)]
 
 
 class PromptBlock(Incoming):
-    """One part of a prompt. A cacheable block ends at a provider's cache breakpoint, where the provider has them."""
+    """A part of a prompt. The provider may cache the prompt up to the end of a cacheable block."""
 
     target: PromptTarget
     content: Annotated[str, Field(min_length=1)]
@@ -79,7 +79,7 @@ class LLMComparisonRequest(Incoming):
 
 
 class LLMComparisonResponse(Outgoing):
-    """200: the verdict. `cost_estimate` is in USD; null means that the price is unknown."""
+    """200: the verdict. `cost_estimate` is in USD; null: unknown."""
 
     queue_id: UUID
     winner: EssayComparisonWinner
@@ -182,7 +182,7 @@ class ProviderTestResponse(Outgoing):
 
 
 class Problem(Outgoing):
-    """RFC 9457 problem details and a whole ErrorDetail in one; `error` and `message` repeat `detail`."""
+    """RFC 9457 problem details, with the fields of ErrorDetail. `error` and `message` repeat `detail`."""
 
     type: str
     title: str

@@ -23,7 +23,7 @@ from contracts.enums import ON_KAFKA
 from contracts.settings.base import TEST_PREFIX
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
 from service.routes.openapi_fields import FIELDS
-from telemetry import metrics
+from telemetry import metric_table
 from web.problem import type_uri
 
 HERE = Path(__file__).parent
@@ -158,7 +158,8 @@ def errors_md() -> str:
 def metrics_md() -> str:
     lines = ["# Metrics", "", f"<!-- {GENERATED} -->", ""]
     lines += [
-        f"`GET /metrics` of an API process, and the metrics port of a worker. All names begin with `{metrics.PREFIX}`.",
+        "`GET /metrics` of an API process, and the metrics port of a worker. All names begin with",
+        f"`{metric_table.PREFIX}`.",
         "Series of a process have the label `process` as well, and one scrape shows all processes of a host.",
         "",
         "## Counted by each process",
@@ -166,7 +167,7 @@ def metrics_md() -> str:
         "| metric | type | labels | meaning |",
         "|---|---|---|---|",
     ]
-    counted = {metric.name: metric for row in metrics.TABLE.values() for metric in row}
+    counted = {metric.name: metric for row in metric_table.TABLE.values() for metric in row}
     lines += [_metric(one.name, _kind(one), one.labels, one.help) for one in counted.values()]
     lines += [
         "",
@@ -178,12 +179,12 @@ def metrics_md() -> str:
         "| metric | labels | meaning |",
         "|---|---|---|",
     ]
-    lines += [_gauge(name, labels, text) for name, (text, labels) in metrics.GAUGES.items()]
+    lines += [_gauge(name, labels, text) for name, (text, labels) in metric_table.GAUGES.items()]
     lines += ["", "## The books", "", *BOOKS.strip().splitlines(), ""]
     return "\n".join(lines)
 
 
-def _kind(metric: metrics.Metric) -> str:
+def _kind(metric: metric_table.Metric) -> str:
     return "gauge" if metric.level else "counter" if metric.buckets is None else "histogram"
 
 

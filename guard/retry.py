@@ -111,7 +111,10 @@ async def attempts(
         Any other exception of `call` passes through at once.
     """
     run = _Attempts(call, policy, stopping, observer, before, failed, answers)
-    return await AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep)(run.make)
+    async for attempt in AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep):
+        with attempt:
+            return await run.make()
+    raise AssertionError("tenacity ends with a result or an error")
 
 
 @dataclass(slots=True)

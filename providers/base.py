@@ -14,7 +14,7 @@ from providers.models.model_info import ModelInfo
 ATTEMPT_HEADER = "X-Umpire-Attempt"
 
 #: Seconds that the SDK waits for a connection or for the next bytes. Generous, since the caller limits the whole call
-#: with a timeout of its own; only that also ends a response whose body arrives in small pieces for ever.
+#: with its own timeout; only that also ends a response whose body arrives in small pieces for ever.
 SDK_TIMEOUT = 600.0
 
 

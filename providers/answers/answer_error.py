@@ -19,10 +19,11 @@ def error_of_object(value: Any, known: ErrorCodes, asked: ErrorAnswer) -> Umpire
     """The error for an error object. `asked`: the provider, the values from the headers, and the HTTP answer's status
     if it is an error status, else 0: then the object's own status counts.
     """
-    said = error_object.parse_error_object(value) or error_object.ErrorObject()
-    wait = asked.retry_after if said.retry_after is None else said.retry_after
-    status = asked.status or said.status or status_of(said.codes)
-    return error_of_answer(ErrorAnswer(asked.provider, status, said.codes, asked.request_id, wait, said.message), known)
+    reported = error_object.parse_error_object(value) or error_object.ErrorObject()
+    wait = asked.retry_after if reported.retry_after is None else reported.retry_after
+    status = asked.status or reported.status or status_of(reported.codes)
+    answer = ErrorAnswer(asked.provider, status, reported.codes, asked.request_id, wait, reported.message)
+    return error_of_answer(answer, known)
 
 
 def answer_or_raise(

@@ -33,7 +33,7 @@ def parse_error_object(value: Any) -> ErrorObject | None:
         value = value["error"]
     if isinstance(value, str):
         return ErrorObject(message=value) if value else None
-    if not isinstance(value, dict) or not any(said not in (None, "", [], {}) for said in value.values()):
+    if not isinstance(value, dict) or not any(one not in (None, "", [], {}) for one in value.values()):
         return None
     details, metadata = value.get("details"), mapping(value.get("metadata"))
     inner = _passed_on(value, metadata)

@@ -68,15 +68,15 @@ def parse_verdict(completion: ProviderAnswer) -> Verdict:
     """
     match completion.stop_reason:
         case StopReason.REFUSAL:
-            raise _told(InvalidPrompt, "The provider refused to judge this prompt", "refusal", completion)
+            raise _unusable(InvalidPrompt, "The provider refused to judge this prompt", "refusal", completion)
         case StopReason.CONTEXT:
             why = "Prompt and answer do not fit the model's context window"
-            raise _told(ContentTooLong, why, "context_window", completion)
+            raise _unusable(ContentTooLong, why, "context_window", completion)
         case StopReason.LENGTH:
-            raise _told(InvalidResponse, "The answer was cut off at its token limit", "truncated", completion)
+            raise _unusable(InvalidResponse, "The answer was cut off at its token limit", "truncated", completion)
     text = completion.text.strip()
     if not text:
-        raise _told(ParsingError, "The answer is empty", "empty", completion)
+        raise _unusable(ParsingError, "The answer is empty", "empty", completion)
     fenced = _FENCE.fullmatch(text)
     answer = _object(fenced[1] if fenced else text)
     if answer.keys() != _KEYS:
@@ -90,7 +90,7 @@ def parse_verdict(completion: ProviderAnswer) -> Verdict:
     )
 
 
-def _told(kind: type[UmpireError], message: str, reason: str, completion: ProviderAnswer) -> UmpireError:
+def _unusable(kind: type[UmpireError], message: str, reason: str, completion: ProviderAnswer) -> UmpireError:
     """An error of this class, with the provider's stop reason if there is one."""
     if not completion.stopped:
         return kind(message, reason=reason)

@@ -61,7 +61,7 @@ def readable(exchange: Exchange, keys: Iterable[str]) -> str:
         "headers": clean.headers(exchange.response_headers),
         "body": None if exchange.response_body is None else clean.body(exchange.response_body),
     }
-    told = {
+    shown = {
         "provider": exchange.provider,
         "began": exchange.began.isoformat(),
         "seconds": round(exchange.seconds, 3),
@@ -74,7 +74,7 @@ def readable(exchange: Exchange, keys: Iterable[str]) -> str:
         },
         "response": response or None,
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
 
 
 class _Cleaner:
@@ -97,11 +97,11 @@ class _Cleaner:
         )
 
     def headers(self, headers: Headers) -> dict[str, str]:
-        told: dict[str, str] = {}
+        found: dict[str, str] = {}
         for name, value in _lower(headers):
             shown = REMOVED if name in _SECRET_HEADERS else self.text(value)
-            told[name] = f"{told[name]}, {shown}" if name in told else shown
-        return told
+            found[name] = f"{found[name]}, {shown}" if name in found else shown
+        return found
 
     def body(self, body: bytes) -> Any:
         """The parsed JSON of a body, or its text if it is not JSON."""

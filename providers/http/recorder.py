@@ -25,7 +25,7 @@ from telemetry.observer import Note, Observer
 _WAITING = 64
 
 #: Least seconds between two log lines about exchanges that were not written.
-_TELL_SECONDS = 60.0
+_LOG_SECONDS = 60.0
 
 #: The newest files that are kept, and the age in days at which they are deleted as well.
 _MAX_FILES = 1_000
@@ -50,8 +50,8 @@ class Recorder:
         self._waiting: queue.Queue[Exchange | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._silent_until = 0.0
-        told = "EVERY PROMPT AND ANSWER IS WRITTEN TO FILES (UMPIRE_RECORD_RESPONSES); for development only"
-        fields = {"provider": self._provider, "directory": str(settings.record_directory), "warning": told}
+        warning = "EVERY PROMPT AND ANSWER IS WRITTEN TO FILES (UMPIRE_RECORD_RESPONSES); for development only"
+        fields = {"provider": self._provider, "directory": str(settings.record_directory), "warning": warning}
         observer(Note("recorder.on", "warning", fields=fields))
 
     @contextlib.contextmanager
@@ -83,7 +83,7 @@ class Recorder:
         try:
             self._waiting.put_nowait(exchange)
         except queue.Full:
-            self._tell("the disk does not keep up")
+            self._log("the disk does not keep up")
 
     def _write_all(self) -> None:
         while (exchange := self._waiting.get()) is not None:
@@ -91,7 +91,7 @@ class Recorder:
                 self._write(exchange)
                 self._prune()
             except Exception as error:  # noqa: BLE001 - outermost of a thread: logged, and the next one is written
-                self._tell(type(error).__name__ + (f" {error.strerror}" if isinstance(error, OSError) else ""))
+                self._log(type(error).__name__ + (f" {error.strerror}" if isinstance(error, OSError) else ""))
 
     def _write(self, exchange: Exchange) -> None:
         directory = self._settings.record_directory
@@ -116,10 +116,10 @@ class Recorder:
             if place >= _MAX_FILES or match["stamp"] < too_old:
                 (directory / match[0]).unlink(missing_ok=True)
 
-    def _tell(self, reason: str) -> None:
+    def _log(self, reason: str) -> None:
         now = time.monotonic()
         if now >= self._silent_until:
-            self._silent_until = now + _TELL_SECONDS
+            self._silent_until = now + _LOG_SECONDS
             self._observer(Note("recorder.failed", "warning", fields={"provider": self._provider, "reason": reason}))
 
 

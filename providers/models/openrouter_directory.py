@@ -29,7 +29,7 @@ RETRY = 30.0
 _PAGES = 20
 
 #: Context window of a model for which OpenRouter states none: the model must not be refused for that.
-_UNTOLD = 1 << 40
+_UNKNOWN_WINDOW = 1 << 40
 
 #: Where OpenRouter states no limit of an answer's tokens, the limit is the window divided by this.
 _ANSWER_SHARE = 4
@@ -151,7 +151,7 @@ def _parse(content: bytes) -> _Page:
 
 def _info(entry: DirectoryEntry) -> ModelInfo:
     takes = frozenset(entry.supported_parameters)
-    window = entry.top_provider.context_length or entry.context_length or _UNTOLD
+    window = entry.top_provider.context_length or entry.context_length or _UNKNOWN_WINDOW
     pricing = entry.pricing
     prices: tuple[Prices, ...] = ()
     # OpenRouter marks a price that depends on the routing by a negative number.

@@ -34,7 +34,7 @@ async def cancel_comparison(request: Request, queue_id: QueueId) -> LLMCancelled
         async with asyncio.timeout(redis_seconds(request.scope, dependencies.settings.service)):
             stored = await _cancel(dependencies, request, queue_id)
     except (RedisError, OSError, TimeoutError) as error:
-        detail = "Redis is unavailable; it is not known whether the comparison was cancelled."
+        detail = "Redis is unavailable; the comparison may not be cancelled. Try again."
         raise Unavailable(detail) from error
     return LLMCancelledResponse(
         queue_id=queue_id, message=f"Cancelled; an error result will be published on {stored.request.callback_topic}"

@@ -205,8 +205,8 @@ async def test_what_clients_and_operators_see(redis_url: str, kafka_bootstrap: s
             async def named(mode: str = mode) -> bool:
                 accepted = await submit(client, here.at, mode)
                 assert accepted.status_code == 202
-                # Mode `queue` does not wait to be told: it says what was known a moment ago.
-                return "on hold (misconfigured)" in accepted.json()["message"]
+                # Mode `queue` does not read the state again: its message has the last known one.
+                return "ends (misconfigured)" in accepted.json()["message"]
 
             await apoll(named, 10)
         status = here.at.lifecycle("llm_provider.provider_status.v1")

@@ -15,7 +15,7 @@ from umpire_worker import CANARY, desk
 
 from contracts.enums import LLMProviderType
 from devtools.servers import ROOT, Process, apoll, clean_environment, free_port, port_open
-from telemetry.redaction import without_texts
+from telemetry.redaction import remove_exception_texts
 
 FAULTY = ROOT / "tests/support/umpire_faulty.py"
 
@@ -122,7 +122,7 @@ def test_a_process_that_ends_by_a_fault_tells_no_more() -> None:
 def test_an_exception_among_a_line_s_values(message: str, arguments: tuple[object, ...], shown: str) -> None:
     """Of what a server or the system said, an operator needs the text; of a fault, the class."""
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, message, arguments, None)
-    assert without_texts(record)
+    assert remove_exception_texts(record)
     assert shown in record.getMessage()
     assert KEY not in record.getMessage()
 

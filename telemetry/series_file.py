@@ -22,7 +22,7 @@ CHUNK_BYTES = 65_536
 _WORD = 8
 
 #: Kinds of series: a counter, whose value survives its process, and a level, which is valid while its process runs.
-COUNTER, LEVEL = "c", "l"
+COUNTER, GAUGE = "c", "l"
 
 if TYPE_CHECKING:
     Numbers = memoryview[float]
@@ -31,11 +31,11 @@ else:  # they are generic from Python 3.14 on
     Numbers = Bytes = memoryview
 
 #: An encoded key, and its numbers. The key stays encoded, so that a repeated reader need decode it only once.
-Entry = tuple[bytes, Numbers]
+SeriesEntry = tuple[bytes, Numbers]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SeriesKey:
     kind: str
     metric: str
     labels: tuple[str, ...]
@@ -44,7 +44,7 @@ class Key:
         return json.dumps([self.kind, self.metric, *self.labels], separators=(",", ":")).encode()
 
     @classmethod
-    def decode(cls, text: bytes) -> "Key":
+    def decode(cls, text: bytes) -> "SeriesKey":
         """Raises ValueError if it is not a list of strings: no version of this program wrote it."""
         words = json.loads(text)
         if not (isinstance(words, list) and len(words) > 1 and all(isinstance(word, str) for word in words)):
@@ -53,30 +53,30 @@ class Key:
         return cls(kind, metric, tuple(labels))
 
 
-class Cells:
+class SeriesFile:
     """The series of this process. Not thread-safe: its owner has a lock."""
 
     def __init__(self, file: BinaryIO | None = None) -> None:
         """`file`: opened for reading and writing, unbuffered. Its counters continue; levels have no value at first."""
         self._file = file
         self._chunks: list[Bytes] = []
-        self._found: dict[tuple[Key, int], Numbers] = {}
+        self._found: dict[tuple[SeriesKey, int], Numbers] = {}
         if file is not None:
             size = file.seek(0, 2)
             for start in range(0, size - CHUNK_BYTES + 1, CHUNK_BYTES):
                 self._chunks.append(memoryview(mmap.mmap(file.fileno(), CHUNK_BYTES, offset=start)))
         for text, numbers in self:
             with suppress(ValueError):
-                key = Key.decode(text)
+                key = SeriesKey.decode(text)
                 self._found[key, len(numbers)] = numbers
-                if key.kind == LEVEL:
+                if key.kind == GAUGE:
                     numbers[0] = math.nan
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[SeriesEntry]:
         for chunk in self._chunks:
             yield from _entries(chunk)
 
-    def take(self, key: Key, count: int) -> Numbers:
+    def take(self, key: SeriesKey, count: int) -> Numbers:
         """The place of a series: `count` numbers for the caller to write, 0 at first."""
         if (found := self._found.get((key, count))) is not None:
             return found
@@ -106,7 +106,7 @@ class Cells:
         return memoryview(bytearray(CHUNK_BYTES))
 
 
-def read(path: Path) -> Iterator[Entry]:
+def read(path: Path) -> Iterator[SeriesEntry]:
     """The series of another process, alive or dead. Raises OSError."""
     with path.open("rb") as file:
         size = file.seek(0, 2) // CHUNK_BYTES * CHUNK_BYTES
@@ -118,7 +118,7 @@ def read(path: Path) -> Iterator[Entry]:
             yield from _entries(whole[start : start + CHUNK_BYTES])
 
 
-def _entries(chunk: Bytes) -> Iterator[Entry]:
+def _entries(chunk: Bytes) -> Iterator[SeriesEntry]:
     """Stops at the first entry whose length is wrong."""
     words, numbers = chunk.cast("Q"), chunk.cast("d")
     at, used = 1, min(words[0], CHUNK_BYTES // _WORD)

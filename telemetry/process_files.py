@@ -18,14 +18,14 @@ _TRIES, _PAUSE = 5, 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessFile:
     #: Such as `api-1`: the value of the label `process`.
     process: str
     #: Locked as long as it is open.
     file: BinaryIO
 
 
-def take_place(directory: Path, kind: str) -> Place:
+def take_process_file(directory: Path, kind: str) -> ProcessFile:
     """Lock the lowest free place of a kind, such as `api` or `worker-mock`. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     number = 1
@@ -34,7 +34,7 @@ def take_place(directory: Path, kind: str) -> Place:
         descriptor = os.open(directory / f"{process}{_SUFFIX}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
         if _lock(file):
-            return Place(process, file)
+            return ProcessFile(process, file)
         file.close()
         number += 1
 
@@ -50,7 +50,7 @@ def _lock(file: BinaryIO) -> bool:
     return False
 
 
-def places(directory: Path) -> Iterator[tuple[str, Path]]:
+def process_files(directory: Path) -> Iterator[tuple[str, Path]]:
     """Name and file of each process that has taken a place, also of dead ones."""
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
         yield path.name.removesuffix(_SUFFIX), path

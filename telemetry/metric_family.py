@@ -13,13 +13,13 @@ from typing import Protocol
 
 from prometheus_client.utils import floatToGoString
 
-from telemetry.cells import COUNTER, LEVEL, Cells, Key, Numbers
+from telemetry.series_file import COUNTER, GAUGE, Numbers, SeriesFile, SeriesKey
 
 Values = tuple[str, ...]
 Labels = Sequence[tuple[str, str]]
 
 
-class Tally(Protocol):
+class MetricFamily(Protocol):
     """One metric, with a series for each combination of label values."""
 
     def add(self, labels: Mapping[str, str], amount: float) -> None: ...
@@ -55,20 +55,22 @@ def _shown(number: float) -> str:
     return str(floatToGoString(number))  # type: ignore[no-untyped-call]
 
 
-class _Series:
+class _Family:
     """The series of one metric, with their places in `cells`."""
 
     kind, shown_as = COUNTER, "counter"
 
-    def __init__(self, name: str, text: str, labels: Values, lock: Lock, cells: Cells, count: int = 1) -> None:
+    def __init__(
+        self, name: str, text: str, labels: Values, lock: Lock, series_file: SeriesFile, count: int = 1
+    ) -> None:
         self._name, self._text, self._labels, self._lock = name, text, labels, lock
-        self._cells, self._count = cells, count
-        self._places: dict[Values, Numbers] = {}
+        self._series_file, self._count = series_file, count
+        self._numbers: dict[Values, Numbers] = {}
         if not labels and self.kind is COUNTER:
             self._place(())  # so that it is shown from the start, at zero
 
     def _place(self, key: Values) -> Numbers:
-        found = self._places[key] = self._cells.take(Key(self.kind, self._name, key), self._count)
+        found = self._numbers[key] = self._series_file.take(SeriesKey(self.kind, self._name, key), self._count)
         return found
 
     @property
@@ -88,46 +90,48 @@ class _Series:
         return "" if math.isnan(value) else form % _shown(value)
 
 
-class Count(_Series):
+class CounterFamily(_Family):
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         key = tuple([labels.get(label, "") for label in self._labels])
         with self._lock:
-            place = self._places.get(key)
+            place = self._numbers.get(key)
             if place is None:
                 place = self._place(key)
             place[0] += amount
 
 
-class Level(_Series):
+class GaugeFamily(_Family):
     """A gauge: the last value, shown as long as its process runs."""
 
-    kind, shown_as = LEVEL, "gauge"
+    kind, shown_as = GAUGE, "gauge"
 
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         key = tuple([labels.get(label, "") for label in self._labels])
         with self._lock:
-            place = self._places.get(key)
+            place = self._numbers.get(key)
             if place is None:
                 place = self._place(key)
             place[0] = amount
 
 
-class Spread(_Series):
+class HistogramFamily(_Family):
     """A histogram. `bounds`: inclusive upper bounds of its buckets, ascending; a last bucket has no bound."""
 
     shown_as = "histogram"
 
-    def __init__(self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, cells: Cells) -> None:
+    def __init__(
+        self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, series_file: SeriesFile
+    ) -> None:
         self._bounds = tuple(bounds)
         self._names = [*map(floatToGoString, self._bounds), "+Inf"]
         # A count for each bucket, then the sum of all values.
-        super().__init__(name, text, labels, lock, cells, len(self._names) + 1)
+        super().__init__(name, text, labels, lock, series_file, len(self._names) + 1)
 
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         key = tuple([labels.get(label, "") for label in self._labels])
         bucket = bisect_left(self._bounds, amount)
         with self._lock:
-            place = self._places.get(key)
+            place = self._numbers.get(key)
             if place is None:
                 place = self._place(key)
             place[bucket] += 1
