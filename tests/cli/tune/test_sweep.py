@@ -177,8 +177,8 @@ async def test_answers_without_a_verdict_are_failures_that_were_paid() -> None:
     async with upstream(unread) as at, sweeping(at) as (sweep, caller):
         called = await caller.call()
     assert called
-    assert (called.ended.code, called.ended.refused) == ("LLM_PARSING_ERROR", False)
-    assert called.ended.cost == caller.budget.spent > 0
+    assert (called.code, called.refused) == ("LLM_PARSING_ERROR", False)
+    assert called.cost == caller.budget.spent > 0
     assert sweep.levels == []
 
 
