@@ -22,7 +22,7 @@ _CHARS_PER_TOKEN = 4
 #: Standard deviation, in logits, of the strengths of essays whose text states none (mode `latent`).
 _STRENGTH_SPREAD = 2.0
 
-#: The error that a failed call raises: for each code in MOCK_FAILURES (contracts/settings), except those in _BAD_ANSWERS.
+#: The error of a failed call, for each code of MOCK_FAILURES (contracts/settings) except those in _BAD_ANSWERS.
 _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
     LLMErrorCode.PROVIDER_UNAVAILABLE: errors.ProviderUnavailable,
     LLMErrorCode.PROVIDER_RATE_LIMIT: errors.ProviderRateLimited,
