@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from telemetry.metric_table import TABLE
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
+from telemetry.metrics.process_files import take_process_file
+from telemetry.metrics.table import TABLE
 from telemetry.observer import Note
-from telemetry.process_files import take_process_file
 
 PROCESSES, SCRAPES = 20, 25
 

@@ -23,7 +23,7 @@ from contracts.enums import ON_KAFKA
 from contracts.settings.base import TEST_PREFIX
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
 from service.routes.openapi_fields import FIELDS
-from telemetry import metric_table
+from telemetry.metrics import table as metric_table
 from web.problem import type_uri
 
 HERE = Path(__file__).parent

@@ -38,7 +38,7 @@ from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
 from telemetry.duty import for_ever
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut

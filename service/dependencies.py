@@ -19,7 +19,7 @@ from service.admit_or_spool import Acceptance
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
 from service.verdict_waits import VerdictWaits
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Observer
 from web.body_budget import BodyBudget
 

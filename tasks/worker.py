@@ -20,7 +20,7 @@ from tasks.flower_events import FlowerEvents, flower_step
 from tasks.loop import LoopThread
 from tasks.pool import LoopPool
 from tasks.runtime import Runtime
-from telemetry.endpoint import serve
+from telemetry.metrics.endpoint import serve
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
 

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
-from telemetry.metric_table import PREFIX
-from telemetry.metrics import ALIVE_SECONDS, ProcessState
+from telemetry.metrics.metrics import ALIVE_SECONDS, ProcessState
+from telemetry.metrics.table import PREFIX
 
 
 class LibraryMetrics:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from contracts.settings import TelemetrySettings
 from telemetry.logging import LogObserver, configure_logging
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
+from telemetry.metrics.process_files import take_process_file
 from telemetry.observer import Fanout, Note, Observer
-from telemetry.process_files import take_process_file
 
 #: Seconds between two calls of `Metrics.alive`.
 _ALIVE_EVERY = 1.0

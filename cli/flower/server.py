@@ -83,8 +83,8 @@ def _serve_metrics(scraped: socket.socket) -> None:
     """Serve Flower's metrics of tasks, workers and process: the same as at its /metrics behind the password."""
     from tornado.ioloop import PeriodicCallback
 
-    from telemetry.endpoint import serve_on
     from telemetry.library import LibraryMetrics
+    from telemetry.metrics.endpoint import serve_on
 
     metrics = LibraryMetrics("flower-1")
     PeriodicCallback(metrics.alive, _ALIVE_MS).start()

@@ -58,7 +58,7 @@ def serve(settings: Settings, server: socket.socket) -> None:
 
     settings = _bound(settings, server)
     from service.app import create_app
-    from telemetry.endpoint import serve_on
+    from telemetry.metrics.endpoint import serve_on
     from telemetry.process import start_telemetry
 
     observer, metrics = start_telemetry(settings.telemetry, "api")

@@ -29,8 +29,8 @@ def serve_port(settings: Settings, directory: Path) -> str | None:
     """Serve the metrics of all processes of the directory at UMPIRE_METRICS_PORT. Returns the URL; None: not set."""
     if settings.telemetry.metrics_port is None:
         return None
-    from telemetry.endpoint import serve_on
-    from telemetry.metrics import Metrics
+    from telemetry.metrics.endpoint import serve_on
+    from telemetry.metrics.metrics import Metrics
 
     server = listen_for_scrapes(settings, settings.telemetry.metrics_port)
     serve_on(Metrics(directory=directory), server)

@@ -167,7 +167,7 @@ def test_prometheus_scrapes_the_api_flower_and_every_worker() -> None:
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
-    from telemetry.metric_table import PREFIX, TABLE
+    from telemetry.metrics.table import PREFIX, TABLE
 
     counted = {PREFIX + metric.name for metrics in TABLE.values() for metric in metrics}
     source = (ROOT / "service/routes/health.py").read_text()

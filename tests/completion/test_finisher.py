@@ -26,7 +26,7 @@ from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from ledger.sweeps import Orphan
 from tasks.flower_events import FlowerEvents
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Fanout
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]

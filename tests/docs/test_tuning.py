@@ -11,7 +11,7 @@ from contracts.settings import LedgerSettings, RetrySettings, ServiceSettings, W
 from guard.limits import Bucket
 from tasks.app import SETTINGS
 from tasks.runtime import TAKE_ALONG
-from telemetry.metric_table import PREFIX, TABLE
+from telemetry.metrics.table import PREFIX, TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ from ledger.completion import CompletedBy, Completion
 from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Fanout, Note
 from web.connection.protocol import Protocol
 

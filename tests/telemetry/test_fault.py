@@ -11,7 +11,7 @@ import pytest
 from contracts.clock import from_ms
 from devtools.servers import ROOT, clean_environment
 from telemetry.fault import PACKAGES, fault, locations
-from telemetry.process_files import take_process_file
+from telemetry.metrics.process_files import take_process_file
 
 
 def raised(function, *arguments):
@@ -32,7 +32,7 @@ def test_a_fault_in_the_standard_library_names_the_last_line_of_ours():
     told = fault(error)
     assert told["error"] == "NotADirectoryError"
     assert "places.py" not in told["at"]
-    assert told["ours"] == line_of("telemetry/process_files.py", "directory.mkdir(")
+    assert told["ours"] == line_of("telemetry/metrics/process_files.py", "directory.mkdir(")
     assert locations(error.__traceback__)["ours"] == told["ours"]
 
 
@@ -59,7 +59,7 @@ def test_a_line_of_the_standard_library_s_log_names_it_too():
 import logging
 from pathlib import Path
 from contracts.settings import TelemetrySettings
-from telemetry.process_files import take_process_file
+from telemetry.metrics.process_files import take_process_file
 from telemetry.process import start_telemetry
 
 start_telemetry(TelemetrySettings(), "x")
@@ -71,4 +71,4 @@ except OSError:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
     )
-    assert json.loads(done.stderr)["ours"] == line_of("telemetry/process_files.py", "directory.mkdir(")
+    assert json.loads(done.stderr)["ours"] == line_of("telemetry/metrics/process_files.py", "directory.mkdir(")

@@ -3,7 +3,7 @@
 from contracts.settings import TelemetrySettings
 from telemetry.fold import Fold
 from telemetry.logging import LogObserver, configure_logging
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Fanout, Note
 
 

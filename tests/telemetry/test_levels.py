@@ -2,7 +2,7 @@
 
 import math
 
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note
 
 

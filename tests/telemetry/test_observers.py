@@ -15,8 +15,8 @@ import pytest
 from contracts.settings import TelemetrySettings
 from devtools.servers import ROOT
 from telemetry.logging import LogObserver, configure_logging
-from telemetry.metric_table import TABLE
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
+from telemetry.metrics.table import TABLE
 from telemetry.observer import Fanout, Note
 
 LEVELS = ("debug", "info", "warning", "error")

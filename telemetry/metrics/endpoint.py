@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, Protocol
 
-from telemetry.metrics import ProcessState
+from telemetry.metrics.metrics import ProcessState
 
 
 class Source(Protocol):

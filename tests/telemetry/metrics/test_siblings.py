@@ -15,21 +15,21 @@ from umpire_cli import get
 
 from cli.supervise.ports import listen, url_of
 from devtools.servers import ROOT, poll
-from telemetry import series_file as module
-from telemetry.endpoint import serve, serve_on
 from telemetry.library import LibraryMetrics
-from telemetry.metric_table import PREFIX
-from telemetry.metrics import Metrics
+from telemetry.metrics import series_file as module
+from telemetry.metrics.endpoint import serve, serve_on
+from telemetry.metrics.metrics import Metrics
+from telemetry.metrics.process_files import is_running, take_process_file
+from telemetry.metrics.series_file import COUNTER, SeriesFile, SeriesKey, read
+from telemetry.metrics.table import PREFIX
 from telemetry.observer import Note
-from telemetry.process_files import is_running, take_process_file
-from telemetry.series_file import COUNTER, SeriesFile, SeriesKey, read
 
 COUNTING = """
 import sys, time
 from pathlib import Path
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note
-from telemetry.process_files import take_process_file
+from telemetry.metrics.process_files import take_process_file
 directory = Path(sys.argv[1])
 metrics = Metrics(process_file=take_process_file(directory, "api"), directory=directory)
 metrics.alive()
@@ -112,7 +112,7 @@ def test_a_process_whose_loop_hangs_is_told(tmp_path: Path, monkeypatch: pytest.
     assert [status(path) for path in ("/metrics", "/healthz", "/readyz", "/x")] == [200, 200, 503, 404]
     metrics.alive()
     assert [status(path) for path in ("/metrics", "/healthz", "/readyz")] == [200, 200, 200]
-    monkeypatch.setattr("telemetry.metrics.ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr("telemetry.metrics.metrics.ALIVE_SECONDS", 0.1)
     poll(lambda: status("/healthz") == 503, what="the loop is seen to hang")
     assert status("/metrics") == 200
     assert scraped(metrics)["process_up", "worker-mock-1"] == 0

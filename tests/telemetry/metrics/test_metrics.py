@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.metric_table import LATENCY_BUCKETS, PREFIX, TABLE
-from telemetry.metrics import Metrics
+from telemetry.metrics.metrics import Metrics
+from telemetry.metrics.table import LATENCY_BUCKETS, PREFIX, TABLE
 from telemetry.observer import Note
 
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics, updated by notes (metric_table.py lists them).
+"""Prometheus metrics, updated by notes (table.py lists them).
 
 Each process stores their values in a file that the other processes of the host read, so one scrape shows all of them.
 """
@@ -13,11 +13,11 @@ from threading import Lock
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
-from telemetry.metric_family import CounterFamily, GaugeFamily, HistogramFamily, MetricFamily, line
-from telemetry.metric_table import GAUGES, PREFIX, TABLE, Metric
+from telemetry.metrics.family import CounterFamily, GaugeFamily, HistogramFamily, MetricFamily, line
+from telemetry.metrics.process_files import ProcessFile, is_running, process_files
+from telemetry.metrics.series_file import GAUGE, SeriesEntry, SeriesFile, SeriesKey, read
+from telemetry.metrics.table import GAUGES, PREFIX, TABLE, Metric
 from telemetry.observer import Note
-from telemetry.process_files import ProcessFile, is_running, process_files
-from telemetry.series_file import GAUGE, SeriesEntry, SeriesFile, SeriesKey, read
 
 #: A process hangs if its event loop has not called `Metrics.alive` for this many seconds; it calls once a second.
 ALIVE_SECONDS = 10.0

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from prometheus_client.utils import floatToGoString
 
-from telemetry.series_file import COUNTER, GAUGE, Numbers, SeriesFile, SeriesKey
+from telemetry.metrics.series_file import COUNTER, GAUGE, Numbers, SeriesFile, SeriesKey
 
 Values = tuple[str, ...]
 Labels = Sequence[tuple[str, str]]

@@ -1,0 +1,1 @@
+"""Prometheus metrics of several processes: families, the table of all metrics, series in files that processes share."""
