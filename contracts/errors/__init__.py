@@ -44,25 +44,6 @@ No message holds a prompt, an essay or a key.
 """
 
 from contracts.errors.base import UmpireError
-from contracts.errors.provider import (
-    AnswerError,
-    InvalidResponse,
-    MisconfiguredHold,
-    ModelForbidden,
-    ParsingError,
-    ProviderConflict,
-    ProviderError,
-    ProviderMisconfigured,
-    ProviderOnHold,
-    ProviderRateLimited,
-    ProviderRejected,
-    ProviderServerError,
-    ProviderTimeout,
-    ProviderUnavailable,
-    SpendLimitHold,
-    SpendLimitReached,
-    is_permanent,
-)
 from contracts.errors.request import (
     AuthenticationFailed,
     CallbackTopicMissing,
@@ -83,6 +64,28 @@ from contracts.errors.request import (
     RequestExpired,
     TooLate,
     Unavailable,
+)
+
+# isort: split
+# After the errors of requests: where two classes share a code, `web/problem.py::error_class` takes the earlier one.
+from contracts.errors.provider import (
+    AnswerError,
+    InvalidResponse,
+    MisconfiguredHold,
+    ModelForbidden,
+    ParsingError,
+    ProviderConflict,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderOnHold,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderServerError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    SpendLimitHold,
+    SpendLimitReached,
+    is_permanent,
 )
 
 __all__ = [

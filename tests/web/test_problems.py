@@ -6,6 +6,10 @@ import json
 import pytest
 from umpire_service import BODY, SECRET, Stopwatch, problem_of, running_api, settings_of
 
+from contracts.enums import LLMErrorCode
+from contracts.errors import CostLimitReached, SpendLimitReached
+from web.problem import error_class
+
 pytestmark = pytest.mark.redis
 
 
@@ -124,3 +128,10 @@ async def test_a_body_in_pieces_is_read_whole(api):
 
     answer = await api.client.post("/api/v1/comparison", content=pieces(), headers={"content-type": "application/json"})
     assert answer.status_code == 202
+
+
+def test_a_shared_code_belongs_to_the_error_of_the_request_if_nothing_else_is_known() -> None:
+    """The limit of the API key (429) and that of the provider's account have one code: the order of the tree decides."""
+    code = LLMErrorCode.COST_LIMIT_EXCEEDED
+    assert error_class(code) is error_class(code, retryable=True) is CostLimitReached
+    assert error_class(code, retryable=False) is SpendLimitReached
