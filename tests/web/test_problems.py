@@ -131,7 +131,7 @@ async def test_a_body_in_pieces_is_read_whole(api):
 
 
 def test_a_shared_code_belongs_to_the_error_of_the_request_if_nothing_else_is_known() -> None:
-    """The limit of the API key (429) and that of the provider's account have one code: the order of the tree decides."""
+    """The limit of the API key (429) and that of the provider's account share a code: the order of the tree decides."""
     code = LLMErrorCode.COST_LIMIT_EXCEEDED
     assert error_class(code) is error_class(code, retryable=True) is CostLimitReached
     assert error_class(code, retryable=False) is SpendLimitReached
