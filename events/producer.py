@@ -119,7 +119,7 @@ class Publisher:
 
     def has_room(self) -> bool:
         """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
-        if not self._away.may_try():
+        if self._away.active and not self._away.may_try():
             return False
         connection = self._connection
         return connection is None or len(connection.producer) < QUEUE_EVENTS // 2
@@ -219,9 +219,11 @@ class Publisher:
 
     def _report(self, on_delivery: OnDelivery, error: KafkaError | None, _message: Any) -> None:
         if error is None:
-            if self._away.succeeded():
+            if self._away.active:
+                self._away.succeeded()
                 self._observer(Note("kafka.back", "info"))
-            self._end_outage()
+            if self._outage is not None:
+                self._end_outage()
             on_delivery(None)
             return
         if error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001 - librdkafka's local codes are named so

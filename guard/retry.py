@@ -111,6 +111,13 @@ async def attempts(
         Any other exception of `call` passes through at once.
     """
     run = _Attempts(call, policy, stopping, observer, before, failed, answers)
+    # Nearly all first attempts succeed. They do not pass through tenacity, which costs 17 µs.
+    try:
+        return await run.make()
+    except UmpireError as error:
+        if not run.plan_retry(error):
+            raise
+    await run.sleep(run.wait)
     async for attempt in AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep):
         with attempt:
             return await run.make()
@@ -119,7 +126,7 @@ async def attempts(
 
 @dataclass(slots=True)
 class _Attempts(Generic[T]):
-    """The state of one claim's attempts. tenacity calls `make`, `may_retry` and `sleep` in turn."""
+    """The state of one claim's attempts. From the second on, tenacity calls `make`, `may_retry` and `sleep`."""
 
     call: Callable[[int], Awaitable[T]]
     policy: RetryPolicy
@@ -154,7 +161,11 @@ class _Attempts(Generic[T]):
 
     def may_retry(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome is not None else None
-        if not isinstance(error, UmpireError) or self.stopping.is_set():
+        return isinstance(error, UmpireError) and self.plan_retry(error)
+
+    def plan_retry(self, error: UmpireError) -> bool:
+        """Decide about another attempt, and set the wait before it."""
+        if self.stopping.is_set():
             return False
         elapsed = self.policy.deadline - self._left()
         wait = decide(error, self.made, self.answers, elapsed, self.policy, jitter=random.random())
