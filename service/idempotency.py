@@ -3,7 +3,6 @@
 import re
 from uuid import UUID, uuid5
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from contracts.encoding import dumps
@@ -12,6 +11,7 @@ from contracts.http import LLMQueuedResponse
 from ledger.idempotency import IdempotencyKey
 from ledger.request import StoredRequest
 from service.responses import JSON
+from web.request_headers import RequestHeaders
 
 #: 1 to 255 printable ASCII characters. White space around a header's value is not part of the key.
 KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
@@ -22,7 +22,7 @@ _KEY = re.compile(KEY_PATTERN)
 _NAMESPACE = UUID("0b0f3c52-6a0e-4b0f-9d9e-7f1f3f1c2a44")
 
 
-def idempotency_key_of(headers: Headers, stored: StoredRequest) -> IdempotencyKey | None:
+def idempotency_key_of(headers: RequestHeaders, stored: StoredRequest) -> IdempotencyKey | None:
     """None without the header. The same key of another owner is a different key. Raises InvalidRequest."""
     values = [value.strip(" \t") for value in headers.getlist("idempotency-key")]
     if not values:

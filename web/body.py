@@ -5,7 +5,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -15,6 +14,7 @@ from contracts.http import AnyUrnUUID
 from web.body_budget import UNCOUNTED_BYTES, BodyReservation
 from web.handlers import invalid_request
 from web.lazy_timeout import lazy_timeout
+from web.request_headers import RequestHeaders
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -24,9 +24,9 @@ MAX_ERRORS = 1_000
 _BYTE_ORDER_MARKS = (BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)
 
 
-def check_media_type(headers: Headers) -> None:
+def check_media_type(headers: RequestHeaders) -> None:
     """Accept JSON, or no content type, without compression. Raises HTTPException 415."""
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = headers.get("content-type").partition(";")[0].strip().lower()
     if media_type not in {"", "application/json"}:
         raise HTTPException(415, "the body must be application/json", {"Accept": "application/json"})
     encodings = {one.strip().lower() for one in headers.getlist("content-encoding")} - {"", "identity"}
@@ -36,12 +36,12 @@ def check_media_type(headers: Headers) -> None:
 
 
 async def read_body(
-    headers: Headers, receive: Receive, reservation: BodyReservation, *, limit: int, seconds: float
+    headers: RequestHeaders, receive: Receive, reservation: BodyReservation, *, limit: int, seconds: float
 ) -> bytes:
     """Raises ContentTooLong before more than `limit` bytes are in memory, QueueFull, HTTPException 408 after `seconds`,
     ClientDisconnect.
     """
-    length = headers.get("content-length", "")
+    length = headers.get("content-length")
     # The server's parser refuses anything but a number of 64 bits. Without a length, reserve for the longest body.
     size = int(length) if length.isdecimal() else limit
     if size > limit:

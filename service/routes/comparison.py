@@ -32,6 +32,7 @@ from web.body_budget import BodyReservation
 from web.json_values import MIN_VALUES, check_value_count
 from web.prefer import Prefer, parse_prefer
 from web.problem import CORRELATION_ID, QUEUE_ID
+from web.request_headers import RequestHeaders
 
 router = APIRouter(route_class=PlainRoute)
 
@@ -74,8 +75,8 @@ async def submit_comparison(request: Request) -> Response:
 
 
 async def _submit(dependencies: Dependencies, request: Request, reservation: BodyReservation) -> Response:
-    scope, headers, settings = request.scope, request.headers, dependencies.settings.service
-    stored = await _receive(dependencies, request, reservation)
+    scope, headers, settings = request.scope, RequestHeaders(request.scope), dependencies.settings.service
+    stored = await _receive(dependencies, headers, request, reservation)
     idempotency_key = idempotency_key_of(headers, stored)
     if idempotency_key is not None:
         stored = with_stable_correlation_id(stored, idempotency_key)
@@ -111,8 +112,10 @@ async def _submit(dependencies: Dependencies, request: Request, reservation: Bod
 ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
 
 
-async def _receive(dependencies: Dependencies, request: Request, reservation: BodyReservation) -> StoredRequest:
-    headers, settings = request.headers, dependencies.settings.service
+async def _receive(
+    dependencies: Dependencies, headers: RequestHeaders, request: Request, reservation: BodyReservation
+) -> StoredRequest:
+    settings = dependencies.settings.service
     check_media_type(headers)
     limit, seconds = settings.max_body_bytes, settings.body_seconds
     body = await read_body(headers, request.receive, reservation, limit=limit, seconds=seconds)
