@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from assessment.fit import BradleyTerryFit
+from assessment.model.strengths.fit import BradleyTerryFit
 from assessment.samples import TOPIC
 from cli.console import out, say
 from cli.datadir import DataDirectory

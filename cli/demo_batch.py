@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
-from assessment.fit import BradleyTerryFit, fit_bradley_terry
+from assessment.model.strengths.fit import BradleyTerryFit, fit_bradley_terry
 from assessment.samples import INTENDED_ORDER, TOPIC, load_samples
 from cli.client import ApiClient
 from cli.failure import Failure

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from assessment.fit import BradleyTerryFit
+from assessment.model.strengths.fit import BradleyTerryFit
 from assessment.samples import INTENDED_ORDER
 from cli.console import out
 from cli.demo_batch import Batch
