@@ -72,6 +72,9 @@ GoogleSettings = _of(LLMProviderType.GOOGLE)
 OpenRouterSettings = _of(LLMProviderType.OPENROUTER, CachingSettings)
 
 
+MockConfidence = Literal["expected", "perceived", "half", "high", "noise", "uneven"]
+
+
 class MockSettings(ProviderSettings):
     """The mock provider: no network, no money; scriptable."""
 
@@ -96,5 +99,10 @@ class MockSettings(ProviderSettings):
     """Codes of those failures, one chosen at random each time."""
     position_bias: float = 0.0
     """Log-odds added in favour of the essay shown first, in modes `latent` and `random`."""
+    confidence: MockConfidence = "expected"
+    """What the mock's confidence says: the margin that it expects on the pair; the margin that it perceived this time;
+    half of that and half noise; the same as 4 or 5 only; or nothing, all values alike or some more often."""
+    lapse_rate: float = Field(0.0, ge=0, le=1)
+    """Share of the mock's answers that ignore the essays, in modes `latent` and `random`."""
     strength_spread: float = Field(2.0, ge=0)
     """Standard deviation, in logits, of the strengths that mode `latent` gives to essays whose text states none."""
