@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from benchmarks import OUT
+from benchmarks.judging import study
 from benchmarks.judging.grading import grading
 from benchmarks.judging.k95 import k95
 from benchmarks.judging.plot import plot
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks judging", description=__doc__)
     parser.add_argument("only", nargs="*", choices=[[], *STUDIES], metavar="STUDY", help=", ".join(STUDIES))
     parser.add_argument("--runs", type=int, default=200, help="classes of each case (200)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that simulate classes (1)")
     options = parser.parse_args(arguments)
+    study.JOBS = options.jobs
     OUT.mkdir(parents=True, exist_ok=True)
     tables: dict[str, Table] = {}
     for name in options.only or STUDIES:

@@ -11,7 +11,7 @@ from assessment.model.strengths.fit import fit_verdicts
 from assessment.model.strengths.verdicts import read_verdicts
 from benchmarks.judging.judges import SimulatedJudge
 from benchmarks.judging.noise import spread
-from benchmarks.judging.study import Cell, Judged, Table, numbered
+from benchmarks.judging.study import Cell, Judged, Table, each_class
 
 #: Share of essays of each of six grades.
 DISTRIBUTION = np.array([0.07, 0.18, 0.25, 0.25, 0.18, 0.07])
@@ -29,7 +29,7 @@ class Graded:
     wrong: int | None
 
 
-def grade_class(seed, anchors, *, known=True, moved=0, k=_K):
+def grade_class(anchors, seed, *, known=True, moved=0, k=_K):
     """`moved`: by how many grades one anchor is wrong."""
     rng = np.random.default_rng(seed)
     g = len(DISTRIBUTION)
@@ -118,7 +118,7 @@ def grading(runs: int) -> Table:
         ),
     )
     for anchors, known, moved, reference in _CASES:
-        classes = [grade_class(seed, anchors, known=known, moved=moved) for seed in numbered("grading", runs)]
+        classes = each_class(grade_class, "grading", runs, anchors, known=known, moved=moved)
         g = len(DISTRIBUTION)
         indices = np.arange(len(classes))
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from benchmarks.judging.classes import Setting, run_class
+from benchmarks.judging.classes import START, Setting, run_class
 from benchmarks.judging.judges import NOISY, SimulatedJudge
 from benchmarks.judging.noise import reaches, spread
-from benchmarks.judging.study import Cell, Judged, Table, numbered
+from benchmarks.judging.study import Cell, Judged, Table, each_class
 
 #: (label, n, sd, judge, adaptive, confidence used, goal)
 _CASES = (
@@ -36,14 +36,14 @@ def k95(runs: int) -> Table:
     for label, n, sd, judge, adaptive, confidence, goal in _CASES:
         count = max(runs // 3, 2) if n >= 300 else runs
         setting = Setting(n, sd, (judge,), adaptive=adaptive, use_confidence=confidence)
-        classes = [run_class(setting, seed) for seed in numbered("k95", count)]
+        classes = each_class(run_class, "k95", count, setting)
         ks = [round_.k for round_ in classes[0]]
         curves = np.array([[round_.rho for round_ in rounds] for rounds in classes])
         value, noise = spread(curves, lambda some, ks=ks: reaches(some, ks))
         found[label] = value
-        at = {k: [rounds[k - 3] for rounds in classes] for k in (8, 10, 12, 16)}
-        bias = [one.fit.reliability - one.r2 for one in at[12]]
-        used = [np.mean([bool(one.graded) for one in at[k]]) for k in (8, 16)]
+        at = {k: [rounds[k - START] for rounds in classes] for k in (8, 10, 12, 16)}
+        bias = [one.claimed - one.r2 for one in at[12]]
+        used = [np.mean([one.graded for one in at[k]]) for k in (8, 16)]
         table.add(
             label,
             Cell(value, noise, 1),

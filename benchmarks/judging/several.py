@@ -2,19 +2,31 @@
 
 import numpy as np
 
-from assessment.model.diagnostics.discrimination import cross_fitted_discrimination
+from assessment.model.diagnostics.discrimination import Discrimination, cross_fitted_discrimination
 from assessment.model.strengths.fit import fit_verdicts
-from benchmarks.judging.classes import Setting, rank, run_class
+from benchmarks.judging.classes import START, Setting, play, spearman
 from benchmarks.judging.judges import SimulatedJudge
 from benchmarks.judging.noise import spread
-from benchmarks.judging.study import Cell, Judged, Table, numbered
+from benchmarks.judging.study import Cell, Judged, Table, each_class
 
 _GOOD = SimulatedJudge(order_effect=0.3, lapse_rate=0.03)
+_KS = (12, 18)
 _CASES = (
     ("equal", (_GOOD, _GOOD, _GOOD)),
     ("one with slope .3", (_GOOD, _GOOD, SimulatedJudge(order_effect=0.3, discrimination=0.3))),
     ("one at random", (_GOOD, _GOOD, SimulatedJudge(order_effect=0.3, discrimination=0.0))),
 )
+
+
+def three_judges(setting: Setting, seed: int) -> dict[int, tuple[Discrimination, float, float]]:
+    """By k: what is found of the judges, and ρ without and with their weights."""
+    found = {}
+    for number, one in enumerate(play(setting, seed), START):
+        if number in _KS:
+            described = cross_fitted_discrimination(one.verdicts)
+            weighted = fit_verdicts(one.verdicts, discrimination=described.weights)
+            found[number] = described, one.rho, spearman(weighted.strengths, one.truth)
+    return found
 
 
 def several(runs: int, n: int = 30, sd: float = 2.0) -> Table:
@@ -23,17 +35,10 @@ def several(runs: int, n: int = 30, sd: float = 2.0) -> Table:
         ("third judge", "k", "slopes", "error", "third is weak", "another is", "ρ plain", "ρ weighted", "gain", "runs"),
     )
     for label, judges in _CASES:
-        classes = [run_class(Setting(n, sd, judges, rounds=18), seed) for seed in numbered("several", runs)]
-        truths = [np.random.default_rng(seed).normal(0, sd, n) for seed in numbered("several", runs)]
-        for k in (12, 18):
-            found, plain, weighted = [], [], []
-            for rounds, truth in zip(classes, truths, strict=True):
-                verdicts = rounds[k - 3].verdicts
-                described = cross_fitted_discrimination(verdicts)
-                fit = fit_verdicts(verdicts, discrimination=described.weights)
-                found.append(described)
-                plain.append(rounds[k - 3].rho)
-                weighted.append(np.corrcoef(rank(fit.strengths), rank(truth))[0, 1])
+        classes = each_class(three_judges, "several", runs, Setting(n, sd, judges, rounds=max(_KS)))
+        for k in _KS:
+            found = [of_k[k][0] for of_k in classes]
+            plain, weighted = ([of_k[k][place] for of_k in classes] for place in (1, 2))
             third = spread([2 in one.weak for one in found], np.mean)
             others = spread([bool({0, 1} & set(one.weak)) for one in found], np.mean)
             gain = spread(np.subtract(weighted, plain), np.mean)

@@ -4,13 +4,11 @@ from collections import Counter
 
 import numpy as np
 
-from assessment.model.pairing.history import read_history
-from assessment.model.pairing.repeats import pairs_exhausted
-from assessment.model.stop import AssessmentStopReason, stop_reason
-from benchmarks.judging.classes import Round, Setting, run_class
+from assessment.model.stop import MOST_PER_ITEM, AssessmentStopReason
+from benchmarks.judging.classes import Setting, stopped_class
 from benchmarks.judging.judges import NOISY, SimulatedJudge
 from benchmarks.judging.noise import spread
-from benchmarks.judging.study import Cell, Judged, Table, numbered
+from benchmarks.judging.study import Cell, Judged, Table, each_class
 
 _PLAIN, _GRADED = SimulatedJudge(), SimulatedJudge(confidence="half")
 #: (n, sd, target, judge, confidence used, whether the goal holds for it)
@@ -47,24 +45,10 @@ def stopping(runs: int) -> Table:
         ),
     )
     for n, sd, target, judge, confidence, held in _CASES:
-        reasons: list[AssessmentStopReason] = []
-
-        def until(rounds: list[Round], n=n, target=target, reasons=reasons) -> bool:
-            newest = rounds[-1].verdicts
-            shown = np.column_stack([newest.winner, newest.loser])
-            shown = np.where(newest.slot[:, None] > 0, shown, shown[:, ::-1])
-            reason = stop_reason(
-                [one.fit.reliability for one in rounds],
-                newest.per_item,
-                exhausted=pairs_exhausted(read_history(n, shown)),
-                target=target,
-            )
-            reasons.extend([reason] if reason else [])
-            return reason is not None
-
         # One round more than the budget allows: the rule has to stop it.
-        setting = Setting(n, sd, (judge,), use_confidence=confidence, rounds=25)
-        last = [run_class(setting, seed, until=until)[-1] for seed in numbered("stopping", runs)]
+        setting = Setting(n, sd, (judge,), use_confidence=confidence, rounds=MOST_PER_ITEM + 1, target=target)
+        found = each_class(stopped_class, "stopping", runs, setting)
+        last, reasons = [one for one, _ in found], [reason for _, reason in found]
         split = Counter(reasons)
         true = np.array([one.r2 if sd else 0.0 for one in last])
         stopped = np.array([reason is AssessmentStopReason.TARGET for reason in reasons])

@@ -1,7 +1,13 @@
 """What a study returns: a table whose figures have their noise, and goals that are held against them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+#: Processes that simulate; set by `--jobs`.
+JOBS = 1
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,21 @@ class Table:
         }
 
 
-def numbered(study: str, runs: int) -> Iterable[int]:
+def each_class(function: Callable[..., Any], study: str, runs: int, *arguments: Any, **options: Any) -> list[Any]:
+    """function(*arguments, seed, **options) for a seed of each run, on JOBS processes."""
+    seeds = numbered(study, runs)
+    call = partial(_call, function, arguments, options)
+    if JOBS == 1:
+        return [call(seed) for seed in seeds]
+    with ProcessPoolExecutor(JOBS) as pool:
+        return list(pool.map(call, seeds, chunksize=2))
+
+
+def _call(function, arguments, options, seed):
+    return function(*arguments, seed, **options)
+
+
+def numbered(study: str, runs: int) -> Sequence[int]:
     """A seed for each run, different in each study."""
     base = sum(ord(letter) * 31**place for place, letter in enumerate(study)) % 100_000
     return range(base * 10_000, base * 10_000 + runs)
