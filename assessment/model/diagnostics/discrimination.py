@@ -20,7 +20,7 @@ from assessment.model.strengths.verdicts import Verdicts
 MIN_JUDGES = 3
 #: Prior standard deviation of the log of a discrimination that becomes a weight.
 WEIGHT_PRIOR_SD = 0.3
-#: A judge is weak when its slope is below this share of the best one's, by this many standard errors.
+#: A judge is weak when its slope is below this share of the best one's, by this many of its own standard errors.
 WEAK_SHARE, WEAK_ERRORS = 0.5, 2.0
 _LOG_SLOPES: Array = np.linspace(-3.0, 1.5, 181)
 _ORDERS: Array = np.linspace(-2.0, 2.0, 41)
@@ -88,8 +88,7 @@ def cross_fitted_discrimination(verdicts: Verdicts, graded: Sequence[int] = ()) 
         for judge, (odds, slot) in expected.items():
             weights[judge] = _weight(common * odds, slot)
     best = int(np.argmax(np.where(counts > 0, slopes - errors, -np.inf)))
-    gap_error = np.sqrt(errors**2 + (WEAK_SHARE * errors[best]) ** 2)
-    weak = (counts > 0) & (slopes + WEAK_ERRORS * gap_error < WEAK_SHARE * slopes[best])
+    weak = (counts > 0) & (slopes + WEAK_ERRORS * errors < WEAK_SHARE * slopes[best])
     return Discrimination(slopes, errors, weights, tuple(int(judge) for judge in np.flatnonzero(weak)))
 
 

@@ -134,6 +134,7 @@ class BorderedMatrix:
         self._n: int = n
         self._q: int = q
         self._jacobi = np.concatenate([diagonal, np.diag(corner)])
+        self._buffer = np.empty(0)
 
     @property
     def size(self) -> int:
@@ -142,7 +143,14 @@ class BorderedMatrix:
     def times(self, vectors: Array) -> Array:
         upper, lower = vectors[: self._n], vectors[self._n :]
         entries = self._entries if vectors.ndim == 1 else self._entries[:, None]
-        product = np.add.reduceat(entries * upper[self._column], self._start, axis=0)
+        shape = (len(self._column), *vectors.shape[1:])
+        if self._buffer.shape != shape:
+            # Kept: a new large array at each step would cost more than the arithmetic.
+            self._buffer = np.empty(shape)
+        # `clip` needs no check of the indices, and so no copy.
+        np.take(upper, self._column, axis=0, out=self._buffer, mode="clip")
+        self._buffer *= entries
+        product = np.add.reduceat(self._buffer, self._start, axis=0)
         if not self._q:
             return product
         return np.concatenate([product + self._border @ lower, self._border.T @ upper + self._corner @ lower])
