@@ -1,6 +1,7 @@
 """When to stop asking for comparisons."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -93,3 +94,9 @@ def stop_reason(
     if exhausted:
         return AssessmentStopReason.PAIRS_EXHAUSTED
     return AssessmentStopReason.BUDGET if verdicts.sum() + 2 * (n // 2) > budget * n else None
+
+
+def reason_shares(reasons: Iterable[AssessmentStopReason]) -> dict[AssessmentStopReason, float]:
+    """The share of each reason among assessments that stopped, adding up to 1; all 0 without an assessment."""
+    counts = Counter(reasons)
+    return {reason: counts[reason] / max(counts.total(), 1) for reason in AssessmentStopReason}

@@ -1,10 +1,8 @@
 """Where the stop rule stops, and how often what it claims is wrong."""
 
-from collections import Counter
-
 import numpy as np
 
-from assessment.model.stop import MOST_PER_ITEM, AssessmentStopReason
+from assessment.model.stop import MOST_PER_ITEM, AssessmentStopReason, reason_shares
 from benchmarks.judging.classes import Setting, stopped_class
 from benchmarks.judging.judges import NOISY, SimulatedJudge
 from benchmarks.judging.noise import spread
@@ -49,7 +47,7 @@ def stopping(runs: int) -> Table:
         setting = Setting(n, sd, (judge,), use_confidence=confidence, rounds=MOST_PER_ITEM + 1, target=target)
         found = each_class(stopped_class, "stopping", runs, setting)
         last, reasons = [one for one, _ in found], [reason for _, reason in found]
-        split = Counter(reasons)
+        split = reason_shares(reasons)
         true = np.array([one.r2 if sd else 0.0 for one in last])
         stopped = np.array([reason is AssessmentStopReason.TARGET for reason in reasons])
         wrong = {by: stopped & (true < target - by) for by in (0.02, 0.05)}
@@ -62,7 +60,7 @@ def stopping(runs: int) -> Table:
             Cell(*spread([one.k for one in last]), 1),
             Cell(*spread(true)),
             *(Cell(*spread(wrong[by], np.mean)) for by in wrong),
-            ", ".join(f"{split[reason] / len(reasons):.2f}" for reason in AssessmentStopReason),
+            ", ".join(f"{share:.2f}" for share in split.values()),
             runs,
         )
         if held:

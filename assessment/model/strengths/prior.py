@@ -23,8 +23,8 @@ BOUNDS = (0.05, 10.0)
 PSEUDO_ITEMS = 1.0
 PSEUDO_SD = 1.0
 #: Sign vectors of Hutchinson's trace estimate (1990), above DENSE_LIMIT items. The error of a trace, relative to it, is
-#: below √(2 / (n · probes)): some two per cent.
-_PROBES, _SIGNS = 16, 16_000
+#: below √(2 / (n · probes)): some two per cent at most.
+_PROBES = 16
 #: Tolerance of log τ. Within it, strengths change by far less than their standard errors.
 _TOLERANCE = 3e-4
 #: While τ is sought: of the gradient (in comparisons), of the mode's place (in logits), and of iterative solutions.
@@ -152,7 +152,6 @@ class _Marginal:
 
 def _signs(size: int) -> Array:
     """Columns z with E[z zᵀ] = I, divided by √columns."""
-    columns = int(np.clip(-(-_SIGNS // size), 2, _PROBES))
     # A fixed seed: the same data give the same fit.
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(size, columns))
-    return np.asarray(signs / np.sqrt(columns))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(size, _PROBES))
+    return np.asarray(signs / np.sqrt(_PROBES))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from assessment.errors import AssessmentError, InvalidComparisons
 from assessment.model.stop import AssessmentStopReason as Reason
-from assessment.model.stop import check_target, stop_reason
+from assessment.model.stop import check_target, reason_shares, stop_reason
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,12 @@ def test_a_target_out_of_reach_is_refused() -> None:
     for target in (-0.1, 1.1, float("nan"), "high"):
         with pytest.raises(InvalidComparisons):
             check_target(target, 100)
+
+
+def test_how_often_each_reason_stops() -> None:
+    shares = reason_shares([Reason.TARGET, Reason.TARGET, Reason.BUDGET, Reason.TARGET])
+    assert shares == {Reason.TARGET: 0.75, Reason.BUDGET: 0.25, Reason.PAIRS_EXHAUSTED: 0.0}
+    assert sum(reason_shares([]).values()) == 0
 
 
 @given(
