@@ -18,7 +18,7 @@ class DesignReport:
     Attributes
     ----------
     components : int
-        Groups of items that are connected by comparisons; an item without a comparison is a group of its own. More
+        Groups of items that are connected by comparisons; an item without a comparison is one group. More
         than 1: the ranking relates the groups by nothing but the prior, so it must not be read as one list.
     component : array of int, shape (n,)
         The group of each item, numbered from 0 in the order of their first items.
@@ -29,7 +29,7 @@ class DesignReport:
     skew : array of int, shape (n,)
         How much more often each was shown first than second.
     worst_skew : int
-        The largest absolute skew. Where it is large, the order effect cannot be told from strengths.
+        The largest absolute skew. Where it is large, order effect and strengths cannot be separated.
     """
 
     components: int

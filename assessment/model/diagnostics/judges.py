@@ -33,7 +33,7 @@ class JudgeReport:
         γ and its standard error, in logits; None where it was not fitted.
     length_effect, length_effect_error : float or None
         Log odds for each doubling of the length of an essay against the other's, and its standard error. Longer essays
-        are often better ones, so this is not a bias by itself; a difference between judges of the same essays is one.
+        are often better ones, so the figure alone proves no bias; a difference between judges of the same essays does.
         It is never corrected for. None without lengths.
     confidence_evidence : float
         See assessment.model.strengths.graded.

@@ -38,7 +38,7 @@ def next_factor(history: PairHistory, rng: np.random.Generator) -> Indices:
         other = (number - np.arange(size // 2)) % ring
         other[0] = ring
         pairs = np.column_stack([label[one], label[other]])
-        # With an odd number of items, whoever meets the added label sits out.
+        # With an odd number of items, the item that meets the added label sits out.
         pairs = pairs[np.all(pairs < n, axis=1)]
         fresh = pairs[history.met(pairs[:, 0], pairs[:, 1]) <= history.level]
         if len(fresh) > len(best):
@@ -76,7 +76,7 @@ def can_finish(history: PairHistory, key: Array, rng: np.random.Generator) -> In
 
 
 def _fresh(history: PairHistory) -> Flags:
-    """Which pairs are fresh, shape (size, size); with an odd n, pairs with a last, added item: who may sit out."""
+    """Which pairs are fresh, shape (size, size); with an odd n, pairs with a last, added item: the items that may sit out."""
     n = history.n_items
     size = n + n % 2
     one, other = np.triu_indices(n, 1)

@@ -5,7 +5,7 @@ import numpy as np
 from assessment.model.arrays import Array, Flags, Indices
 from assessment.model.pairing.history import PairHistory
 
-#: Each item may be paired with one of the next so many in the order of the keys.
+#: Each item may be paired with one of the next _REACH items in the order of the keys.
 _REACH = 10
 _TRIES = 30
 #: After a try that failed, keys are moved by this share of the mean distance of neighbours, times the try's number.

@@ -1,7 +1,7 @@
 """Which item of a pair is shown first.
 
-An order effect cannot be told from the strength of an item that is always shown first, and an estimate of it mends only
-part of that. So each item is shown first about as often as second.
+An order effect and the strength of an item that is always shown first cannot be separated, and an estimate of the effect
+mends only part of that. So each item is shown first about as often as second.
 """
 
 import numpy as np

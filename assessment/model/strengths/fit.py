@@ -2,7 +2,7 @@
 
 The model (Bradley & Terry 1952; with an order effect, Davidson & Beaver 1977): the item shown first beats the other
 with probability σ(θ_first − θ_second + γ), σ(x) = 1 / (1 + e^−x). Strengths θ and the order effect γ are in logits.
-Each judge has a γ of its own. Confidences can be fitted too (assessment.model.strengths.graded says when).
+Each judge has its own γ. Confidences can be fitted too (assessment.model.strengths.graded says when).
 
 Plain maximum likelihood does not exist when an item won or lost everything, or when the comparisons do not connect all
 items, which is common in practice. So strengths have a normal prior N(0, τ²), γ has N(0, 1), and the estimate is the

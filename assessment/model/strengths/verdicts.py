@@ -98,8 +98,8 @@ def read_verdicts(
 
     Notes
     -----
-    Each row counts as a verdict of its own. A verdict that was delivered twice is the caller's to remove before: twice
-    the same row makes the fit too sure of itself (assessment.model.pairing.repeats helps).
+    Each row counts as one verdict. The caller removes verdicts that were delivered twice: the same row twice makes the
+    claimed reliability too high (assessment.model.pairing.repeats helps).
     """
     n = whole_number(n_items, "n_items", least=0)
     if n < 2:  # noqa: PLR2004 - a comparison needs two
