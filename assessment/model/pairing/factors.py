@@ -76,7 +76,7 @@ def can_finish(history: PairHistory, key: Array, rng: np.random.Generator) -> In
 
 
 def _fresh(history: PairHistory) -> Flags:
-    """Which pairs are fresh, shape (size, size); with an odd n, pairs with a last, added item: the items that may sit out."""
+    """Which pairs are fresh, shape (size, size). With an odd n an item is added, which meets those that may sit out."""
     n = history.n_items
     size = n + n % 2
     one, other = np.triu_indices(n, 1)

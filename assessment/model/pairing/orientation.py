@@ -1,6 +1,6 @@
 """Which item of a pair is shown first.
 
-An order effect and the strength of an item that is always shown first cannot be separated, and an estimate of the effect
+An order effect and the strength of an item that is always shown first cannot be separated; an estimate of the effect
 mends only part of that. So each item is shown first about as often as second.
 """
 
