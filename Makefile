@@ -29,14 +29,14 @@ up: $(VENV)/.runtime  ## the embedded stack, staying up
 	@$(BIN)/umpire up $(ARGS)
 
 test: $(VENV)/.dev  ## all tests; aimock, openapi-typescript and Apache Kafka are installed where npm and mvn are
-	@$(BIN)/python tests/support/umpire_servers.py install-aimock || true
-	@$(BIN)/python tests/support/umpire_servers.py install-kafka || true
-	@$(BIN)/python tests/support/umpire_servers.py install-openapi-typescript || true
+	@$(BIN)/python -m devtools install-aimock || true
+	@$(BIN)/python -m devtools install-kafka || true
+	@$(BIN)/python -m devtools install-openapi-typescript || true
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.dev  ## break a real stack by a seeded schedule, and check that nothing is lost or paid twice: some 10 minutes
-	@$(BIN)/python tests/support/umpire_servers.py install-aimock
-	@$(BIN)/python tests/support/umpire_servers.py install-kafka
+	@$(BIN)/python -m devtools install-aimock
+	@$(BIN)/python -m devtools install-kafka
 	@$(BIN)/python -m chaos $(ARGS)
 
 lint: $(VENV)/.dev  ## what CI and pre-commit check

@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
 -- Runs when Redis is out of memory too: rate limits apply then as well. It writes one number for each key.
 -- Looks up API keys, and charges each of them one request of its rate.
--- ARGV: for each request: key id, SHA-256 of the key that was presented.
+-- ARGV: names of the fields to return, divided by blanks; then for each request: key id, SHA-256 of the key that was
+-- presented.
 -- Returns for each request: false if there is no such key; else one string (clients read that fastest), divided by NUL:
--- "<1 if its rate allows the request> <requests that are left> <µs until there is one more>", and FIELDS.
+-- "<1 if its rate allows the request> <requests that are left> <µs until there is one more>", and the fields.
 --
--- The rate is a leaky bucket that holds a minute's worth (GCRA): `tat` is when it would be full again. So a minute's
--- worth may come at once, and over any longer time no more than the rate. A refused request is not charged. Neither is
--- a request with the right id but a wrong secret: otherwise anybody who has seen a key's id could use up its rate.
-local FIELDS = {'hash', 'name', 'scopes', 'topics', 'rate', 'queued', 'cost', 'created', 'revoked', 'mode'}
+-- The rate is a leaky bucket that holds a minute's worth (GCRA, ITU-T I.371). `tat`, the theoretical arrival time, is
+-- when it would be full again. So a minute's worth may come at once, and over any longer time no more than the rate. A
+-- refused request is not charged. Neither is a request with the right id but a wrong secret: otherwise a caller who has
+-- seen a key's id could use up its rate.
 local WINDOW = 60000000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -28,18 +29,26 @@ local function charge(id, rate)
   return granted and 1 or 0, left, math.max(1, math.ceil((left + 1) * interval - free))
 end
 
+local names = unpack(ARGV, 1, 1)
+local fields, at = {}, {}
+for field in string.gmatch(names, '%S+') do
+  fields[#fields + 1] = field
+  at[field] = #fields
+end
+
 local out = {}
-for i = 1, #ARGV, 2 do
-  local key = redis.call('HMGET', 'umpire:apikey:' .. ARGV[i], unpack(FIELDS))
-  if not key[1] then
+for i = 2, #ARGV, 2 do
+  local id, hash = unpack(ARGV, i, i + 1)
+  local key = redis.call('HMGET', 'umpire:apikey:' .. id, unpack(fields))
+  if not key[at.hash] then
     out[#out + 1] = false
   else
-    for n = 1, #FIELDS do key[n] = key[n] or '' end
+    for n = 1, #fields do key[n] = key[n] or '' end
     local rate = '1 0 0'
     -- A rate that only a newer version can read counts as no limit: it must not fail the other requests of this call.
-    local per_minute = tonumber(key[5])
-    if key[1] == ARGV[i + 1] and key[9] == '' and per_minute and per_minute > 0 then
-      rate = string.format('%d %d %d', charge(ARGV[i], per_minute))
+    local per_minute = tonumber(key[at.rate])
+    if key[at.hash] == hash and key[at.revoked] == '' and per_minute and per_minute > 0 then
+      rate = string.format('%d %d %d', charge(id, per_minute))
     end
     out[#out + 1] = rate .. '\0' .. table.concat(key, '\0')
   end

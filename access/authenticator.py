@@ -16,14 +16,14 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError
 
-from access.api_key import ApiKey, hash_of, id_of
-from access.api_keys import key_of
+from access.api_key import FIELDS, ApiKey, hash_of, id_of, key_of
 from access.request_rate import Rate, charge
 from contracts.errors import AuthenticationFailed, Unavailable
 from ledger import keys
 from ledger.redis.group_commit import GroupCommit
-from ledger.scripts import Script
+from ledger.scripts import Script, flatten
 from telemetry.observer import Note, Observer, silent
+from telemetry.outage import Outage
 
 #: Most keys in the local copy; the least recently used one makes room.
 MAX_COPIES = 10_000
@@ -31,30 +31,35 @@ MAX_COPIES = 10_000
 #: While Redis is unavailable, one request in this many seconds still asks it; the others do not wait for it.
 TRY_SECONDS = 0.5
 
-#: Retry-After of a request whose key could not be looked up, in seconds.
+#: Retry-After of a request whose key could not be found up, in seconds.
 RETRY_SECONDS = 2.0
 
-_FIELDS = tuple(keys.API_KEY_FIELDS)
 
-#: All fields of a key, as authenticate.lua returns them.
-Raw = bytes
+class AuthenticateHead(NamedTuple):
+    """Arguments of authenticate.lua, then an AuthenticateRow for each request."""
+
+    names: str = " ".join(FIELDS)
 
 
-class _Presented(NamedTuple):
+class AuthenticateRow(NamedTuple):
+    """The key that a request presented."""
+
     id: str
     hash: str
 
 
-class _Looked(NamedTuple):
-    """What Redis returned. `rate` is None if the key has no limit, or Redis is read-only and cannot count."""
+class _Lookup(NamedTuple):
+    """What Redis returned for a presented key."""
 
-    raw: Raw
+    #: All fields, as authenticate.lua returns them.
+    raw: bytes
+    #: None if the key has no limit, or Redis is read-only and cannot count.
     rate: Rate | None
 
 
 @dataclass(slots=True)
 class _Copy:
-    raw: Raw
+    raw: bytes
     key: ApiKey
     #: By time.monotonic.
     until: float
@@ -62,8 +67,8 @@ class _Copy:
     full_again: float = 0.0
 
 
-class Known(NamedTuple):
-    """An authenticated caller. `rate` is None if the key has no limit."""
+class Authenticated(NamedTuple):
+    """The key of an authenticated request. `rate` is None if the key has no limit."""
 
     key: ApiKey
     rate: Rate | None
@@ -71,20 +76,26 @@ class Known(NamedTuple):
 
 class Authenticator:
     def __init__(
-        self, redis: Redis, copy_seconds: float, observer: Observer = silent, *, away: Callable[[], None] = lambda: None
+        self,
+        redis: Redis,
+        copy_seconds: float,
+        observer: Observer = silent,
+        *,
+        unanswered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`away` is called if Redis did not answer, so that the request's next step need not find that out again."""
+        """`copy_seconds`: how long a key may be used after Redis confirmed it last. `unanswered` is called if Redis did
+        not answer, so that the request's next step does not wait for it again.
+        """
         self._redis = redis
         self._copy_seconds = copy_seconds
         self._observer = observer
-        self._tell_away = away
+        self._unanswered = unanswered
         self._script = Script(redis, "authenticate", package="access")
-        self._group: GroupCommit[_Presented, _Looked | None] = GroupCommit(self._look_up)
+        self._group: GroupCommit[AuthenticateRow, _Lookup | None] = GroupCommit(self._look_up)
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
-        self._away = False
-        self._next_try = 0.0
+        self._outage = Outage(retry_seconds=TRY_SECONDS)
 
-    async def authenticate(self, text: str, seconds: float) -> Known:
+    async def authenticate(self, text: str, seconds: float) -> Authenticated:
         """Authenticate by the key's text. Redis gets `seconds` to answer. The caller has to refuse a used-up rate.
 
         Raises
@@ -97,28 +108,31 @@ class Authenticator:
         key_id = id_of(text)
         if key_id is None:
             raise AuthenticationFailed("the API key is not well-formed", reason="malformed")
-        presented = _Presented(key_id, hash_of(text))
-        if self._may_try():
+        presented = AuthenticateRow(key_id, hash_of(text))
+        if self._outage.may_try():
             try:
                 async with asyncio.timeout(seconds):
-                    looked = await self._group.submit(presented)
+                    found = await self._group.submit(presented)
             except (RedisError, OSError, TimeoutError) as error:
-                self._told_away(error)
+                if self._outage.failed():
+                    self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
+                self._unanswered()
             else:
-                self._told_back()
-                return self._confirmed(presented, looked)
-        return self._remembered(presented)
+                if self._outage.succeeded():
+                    self._observer(Note("keys.back", "info"))
+                return self._confirmed(presented, found)
+        return self._from_copy(presented)
 
-    def _confirmed(self, presented: _Presented, looked: _Looked | None) -> Known:
-        if looked is None:
+    def _confirmed(self, presented: AuthenticateRow, found: _Lookup | None) -> Authenticated:
+        if found is None:
             self._copies.pop(presented.id, None)
             raise _refused()
         copy = self._copies.get(presented.id)
-        if not hmac.compare_digest(presented.hash.encode(), looked.raw.partition(b"\0")[0]):
+        if not hmac.compare_digest(presented.hash.encode(), found.raw.partition(b"\0")[0]):
             raise _refused()
-        if copy is None or copy.raw != looked.raw:
-            fields = dict(zip(_FIELDS, looked.raw.decode().split("\0"), strict=True))
-            copy = _Copy(looked.raw, key_of(presented.id, fields), 0.0)
+        if copy is None or copy.raw != found.raw:
+            fields = dict(zip(FIELDS, found.raw.decode().split("\0"), strict=True))
+            copy = _Copy(found.raw, key_of(presented.id, fields), 0.0)
         if copy.key.revoked is not None:
             self._copies.pop(presented.id, None)
             raise _refused()
@@ -127,58 +141,37 @@ class Authenticator:
         self._copies.move_to_end(presented.id)
         if len(self._copies) > MAX_COPIES:
             self._copies.popitem(last=False)
-        return Known(copy.key, looked.rate or _charge(copy))
+        return Authenticated(copy.key, found.rate or _charge(copy))
 
-    def _remembered(self, presented: _Presented) -> Known:
+    def _from_copy(self, presented: AuthenticateRow) -> Authenticated:
         copy = self._copies.get(presented.id)
         if copy is None or time.monotonic() > copy.until:
-            raise Unavailable("the API key cannot be looked up: the ledger does not answer", retry_after=RETRY_SECONDS)
+            raise Unavailable("The API key cannot be found up: Redis is unavailable.", retry_after=RETRY_SECONDS)
         if not hmac.compare_digest(presented.hash, copy.key.hash):
             raise _refused()
         self._observer(Note("key.remembered"))
-        return Known(copy.key, _charge(copy))
+        return Authenticated(copy.key, _charge(copy))
 
-    async def _look_up(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+    async def _look_up(self, presented: Sequence[AuthenticateRow]) -> list[_Lookup | None]:
         try:
-            replies = await self._script(*(part for one in presented for part in one))
+            replies = await self._script(*AuthenticateHead(), *flatten(presented))
         except ReadOnlyError:
             return await self._read(presented)
-        return [_looked(reply) if reply else None for reply in replies]
+        return [_parsed(reply) if reply else None for reply in replies]
 
-    async def _read(self, presented: Sequence[_Presented]) -> list[_Looked | None]:
+    async def _read(self, presented: Sequence[AuthenticateRow]) -> list[_Lookup | None]:
         """Look up keys in a read-only Redis, which cannot count requests."""
         pipeline = self._redis.pipeline(transaction=False)
         for one in presented:
-            pipeline.hmget(keys.api_key(one.id), _FIELDS)
+            pipeline.hmget(keys.api_key(one.id), list(FIELDS))
         found = await pipeline.execute()
-        return [_Looked(b"\0".join(value or b"" for value in raw), None) if raw[0] else None for raw in found]
-
-    def _may_try(self) -> bool:
-        if not self._away:
-            return True
-        now = time.monotonic()
-        if now < self._next_try:
-            return False
-        self._next_try = now + TRY_SECONDS
-        return True
-
-    def _told_away(self, error: Exception) -> None:
-        if not self._away:
-            self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
-        self._away = True
-        self._next_try = time.monotonic() + TRY_SECONDS
-        self._tell_away()
-
-    def _told_back(self) -> None:
-        if self._away:
-            self._observer(Note("keys.back", "info"))
-        self._away = False
+        return [_Lookup(b"\0".join(value or b"" for value in raw), None) if raw[0] else None for raw in found]
 
 
-def _looked(reply: bytes) -> _Looked:
+def _parsed(reply: bytes) -> _Lookup:
     rate, _, raw = reply.partition(b"\0")
     granted, left, wait = rate.split()
-    return _Looked(raw, Rate(granted == b"1", int(left), int(wait) / 1_000_000) if wait != b"0" else None)
+    return _Lookup(raw, Rate(granted == b"1", int(left), int(wait) / 1_000_000) if wait != b"0" else None)
 
 
 def _charge(copy: _Copy) -> Rate | None:

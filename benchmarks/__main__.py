@@ -1,4 +1,4 @@
-"""Runs the benchmarks, and holds them against the goals: tables, benchmarks/out/results.json and results.png.
+"""Runs the benchmarks and compares them with the goals: tables, benchmarks/out/results.json and results.png.
 
 `python -m benchmarks judging` simulates classes instead, without a service: see `python -m benchmarks judging --help`.
 """
@@ -19,9 +19,9 @@ from benchmarks.score import Verdict, score
 from benchmarks.stack import Servers
 from benchmarks.tables import show
 from benchmarks.tools import prepare
-from benchmarks.upstream import Lacking
+from devtools.servers import ServerMissing
 
-#: A run that did not get to its end, a process that did not start, a client that did not end: the others go on.
+#: Errors of one run: it stalled, a process did not start, or a client did not end. The other runs go on.
 FAILURES = (Stuck, RuntimeError, subprocess.SubprocessError)
 
 USUAL = tuple(name for name, case in CASES.items() if case.usual)
@@ -37,18 +37,22 @@ def parse() -> argparse.Namespace:
         help=f"of {', '.join(USUAL)} (these), {', '.join(CASES.keys() - set(USUAL))}",
     )
     parser.add_argument(
-        "--runs", type=int, default=5, help="runs of each, fewer of the long ones; medians are told (5)"
+        "--runs", type=int, default=5, help="runs of each case, fewer of the long ones; the medians count (5)"
     )
-    parser.add_argument("--quick", action="store_true", help="one run of a fifth of the size: does it all work?")
+    parser.add_argument(
+        "--quick", action="store_true", help="one run of a fifth of the size, to see that everything works"
+    )
     parser.add_argument("--rate", type=float, default=900.0, help="comparisons a second that `paced` offers (900)")
     parser.add_argument("--workers", type=int, default=2, help="worker processes in the runs at 20 ms (2: one a core)")
     parser.add_argument(
         "--fsync", choices=["always", "everysec"], default="always", help="Redis' appendfsync (always, as `umpire up`)"
     )
     parser.add_argument(
-        "--kafka", choices=["auto", "apache", "embedded"], default="auto", help="broker (Apache Kafka where it is)"
+        "--kafka",
+        choices=["auto", "apache", "embedded"],
+        default="auto",
+        help="broker (Apache Kafka if it is installed)",
     )
-    parser.add_argument("--no-go", action="store_true", help="upstream and load client in Python though Go is there")
     return parser.parse_args()
 
 
@@ -61,33 +65,35 @@ def main() -> int:
     # So that `with` blocks stop every process on SIGTERM as they do on Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
-    tools = prepare(use_go=not arguments.no_go)
+    try:
+        tools = prepare()
+    except ServerMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
     runs, scale = (1, 0.2) if arguments.quick else (arguments.runs, 1.0)
     stuck = 0
     results: dict[str, list[Mapping[str, Any]]] = {name: [] for name in arguments.only or USUAL}
     stolen: dict[str, list[float]] = {name: [] for name in results}
     with Servers(tools, fsync=arguments.fsync, kafka=arguments.kafka) as servers:
         bench = Bench(servers, tools, scale=scale, rate=arguments.rate, workers=arguments.workers)
-        machine = report.machine(servers, tools, fsync=arguments.fsync) | {"worker_processes": bench.workers}
+        machine = report.machine(servers, fsync=arguments.fsync) | {"worker_processes": bench.workers}
         for run in range(runs):
             for name, found in results.items():
                 case = CASES[name]
                 of = min(runs, case.most or runs)
                 if run >= of:
                     continue
-                began, ticks, said = time.monotonic(), cpu.stolen(), ""
+                began, ticks, remark = time.monotonic(), cpu.stolen(), ""
                 try:
                     found.append(case.run(bench, run))
                 except FAILURES as error:
-                    stuck, said = stuck + 1, f"  no result: {error}"
-                except Lacking as lacking:
-                    said = f"  left out: {lacking}"
-                # Of the processors' time: a virtual machine may stand still for others.
+                    stuck, remark = stuck + 1, f"  no result: {error}"
+                # The share of CPU time that the host gave to other virtual machines.
                 taken = cpu.stolen_share(ticks, cpu.stolen())
                 stolen[name].append(taken)
-                said = f"  {100 * taken:.1f} % stolen{said}" if taken else said
-                print(f"run {run + 1}/{of}  {name:14} {time.monotonic() - began:5.1f} s{said}", flush=True)
-                # What is measured so far is not lost when the next one is stopped.
+                remark = f"  {100 * taken:.1f} % stolen{remark}" if taken else remark
+                print(f"run {run + 1}/{of}  {name:14} {time.monotonic() - began:5.1f} s{remark}", flush=True)
+                # Written after each run, so that an interrupted benchmark keeps its results.
                 medians = {name: report.medians(found) for name, found in results.items() if found}
                 rows = score(medians, {name: len(found) for name, found in results.items()}, results)
                 report.write(OUT / "results.json", machine | {"stolen": stolen}, results, medians, rows)
@@ -95,7 +101,7 @@ def main() -> int:
     show(machine, medians, rows)
     print(f"written to {OUT}/results.json and results.png")
     if arguments.quick:
-        print("a small run shows that everything works; its figures are no verdict")
+        print("a --quick run only shows that everything works; its figures are not valid")
         return 1 if stuck else 0
     return 1 if stuck or any(row.verdict is Verdict.FAILED for row in rows) else 0
 

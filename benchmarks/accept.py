@@ -34,7 +34,7 @@ class _Measured:
     p99s: list[float] = field(default_factory=list)
     #: CPU seconds of all of them at the most: one stretch is a few dozen of the kernel's ticks.
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    asked: int = 0
+    requests: int = 0
     offered: list[float] = field(default_factory=list)
     #: Milliseconds of each request at the share of the most.
     steady: list[list[float]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class _Measured:
             "steady_p50_ms": median(percentile(one, 50) for one in self.steady),
             "steady_p99_ms": median(percentile(one, 99) for one in self.steady),
         }
-        return found | {f"{name}_cpu_ms": 1000 * seconds / self.asked for name, seconds in self.spent.items()}
+        return found | {f"{name}_cpu_ms": 1000 * seconds / self.requests for name, seconds in self.spent.items()}
 
     def evenness(self) -> dict[str, float]:
         """99th percentile ÷ median, at the share of the most: of all requests of the run, each in units of its
@@ -68,22 +68,22 @@ def accept(servers: Servers, tools: Tools, *, run: int, count: int) -> dict[str,
     found = {"umpire": _Measured(), "echo": _Measured()}
     servers.reset(upstream_ms=20)
     with servers.api() as umpire, servers.api(module="benchmarks.echo") as echo:
-        doors = {"umpire": umpire, "echo": echo}
+        apis = {"umpire": umpire, "echo": echo}
 
         def ask(name: str, n: int, rate: float = 0.0) -> LoadResult:
             result = run_load(
-                tools, doors[name][0], "benchmark.accept", servers.folder, n=n, connections=CONNECTIONS, rate=rate
+                tools, apis[name][0], "benchmark.accept", servers.folder, n=n, connections=CONNECTIONS, rate=rate
             )
             result.all_accepted(n)
             return result
 
-        for name in doors:
+        for name in apis:
             ask(name, WARM_UP)
         for stretch in range(STRETCHES):
-            for name in list(doors)[:: 1 if (run + stretch) % 2 == 0 else -1]:
-                pids = servers.pids | {"api": doors[name][1].pid}
+            for name in list(apis)[:: 1 if (run + stretch) % 2 == 0 else -1]:
+                pids = servers.pids | {"api": apis[name][1].pid}
                 _measure(found[name], partial(ask, name), pids, count // STRETCHES)
-        for _, process in doors.values():
+        for _, process in apis.values():
             servers.check_alive(process)
     ours, its = found["umpire"], found["echo"]
     return {name: one.medians() for name, one in found.items()} | {
@@ -99,7 +99,7 @@ def _measure(into: _Measured, ask: Callable[[int, float], LoadResult], pids: dic
     before = cpu.read(pids)
     most = ask(count, 0.0)
     after = cpu.read(pids)
-    into.asked += count
+    into.requests += count
     for name in ("api", "redis", "kafka"):
         into.spent[name] += after[name] - before[name]
     into.spent["client"] += most.cpu_seconds

@@ -16,7 +16,7 @@ UPSTREAM_MS = 400.0
 SLOTS = 150
 #: It has settled after the first part, and the second one counts, in seconds. A minute is allowed.
 SETTLE, MEASURE = 45.0, 15.0
-#: Reached: so much of the best, over so many seconds.
+#: The limit is reached at this share of the best rate, over this many seconds.
 NEARLY, OVER_SECONDS = 0.9, 5.0
 SETTING = "UMPIRE_ADAPTIVE_CONCURRENCY"
 _EVERY_SECONDS = 0.5
@@ -45,7 +45,7 @@ SCENES = {
     "concurrency": Scene({"concurrency": 40}, 40 * 1000 / UPSTREAM_MS, workers=2),
     "concurrency, no Retry-After": Scene({"concurrency": 40, "retry_after": "none"}, 40 * 1000 / UPSTREAM_MS),
     "RPM in headers": Scene({"rpm": 6000, "headers": "true"}, 100.0),
-    "RPM, not told": Scene({"rpm": 6000, "retry_after": "none"}, 100.0),
+    "RPM, not announced": Scene({"rpm": 6000, "retry_after": "none"}, 100.0),
     "no limit": Scene({}, None),
 }
 

@@ -1,4 +1,4 @@
-"""What is measured: the name of each case, how it is run once, and how often at most."""
+"""The cases: their names, how one run of each is made, and how many runs at most."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ Run = Callable[[Bench, int], Mapping[str, Any]]
 class Case:
     #: Of the bench, and the number of the run.
     run: Run
-    #: Runs at most, whatever is asked for.
+    #: Most runs, even if --runs is higher.
     most: int | None = None
-    #: Run without being asked for by name.
+    #: Whether it runs without being named on the command line.
     usual: bool = True
 
 
@@ -63,7 +63,7 @@ def _full(provider: str, comparisons: int) -> Run:
 
 
 def _steady(provider: str, seconds: float, rate: float | None = None) -> Run:
-    """At the rate that was asked for, without one."""
+    """At this rate, or else at that of --rate."""
 
     def run(b: Bench, _: int) -> Mapping[str, Any]:
         offered = rate or b.rate
@@ -101,7 +101,7 @@ def _peers(b: Bench, _: int) -> Mapping[str, Any]:
 CASES = {
     "accept": Case(lambda b, run: accept(b.servers, b.tools, run=run, count=b.count(12_000))),
     "single": Case(lambda b, _: single(b.servers, count=max(int(200 * b.scale), 50))),
-    "immediate": Case(lambda b, _: immediate(b.servers, count=b.count(1_000))),
+    "immediate": Case(lambda b, _: immediate(b.servers, b.tools, count=b.count(1_000))),
     "bare_call": Case(lambda b, _: bare_call(b.servers, count=b.count(3_000))),
     "reuse": Case(lambda b, _: reuse(b.servers, count=b.count(3_000))),
     "backlog": Case(_full("anthropic", 8_000)),

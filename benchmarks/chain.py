@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from umpire_servers import Process
-
 from benchmarks import cpu
 from benchmarks.events import Events, Stuck
 from benchmarks.load import run_load
 from benchmarks.percentile import percentile
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
+from devtools.servers import Process
 
 #: The steady part of a run, as shares of its events: without the start, and without the tail when slots run empty.
 STEADY = (0.1, 0.9)

@@ -1,4 +1,4 @@
-"""The consumer of result events, a process of its own: `python -m benchmarks.consumer BOOTSTRAP TOPIC OUT`.
+"""The consumer of result events, a separate process: `python -m benchmarks.consumer BOOTSTRAP TOPIC OUT`.
 
 Appends to OUT, for each event: queue id, arrival (ns since the epoch), 1 for a verdict or 0 for an error. The first
 line, "ready", says that it is assigned to its partitions.

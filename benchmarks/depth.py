@@ -71,7 +71,7 @@ def _held(servers: Servers, depths: dict[str, int], measured: int) -> dict[str, 
         with servers.worker(SLOTS) as worker:
 
             def until(done: int, waiting: int) -> None:
-                """`done` comparisons are there; meanwhile so many wait."""
+                """`done` comparisons are there; meanwhile the others wait."""
                 end = time.monotonic() + _SECONDS
                 while events.distinct < done:
                     events.read()

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from cli import api
+from cli.serve import api
 from contracts.http import LLMComparisonRequest, LLMQueuedResponse
 from contracts.settings import load_settings
 from service import app as service_app

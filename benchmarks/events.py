@@ -40,7 +40,7 @@ class Events:
                 self.arrived.setdefault(queue_id, int(at))
 
     def wait(self, count: int, seconds: float, alive: Callable[[], None]) -> None:
-        """Until so many distinct requests have their event. Raises Stuck; `alive` raises when a process has died."""
+        """Wait until this many requests have an event. Raises Stuck; `alive` raises when a process has died."""
         end = time.monotonic() + seconds
         while True:
             self.read()

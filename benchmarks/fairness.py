@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from umpire_providers import KEY, PATHS, body_of
-from umpire_upstream import Connection, answer, upstream
 
 from benchmarks import cpu
 from benchmarks.events import Events, Stuck
@@ -25,6 +23,8 @@ from benchmarks.stack import Servers
 from benchmarks.tools import Tools
 from contracts.enums import LLMProviderType
 from contracts.queues import list_names, queue_name
+from devtools.providers import KEY, PATHS, body_of
+from devtools.upstream import Connection, answer, upstream
 
 TROUBLED = LLMProviderType.OPENAI
 SLOTS, THREADS = 64, 4
@@ -76,15 +76,15 @@ def _one(servers: Servers, tools: Tools, trouble: Trouble) -> dict[str, Any]:
             "UMPIRE_OPENAI_API_KEY": KEY,
             "UMPIRE_OPENAI_BASE_URL": provider.url + PATHS[TROUBLED.value],
             "UMPIRE_OPENAI_CONCURRENCY": str(SLOTS),
-            "UMPIRE_WORKER_THREADS": str(THREADS),
+            "UMPIRE_TEST_WORKER_THREADS": str(THREADS),
             "UMPIRE_CALL_DEADLINE_SECONDS": "5",
             "UMPIRE_RETRY_ATTEMPTS": "1",
-            "UMPIRE_DEFER_SECONDS": "2",
+            "UMPIRE_TEST_DEFER_SECONDS": "2",
             "UMPIRE_QUEUE_MAX_RETRIES": "1000",
             "UMPIRE_BREAKER_FAILURES": str(trouble.breaker_failures),
             "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
             # So that what went well in the phase before does not speak for the provider in this one.
-            "UMPIRE_BREAKER_WINDOW_SECONDS": "5",
+            "UMPIRE_TEST_BREAKER_WINDOW_SECONDS": "5",
         }
         with (
             servers.api(SLOTS, **settings) as (url, api),

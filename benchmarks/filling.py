@@ -1,4 +1,4 @@
-"""Fills the ledger without a door: the product's own admit, as fast as Redis takes it."""
+"""Fills the ledger without an API, with the product's Ledger.admit, as fast as Redis takes it."""
 
 import asyncio
 from contextlib import suppress
@@ -14,12 +14,12 @@ from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
-#: Admits that share a round trip (ledger/group.py).
+#: Admits that share a round trip (ledger/redis/group_commit.py).
 _CALLERS = 64
 _TTL = timedelta(hours=4)
 

@@ -1,6 +1,6 @@
 """What `appendfsync always` costs against `everysec`, on the ledger's own path: `python -m benchmarks.fsync`.
 
-Two Redis servers side by side, asked in turn, so that whatever else the machine does falls on both alike. An admit is
+Two Redis servers side by side, asked in turn, so that other load of the machine affects both equally. An admit is
 the request's record and its message; its body is as large as that of two sample essays.
 """
 
@@ -12,18 +12,18 @@ from datetime import timedelta
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from umpire_redis import RedisServer
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.redis import RedisServer
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 
 POLICIES = ("always", "everysec")
-#: Callers at a time, and admits of each round; together they share round trips (ledger/group.py).
+#: Callers at a time, and admits of each round; together they share round trips (ledger/redis/group_commit.py).
 ROUNDS = {1: 300, 64: 6000}
 BODY = "x" * 2700
 

@@ -1,4 +1,4 @@
-"""What is asked of the service (issue 5): each line's must and goal, and which medians its value is read from."""
+"""The goals of the service (issue 5): the required and the desired value of each line, and the medians that it uses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ def _at(medians: Mapping[str, Any], path: str) -> float | None:
 
 
 _PACED = ("paced.rate", "paced_moderate.rate")
-#: Against peers, whose rate is the most that they do: none of them accepts first and works later.
+#: Compared with peers at their highest rate: none of them accepts first and works later.
 _MOST = ("backlog.rate", *_PACED)
-_SCENES = ("concurrency", "concurrency, no Retry-After", "RPM in headers", "RPM, not told", "no limit")
+_SCENES = ("concurrency", "concurrency, no Retry-After", "RPM in headers", "RPM, not announced", "no limit")
 _REFUSED = tuple(f"adaptive.{name}.refused_share" for name in _SCENES)
 _SDKS = ("starting.api_sdks", "starting.worker_foreign_sdks")
 

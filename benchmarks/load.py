@@ -1,4 +1,4 @@
-"""Runs the load client, and reads what it saw."""
+"""Runs the load client, and reads its results."""
 
 import json
 import subprocess
@@ -27,20 +27,20 @@ class LoadResult:
     p95_ms: float
     p99_ms: float
     cpu_seconds: float
-    #: HTTP status → answers; 0 is no answer.
+    #: HTTP status → number of answers; 0: no answer.
     statuses: dict[int, int]
     #: Queue id → when the request was due, ns since the epoch.
     started: dict[str, int]
-    #: Of each request, when it was due, and how long its answer took from then, ns.
+    #: For each request: when it was due (ns since the epoch), and the time from then to its answer (ns).
     took: list[tuple[int, int]]
 
     def all_accepted(self, count: int) -> None:
-        """Raises Stuck: a benchmark of which something was refused measures something else."""
+        """Raises Stuck if not all requests were accepted: the figures would mean something else."""
         if self.accepted != count or len(self.started) != count:
             raise Stuck(f"{self.accepted} accepted of {count}; by status: {self.statuses}")
 
     def latencies_ms(self, *, after: float) -> list[float]:
-        """Of the requests that were due later than so many seconds after the first one."""
+        """Latencies of the requests that were due more than `after` seconds after the first one."""
         first = min(due for due, _ in self.took)
         return [took / 1e6 for due, took in self.took if due - first >= after * 1e9]
 

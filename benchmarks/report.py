@@ -11,17 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from umpire_kafka import EmbeddedKafka
-
 from benchmarks import ROOT, score
 from benchmarks.stack import Servers
-from benchmarks.tools import Tools
 from contracts.clock import iso, utcnow
+from devtools.kafka import EmbeddedKafka
 
 Result = Mapping[str, Any]
 
 
-def machine(servers: Servers, tools: Tools, *, fsync: str) -> dict[str, Any]:
+def machine(servers: Servers, *, fsync: str) -> dict[str, Any]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -34,7 +32,6 @@ def machine(servers: Servers, tools: Tools, *, fsync: str) -> dict[str, Any]:
         "python": f"{platform.python_version()} ({sys.base_prefix})",
         "kafka": "embedded" if isinstance(servers.broker, EmbeddedKafka) else "apache",
         "redis_appendfsync": fsync,
-        "tools": tools.language,
         "celery": version("celery"),
         "fastapi": version("fastapi"),
     }

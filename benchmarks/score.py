@@ -54,11 +54,11 @@ class Row:
 
 
 def score(
-    medians: Mapping[str, Any], runs: Mapping[str, int], asked: Collection[str], goals: Sequence[Goal] = GOALS
+    medians: Mapping[str, Any], runs: Mapping[str, int], cases: Collection[str], goals: Sequence[Goal] = GOALS
 ) -> list[Row]:
-    """A row for each goal of which at least one case was asked for; `runs` of each case that gave a result."""
+    """A row for each goal with at least one of these cases. `runs`: number of results by case."""
     return [
         Row(goal, goal.read(medians), min((runs[name] for name in goal.cases if runs.get(name)), default=0))
         for goal in goals
-        if goal.cases & set(asked)
+        if goal.cases & set(cases)
     ]

@@ -7,9 +7,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from telemetry.metrics import TABLE, Metrics
+from telemetry.metric_table import TABLE
+from telemetry.metrics import Metrics
 from telemetry.observer import Note
-from telemetry.places import take_place
+from telemetry.process_files import take_process_file
 
 PROCESSES, SCRAPES = 20, 25
 
@@ -30,7 +31,10 @@ def scrape() -> dict[str, Any]:
     """The processes' files are of this process: who wrote them makes no difference to who reads them."""
     with tempfile.TemporaryDirectory(prefix="umpire-scrape-") as folder:
         directory = Path(folder)
-        counting = [Metrics(place=take_place(directory, "worker-mock"), directory=directory) for _ in range(PROCESSES)]
+        counting = [
+            Metrics(process_file=take_process_file(directory, "worker-mock"), directory=directory)
+            for _ in range(PROCESSES)
+        ]
         reader = Metrics(directory=directory)
         first = _timed(reader, counting)
         took = [_timed(reader, counting) for _ in range(SCRAPES)]

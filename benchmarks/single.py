@@ -23,7 +23,7 @@ WARM_UP = 50
 #: and takes a millisecond and a half more for the first hundreds than ever after.
 BROKER_WARM_UP = 3_000
 _EVENT_SECONDS = 30.0
-#: uvicorn closes a connection that was idle for 5 s; http.client opens a new one by itself once it was closed here.
+#: uvicorn closes a connection that was idle for 5 s; http.client then opens a new one automatically.
 _IDLE_SECONDS = 2.0
 
 

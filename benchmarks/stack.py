@@ -10,15 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from umpire_kafka import EmbeddedKafka, KafkaServer
-from umpire_redis import RedisServer
-from umpire_servers import Process, ServerMissing, free_port
-
 from benchmarks.events import Events, Stuck
 from benchmarks.tools import Tools
 from benchmarks.upstream import Upstream
+from devtools.kafka import EmbeddedKafka, KafkaServer
+from devtools.redis import RedisServer
+from devtools.servers import Process, ServerMissing, free_port
 
-#: A process may take so long to start where others are at work; what it should take is a case of its own.
+#: Seconds that a process may take to start on a busy machine. The case `starting` measures the usual time.
 START_SECONDS = 90.0
 #: What follows the upstream's root in each provider's base URL.
 _PATHS = {"anthropic": "", "openai": "/v1", "google": ""}
@@ -58,7 +57,7 @@ class Servers:
         self.broker.start()
         port = free_port()
         self.upstream_url = f"http://127.0.0.1:{port}"
-        self.provider = Upstream(self.upstream_url, self._tools)
+        self.provider = Upstream(self.upstream_url)
         self.upstream = self.process("upstream", [*self._tools.upstream, "-port", str(port)])
         self.upstream.start(lambda: self.answers(f"{self.upstream_url}/stats"))
         return self
@@ -118,7 +117,7 @@ class Servers:
         limit: Mapping[str, str | int] | None = None,
         closing: bool = False,
     ) -> None:
-        """Empty Redis, and how the upstream behaves: raises Lacking where it cannot."""
+        """Empty Redis, and set how the upstream behaves."""
         self.redis.command("FLUSHALL")
         self.provider.behave(upstream_ms, sd_ms=sd_ms, limit=limit, closing=closing)
         self.upstream_stats()
@@ -155,13 +154,13 @@ class Servers:
 
     @contextmanager
     def workers(self, count: int, slots: int, provider: str = "anthropic", **more: str) -> Iterator[list[Process]]:
-        """Worker processes of one provider, each with so many slots."""
+        """Worker processes of one provider, each with `slots` slots."""
         with ExitStack() as stack:
             yield [stack.enter_context(self.worker(slots, provider, **more)) for _ in range(count)]
 
     @contextmanager
     def consumer(self) -> Iterator[tuple[str, Events, Process]]:
-        """A topic of its own, what arrives on it, and the process that consumes it."""
+        """A new topic, its events, and the process that consumes it."""
         topic = f"benchmark.{uuid.uuid4().hex}"
         self.create_topic(topic)
         out = self.folder / f"{topic}.txt"

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from umpire_servers import Process, clean_environment, free_port, poll
-
 from benchmarks import ROOT
 from benchmarks.load import run_load
 from benchmarks.stack import START_SECONDS, Servers
 from benchmarks.tools import Tools
+from devtools.servers import Process, clean_environment, free_port, poll
 
 SDKS = frozenset({"anthropic", "openai", "google.genai"})
 PAIRS, STARTS = 7, 3
@@ -55,7 +54,7 @@ def _ready_seconds(servers: Servers) -> float:
 
 @contextmanager
 def _worker(servers: Servers, *python: str) -> Iterator[tuple[Process, float]]:
-    """A worker that consumes, and the moment when it said so."""
+    """A worker that consumes, and the time when it became ready."""
     name = f"starting-{uuid.uuid4().hex}"
     ready = servers.folder / f"{name}.ready"
     command = [sys.executable, *python, "-m", "cli.main", "worker", "--provider", "anthropic"]
@@ -68,7 +67,7 @@ def _worker(servers: Servers, *python: str) -> Iterator[tuple[Process, float]]:
 
 
 def _sdks(servers: Servers, tools: Tools) -> dict[str, int]:
-    """How many SDKs each process has loaded, as the interpreter itself tells."""
+    """How many SDKs each process has loaded, as the interpreter reports."""
     trace, topic = ("-X", "importtime"), f"benchmark.starting.{uuid.uuid4().hex}"
     servers.create_topic(topic)
     calls, port = servers.upstream_stats()["calls"], free_port()

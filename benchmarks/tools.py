@@ -1,47 +1,35 @@
-"""The upstream and the load client: small Go programs where Go is, else slower ones in Python."""
+"""The upstream and the load client: two small Go programs, built before the first run."""
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import OUT, ROOT
+from devtools.servers import ServerMissing, clean_environment
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Commands without their arguments, which are the same in both languages."""
+    """The commands of both programs, without their arguments."""
 
     upstream: Sequence[str]
     load: Sequence[str]
-    language: str
 
 
-def prepare(*, use_go: bool = True) -> Tools:
-    go = shutil.which("go") if use_go else None
+def prepare() -> Tools:
+    """Build the programs. Raises ServerMissing without Go."""
+    go = shutil.which("go")
     if go is None:
-        why = "no go on PATH" if use_go else "as asked"
-        print(f"{why}: upstream and load client run on Python, and take CPU away from what is measured")
-        return Tools(_python("upstream_fallback"), _python("load_fallback"), "python")
+        raise ServerMissing("go", "no go on PATH, which builds the upstream and the load client (golang-go on Debian)")
     binaries = OUT / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
-    # No toolchain and no module is fetched: the programs need the standard library only.
+    # Downloads neither a toolchain nor a module: the programs need the standard library only.
     subprocess.run(
         [go, "build", "-o", f"{binaries}/", "./..."],
         cwd=ROOT / "benchmarks/go",
-        env={**_environment(), "GOTOOLCHAIN": "local", "GOPROXY": "off"},
+        env={**clean_environment(), "GOTOOLCHAIN": "local", "GOPROXY": "off"},
         check=True,
         timeout=300,
     )
-    return Tools([str(binaries / "upstream")], [str(binaries / "load")], "go")
-
-
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-m", f"benchmarks.{module}"]
-
-
-def _environment() -> dict[str, str]:
-    from umpire_servers import clean_environment
-
-    return clean_environment()
+    return Tools([str(binaries / "upstream")], [str(binaries / "load")])

@@ -4,5 +4,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Where a run leaves its ledgers; git-ignored.
+#: Folder for the journals of runs; git-ignored.
 OUT = ROOT / "chaos-output"

@@ -1,6 +1,6 @@
 """`python -m chaos`: break a real stack by a seeded schedule, and check that its promises held.
 
-`python -m chaos check FOLDER` checks a run's ledgers again.
+`python -m chaos check FOLDER` checks the journals of a run again.
 """
 
 import argparse
@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from chaos import OUT, ROOT
-from chaos.book import RUN
-from chaos.check import judge
-from chaos.evidence import Evidence
+from chaos.check.evidence import Evidence
+from chaos.check.recovery import recoveries
+from chaos.check.report import judge
+from chaos.check.show import lines
+from chaos.journal import RUN
 from chaos.network import enter_own_network
-from chaos.recovery import recoveries
-from chaos.show import lines
 
 
 def main() -> int:
@@ -30,15 +30,15 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--seed", type=int, help="of the schedule and of what is submitted (random)")
-    parser.add_argument("--comparisons", type=int, help="to be accepted at least (5000; with --short 300)")
+    parser.add_argument("--seed", type=int, help="seed of the schedule and of the requests (default: random)")
+    parser.add_argument("--comparisons", type=int, help="least number of accepted requests (5000; with --short 300)")
     parser.add_argument("--rate", type=float, help="submissions a second (15; with --short 10)")
-    parser.add_argument("--short", action="store_true", help="the quick faults only, as CI does")
-    parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults only, by name")
-    parser.add_argument("--out", type=Path, help=f"folder for the ledgers ({OUT.name}/<time>-<seed>)")
-    parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout whose umpire is run (this one)")
+    parser.add_argument("--short", action="store_true", help="only the quick faults, as CI runs them")
+    parser.add_argument("--only", nargs="+", metavar="FAULT", help="only these faults, by name")
+    parser.add_argument("--out", type=Path, help=f"folder for the journals ({OUT.name}/<time>-<seed>)")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="checkout whose umpire runs (this one)")
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("check", help="check a run's ledgers again").add_argument("folder", type=Path)
+    commands.add_parser("check", help="check the journals of a run again").add_argument("folder", type=Path)
     return parser.parse_args()
 
 
@@ -61,15 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
     out = (arguments.out or OUT / f"{time.strftime('%m%d-%H%M%S')}-{seed}").resolve()
     out.mkdir(parents=True)
-    say(f"seed {seed}; ledgers and logs in {out}")
+    say(f"seed {seed}; journals and logs in {out}")
     began = time.monotonic()
     try:
         asyncio.run(Run(out, seed, form)())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped before its end; nothing was checked")
+        say("stopped early; nothing was checked")
         return 2
     code = check(out)
-    say(f"seed {seed}, {time.monotonic() - began:.0f} s in all; ledgers and logs in {out}")
+    say(f"seed {seed}, {time.monotonic() - began:.0f} s in all; journals and logs in {out}")
     return code
 
 

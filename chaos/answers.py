@@ -1,11 +1,11 @@
-"""What the upstream can do with a call, and what it answers."""
+"""The faults and the answers of the simulated provider."""
 
 import json
 import random
 from dataclasses import dataclass
 from typing import Any
 
-#: Faults that go on all the time, as shares of all calls.
+#: Permanent faults, as shares of all calls.
 USUAL = {
     "overloaded": 0.005, "error": 0.01, "drop": 0.004, "cut": 0.004, "malformed": 0.004, "wrong": 0.004,
     "truncated": 0.004, "limited": 0.002, "late": 0.002, "odd": 0.05,
@@ -19,10 +19,10 @@ REFUSALS: dict[str, tuple[int, float | None]] = {
     "rejected": (401, None),
 }
 
-#: Where aimock's answers take the model's words.
+#: Placeholder in aimock's answers for the model's text.
 PLACE = "the-words-of-the-model"
 
-#: Whole answers with status 200 that hold no verdict. They are paid.
+#: Faults that give a whole answer with status 200 and no verdict. Such calls are paid.
 WORTHLESS = frozenset({"malformed", "wrong", "truncated"})
 
 
@@ -34,7 +34,7 @@ class Verdict:
 
     @classmethod
     def of(cls, call: int, rng: random.Random) -> "Verdict":
-        """Another one for each call, so that a verdict tells which call it came from."""
+        """A different one for each call, so that a verdict shows which call it came from."""
         winner = rng.choice(["Essay A", "Essay B"])
         words = f"By call {call}, {winner} gives more reasons and better ones – é, 漢, “quoted”."
         return cls(winner, words, rng.randint(1, 5))
@@ -51,12 +51,12 @@ def draw(rates: dict[str, float], rng: random.Random) -> str:
 
 
 def latency(rng: random.Random) -> float:
-    """Seconds: mostly some tenths, now and then a few seconds."""
+    """Seconds: mostly some tenths, sometimes a few seconds."""
     return rng.uniform(1.0, 5.0) if rng.random() < 0.05 else min(0.08 + rng.expovariate(4.0), 2.0)
 
 
 def text_of(verdict: Verdict, fault: str) -> str:
-    """What the model says."""
+    """The model's text."""
     if fault == "wrong":
         return "Both essays have their merits."
     text = json.dumps(vars(verdict), ensure_ascii=False)
@@ -64,7 +64,7 @@ def text_of(verdict: Verdict, fault: str) -> str:
 
 
 def anthropic_body(text: str, *, truncated: bool) -> dict[str, Any]:
-    """Of the Messages API."""
+    """An answer of the Messages API."""
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5",
         "content": [{"type": "text", "text": text}],
@@ -74,19 +74,19 @@ def anthropic_body(text: str, *, truncated: bool) -> dict[str, Any]:
 
 
 def openai_body(made: str, text: str, *, truncated: bool) -> dict[str, Any]:
-    """Of the Responses API: what aimock made, with the model's words in their place."""
+    """An answer of the Responses API: aimock's answer with the model's text."""
     body: dict[str, Any] = json.loads(made.replace(PLACE, json.dumps(text)[1:-1]))
     if truncated:
         body |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     return body
 
 
-#: What providers have been seen to put in place of a count.
+#: Values that providers were seen to send instead of a count.
 _ODD_COUNTS = (None, -1, 12.5, "100", 10**30, [], True)
 
 
 def odd(body: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-    """The same verdict, with something odd beside it: it is one all the same, and is paid once."""
+    """The same verdict with an unusual field beside it. It must count as a verdict."""
     usage = dict(body["usage"])
     match rng.randrange(6):
         case 0:
@@ -107,7 +107,7 @@ def odd(body: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 def encoded(body: dict[str, Any], fault: str) -> bytes:
     whole = json.dumps(body).encode()
-    # As long as it says it is, and no JSON.
+    # The same length, but no JSON.
     return whole[:-20] + b"#" * 20 if fault == "malformed" else whole
 
 

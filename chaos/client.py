@@ -1,4 +1,4 @@
-"""The client: submits comparisons as a careful client would, and writes down every answer."""
+"""The client: submits comparisons as a careful client would, and records every answer."""
 
 import asyncio
 import random
@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx2
 
-from chaos.book import Book
+from chaos.journal import Journal
 from chaos.stack import CALLERS, PROVIDERS
 
 TOPICS = ["chaos.verdicts.a", "chaos.verdicts.b"]
 
-#: A comparison that nobody accepted is given up after this, in seconds.
-PATIENCE_SECONDS = 90.0
+#: Seconds after which a comparison that was never accepted is given up.
+GIVE_UP_SECONDS = 90.0
 
 #: Longer than any answer may take.
 TIMEOUT_SECONDS = 40.0
@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 40.0
 
 @dataclass
 class Plan:
-    """What one comparison asks for, and how its client behaves. By seed and number, whatever happens around it."""
+    """One comparison and how its client behaves. It depends on seed and number only."""
 
     number: int
     provider: str
@@ -33,13 +33,13 @@ class Plan:
     priority: int
     ttl: int | None
     twice: bool
-    """A request with a key: sent twice at the same time, on two connections, which both API processes take from."""
+    """Has an idempotency key and is sent twice at the same time, on two connections, so to both API processes."""
     again: bool
-    """A request with a key: sent again when it was accepted."""
+    """Has an idempotency key and is sent again after it was accepted."""
     cancel: bool
     caller: str
     stranger: bool
-    """With a key that nobody made; and a third of the cancellations come from a caller whose request it is not."""
+    """The request has an API key that was never made. (A third of the cancellations have another caller's key.)"""
     topic: str
     correlation_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Plan:
         )  # fmt: skip
 
     def body(self) -> dict[str, Any]:
-        asked: dict[str, Any] = {
+        body: dict[str, Any] = {
             "user_prompt": f"Which essay is better?\n\nEssay A\nNumber {self.number}, at length.\n\nEssay B\nIn short.",
             "callback_topic": self.topic,
             "correlation_id": self.correlation_id,
@@ -79,13 +79,13 @@ class Plan:
             "priority": self.priority,
             "llm_config_overrides": {"provider_override": self.provider},
         }
-        return asked if self.ttl is None else {**asked, "ttl_seconds": self.ttl}
+        return body if self.ttl is None else {**body, "ttl_seconds": self.ttl}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """accepted: it has a queue id; refused: for now, without one; rejected: a 4xx, which no run should see; unsent:
-    nobody listened; unknown: no answer.
+    """accepted: it has a queue id; refused: a temporary error; rejected: another 4xx, which should not occur; unsent:
+    no connection; unknown: no answer.
     """
 
     kind: str
@@ -94,17 +94,17 @@ class Outcome:
 
 
 class Client:
-    def __init__(self, url: str, keys: dict[str, str], seed: int, book: Book) -> None:
+    def __init__(self, url: str, keys: dict[str, str], seed: int, journal: Journal) -> None:
         self._url = url
         self._keys = keys
         self._seed = seed
-        self._book = book
+        self._journal = journal
         self._http = httpx2.AsyncClient(
             timeout=TIMEOUT_SECONDS, trust_env=False,
             limits=httpx2.Limits(max_connections=2000, max_keepalive_connections=100),
         )  # fmt: skip
         self._random = random.Random(seed)
-        #: Queue ids that were promised.
+        #: Queue ids of accepted requests.
         self.accepted: set[str] = set()
         self.outcomes: Counter[str] = Counter()
 
@@ -120,11 +120,11 @@ class Client:
             )
         else:
             outcome = await self._post(plan)
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < until and self._may_try_again(plan, outcome):
             await asyncio.sleep(min(outcome.retry_after, 3.0) if outcome.kind == "refused" else 0.2)
             if plan.key is None:
-                # Another request, since the one before is over: an event for that one would be found out.
+                # A new request: an event of the refused one would be a violation.
                 plan.correlation_id = str(uuid.uuid4())
             outcome = await self._post(plan)
         if outcome.queue_id is None:
@@ -139,7 +139,7 @@ class Client:
             await self._post(plan)
 
     def _may_try_again(self, plan: Plan, outcome: Outcome) -> bool:
-        """What was refused or never sent may be sent again; what was not answered only with an Idempotency-Key."""
+        """A request that got no answer may be sent again only with an Idempotency-Key."""
         if plan.stranger:
             return False
         if outcome.kind == "refused":
@@ -147,13 +147,13 @@ class Client:
         return outcome.kind == "unsent" or (outcome.kind == "unknown" and plan.key is not None)
 
     async def _post(self, plan: Plan) -> Outcome:
-        asked, sent = plan.body(), time.time()
+        body, sent = plan.body(), time.time()
         headers = self._presented(plan.caller, stranger=plan.stranger)
         if plan.key:
             headers["Idempotency-Key"] = plan.key
         status, answer, error, wait = None, None, None, None
         try:
-            response = await self._http.post(f"{self._url}/api/v1/comparison", json=asked, headers=headers)
+            response = await self._http.post(f"{self._url}/api/v1/comparison", json=body, headers=headers)
             status, answer, wait = response.status_code, response.json(), response.headers.get("retry-after")
         except httpx2.HTTPError as failed:
             error = type(failed).__name__
@@ -165,11 +165,11 @@ class Client:
         self.outcomes[kind] += 1
         if queue_id:
             self.accepted.add(queue_id)
-        self._book.write(
+        self._journal.write(
             kind="post", number=plan.number, sent=sent, outcome=kind, status=status, error=error,
             retry_after=wait, queue_id=queue_id, idempotency_key=plan.key,
             caller="stranger" if plan.stranger else plan.caller,
-            asked={name: value for name, value in asked.items() if name != "user_prompt"}, answer=answer,
+            request={name: value for name, value in body.items() if name != "user_prompt"}, answer=answer,
         )  # fmt: skip
         return Outcome(kind, queue_id, float(wait or 1))
 
@@ -185,4 +185,4 @@ class Client:
             status = response.status_code
         except httpx2.HTTPError as failed:
             error = type(failed).__name__
-        self._book.write(kind="delete", sent=sent, queue_id=queue_id, status=status, error=error, mine=mine)
+        self._journal.write(kind="delete", sent=sent, queue_id=queue_id, status=status, error=error, mine=mine)

@@ -1,4 +1,4 @@
-"""Everything that comes on the callback topics, read in a thread and written down as it comes."""
+"""Reads the callback topics in a thread, and records each event."""
 
 import json
 import threading
@@ -6,16 +6,16 @@ import threading
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from chaos.book import Book
+from chaos.journal import Journal
 
 PARTITIONS = 4
 
 
 class Inbox:
-    def __init__(self, bootstrap: str, topics: list[str], book: Book) -> None:
+    def __init__(self, bootstrap: str, topics: list[str], journal: Journal) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
-        self._book = book
+        self._journal = journal
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="inbox", daemon=True)
         #: Queue ids with an event, and how many events there were.
@@ -45,7 +45,7 @@ class Inbox:
             try:
                 messages = consumer.consume(500, 0.2)
             except KafkaException:
-                continue  # it is away, and librdkafka connects again
+                continue  # no broker; librdkafka reconnects automatically
             for message in messages:
                 if message.error() is None:
                     self._take(message)
@@ -53,7 +53,7 @@ class Inbox:
 
     def _take(self, message: Message) -> None:
         event = json.loads(message.value() or b"")
-        self._book.write(
+        self._journal.write(
             topic=message.topic(), partition=message.partition(), offset=message.offset(),
             key=(message.key() or b"").decode(), event=event,
         )  # fmt: skip

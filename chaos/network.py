@@ -1,8 +1,8 @@
-"""A network of the run's own, so that one worker can be cut off from everything without a word to either side.
+"""A separate network for the run, so that one worker can be partitioned without closing a connection.
 
-The run executes itself again in a network namespace; the cut-off worker lives in another one, behind a bridge. A cut
-takes its end of the cable off the bridge: packets vanish, no connection is closed, no link goes down. Where the machine
-allows no namespaces, there is no partition, and the run says so.
+The run executes itself again in a network namespace. The worker is in another namespace, behind a bridge. A cut removes
+its virtual cable from the bridge: packets are lost, no connection is closed, no link goes down. If the machine allows
+no namespaces, partitions are left out, and the report says so.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Of the servers: an address of the loopback interface, which the other namespace reaches through the bridge.
+#: Address of the servers on the loopback interface, which the other namespace reaches through the bridge.
 HOST = "10.77.0.1"
 _BRIDGE, _WORKER = "10.77.1.1", "10.77.1.2"
 
@@ -25,7 +25,7 @@ _WAYS = (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]
 
 
 def enter_own_network() -> None:
-    """Execute this command again in a namespace of its own; where there are none, return."""
+    """Execute this command again in a new network namespace; return if the machine allows none."""
     if _INSIDE in os.environ or not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
         return
     for way in _WAYS:
@@ -66,7 +66,7 @@ class Network:
             subprocess.run(self.behind_the_bridge(["ip", *line.split()]), check=True)
 
     def behind_the_bridge(self, command: Sequence[str]) -> list[str]:
-        """The command, to be run where it can be cut off."""
+        """The command, to run in the worker's namespace."""
         return list(command) if self._holder is None else ["nsenter", "-t", str(self._holder.pid), "-n", *command]
 
     def cut(self) -> None:

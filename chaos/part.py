@@ -1,4 +1,4 @@
-"""A process of the stack, kept running as a supervisor would; each start is told, and each signal that we send."""
+"""A process of the stack, restarted when it ends. Each start, end and signal is recorded."""
 
 import asyncio
 import os
@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from chaos.book import Book
+from chaos.journal import Journal
 
-#: How long a part may take to come up; a start takes two seconds on an idle machine.
+#: Seconds that a part may take to start; a start takes two on an idle machine.
 START_SECONDS = 90.0
 
-#: Between its end and its next start.
+#: Seconds between the end of a process and the next start.
 PAUSE_SECONDS = 0.3
 
 #: Command and environment of one start, by its number (from 1).
@@ -23,23 +23,23 @@ Ready = Callable[[], Awaitable[bool]]
 
 
 class Part:
-    def __init__(self, name: str, launch: Launch, ready: Ready, log: Path, faults: Book, cwd: Path) -> None:
+    def __init__(self, name: str, launch: Launch, ready: Ready, log: Path, journal: Journal, cwd: Path) -> None:
         self.name = name
         self._launch = launch
         self._ready = ready
         self._log = log
-        self._faults = faults
+        self._journal = journal
         self._cwd = cwd
         self._number = 0
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
-        self._asked: str | None = None
+        self._signal: str | None = None
         self.is_ready = asyncio.Event()
 
     @property
     def alias(self) -> str:
-        """This start of it."""
+        """Name and number of the current start."""
         return f"{self.name}.{self._number}"
 
     @property
@@ -63,37 +63,37 @@ class Part:
                     env=dict(environment), cwd=self._cwd,
                 )  # fmt: skip
             started = time.monotonic()
-            self._faults.write(kind="start", part=self.alias, pid=self._process.pid)
+            self._journal.write(kind="start", part=self.alias, pid=self._process.pid)
             ended = asyncio.create_task(self._process.wait())
             while not ended.done() and not await self._ready():
                 if time.monotonic() - started > START_SECONDS:
                     self.signal(signal.SIGKILL)
                 await asyncio.wait([ended], timeout=0.05)
             if not ended.done():
-                self._faults.write(kind="ready", part=self.alias, seconds=round(time.monotonic() - started, 2))
+                self._journal.write(kind="ready", part=self.alias, seconds=round(time.monotonic() - started, 2))
                 self.is_ready.set()
             code = await ended
             self.is_ready.clear()
-            self._faults.write(kind="exit", part=self.alias, code=code, asked=self._asked)
-            self._asked = None
+            self._journal.write(kind="exit", part=self.alias, code=code, signal=self._signal)
+            self._signal = None
             if self._stopping:
                 return
             await asyncio.sleep(PAUSE_SECONDS)
 
     def signal(self, number: signal.Signals) -> str:
-        """Returns which start of it was hit."""
+        """Send the signal. Returns the alias of the process that got it."""
         process, alias = self._process, self.alias
         if process is None or process.returncode is not None:
             return alias
         if number in {signal.SIGKILL, signal.SIGTERM}:
-            self._asked = number.name
+            self._signal = number.name
             self.is_ready.clear()
         os.kill(process.pid, number)
-        self._faults.write(kind="signal", part=alias, pid=process.pid, signal=number.name)
+        self._journal.write(kind="signal", part=alias, pid=process.pid, signal=number.name)
         return alias
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM and wait; what does not end within `grace` seconds is killed."""
+        """Send SIGTERM and wait; after `grace` seconds send SIGKILL."""
         self._stopping = True
         self.signal(signal.SIGTERM)
         if self._keeper is not None:
@@ -103,7 +103,7 @@ class Part:
                 await self._keeper
 
     def kill(self) -> None:
-        """At the end of a run that failed."""
+        """Kill the process at the end of a run, without a record."""
         self._stopping = True
         if self.running and self._process is not None:
             self._process.kill()

@@ -1,4 +1,4 @@
-"""A run: the stack, the client at a steady rate, the faults one after the other, and the wait until all is told."""
+"""A run: starts the stack, submits at a steady rate, makes the faults, and waits until all events have arrived."""
 
 import asyncio
 import json
@@ -9,15 +9,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.book import CLIENT, KAFKA, RUN, Book
 from chaos.client import TOPICS, Client
 from chaos.faults import Fault
 from chaos.inbox import Inbox
+from chaos.journal import CLIENT, KAFKA, RUN, Journal
 from chaos.schedule import Step, schedule
 from chaos.stack import Stack
 from chaos.timing import Timing
 
-#: All that was accepted must have been told so long after the last submission, in seconds.
+#: Seconds after the last submission within which all accepted requests must have an event.
 SETTLE_SECONDS = 180.0
 
 
@@ -36,8 +36,8 @@ class Run:
         self._seed = seed
         self._form = form
         self._stack = Stack(out, form.tree, seed, form.timing)
-        self._client = Client(self._stack.url, self._stack.keys, seed, Book(out / CLIENT))
-        self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Book(out / KAFKA))
+        self._client = Client(self._stack.url, self._stack.keys, seed, Journal(out / CLIENT))
+        self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Journal(out / KAFKA))
         self._out = out
         self._began = time.time()
 
@@ -61,7 +61,8 @@ class Run:
             await faults
             await self._settle()
             progress.cancel()
-            self._stack.book.write(kind="left", **self._stack.left_in_redis())
+            self._stack.journal.write(kind="left", **self._stack.left_in_redis())
+            self._stack.journal.write(kind="books", **self._stack.books())
             await self._stack.stop()
         finally:
             self._inbox.stop()
@@ -69,7 +70,7 @@ class Run:
             self._stack.discard()
 
     async def _submit(self, faults: asyncio.Task[None]) -> None:
-        """One after the other at a steady rate, until enough were accepted and all faults are over."""
+        """Submit at a steady rate until enough requests were accepted and all faults are over."""
         running: set[asyncio.Task[None]] = set()
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -82,13 +83,13 @@ class Run:
         while len(self._client.accepted) < self._form.comparisons or not faults.done():
             for task in [faults, *failed]:
                 if task.done():
-                    task.result()  # a fault of the suite's own ends the run
+                    task.result()  # an error of the suite ends the run
             number += 1
             task = asyncio.create_task(self._client.compare(number))
             running.add(task)
             task.add_done_callback(ended)
             await asyncio.sleep(max(0.0, started + number / self._form.rate - time.monotonic()))
-        say(f"{number} submitted; waiting for the last answers")
+        say(f"{number} submitted; waiting for the last events")
         if running:
             await asyncio.gather(*running)
 
@@ -98,18 +99,18 @@ class Run:
             await asyncio.sleep(step.pause)
             name, began = step.fault.__name__.replace("_", " "), time.time()
             say(f"{self._clock()} {number}/{len(steps)} {name} …")
-            told = await step.fault(self._stack, rng)
-            self._stack.book.write(kind="fault", fault=name, began=began, ended=time.time(), told=told)
-            say(f"{self._clock()} {number}/{len(steps)} {name}: {told}")
+            result = await step.fault(self._stack, rng)
+            self._stack.journal.write(kind="fault", fault=name, began=began, ended=time.time(), result=result)
+            say(f"{self._clock()} {number}/{len(steps)} {name}: {result}")
 
     async def _settle(self) -> None:
-        """Until all that was accepted was told, and then for as long as a result may be sent again."""
+        """Wait until all accepted requests have an event, and then as long as an event may be sent again."""
         until = time.monotonic() + SETTLE_SECONDS
         while self._missing() and time.monotonic() < until:  # noqa: ASYNC110 - the inbox reads in a thread
             await asyncio.sleep(0.5)
-        say(f"{self._clock()} {self._missing()} not told yet; waiting whether anything is told twice")
+        say(f"{self._clock()} {self._missing()} without an event; waiting for repeated events")
         await asyncio.sleep(self._form.timing.resend + 6)
-        while await self._stack.calls_in_progress() and time.monotonic() < until:  # noqa: ASYNC110 - it is asked
+        while await self._stack.calls_in_progress() and time.monotonic() < until:  # noqa: ASYNC110 - polled over HTTP
             await asyncio.sleep(0.5)
 
     def _missing(self) -> int:
@@ -119,7 +120,7 @@ class Run:
         while True:
             counts = self._client.outcomes
             line = (
-                f"{self._clock()} accepted {len(self._client.accepted)}, told {len(self._inbox.answered)}, "
+                f"{self._clock()} accepted {len(self._client.accepted)}, delivered {len(self._inbox.answered)}, "
                 f"waiting {self._missing()}, refused {counts['refused']}, unknown {counts['unknown']}"
             )
             if sys.stdout.isatty():

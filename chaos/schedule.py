@@ -1,4 +1,4 @@
-"""Which faults, in which order, and how far apart: by the seed."""
+"""The order of the faults and the pauses between them, determined by the seed."""
 
 import random
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ SHORT: list[Fault] = [
 
 @dataclass(frozen=True)
 class Step:
-    #: Seconds from the end of the fault before.
+    #: Seconds after the end of the previous fault.
     pause: float
     fault: Fault
 

@@ -13,33 +13,31 @@ import psutil
 
 from chaos import ROOT
 from chaos.answers import PLACE
-from chaos.book import FAULTS, UPSTREAM, Book
+from chaos.journal import FAULTS, UPSTREAM, Journal
 from chaos.network import Network
 from chaos.part import Launch, Part, Ready
 from chaos.timing import Timing
-
-sys.path.insert(0, str(ROOT / "tests/support"))
-from umpire_aimock import Aimock, install_aimock
-from umpire_kafka import KafkaServer, install_kafka
-from umpire_redis import RedisServer
-from umpire_servers import clean_environment, free_port, port_open
+from devtools.aimock import Aimock, install_aimock
+from devtools.kafka import KafkaServer, install_kafka
+from devtools.redis import RedisServer
+from devtools.servers import clean_environment, free_port, port_open
 
 PROVIDERS = ("anthropic", "openai")
 
 #: Name → provider.
 WORKERS = {"anthropic-1": "anthropic", "anthropic-2": "anthropic", "openai-1": "openai"}
-#: Of the API, under one supervisor: `umpire api --processes 2`.
+#: Processes of the API, under one supervisor: `umpire api --processes 2`.
 API_PROCESSES = 2
 
-#: The worker that a partition cuts off.
-CUT_OFF = "anthropic-2"
+#: The worker that is partitioned.
+PARTITIONED = "anthropic-2"
 
-#: Each has an API key.
+#: Names of the clients; each has an API key.
 CALLERS = ("one", "other")
 
 UMPIRE = (sys.executable, "-m", "cli.main")
 
-#: In the text of /metrics, an API process that runs and whose loop turns.
+#: The line in /metrics of an API process that is alive.
 _UP = re.compile(r'^llm_provider_process_up\{process="api-\d+"\} 1\.0$', re.MULTILINE)
 
 
@@ -48,7 +46,7 @@ class Stack:
         install_kafka()
         install_aimock()
         self.timing = timing
-        self.book = Book(out / FAULTS)
+        self.journal = Journal(out / FAULTS)
         self._out = out
         self._tree = tree
         self._seed = seed
@@ -64,7 +62,7 @@ class Stack:
         self.api = self._api()
         self.workers = {name: self._worker(name) for name in WORKERS}
         self._upstream = self._part("upstream", self._launch_upstream, self._upstream_ready)
-        #: Of the callers.
+        #: API keys by caller.
         self.keys: dict[str, str] = {}
         self._http = httpx2.AsyncClient(timeout=10, trust_env=False)
 
@@ -88,7 +86,7 @@ class Stack:
                 await part.is_ready.wait()
 
     def api_processes(self) -> list[psutil.Process]:
-        """Those that serve, the oldest first; the multiprocessing module starts a further process, for itself."""
+        """The serving processes, the oldest first, without the helper process of the multiprocessing module."""
         with contextlib.suppress(psutil.Error):
             found = psutil.Process(self.api.pid).children() if self.api.running else []
             serving = [one for one in found if "spawn_main" in " ".join(one.cmdline())]
@@ -96,7 +94,7 @@ class Stack:
         return []  # one of them has just ended
 
     async def api_is_whole(self) -> bool:
-        """All of its processes run, and answer."""
+        """Whether all processes of the API run and answer."""
         if len(self.api_processes()) < API_PROCESSES:
             return False
         with contextlib.suppress(httpx2.HTTPError):
@@ -105,24 +103,38 @@ class Stack:
         return False
 
     async def misbehave(self, **rates: Mapping[str, float]) -> None:
-        """By provider, the shares of faults besides the usual ones; none: only the usual ones."""
-        told = {provider: rates.get(provider, {}) for provider in PROVIDERS}
-        await self._http.post(f"http://{self._host}:{self.upstream_port}/control", json=told)
+        """Set the shares of faults by provider, in addition to the usual ones. Without arguments: only those."""
+        shares = {provider: rates.get(provider, {}) for provider in PROVIDERS}
+        await self._http.post(f"http://{self._host}:{self.upstream_port}/control", json=shares)
 
     async def calls_in_progress(self) -> int:
         answer = await self._http.get(f"http://{self._host}:{self.upstream_port}/control")
         return int(answer.json()["in_progress"])
 
     def left_in_redis(self) -> dict[str, int]:
-        """What should be empty when all is told."""
+        """Counts that must be 0 after all events were delivered."""
         counts = {
             "leases": ("ZCARD", "umpire:leases"), "unfinished": ("ZCARD", "umpire:expiry"),
             "outbox": ("XLEN", "umpire:outbox"), "dead letters": ("ZCARD", "umpire:dead"),
         }  # fmt: skip
-        return {name: int(self.redis.command(*words)[1:].split(b"\r\n")[0]) for name, words in counts.items()}
+        return {name: self._number(*words) for name, words in counts.items()}
+
+    def books(self) -> dict[str, int]:
+        """The totals that the service keeps in Redis, and the base that their first read stored."""
+        total = """local sum, all = 0, redis.call('HGETALL', 'umpire:totals')
+            for i = 1, #all, 2 do
+              if string.sub(all[i], 1, #ARGV[1]) == ARGV[1] then sum = sum + all[i + 1] end
+            end
+            return sum"""
+        names = {"accepted": "accepted.", "ended": "ended.", "base": "base"}
+        sums = {name: self._number("EVAL", total, "0", prefix) for name, prefix in names.items()}
+        return {**sums, "unfinished": self._number("ZCARD", "umpire:expiry")}
+
+    def _number(self, *command: str) -> int:
+        return int(self.redis.command(*command)[1:].split(b"\r\n")[0])
 
     async def stop(self) -> None:
-        """In good order: whatever does not end by itself was killed, and the book says so."""
+        """Stop the parts with SIGTERM. A part that does not end is killed, which the journal shows."""
         await asyncio.gather(*(part.stop(self.timing.drain + 15) for part in self.parts))
         await self._upstream.stop(5)
         await self._http.aclose()
@@ -134,10 +146,10 @@ class Stack:
         self.kafka.discard()
         self._aimock.discard()
         self.network.close()
-        self.book.close()
+        self.journal.close()
 
     def _part(self, name: str, launch: Launch, ready: Ready, tree: Path | None = None) -> Part:
-        return Part(name, launch, ready, self._out / f"logs/{name}.log", self.book, tree or ROOT)
+        return Part(name, launch, ready, self._out / f"logs/{name}.log", self.journal, tree or ROOT)
 
     def _environment(self, **settings: str) -> dict[str, str]:
         return {
@@ -177,7 +189,7 @@ class Stack:
             signs.append(self._out / f"{name}.{number}.ready")
             base = f"http://{self._host}:{self.upstream_port}/{name}.{number}" + ("/v1" if provider == "openai" else "")
             command = [*UMPIRE, "worker", "--provider", provider, "--ready-file", str(signs[-1])]
-            if name == CUT_OFF:
+            if name == PARTITIONED:
                 command = self.network.behind_the_bridge(command)
             return command, self._environment(**{f"UMPIRE_{provider.upper()}_BASE_URL": base})
 

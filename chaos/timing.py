@@ -1,11 +1,11 @@
-"""The seconds of a run."""
+"""The durations of a run."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that a run uses in place of the defaults, so that it ends before its reader does."""
+    """Seconds that a run uses instead of the defaults, so that it takes minutes and not hours."""
 
     lease: float = 8.0
     attempt: float = 16.0
@@ -20,22 +20,22 @@ class Timing:
     key_rejected: float = 20.0
     """How long a provider's key is rejected."""
     spell: float = 10.0
-    """How long the upstream misbehaves, about."""
+    """About how long the upstream misbehaves."""
     pauses: tuple[float, float] = (2.0, 9.0)
-    """Between two faults, shortest and longest. Mostly shorter than what recovery takes: they run into each other."""
+    """Shortest and longest pause between two faults. Mostly shorter than a recovery, so that faults overlap."""
 
     def settings(self) -> dict[str, str]:
         return {
-            "UMPIRE_LEASE_SECONDS": str(self.lease),
-            "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": str(self.attempt),
+            "UMPIRE_TEST_LEASE_SECONDS": str(self.lease),
+            "UMPIRE_TEST_ATTEMPT_TIMEOUT_SECONDS": str(self.attempt),
             "UMPIRE_CALL_DEADLINE_SECONDS": str(self.deadline),
             "UMPIRE_DRAIN_SECONDS": str(self.drain),
             "UMPIRE_BREAKER_RECOVERY_SECONDS": str(self.recovery),
             "UMPIRE_IMMEDIATE_WAIT_SECONDS": str(self.immediate_wait),
             "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": str(self.delivery),
-            "UMPIRE_OUTBOX_RESEND_SECONDS": str(self.resend),
-            "UMPIRE_LOST_POINTER_SECONDS": str(self.lost_pointer),
-            "UMPIRE_DEFER_SECONDS": "1,3,6",
+            "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": str(self.resend),
+            "UMPIRE_TEST_LOST_POINTER_SECONDS": str(self.lost_pointer),
+            "UMPIRE_TEST_DEFER_SECONDS": "1,3,6",
             "UMPIRE_HOLD_PROBE_SECONDS": str(self.hold_probe),
         }
 

@@ -1,7 +1,7 @@
-"""The upstream, in a process of its own, before aimock: answers calls, misbehaves as told, and journals every one.
+"""The simulated provider, a separate process in front of aimock: answers calls, makes faults, and records each call.
 
-Each worker process calls it under a path of its own (its base URL), so that the journal knows who called. POST /control
-sets the shares of faults by provider; GET /control tells how many calls are in progress.
+Each worker process has a different base URL, so that the journal has the caller. POST /control sets the shares of
+faults by provider; GET /control returns the number of calls in progress.
 """
 
 import argparse
@@ -31,18 +31,18 @@ from chaos.answers import (
     openai_body,
     text_of,
 )
-from chaos.book import Book
+from chaos.journal import Journal
 
-#: An answer that comes too late comes so much later, in seconds.
+#: Seconds after its timeout at which a late answer comes.
 LATE_SECONDS = 1.0
 
-#: A hanging call is given up after this, in seconds, when its caller did not.
+#: Seconds after which a hanging call is closed.
 HANG_SECONDS = 60.0
 
 
 class Upstream:
-    def __init__(self, journal: Book, seed: int, attempt: float, aimock: str) -> None:
-        """`attempt`: seconds that a caller gives a call; `aimock`: who answers for OpenAI."""
+    def __init__(self, journal: Journal, seed: int, attempt: float, aimock: str) -> None:
+        """`attempt`: the caller's timeout in seconds; `aimock`: URL of aimock, which answers for OpenAI."""
         self._aimock = httpx2.AsyncClient(base_url=aimock, trust_env=False)
         self._journal = journal
         self._random = random.Random(seed)
@@ -61,14 +61,14 @@ class Upstream:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer. False: the connection is at its end."""
+        """One request and its answer. Returns False if the connection must be closed."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         content = await reader.readexactly(int(headers.get("content-length", 0)))
         _, path, _ = head[0].split(" ", 2)
         if path == "/control":
             for provider, rates in json.loads(content or b"{}").items():
-                # Those that were asked for come first: a share of 1 leaves nothing to the usual ones.
+                # The requested faults come first, so that a share of 1 leaves none to the usual ones.
                 self._rates[provider] = {**rates, **{name: USUAL[name] for name in USUAL.keys() - rates.keys()}}
             _send(writer, 200, json.dumps({"in_progress": self._in_progress}).encode())
             return True
@@ -78,15 +78,15 @@ class Upstream:
         finally:
             self._in_progress -= 1
 
-    async def _call(self, path: str, attempt: str, asked: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _call(self, path: str, attempt: str, content: bytes, writer: asyncio.StreamWriter) -> bool:
         number, received = next(self._number), time.time()
         provider = "openai" if path.endswith("/responses") else "anthropic"
         fault = draw(self._rates[provider], self._random)
         verdict = Verdict.of(number, self._random)
-        whole = await self._answer(provider, asked, fault, verdict)
+        whole = await self._answer(provider, content, fault, verdict)
         await asyncio.sleep(self._seconds(fault))
         status: int | None = None
-        # What a provider has written whole it charges for, whether or not its caller is still there to read it.
+        # A provider charges for each whole answer, even if the caller has gone.
         with contextlib.suppress(ConnectionError):
             if fault in REFUSALS:
                 status, wait = REFUSALS[fault]
@@ -107,13 +107,13 @@ class Upstream:
         )  # fmt: skip
         return fault not in {"cut", "drop", "hang"}
 
-    async def _answer(self, provider: str, asked: bytes, fault: str, verdict: Verdict) -> bytes:
+    async def _answer(self, provider: str, content: bytes, fault: str, verdict: Verdict) -> bytes:
         """With status 200."""
         text, truncated = text_of(verdict, fault), fault == "truncated"
         if provider == "anthropic":
             return self._written(anthropic_body(text, truncated=truncated), fault)
         headers = {"content-type": "application/json", "authorization": "Bearer chaos"}
-        made = (await self._aimock.post("/v1/responses", content=asked, headers=headers)).raise_for_status().text
+        made = (await self._aimock.post("/v1/responses", content=content, headers=headers)).raise_for_status().text
         return self._written(openai_body(made, text, truncated=truncated), fault)
 
     def _written(self, body: dict[str, Any], fault: str) -> bytes:
@@ -146,7 +146,7 @@ async def main() -> None:
     parser.add_argument("--attempt", type=float, required=True)
     parser.add_argument("--aimock", required=True)
     arguments = parser.parse_args()
-    upstream = Upstream(Book(arguments.journal), arguments.seed, arguments.attempt, arguments.aimock)
+    upstream = Upstream(Journal(arguments.journal), arguments.seed, arguments.attempt, arguments.aimock)
     server = await asyncio.start_server(upstream.serve, arguments.host, arguments.port, backlog=1024)
     await server.serve_forever()
 

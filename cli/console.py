@@ -1,6 +1,7 @@
 """Output for people: with colours on a terminal, plain lines elsewhere."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from cli.visible import visible, visible_json
+from contracts.encoding import dumps
 
 
 class _Console(Console):
@@ -26,10 +28,27 @@ out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def show_json(value: bytes | str) -> None:
+def show_json(value: Any) -> None:
     """Print JSON for a program: no wrapping, no colours. Control characters are escaped, as a person may see it too."""
-    text = value if isinstance(value, str) else value.decode()
+    show_json_text(dumps(value).decode())
+
+
+def show_json_text(text: str) -> None:
     print(visible_json(text))  # noqa: T201
+
+
+def report_ids(
+    name: str, done: Sequence[str], named: Sequence[str], unknown: str, *, as_json: bool, hint: str = ""
+) -> int:
+    """Print which of the named ids were processed. Returns exit code 1 if one was not; `unknown` says why."""
+    missing = sorted(set(named) - set(done))
+    if as_json:
+        show_json({name: done, "unknown": missing})
+    else:
+        out.print(f"{len(done)} {name}{hint}")
+        for one in missing:
+            err.print(f"{one} {unknown}", markup=False)
+    return 1 if missing else 0
 
 
 def say(text: str) -> None:

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
-#: Exit code of a usage error; typer's own usage errors have the same one.
-USAGE = 2
-
-#: Where `umpire up` keeps its data, and other commands look for a running stack.
+#: Where `umpire up` keeps its data, and where other commands find its addresses.
 DEFAULT_DATA = Path("umpire-data")
 
 
@@ -31,7 +28,7 @@ def read_settings() -> "Settings":
 def read_serving_settings() -> "Settings":
     """The settings of a process that serves. Raises Failure also if requests would be refused for a default model."""
     from contracts.clock import utcnow
-    from providers.manifest import Manifest
+    from providers.models.manifest import Manifest
 
     settings = read_settings()
     problems = Manifest.load().misfits(settings, utcnow().date())

@@ -9,22 +9,20 @@ import typer
 
 from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
-from cli.holds import pause, resume
-from cli.keys import keys_app
-from cli.outbox import outbox_app
-from cli.provider import ProviderName
-from cli.redis_check import check_redis
-from cli.tune import tune
+from cli.operate.holds import pause, resume
+from cli.operate.keys import keys_app
+from cli.operate.outbox import outbox_app
+from cli.options import AsJson, DataDir, ProviderName
+from cli.tune.command import tune
 from cli.visible import visible
 
 app = typer.Typer(
     name="umpire",
-    help="LLM comparisons with a promise: one fresh verdict each, delivered on Kafka.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The models that umpire knows.", invoke_without_command=True)
+models_app = typer.Typer(invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
@@ -33,168 +31,187 @@ app.command()(pause)
 app.command()(resume)
 
 
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port (0: any free one).")]
-Descriptor = Annotated[int | None, typer.Option(hidden=True, help="Listening socket of a supervisor.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
+Descriptor = Annotated[int | None, typer.Option(hidden=True, help="Listening socket that a supervisor passes on.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="Number of processes. Without it: UMPIRE_API_PROCESSES or UMPIRE_<PROVIDER>_PROCESSES."
+    ),
+]
+Essay = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A text file in UTF-8.")]
 
 
 @app.command()
 def up(
     data_dir: Annotated[
-        Path, typer.Option(help="Where Redis keeps its data, and stack.json and logs go.")
+        Path, typer.Option(help="Directory for Redis' data, the logs, and stack.json with all addresses.")
     ] = DEFAULT_DATA,
     port: Port = None,
-    flower_port: Port = None,
+    flower_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of Flower; 0: any free one.")] = None,
     metrics_targets: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the addresses to scrape there, as Prometheus' file_sd.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the addresses to scrape to this file, for Prometheus' file_sd."),
     ] = None,
 ) -> None:
-    """Run everything on this machine: Redis, Kafka, the API, workers and Flower."""
-    settings = read_serving_settings()
-    from cli.up import up
+    """Run everything on this machine: Redis, Kafka, the API, workers and Flower.
 
-    up(
-        settings,
-        data_dir,
-        settings.service.port if port is None else port,
-        settings.flower.flower_port if flower_port is None else flower_port,
-        metrics_targets,
-    )
+    UMPIRE_API_PROCESSES and UMPIRE_<PROVIDER>_PROCESSES set the numbers of processes. Ctrl-C stops everything.
+    """
+    settings = read_serving_settings()
+    from cli.stack.up import up
+
+    port = settings.service.port if port is None else port
+    flower_port = settings.flower.flower_port if flower_port is None else flower_port
+    up(settings, data_dir, port, flower_port, metrics_targets)
 
 
 @app.command()
 def api(
-    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    host: Host = None,
     port: Port = None,
-    processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that share the port.")] = None,
+    processes: Processes = None,
     descriptor: Descriptor = None,
-    pids_file: Annotated[Path | None, typer.Option(hidden=True, help="Holds the ids of several processes.")] = None,
+    pids_file: Annotated[Path | None, typer.Option(hidden=True, help="File for the ids of several processes.")] = None,
 ) -> None:
-    """Run the HTTP API."""
+    """Run the HTTP API, in one process or in several that share the port."""
     settings = read_serving_settings()
-    check_redis(settings.redis.address())
-    from cli import api as front
-    from cli.ports import inherited
+    from cli.serve.api import listen_for_callers, serve_all
+    from cli.serve.redis_check import check_redis
+    from cli.supervise.ports import inherited
 
+    check_redis(settings.redis.address())
     service = settings.service
     if descriptor is not None:
         server = inherited(descriptor)
     else:
-        server = front.listen_for_callers(settings, host or service.host, service.port if port is None else port)
-    front.api(settings, server, processes or service.api_processes, pids_file)
+        server = listen_for_callers(settings, host or service.host, service.port if port is None else port)
+    serve_all(settings, server, processes or service.api_processes, pids_file)
 
 
 @app.command()
 def worker(
     provider: Annotated[
-        ProviderName | None, typer.Option(help="One provider; without it, each that is enabled.")
+        ProviderName | None, typer.Option(help="Provider to call. Without it: workers of each enabled provider.")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at a time in a process (its slots).")] = None,
-    processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes of the provider.")] = None,
-    ready_file: Annotated[Path | None, typer.Option(hidden=True, help="Made when the worker consumes.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Slots of a process: how many comparisons it handles at a time.")
+    ] = None,
+    processes: Processes = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(hidden=True, help="File that the worker makes once it consumes.")
+    ] = None,
 ) -> None:
-    """Run the workers of one provider, or of each that is enabled."""
+    """Run workers, which call the providers. --concurrency and --processes need --provider."""
     settings = read_serving_settings()
     if provider is None:
         for value, name in ((concurrency, "--concurrency"), (processes, "--processes")):
             if value is not None:
                 raise typer.BadParameter(f"{name} needs --provider")
-    check_redis(settings.redis.address())
-    from cli import worker as workers
+    from cli.serve.redis_check import check_redis
+    from cli.serve.worker import serve_workers
 
-    raise typer.Exit(workers.serve(settings, provider and provider.value, concurrency, processes, ready_file))
+    check_redis(settings.redis.address())
+    raise typer.Exit(serve_workers(settings, provider and provider.value, concurrency, processes, ready_file))
 
 
 @app.command()
 def flower(
-    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
-    port: Port = None,
-    descriptor: Descriptor = None,
-    metrics_descriptor: Descriptor = None,
+    host: Host = None, port: Port = None, descriptor: Descriptor = None, metrics_descriptor: Descriptor = None
 ) -> None:
-    """Run Flower, behind the password in UMPIRE_FLOWER_BASIC_AUTH."""
+    """Run Flower, the web page of queues and workers, read-only. Set its user:password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
-    from cli import flower as page
-    from cli.metrics import listen_for_scrapes
-    from cli.ports import inherited, listen
+    from cli.flower import server as flower_server
+    from cli.serve.redis_check import check_redis
+    from cli.supervise.metrics import listen_for_scrapes
+    from cli.supervise.ports import inherited, listen
 
-    page.check(settings)
+    flower_server.check(settings)
     check_redis(settings.redis.address())
     if descriptor is not None:
         server = inherited(descriptor)
     else:
         chosen = settings.flower.flower_port if port is None else port
         server = listen(host or settings.flower.flower_host, chosen, setting="--port or UMPIRE_FLOWER_PORT")
-    scraped = None
+    metrics_socket = None
     if metrics_descriptor is not None:
-        scraped = inherited(metrics_descriptor)
+        metrics_socket = inherited(metrics_descriptor)
     elif settings.telemetry.metrics_port is not None:
-        scraped = listen_for_scrapes(settings, settings.telemetry.metrics_port)
-    page.flower(settings, server, scraped)
+        metrics_socket = listen_for_scrapes(settings, settings.telemetry.metrics_port)
+    flower_server.flower(settings, server, metrics_socket)
 
 
 @app.command()
 def compare(
-    essay_a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The first essay.")],
-    essay_b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The second essay.")],
-    wait: Annotated[bool, typer.Option(help="Follow the callback topic until the verdict is there.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what came over the wire.")] = False,
-    api_url: Annotated[str | None, typer.Option("--api", help="URL of the API.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Callback topic.")] = None,
-    question: Annotated[str | None, typer.Option(help="What to judge by.")] = None,
-    provider: Annotated[ProviderName | None, typer.Option(help="Provider to ask.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model to ask.")] = None,
+    essay_a: Essay,
+    essay_b: Essay,
+    wait: Annotated[bool, typer.Option(help="Wait until the verdict arrives on the callback topic.")] = True,
+    as_json: AsJson = False,
+    api_url: Annotated[str | None, typer.Option("--api", help="URL of the API, such as http://127.0.0.1:8080.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Callback topic for the result.")] = None,
+    question: Annotated[str | None, typer.Option(help="The question by which the essays are judged.")] = None,
+    provider: Annotated[ProviderName | None, typer.Option(help="Provider to use instead of the default one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model to use instead of the provider's default one.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Longest wait for the verdict, in seconds.")] = 300.0,
-    data_dir: Annotated[Path, typer.Option(help="Data directory of the `umpire up` to ask.")] = DEFAULT_DATA,
+    data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
-    """Compare two essays. Exit code 0: a verdict (or accepted, with --no-wait), 1: an error, 2: called wrongly."""
-    settings = read_settings()
-    from cli.compare import CompareOptions, compare
+    """Submit a comparison of two essays, and print the verdict: which one is better, and why.
 
-    options = CompareOptions(essay_a, essay_b, topic, question, provider.value if provider else None, model, timeout)
+    Exit code 0: a verdict, or accepted with --no-wait. 1: an error. 2: wrong options or settings.
+    """
+    settings = read_settings()
+    from cli.client.compare import CompareOptions, compare
+
+    options = CompareOptions(essay_a, essay_b, topic, question, provider and provider.value, model, timeout)
     raise typer.Exit(compare(settings, options, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
 
 
 @models_app.callback()
 def models(
     context: typer.Context,
-    provider: Annotated[ProviderName | None, typer.Option(help="Of this provider only.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As GET /api/v1/models answers.")] = False,
+    provider: Annotated[ProviderName | None, typer.Option(help="Show this provider's models only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/v1/models answers.")] = False,
 ) -> None:
-    """List the models of the manifest."""
+    """List the models of the manifest with their prices, or check them (`umpire models check`)."""
     if context.invoked_subcommand is None:
-        from cli.models import show
+        from cli.operate.models import show
 
-        show(provider.value if provider else None, as_json=as_json)
+        show(provider and provider.value, as_json=as_json)
 
 
 @models_app.command("check")
 def models_check() -> None:
-    """Compare the manifest with what each enabled provider lists. Exit code 1: a default model is missing."""
+    """Compare the manifest with the models that each enabled provider lists.
+
+    Exit code 1: a provider does not list its default model, or could not be asked.
+    """
     settings = read_settings()
-    from cli.models import check
+    from cli.operate.models import check
 
     raise typer.Exit(check(settings))
 
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Where the ranking's plot goes.")] = Path("demo-output"),
+    output: Annotated[Path, typer.Option(help="Directory for the plot of the ranking.")] = Path("demo-output"),
 ) -> None:
-    """Rank a dozen sample essays on a stack of its own, with the mock provider. Half a minute, no keys, no money."""
-    from cli.demo import demo
+    """Rank twelve sample essays with the mock provider on a temporary stack. Takes half a minute; needs no key."""
+    from cli.demo.command import demo
 
     raise typer.Exit(demo(output))
 
 
 @app.command()
 def topics() -> None:
-    """Create the dead-letter topic, for brokers that do not create topics automatically. Exit code 1: Kafka refused, or
-    is unavailable.
+    """Create the dead-letter topic, for brokers that do not create topics automatically.
+
+    Exit code 1: Kafka refused, or is unavailable.
     """
     settings = read_settings()
-    from cli.topics import make_or_explain
+    from cli.serve.topics import make_topics
 
-    done, line = make_or_explain(settings)
+    done, line = make_topics(settings)
     if not done:
         raise Failure(line)
     print(line)  # noqa: T201
@@ -215,7 +232,7 @@ def umpire(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Nothing of its own: the commands do the work."""
+    """Compares essays with LLMs: one verdict for each comparison, delivered on Kafka. `umpire demo` shows it."""
 
 
 def main() -> None:

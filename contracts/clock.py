@@ -35,6 +35,11 @@ def to_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
+def duration_ms(seconds: float) -> int:
+    """A duration in whole milliseconds."""
+    return round(1000 * seconds)
+
+
 def until_midnight(moment: datetime) -> float:
     """Seconds until the next midnight UTC."""
     day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

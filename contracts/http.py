@@ -42,7 +42,7 @@ AnyUrnUUID = Annotated[UUID, BeforeValidator(_without_urn)]
 
 
 class PromptBlock(Incoming):
-    """One part of a prompt. A cacheable block ends at a provider's cache breakpoint, where the provider has them."""
+    """A part of a prompt. The provider may cache the prompt up to the end of a cacheable block."""
 
     target: PromptTarget
     content: Annotated[str, Field(min_length=1)]
@@ -52,7 +52,7 @@ class PromptBlock(Incoming):
 
 
 class LLMConfigOverridesHTTP(Incoming):
-    """What a caller may choose for one call; what the model does not take is left out and named in `ignored`."""
+    """Settings of one call. Those that the model does not support are left out and named in `ignored`."""
 
     provider_override: LLMProviderType | None = None
     model_override: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -79,7 +79,7 @@ class LLMComparisonRequest(Incoming):
 
 
 class LLMComparisonResponse(Outgoing):
-    """200: the verdict. `cost_estimate` is in USD; null means that the price is unknown."""
+    """200: the verdict. `cost_estimate` is in USD; null: unknown."""
 
     queue_id: UUID
     winner: EssayComparisonWinner
@@ -96,7 +96,7 @@ class LLMComparisonResponse(Outgoing):
 
 
 class LLMQueuedResponse(Outgoing):
-    """202: accepted; the verdict comes on the callback topic."""
+    """202: accepted. The verdict will be published on the callback topic."""
 
     queue_id: UUID
     status: QueueStatus = QueueStatus.QUEUED
@@ -109,7 +109,7 @@ class LLMQueuedResponse(Outgoing):
 
 
 class LLMCancelledResponse(Outgoing):
-    """It will not be judged; the callback topic is told so."""
+    """The comparison is cancelled. An error result is published on the callback topic."""
 
     queue_id: UUID
     status: QueueStatus = QueueStatus.CANCELLED
@@ -171,7 +171,7 @@ class HealthCheckResponse(Outgoing):
 
 
 class ProviderTestResponse(Outgoing):
-    """One real, paid call through the whole way: what the provider answered, and how fast."""
+    """The outcome of one real, paid comparison."""
 
     provider: LLMProviderType
     model: str
@@ -182,7 +182,7 @@ class ProviderTestResponse(Outgoing):
 
 
 class Problem(Outgoing):
-    """RFC 9457 problem details and a whole ErrorDetail in one; `error` and `message` repeat `detail`."""
+    """RFC 9457 problem details, with the fields of ErrorDetail. `error` and `message` repeat `detail`."""
 
     type: str
     title: str

@@ -1,4 +1,4 @@
-"""Writes what is generated here: settings.md, errors.md, schemas/ and the messages of asyncapi.yaml.
+"""Writes what is generated here: settings.md, errors.md, metrics.md, schemas/ and the messages of asyncapi.yaml.
 
 `make docs` writes them; tests/docs/test_generated.py holds them. With `--check`, nothing is written, and the exit code
 tells whether something is out of date.
@@ -20,8 +20,10 @@ from pydantic import BaseModel, SecretStr
 from contracts import errors, events, http, topics
 from contracts.base import Incoming, Outgoing
 from contracts.enums import ON_KAFKA
-from contracts.settings.base import Concern
+from contracts.settings.base import TEST_PREFIX
 from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
+from service.routes.openapi_fields import FIELDS
+from telemetry import metric_table
 from web.problem import type_uri
 
 HERE = Path(__file__).parent
@@ -55,11 +57,30 @@ EVENTS: dict[str, tuple[type[Outgoing], str]] = {
 }
 
 
+#: The end of metrics.md.
+BOOKS = """
+The hash `umpire:totals` in Redis counts each request where it is accepted and where it ends, in the same step, and is
+never reset: `accepted.<provider>` and `ended.<provider>.<status>.<error code>` (`-` for a verdict). A repeated
+submission with the same Idempotency-Key is not accepted again. A request from the spool counts when it enters the
+ledger. A dead letter is not an end: its request has ended before. `books_difference` is what was accepted, less what
+ended, less what is unfinished. One script reads all three in one step, so it is 0 at any moment; a value that stays
+is a request that is missing, or that ended twice.
+
+Processes of an older version do not write these totals. The first read of the books stores the present difference as
+their `base`, so that they begin at 0 although the ledger may hold requests that an older version accepted. While older
+processes still run, the difference moves: each request that only one of its two sides counted changes it by one. It
+means nothing until the last of them has stopped. Then let the books begin again: `redis-cli HDEL umpire:totals base`.
+A Redis that loses its last writes (no append-only file, or a replica that was behind when it took over) loses both
+sides of the books together.
+"""
+
+
 def settings_md() -> str:
     lines = ["# Settings", "", f"<!-- {GENERATED} -->", ""]
     lines += [
-        "All settings come from the environment. A wrong value or an unknown `UMPIRE_…` name stops the start with a",
-        "line that names it. Lists are separated by commas.",
+        "All settings are environment variables. A process does not start with a wrong value or an unknown `UMPIRE_…`",
+        "name; it prints one line for each. Separate the items of a list by commas.",
+        "[tuning.md](tuning.md#removed-settings) lists settings that were removed.",
         "",
     ]
     for concern in CONCERNS:
@@ -67,6 +88,8 @@ def settings_md() -> str:
         title = concern.__name__.removesuffix("Settings")
         lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, field_name in variables(concern).items():
+            if name.startswith(TEST_PREFIX):
+                continue
             field = concern.model_fields[field_name]
             meaning = " ".join(docstring(concern, field_name).format(provider=provider).split())
             lines.append(f"| `{name}` | {_default(field.get_default(call_default_factory=True))} | {meaning} |")
@@ -74,9 +97,9 @@ def settings_md() -> str:
     return "\n".join(lines)
 
 
-def docstring(concern: type[Concern], field: str) -> str:
-    """Of a settings field: the text that follows it in the class that declares it."""
-    owner = next(cls for cls in concern.__mro__ if field in inspect.get_annotations(cls))
+def docstring(model: type[BaseModel], field: str) -> str:
+    """A field's docstring: the text that follows it in the class that declares it."""
+    owner = next(cls for cls in model.__mro__ if field in inspect.get_annotations(cls))
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
     for statement, after in pairwise(declared.body if isinstance(declared, ast.ClassDef) else ()):
         if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == field:
@@ -104,7 +127,7 @@ def _tree(cls: type[errors.UmpireError]) -> Iterator[type[errors.UmpireError]]:
 
 def errors_md() -> str:
     tree = inspect.getdoc(errors) or ""
-    drawn = tree[tree.index("UmpireError") : tree.index("Each class knows")].rstrip()
+    drawn = tree[tree.index("UmpireError") : tree.index("Each class has")].rstrip()
     lines = ["# Errors", "", f"<!-- {GENERATED} -->", ""]
     lines += [
         "Every 4xx and 5xx is an RFC 9457 problem (`application/problem+json`) with `error_code`; a request that was",
@@ -132,6 +155,51 @@ def errors_md() -> str:
     return "\n".join([*lines, ""])
 
 
+def metrics_md() -> str:
+    lines = ["# Metrics", "", f"<!-- {GENERATED} -->", ""]
+    lines += [
+        "`GET /metrics` of an API process, and the metrics port of a worker. All names begin with",
+        f"`{metric_table.PREFIX}`.",
+        "Series of a process have the label `process` as well, and one scrape shows all processes of a host.",
+        "",
+        "## Counted by each process",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    counted = {metric.name: metric for row in metric_table.TABLE.values() for metric in row}
+    lines += [_metric(one.name, _kind(one), one.labels, one.help) for one in counted.values()]
+    lines += [
+        "",
+        "## Shared state",
+        "",
+        "Gauges that an API process reads from Redis (and from the spool of its host) at each scrape. All API",
+        "processes show the same values: aggregate them with `max`, not with `sum`.",
+        "",
+        "| metric | labels | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [_gauge(name, labels, text) for name, (text, labels) in metric_table.GAUGES.items()]
+    lines += ["", "## The books", "", *BOOKS.strip().splitlines(), ""]
+    return "\n".join(lines)
+
+
+def _kind(metric: metric_table.Metric) -> str:
+    return "gauge" if metric.level else "counter" if metric.buckets is None else "histogram"
+
+
+def _metric(name: str, kind: str, labels: tuple[str, ...], text: str) -> str:
+    return f"| `{name}` | {kind} | {_labels(labels)} | {text} |"
+
+
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> str:
+    return f"| `{name}` | {_labels(labels)} | {text} |"
+
+
+def _labels(labels: tuple[str, ...]) -> str:
+    return ", ".join(f"`{label}`" for label in labels) or "–"
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -154,10 +222,22 @@ def _envelope(model: type[Outgoing]) -> type[BaseModel]:
     return made
 
 
+def _describe(schema: dict[str, Any]) -> None:
+    """Add the description of each field: an event's from its docstring, an HTTP model's from openapi_fields.py."""
+    for part in (schema, *schema.get("$defs", {}).values()):
+        name = part.get("title", "").partition("[")[0]
+        for field, described in part.get("properties", {}).items():
+            if name in FIELDS:
+                described["description"] = FIELDS[name][field][0]
+            elif hasattr(events, name):
+                described["description"] = docstring(getattr(events, name), field)
+
+
 def schemas() -> dict[str, str]:
     made = {}
     for name, (cls, mode) in sorted(_models().items()):
         schema = cls.model_json_schema(mode="validation" if mode == "validation" else "serialization")
+        _describe(schema)
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return made
@@ -242,7 +322,13 @@ def asyncapi() -> str:
 
 def everything() -> dict[str, str]:
     """Path below docs/ → its text."""
-    return {"settings.md": settings_md(), "errors.md": errors_md(), "asyncapi.yaml": asyncapi(), **schemas()}
+    return {
+        "settings.md": settings_md(),
+        "errors.md": errors_md(),
+        "metrics.md": metrics_md(),
+        "asyncapi.yaml": asyncapi(),
+        **schemas(),
+    }
 
 
 def stale() -> list[str]:

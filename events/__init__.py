@@ -1,3 +1,1 @@
-"""Events on Kafka: envelope and CloudEvents headers, the producers, the relay that clears the outbox, best-effort
-lifecycle events, and the maintenance duties.
-"""
+"""Kafka plumbing that knows no ledger: producers, envelope and CloudEvents headers, best-effort lifecycle events."""

@@ -31,7 +31,7 @@ from contracts.topics import (
     REQUEST_STARTED,
 )
 from contracts.trace import continue_trace
-from events.delivery import DeliveryError
+from events.delivery_error import DeliveryError
 from events.envelope import seal
 from events.headers import headers_of
 from events.producer import Publisher

@@ -13,7 +13,7 @@ from contracts.process import pid
 from contracts.settings import KafkaSettings
 from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
-from events.delivery import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
+from events.delivery_error import CLOSED, QUEUE_FULL, DeliveryError, delivery_error
 from events.headers import Headers
 from telemetry.observer import Note, Observer, silent
 from telemetry.outage import Outage

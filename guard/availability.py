@@ -1,40 +1,87 @@
-"""Which providers would take a call now, by the breakers, pauses and holds of all of them, read in one round trip."""
+"""What each provider would take now: its breaker, pause and holds at one time of Redis' clock.
+
+Workers read it for their gate (gate.py), API processes for what they accept.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from contracts.clock import from_ms
 from contracts.enums import CircuitState, LLMProviderType
-from guard.hold import Hold
-from guard.snapshot import Snapshot, snapshots
+from contracts.errors import Unavailable
+from guard import keys
+from guard.hold import FIELDS as HOLD_FIELDS
+from guard.hold import Hold, number, read_hold, whole
+from ledger.keys import queued
 
 #: A running probe usually ends within this many ms, however long its lease is.
 PROBE_MS = 5_000
 
+_BREAKER_FIELDS = (
+    "state", "since", "until", "owner", "lease", "last_success", "last_failure", "failures", "average", "last_error",
+)  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
+#: Number of replies for each provider.
+_REPLIES = 5
+
+
+@dataclass(frozen=True)
 class ProviderAvailability:
-    """`available`: a call, or at least a probe, could start now; if not, `retry_after` is when to ask again (seconds).
+    """One provider's state. Integer times are in ms of Redis' clock; 0: never."""
 
-    `since` is when the state last changed, `failure_count` the failures since the last success.
-    """
-
+    #: When this was read.
+    now: int = field(default=0, compare=False)
     state: CircuitState = CircuitState.CLOSED
-    available: bool = True
-    retry_after: float | None = None
+    #: When `state` last changed.
     since: datetime | None = None
+    #: Until then an open breaker lets nothing through.
+    opens: int = 0
+    #: End of the probe's lease.
+    leased_until: int = 0
     last_success: datetime | None = None
     last_failure: datetime | None = None
+    #: Failures since the last success.
     failure_count: int = 0
     average_response_time_ms: float | None = None
+    #: Code of the last error that counted for the breaker or raised a hold.
     last_error_code: str | None = None
+    pause_end: int = 0
+    #: In ms.
+    pause_length: int = 0
     hold: Hold | None = None
+    #: By model name.
     held_models: Mapping[str, Hold] = field(default_factory=dict)
+    #: Requests in the provider's queue.
+    queued: int = 0
+
+    @property
+    def paused_for(self) -> int:
+        """How long the pause still lasts, in ms; 0: there is none."""
+        return max(0, self.pause_end - self.now)
+
+    @property
+    def probe_in(self) -> int | None:
+        """Ms until the breaker's probe may start (0: now); None: the breaker is closed."""
+        if self.state is CircuitState.CLOSED:
+            return None
+        return max(0, self.opens - self.now, self.leased_until - self.now)
+
+    @cached_property
+    def available(self) -> bool:
+        """Whether a call, or at least a probe, could start now."""
+        return not self._blocked and (self.hold is None or self._is_probe)
+
+    @cached_property
+    def retry_after(self) -> float | None:
+        """Seconds after which to ask again; None: it is available, or the time is unknown."""
+        return self._blocked / 1000 or None
 
     @property
     def is_usual(self) -> bool:
@@ -50,9 +97,28 @@ class ProviderAvailability:
         held = self.held_models.get(model)
         return self.available and (held is None or held.probe_in == 0)
 
+    @property
+    def _is_probe(self) -> bool:
+        """Whether the next accepted request would be the hold's probe: one is due, and no other request is queued."""
+        return self.hold is not None and self.hold.probe_in == 0 and not self.queued
+
+    @property
+    def _blocked(self) -> int:
+        """Ms after which it is worth asking again; 0: now, or unknown, for a manual hold without an end."""
+        blocked = self.paused_for
+        if self.opens > self.now:
+            blocked = max(blocked, self.opens - self.now)
+        elif self.leased_until > self.now:
+            blocked = max(blocked, min(PROBE_MS, self.leased_until - self.now))
+        if self.hold is None or self._is_probe:
+            return blocked
+        if self.hold.probe_in is None:
+            return max(blocked, self.hold.ends - self.now)
+        return max(blocked, PROBE_MS, self.hold.probe_in)
+
 
 class Availability:
-    """Reads the availability of `providers`. With a `ttl` (seconds), all readers share answers up to that age."""
+    """Reads the availability of `providers`. All readers share answers up to an age of `ttl` (seconds)."""
 
     def __init__(self, redis: Redis, providers: Iterable[LLMProviderType], *, ttl: float = 0.0) -> None:
         self._redis = redis
@@ -70,8 +136,6 @@ class Availability:
         Unavailable
             Redis does not answer.
         """
-        if not self._ttl:
-            return await self._fetch()
         if time.monotonic() < self._fresh_until:
             return self._latest
         if self._reading is None or self._reading.done():
@@ -82,63 +146,101 @@ class Availability:
 
     @property
     def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
-        """The answer of the last `read`; empty before the first one, and without a `ttl`."""
+        """The answer of the last `read`; empty before the first one."""
         return self._latest
 
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
-        self._latest = await self._fetch()
+        self._latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
         self._fresh_until = time.monotonic() + self._ttl
         return self._latest
 
-    async def _fetch(self) -> dict[LLMProviderType, ProviderAvailability]:
-        taken = await snapshots(self._redis, self._providers)
-        return {provider: assess(snapshot) for provider, snapshot in zip(self._providers, taken, strict=True)}
+
+async def read_all(redis: Redis, providers: Sequence[LLMProviderType]) -> list[ProviderAvailability]:
+    """The state of each provider, in order. One round trip, and one more for each provider with models on hold.
+
+    Raises
+    ------
+    Unavailable
+        Redis does not answer.
+    """
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.time()
+    for provider in providers:
+        pipeline.hmget(keys.breaker(provider), _BREAKER_FIELDS)
+        pipeline.get(keys.gate(provider))
+        pipeline.hmget(keys.hold(provider), HOLD_FIELDS)
+        pipeline.smembers(keys.held_models(provider))
+        pipeline.zcard(queued(provider.value))
+    try:
+        (seconds, micros), *replies = await pipeline.execute()
+        now = seconds * 1000 + micros // 1000
+        rows = [replies[i : i + _REPLIES] for i in range(0, len(replies), _REPLIES)]
+        models = [
+            await _held_models(redis, provider, row[3], now) for provider, row in zip(providers, rows, strict=True)
+        ]
+    except RedisError as error:
+        raise Unavailable("the circuit breakers cannot be read") from error
+    return [
+        _parsed(now, breaker, gate, read_hold(hold, now), held, waiting)
+        for (breaker, gate, hold, _, waiting), held in zip(rows, models, strict=True)
+    ]
 
 
-def assess(snapshot: Snapshot) -> ProviderAvailability:
-    blocked = snapshot.paused_for
-    if snapshot.opens > snapshot.now:
-        blocked = max(blocked, snapshot.opens - snapshot.now)
-    elif snapshot.leased_until > snapshot.now:
-        blocked = max(blocked, min(PROBE_MS, snapshot.leased_until - snapshot.now))
-    held = snapshot.hold is not None and not _may_probe(snapshot)
-    if held:
-        blocked = max(blocked, _hold_left(snapshot))
+async def _held_models(redis: Redis, provider: LLMProviderType, names: Collection[bytes], now: int) -> dict[str, Hold]:
+    if not names:
+        return {}
+    models = sorted(name.decode(errors="replace") for name in names)
+    pipeline = redis.pipeline(transaction=False)
+    for model in models:
+        pipeline.hmget(keys.hold(provider, model), HOLD_FIELDS)
+    holds = zip(models, await pipeline.execute(), strict=True)
+    return {model: hold for model, values in holds if (hold := read_hold(values, now))}
+
+
+def _parsed(
+    now: int,
+    breaker: list[bytes | None],
+    gate: bytes | None,
+    hold: Hold | None,
+    held_models: Mapping[str, Hold],
+    waiting: int,
+) -> ProviderAvailability:
+    state, since, opens, owner, lease, last_success, last_failure, failures, average, last_error = breaker
+    # A newer version may append to it.
+    pause_end, pause_length, *_ = *map(whole, (gate or b"").split()), 0, 0
     return ProviderAvailability(
-        state=snapshot.state,
-        available=not blocked and not held,
-        retry_after=blocked / 1000 if blocked else None,
-        since=_moment(snapshot.since),
-        last_success=_moment(snapshot.last_success),
-        last_failure=_moment(snapshot.last_failure),
-        failure_count=snapshot.failures,
-        average_response_time_ms=snapshot.average,
-        last_error_code=snapshot.last_error or None,
-        hold=snapshot.hold,
-        held_models=snapshot.held_models,
+        now=now,
+        state=_state(state),
+        since=_time(since),
+        opens=whole(opens),
+        leased_until=whole(lease) if owner else 0,
+        last_success=_time(last_success),
+        last_failure=_time(last_failure),
+        failure_count=whole(failures),
+        average_response_time_ms=number(average),
+        last_error_code=last_error.decode(errors="replace") if last_error else None,
+        pause_end=pause_end,
+        pause_length=pause_length,
+        hold=hold,
+        held_models=held_models,
+        queued=waiting,
     )
 
 
-def _may_probe(snapshot: Snapshot) -> bool:
-    """Whether the next accepted request would be the hold's probe: one is due, and no other request is queued."""
-    return snapshot.hold is not None and snapshot.hold.probe_in == 0 and not snapshot.queued
+def _time(value: bytes | None) -> datetime | None:
+    milliseconds = whole(value)
+    return from_ms(milliseconds) if milliseconds else None
 
 
-def _hold_left(snapshot: Snapshot) -> int:
-    """Ms after which it is worth asking again; 0: unknown, for a manual hold without an end."""
-    hold = snapshot.hold
-    if hold is None:
-        return 0
-    if hold.probe_in is None:
-        return max(0, hold.ends - snapshot.now)
-    return max(PROBE_MS, hold.probe_in)
+def _state(value: bytes | None) -> CircuitState:
+    """A state that only a newer version knows counts as half-open: no call but a probe may start."""
+    try:
+        return CircuitState(value.decode()) if value else CircuitState.CLOSED
+    except ValueError:
+        return CircuitState.HALF_OPEN
 
 
 def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:
     """Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it."""
     if not reading.cancelled():
         reading.exception()
-
-
-def _moment(milliseconds: int) -> datetime | None:
-    return from_ms(milliseconds) if milliseconds else None

@@ -1,11 +1,11 @@
 -- A provider's circuit breaker, one for all workers. All times are of Redis' clock: workers' clocks do not matter.
 --
 -- ARGV: operation, provider, then the operation's own arguments.
---   report  successes, their mean time (ms), volume, window (ms), recovery (ms), error code of the last failure (or
---           ''), and for each failure how long its call took (ms)
---   lease   owner, lease (ms)
---   settle  owner, outcome (success, failure, none), time of the call (ms), recovery (ms), successes needed, error code
---           (or '')
+--   report  successes, their mean duration (ms, 0: unknown), volume (failures), window (ms), recovery (ms), error code
+--           of the last failure (or ''), then the duration (ms) of each failed call
+--   lease   prober, lease (ms)
+--   settle  prober, outcome (success, failure, none), duration of the call (ms, 0: unknown), recovery (ms), successes
+--           needed, error code (or '')
 -- Returns {state, since (ms), ms until a probe may start, failures that opened it (or 0), code of the last one (or '')}
 -- if the operation changed the state. Otherwise nil, or {state} for a report while the breaker is not closed.
 --
@@ -14,13 +14,13 @@
 -- probe ends `half_open`. For the same reason a failure whose call began before the last change of state does not count
 -- after it: calls that hung while the provider was down must not open the breaker again after it recovered.
 
-local operation, provider = ARGV[1], ARGV[2]
+local operation, provider = unpack(ARGV, 1, 2)
 local breaker = 'umpire:breaker:' .. provider
 local window = breaker .. ':window'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local SLOTS = 20       -- parts of the window: they bound its memory, and its precision
+local SLOTS = 20       -- parts of the window: its memory, and its precision
 local WEIGHT = 0.1     -- weight of one call in the moving average of response times
 local IN_A_ROW = 4     -- times the volume: this many failures without a success open the breaker, whatever the window
                        -- holds; after a busy minute of successes the window alone would need as many failures
@@ -36,6 +36,7 @@ local lease = tonumber(held[5] or '') or 0
 local average = tonumber(held[6] or '') or -1
 
 local function change(to, wait, failures, code)
+  wait = tonumber(wait)
   redis.call('HSET', breaker, 'state', to, 'since', now, 'until', now + wait)
   redis.call('HDEL', breaker, 'owner', 'lease', 'successes', 'row')
   return {to, now, wait, failures or 0, code or ''}
@@ -78,19 +79,19 @@ local function count(failures, successes, length)
 end
 
 if operation == 'report' then
-  local successes, mean = tonumber(ARGV[3]), tonumber(ARGV[4])
-  local volume, length, recovery = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local successes, mean_ms, volume, window_ms, recovery_ms, code = unpack(ARGV, 3, 8)
+  successes, volume = tonumber(successes), tonumber(volume)
   local failures = 0
   for i = 9, #ARGV do
     if now - tonumber(ARGV[i]) >= since then failures = failures + 1 end
   end
   if successes > 0 then
-    succeeded(successes, mean)
+    succeeded(successes, tonumber(mean_ms))
     if state == 'closed' then redis.call('HSET', breaker, 'failures', 0) end
   end
   if #ARGV >= 9 then
     failed(#ARGV - 8)
-    redis.call('HSET', breaker, 'last_error', ARGV[8])
+    redis.call('HSET', breaker, 'last_error', code)
   end
   if state ~= 'closed' then return {state} end
   local row = 0
@@ -100,34 +101,36 @@ if operation == 'report' then
   elseif failures > 0 then
     row = redis.call('HINCRBY', breaker, 'row', failures)
   end
-  local bad, good = count(failures, successes, length)
+  local bad, good = count(failures, successes, tonumber(window_ms))
   if failures > 0 and bad >= volume and (bad >= good or row >= IN_A_ROW * volume) then
-    return change('open', recovery, bad, ARGV[8])
+    return change('open', recovery_ms, bad, code)
   end
   return nil
 end
 
 if operation == 'lease' then
+  local prober, lease_ms = unpack(ARGV, 3, 4)
   if state == 'closed' or now < opens then return nil end
   if owner and now < lease then return nil end
   if state == 'open' then change('half_open', 0) end
-  redis.call('HSET', breaker, 'owner', ARGV[3], 'lease', now + tonumber(ARGV[4]))
+  redis.call('HSET', breaker, 'owner', prober, 'lease', now + lease_ms)
   return {'half_open', state == 'open' and now or since, 0, 0, ''}
 end
 
 if operation == 'settle' then
+  local prober, outcome, took_ms, recovery_ms, needed, code = unpack(ARGV, 3, 8)
   -- A probe whose lease was given to another one no longer counts. One whose lease merely ran out still does.
-  if state ~= 'half_open' or owner ~= ARGV[3] then return nil end
+  if state ~= 'half_open' or owner ~= prober then return nil end
   redis.call('HDEL', breaker, 'owner', 'lease')
-  if ARGV[4] == 'failure' then
+  if outcome == 'failure' then
     failed(1)
-    redis.call('HSET', breaker, 'last_error', ARGV[8])
-    return change('open', tonumber(ARGV[6]), 1, ARGV[8])
+    redis.call('HSET', breaker, 'last_error', code)
+    return change('open', recovery_ms, 1, code)
   end
-  if ARGV[4] == 'success' then
-    succeeded(1, tonumber(ARGV[5]))
+  if outcome == 'success' then
+    succeeded(1, tonumber(took_ms))
     redis.call('HSET', breaker, 'failures', 0)
-    if redis.call('HINCRBY', breaker, 'successes', 1) >= tonumber(ARGV[7]) then
+    if redis.call('HINCRBY', breaker, 'successes', 1) >= tonumber(needed) then
       redis.call('DEL', window)
       return change('closed', 0)
     end

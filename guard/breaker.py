@@ -1,10 +1,11 @@
 """A circuit breaker per provider, shared by all workers; breaker.lua holds its rules.
 
-What counts: a failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, even
-without a verdict. A 429 or another 4xx is neither: the provider is alive, but that says nothing about its health.
+A failure is an error that `trips` (no connection, 5xx, 529, timeout). A success is a whole answer, even without a
+verdict. A 429 or another 4xx is neither: it shows that the provider is alive, but not that it can judge.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,13 +13,17 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from contracts.clock import from_ms
+from contracts.clock import duration_ms, from_ms
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import AnswerError, ProviderError, UmpireError, Unavailable
 from contracts.settings import Settings
+from guard.arguments import BreakerHead, BreakerLease, BreakerReport, BreakerSettle
 from ledger.redis.group_commit import GroupCommit
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
+
+#: Successful probes that close the breaker.
+SUCCESSES_NEEDED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,8 @@ class Breaker:
         self._provider = provider
         self._observer = observer
         self._volume = settings.breaker_volume
-        self._window_ms = _ms(settings.breaker.breaker_window_seconds)
-        self._recovery_ms = _ms(settings.breaker.breaker_recovery_seconds)
-        self._successes_needed = settings.breaker.breaker_successes
+        self._window_ms = duration_ms(settings.breaker.breaker_window_seconds)
+        self._recovery_ms = duration_ms(settings.breaker.breaker_recovery_seconds)
         self._successes = 0
         self._seconds = 0.0
         self._holds = settings.hold.hold == "on"
@@ -83,9 +87,9 @@ class Breaker:
             Redis does not answer.
         """
         try:
-            reply = await self._script("lease", self._provider.value, owner, _ms(seconds))
+            reply = await self._script(*self._head("lease"), *BreakerLease(owner, duration_ms(seconds)))
         except RedisError as error:
-            raise Unavailable("the circuit breaker cannot be reached") from error
+            raise Unavailable("Redis is unavailable: no probe can be leased") from error
         return self._transition(reply)
 
     async def probe_succeeded(self, owner: str, seconds: float = 0.0) -> Transition | None:
@@ -116,31 +120,34 @@ class Breaker:
         successes, seconds = self._successes, self._seconds
         self._successes, self._seconds = 0, 0.0
         mean_ms = 1000 * seconds / successes if successes else 0.0
-        rules = (self._volume, self._window_ms, self._recovery_ms)
         code = failures[-1][1] if failures else ""
-        told = await self._tell("report", successes, mean_ms, *rules, code, *(_ms(age) for age, _ in failures))
-        if told is None:
+        report = BreakerReport(successes, mean_ms, self._volume, self._window_ms, self._recovery_ms, code)
+        try:
+            reply = await self._noting("report", *report, *(duration_ms(took) for took, _ in failures))
+        except RedisError:
             self._successes += successes
             self._seconds += seconds
             return None
-        return told[0]
+        self.known = CircuitState(reply[0].decode()) if reply else CircuitState.CLOSED
+        return self._transition(reply)
 
     async def _settle(self, owner: str, outcome: str, seconds: float = 0.0, code: str = "") -> Transition | None:
-        rules = (self._recovery_ms, self._successes_needed)
-        told = await self._tell("settle", owner, outcome, _ms(seconds), *rules, code)
-        return told[0] if told is not None else None
+        settled = BreakerSettle(owner, outcome, duration_ms(seconds), self._recovery_ms, SUCCESSES_NEEDED, code)
+        with suppress(RedisError):
+            return self._transition(await self._noting("settle", *settled))
+        return None
 
-    async def _tell(self, operation: str, *args: str | float) -> tuple[Transition | None] | None:
-        """Run the script. None: Redis did not answer."""
+    async def _noting(self, operation: str, *args: str | float) -> Any:
+        """Run the script. If it raises RedisError, note that as well."""
         try:
-            reply = await self._script(operation, self._provider.value, *args)
+            return await self._script(*self._head(operation), *args)
         except RedisError as error:
             labels = {"provider": self._provider.value, "operation": operation}
             self._observer(Note("breaker.unreported", "warning", labels, fields={"error": type(error).__name__}))
-            return None
-        if operation == "report":
-            self.known = CircuitState(reply[0].decode()) if reply else CircuitState.CLOSED
-        return (self._transition(reply),)
+            raise
+
+    def _head(self, operation: str) -> BreakerHead:
+        return BreakerHead(operation, self._provider.value)
 
     def _transition(self, reply: Any) -> Transition | None:
         if reply is None or len(reply) == 1:
@@ -166,7 +173,3 @@ class Breaker:
 
 def _trips(error: UmpireError) -> bool:
     return isinstance(error, ProviderError) and error.trips
-
-
-def _ms(seconds: float) -> int:
-    return round(1000 * seconds)

@@ -1,7 +1,7 @@
 """The gate of a provider: closed while its breaker is not closed, while it is on hold, or while it asked for a pause.
 
 Workers stop consuming while it is closed; the backlog waits in Redis. After a pause, each process opens its gate at a
-different time, and slots and rate limits bound the calls that follow.
+different time, and slots and rate limits restrict the calls that follow.
 """
 
 import random
@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from contracts.clock import duration_ms
 from contracts.enums import CircuitState, LLMProviderType
+from guard.arguments import PauseHead
+from guard.availability import ProviderAvailability, read_all
 from guard.hold import Hold
-from guard.snapshot import Snapshot, snapshots
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
@@ -59,12 +61,12 @@ class Gate:
 
         Never raises: if Redis does not answer, "gate.unreported" is noted; the provider's next answer asks again.
         """
-        length = round(1000 * min(seconds, MAX_PAUSE_SECONDS))
+        length = duration_ms(min(seconds, MAX_PAUSE_SECONDS))
         if length <= 0:
             return
         labels = {"provider": self._provider.value}
         try:
-            left = await self._pause(self._provider.value, length, MAX_SPREAD_MS)
+            left = await self._pause(*PauseHead(self._provider.value, length, MAX_SPREAD_MS))
         except RedisError as error:
             self._observer(Note("gate.unreported", "warning", labels, fields={"error": type(error).__name__}))
             return
@@ -72,25 +74,25 @@ class Gate:
 
     async def read(self) -> GateState:
         """The gate's present state. Raises Unavailable if Redis does not answer."""
-        (snapshot,) = await snapshots(self._redis, (self._provider,))
-        return gate_state(snapshot, self._lateness)
+        (found,) = await read_all(self._redis, (self._provider,))
+        return gate_state(found, self._lateness)
 
 
-def gate_state(snapshot: Snapshot, lateness: float) -> GateState:
+def gate_state(found: ProviderAvailability, lateness: float) -> GateState:
     """The gate's state for one process. `lateness`, from 0 to 1: how late it opens its gate after a pause."""
-    late = lateness * min(SPREAD * snapshot.pause_length, MAX_SPREAD_MS)
-    paused = max(0.0, snapshot.pause_end + late - snapshot.now)
-    probe_in, hold = snapshot.probe_in, snapshot.hold
+    late = lateness * min(SPREAD * found.pause_length, MAX_SPREAD_MS)
+    paused = max(0.0, found.pause_end + late - found.now)
+    probe_in, hold = found.probe_in, found.hold
     # If breaker and hold both wait for a probe, one call is the probe of both. A manual hold is never probed.
     if hold is not None:
         probe_in = None if hold.probe_in is None else max(hold.probe_in, probe_in or 0)
     wait = max(paused, probe_in or 0)
     return GateState(
-        open=snapshot.probe_in is None and hold is None and not paused,
-        probe_due=probe_in == 0 and not snapshot.paused_for,
-        state=snapshot.state,
+        open=found.probe_in is None and hold is None and not paused,
+        probe_due=probe_in == 0 and not found.paused_for,
+        state=found.state,
         retry_after=wait / 1000 if wait else None,
         hold=hold,
-        held_models=snapshot.held_models,
-        last_error=snapshot.last_error,
+        held_models=found.held_models,
+        last_error=found.last_error_code or "",
     )

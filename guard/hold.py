@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from contracts.clock import from_ms
+from contracts.clock import duration_ms, from_ms
 from contracts.enums import HoldReason, LLMProviderType
 from contracts.errors import ProviderError
 from contracts.settings import HoldSettings
+from guard.arguments import HoldAnnounce, HoldHead, HoldLease, HoldPause, HoldRaise, HoldSettle
 from ledger.scripts import Script
 from telemetry.observer import Note, Observer, silent
 
@@ -50,8 +51,8 @@ def read_hold(values: Sequence[bytes | None], now: int) -> Hold | None:
     reason, since, probe, owner, lease, paused, until, text = values
     ends = whole(until)
     if paused and not 0 < ends <= now:
-        words = (text or b"").decode(errors="replace")
-        return Hold(HoldReason.MANUAL, whole(paused), ends, None, words)
+        comment = (text or b"").decode(errors="replace")
+        return Hold(HoldReason.MANUAL, whole(paused), ends, None, comment)
     if not reason:
         return None
     due = max(whole(probe), whole(lease) if owner else 0)
@@ -104,8 +105,8 @@ class Holds:
     ) -> None:
         self._script = Script(redis, "hold", package="guard")
         self._provider = provider.value
-        self._probe_ms = _ms(settings.hold_probe_seconds)
-        self._first_ms = min(self._probe_ms, _ms(FIRST_PROBE_SECONDS))
+        self._probe_ms = duration_ms(settings.hold_probe_seconds)
+        self._first_ms = min(self._probe_ms, duration_ms(FIRST_PROBE_SECONDS))
         self._observer = observer
 
     async def raise_(
@@ -116,36 +117,40 @@ class Holds:
         `mark`: returned when the same request raised the hold before. `probe`: name of the probe, if the call was one.
         """
         reason = error.hold or HoldReason.MISCONFIGURED
-        call = (reason.value, error.code.value, _ms(seconds), "" if mark is None else mark, probe)
-        reply = await self._ask("raise", model, *call, self._first_ms, self._probe_ms)
+        before = "" if mark is None else str(mark)
+        call = HoldRaise(
+            reason.value, error.code.value, duration_ms(seconds), before, probe, self._first_ms, self._probe_ms
+        )
+        reply = await self._run("raise", model, call)
         return None if reply is None else Raised(Outcome(reply[0].decode()), int(reply[1]))
 
     async def lease_probe(self, owner: str, seconds: float, *, model: str = "") -> bool:
         """Lease the probe for `seconds`. False: no probe is due, or another one holds the lease."""
-        return bool(await self._ask("lease", model, owner, _ms(seconds)))
+        return bool(await self._run("lease", model, HoldLease(owner, duration_ms(seconds))))
 
     async def probe_succeeded(self, owner: str, *, model: str = "") -> bool:
         """The probe got an answer: lift the hold. False: there was no hold any more."""
-        return bool(await self._ask("settle", model, owner, "success", self._probe_ms))
+        return bool(await self._run("settle", model, HoldSettle(owner, "success", self._probe_ms)))
 
     async def probe_failed(self, owner: str, *, model: str = "") -> None:
         """The probe got no answer, for another reason than the hold's: the next one is due after the usual time."""
-        await self._ask("settle", model, owner, "failure", self._probe_ms)
+        await self._run("settle", model, HoldSettle(owner, "failure", self._probe_ms))
 
     async def probe_released(self, owner: str, *, model: str = "") -> None:
         """The probe made no call. Does nothing if its outcome was reported."""
-        await self._ask("settle", model, owner, "none", self._probe_ms)
+        await self._run("settle", model, HoldSettle(owner, "none", self._probe_ms))
 
     async def announce(self, state: str) -> bool | None:
         """Whether this process is the first to see this state of the provider's hold, and has to publish it; None:
         Redis does not answer.
         """
-        reply = await self._ask("announce", "", state)
+        reply = await self._run("announce", "", HoldAnnounce(state))
         return None if reply is None else bool(reply)
 
-    async def _ask(self, operation: str, model: str, *arguments: str | float) -> Any:
+    async def _run(self, operation: str, model: str, arguments: tuple[str | float, ...]) -> Any:
+        """Run the script. None: Redis did not answer."""
         try:
-            return await self._script(operation, self._provider, model, *arguments)
+            return await self._script(*HoldHead(operation, self._provider, model), *arguments)
         except (RedisError, OSError) as error:
             labels = {"provider": self._provider, "operation": operation}
             self._observer(Note("hold.unreported", "warning", labels, fields={"error": type(error).__name__}))
@@ -160,15 +165,12 @@ class Resumed(NamedTuple):
 
 async def pause(redis: Redis, provider: LLMProviderType, seconds: float | None, text: str) -> None:
     """Set a manual hold for `seconds`; None: until `resume`. Raises RedisError or OSError."""
-    length = 0 if seconds is None else max(1, _ms(seconds))
-    await Script(redis, "hold", package="guard")("pause", provider.value, "", length, text)
+    length = 0 if seconds is None else max(1, duration_ms(seconds))
+    head = HoldHead("pause", provider.value, model="")
+    await Script(redis, "hold", package="guard")(*head, *HoldPause(length, text))
 
 
 async def resume(redis: Redis, provider: LLMProviderType) -> Resumed:
     """End the manual hold, and make the probe of an automatic one due at once. Raises RedisError or OSError."""
-    was, reason = await Script(redis, "hold", package="guard")("resume", provider.value, "")
+    was, reason = await Script(redis, "hold", package="guard")(*HoldHead("resume", provider.value, model=""))
     return Resumed(bool(was), _reason(reason) if reason else None)
-
-
-def _ms(seconds: float) -> int:
-    return round(1000 * seconds)

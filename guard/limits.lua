@@ -11,9 +11,10 @@
 -- the pace of the limit, in the order of their reservations, and none has to ask again. A call that costs more than a
 -- full bucket waits for a full one, then takes its whole cost: it gets through, and later calls wait for the rest.
 
-local r_rate, r_cap = tonumber(ARGV[1]), tonumber(ARGV[2])
-local t_rate, t_cap = tonumber(ARGV[3]), tonumber(ARGV[4])
-local longest = tonumber(ARGV[5])
+local request_rate, request_capacity, token_rate, token_capacity, longest = unpack(ARGV, 1, 5)
+local r_rate, r_cap = tonumber(request_rate), tonumber(request_capacity)
+local t_rate, t_cap = tonumber(token_rate), tonumber(token_capacity)
+longest = tonumber(longest)
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
@@ -38,9 +39,10 @@ end
 
 local replies = {}
 for i = 6, #ARGV, 4 do
-  local bucket = bucket_of(ARGV[i])
-  local requests, tokens = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  if ARGV[i + 1] == 'take' then
+  local key, kind, requests, tokens = unpack(ARGV, i, i + 3)
+  local bucket = bucket_of(key)
+  requests, tokens = tonumber(requests), tonumber(tokens)
+  if kind == 'take' then
     local wait = math.max(
       missing(math.min(requests, r_cap), bucket.r, r_rate),
       missing(math.min(tokens, t_cap), bucket.t, t_rate)

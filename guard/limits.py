@@ -1,4 +1,4 @@
-"""Requests and tokens a minute, per provider and model, shared by all workers. limits.lua holds the bucket's rules.
+"""Requests and tokens a minute, per provider and model, shared by all workers: a token bucket for each (limits.lua).
 
 A bucket holds about a second's worth of calls. So the calls granted within any minute stay within the limit, the first
 minute included; that costs a sixtieth of the limit.
@@ -15,15 +15,16 @@ from redis.exceptions import RedisError
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from guard import keys
+from guard.arguments import LimitsHead, LimitsRow
 from ledger.redis.group_commit import GroupCommit
-from ledger.scripts import Piggyback, Script
+from ledger.scripts import Piggyback, Script, flatten
 from telemetry.observer import Note, Observer, silent
 
 #: Size of a bucket, in seconds of its limit.
 BURST_SECONDS = 1.0
 
-#: What is given back is sent with the next reservation, or after this many seconds: nobody waits for it, and sent alone
-#: it would cost each call a round trip and a sync of Redis' file before its end.
+#: Amounts given back are sent with the next reservation, or after this many seconds. No call waits for them. A
+#: round trip for each would cost every call a sync of Redis' file.
 SETTLE_SECONDS = 0.05
 
 
@@ -31,7 +32,7 @@ SETTLE_SECONDS = 0.05
 class Reservation:
     """If `granted`, the call may start after `wait` seconds, and `settle` or `cancel` must follow.
 
-    If not, nothing was reserved, since the wait would be longer than UMPIRE_RATE_WAIT_SECONDS; `pause` is then how many
+    If not, nothing was reserved, since the wait would be longer than `rate_wait_seconds`; `pause` is then how many
     seconds the gate should be closed. It opens while the last waiting calls still wait: if it opened later, the limit
     would go unused for as long as workers need to start again.
     """
@@ -54,10 +55,7 @@ class PendingReservation(NamedTuple):
 
 
 class Limiter(Protocol):
-    @property
-    def burst_tokens(self) -> float:
-        """Most tokens that a call may reserve without making other calls wait."""
-        ...
+    """What a call needs: one reservation, then `settle` or `cancel`."""
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         """Reserve one request and `tokens` tokens, an estimate."""
@@ -70,34 +68,28 @@ class Limiter(Protocol):
         """The call was not made: give everything back."""
 
 
-class AskingLimiter(Limiter, Protocol):
-    def ask(self, model: str, tokens: int) -> PendingReservation | None:
-        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be asked."""
-
-    async def answer(self, asked: PendingReservation) -> Reservation:
-        """The result of `ask`, once it was sent."""
-        ...
-
-
 class Unlimited:
     """The limiter of a provider without limits. No round trip."""
 
+    #: Most tokens that a call may reserve without making other calls wait.
     burst_tokens = math.inf
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         return Reservation(model, tokens)
 
-    def ask(self, model: str, tokens: int) -> None:  # noqa: ARG002 - the Protocol's
+    def prepare(self, model: str, tokens: int) -> PendingReservation | None:  # noqa: ARG002 - no operation
+        """The operation of `reserve`, to be sent in another script's round trip; None: nothing needs to be sent."""
         return None
 
-    async def answer(self, asked: PendingReservation) -> Reservation:
-        return Reservation(asked.model, asked.tokens)
+    async def answer(self, pending: PendingReservation) -> Reservation:
+        """The result of `prepare`, once it was sent."""
+        return Reservation(pending.model, pending.tokens)
 
-    async def settle(self, reservation: Reservation, used_tokens: int) -> None:  # noqa: ARG002 - the Protocol's
-        return None
+    async def settle(self, reservation: Reservation, used_tokens: int) -> None:
+        pass
 
-    async def cancel(self, reservation: Reservation) -> None:  # noqa: ARG002 - the Protocol's
-        return None
+    async def cancel(self, reservation: Reservation) -> None:
+        pass
 
 
 class Bucket(NamedTuple):
@@ -119,13 +111,6 @@ class Bucket(NamedTuple):
         return cls((a_minute - burst) / 60, burst + unit)
 
 
-class _Operation(NamedTuple):
-    key: str
-    kind: str
-    requests: int
-    tokens: int
-
-
 class RateLimiter:
     """The limits of one provider. Concurrent operations share a round trip.
 
@@ -145,25 +130,25 @@ class RateLimiter:
         self.burst_tokens = math.inf if limits.tpm is None else Bucket.of(limits.tpm, unit=0).capacity
         requests, tokens = Bucket.of(limits.rpm, unit=1), Bucket.of(limits.tpm, unit=0)
         self._longest = settings.worker.rate_wait_seconds
-        self._rules = (*requests, *tokens, self._longest)
-        self._group: GroupCommit[_Operation, tuple[int, int]] = GroupCommit(self._commit)
+        self._head = LimitsHead(*requests, *tokens, self._longest)
+        self._group: GroupCommit[LimitsRow, tuple[int, int]] = GroupCommit(self._commit)
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
         tokens = min(tokens, self._most_tokens)
         return self._reservation(model, tokens, await self._do(model, "take", 1, tokens))
 
-    def ask(self, model: str, tokens: int) -> PendingReservation:
+    def prepare(self, model: str, tokens: int) -> PendingReservation:
         tokens = min(tokens, self._most_tokens)
-        operation = _Operation(keys.limit(self._provider, model), "take", 1, tokens)
-        return PendingReservation(model, tokens, Piggyback(self._script, (*self._rules, *operation)))
+        operation = LimitsRow(keys.limit(self._provider, model), "take", 1, tokens)
+        return PendingReservation(model, tokens, Piggyback(self._script, (*self._head, *operation)))
 
-    async def answer(self, asked: PendingReservation) -> Reservation:
+    async def answer(self, pending: PendingReservation) -> Reservation:
         try:
-            [reply] = await asked.piggyback.answer()
+            [reply] = await pending.piggyback.answer()
         except (RedisError, OSError) as error:
             self._unreachable("take", error)
             reply = None
-        return self._reservation(asked.model, asked.tokens, reply)
+        return self._reservation(pending.model, pending.tokens, reply)
 
     def _reservation(self, model: str, tokens: int, reply: tuple[int, int] | None) -> Reservation:
         if reply is None:
@@ -184,7 +169,7 @@ class RateLimiter:
     async def _do(
         self, model: str, kind: str, requests: int, tokens: int, *, within: float | None = None
     ) -> tuple[int, int] | None:
-        operation = _Operation(keys.limit(self._provider, model), kind, requests, tokens)
+        operation = LimitsRow(keys.limit(self._provider, model), kind, requests, tokens)
         try:
             return await self._group.submit(operation, within=within)
         except RedisError as error:
@@ -195,14 +180,14 @@ class RateLimiter:
         labels = {"provider": self._provider.value, "operation": kind}
         self._observer(Note("limit.unreachable", "warning", labels, fields={"error": type(error).__name__}))
 
-    async def _commit(self, operations: Sequence[_Operation]) -> list[tuple[int, int]]:
-        replies = await self._script(*self._rules, *(part for operation in operations for part in operation))
+    async def _commit(self, operations: Sequence[LimitsRow]) -> list[tuple[int, int]]:
+        replies = await self._script(*self._head, *flatten(operations))
         return [(granted, micros) for granted, micros in replies]
 
 
 def make_limiter(
     redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
-) -> AskingLimiter:
+) -> Unlimited | RateLimiter:
     """The limiter for the provider's settings."""
     limits = settings.providers[provider]
     if limits.rpm is None and limits.tpm is None:

@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
@@ -73,7 +73,7 @@ def decide(
     if error.retry_after > policy.retry_after_max:
         return None
     wait = max(wait, error.retry_after * (1 + jitter * RETRY_AFTER_SPREAD))
-    # A wait that leaves the next attempt no time to succeed would only make a healthy provider look slow.
+    # A wait that leaves the next attempt too little time would only produce a timeout, as if the provider were slow.
     return wait if left - wait >= min(policy.attempt_timeout, left / 2) else None
 
 
@@ -96,7 +96,7 @@ async def attempts(
     """Result of the first attempt that succeeds; `call(n)` makes attempt n, from 1.
 
     `before()` runs before every attempt, within the deadline but outside the attempt's own timeout: the place to wait
-    for a rate limit, which must not look like a slow provider. An error that it raises uses up the attempt.
+    for a rate limit, which must not count as a slow provider. An error that it raises uses up the attempt.
 
     `failed(error, seconds)` is called after every failed attempt, before anything else happens. This includes timeouts,
     which `call` itself sees as a cancellation only: it is the place to report to the breaker. When `stopping` is set, a
@@ -110,105 +110,74 @@ async def attempts(
         The error of the last attempt, or ProviderTimeout if the attempt's timeout or the common deadline has passed.
         Any other exception of `call` passes through at once.
     """
-    return await _Run(call, policy, stopping, observer, before, failed, answers).result()
+    run = _Attempts(call, policy, stopping, observer, before, failed, answers)
+    async for attempt in AsyncRetrying(retry=run.may_retry, wait=lambda _: run.wait, sleep=run.sleep):
+        with attempt:
+            return await run.make()
+    raise AssertionError("tenacity ends with a result or an error")
 
 
-class _Run(Generic[T]):
-    """One claim's attempts."""
+@dataclass(slots=True)
+class _Attempts(Generic[T]):
+    """The state of one claim's attempts. tenacity calls `make`, `may_retry` and `sleep` in turn."""
 
-    def __init__(
-        self,
-        call: Callable[[int], Awaitable[T]],
-        policy: RetryPolicy,
-        stopping: asyncio.Event,
-        observer: Observer,
-        before: Callable[[], Awaitable[object]] | None,
-        failed: Callable[[UmpireError, float], Awaitable[object]] | None,
-        answers: int,
-    ) -> None:
-        self._call = call
-        self._policy = policy
-        self._stopping = stopping
-        self._observer = observer
-        self._before = before
-        self._failed = failed
-        self._started = time.monotonic()
-        self._attempt = 0
-        self._answers = answers
-        self._wait = 0.0
-        self._first: UmpireError | None = None
-        self._error: UmpireError | None = None
+    call: Callable[[int], Awaitable[T]]
+    policy: RetryPolicy
+    stopping: asyncio.Event
+    observer: Observer
+    before: Callable[[], Awaitable[object]] | None
+    failed: Callable[[UmpireError, float], Awaitable[object]] | None
+    answers: int
+    made: int = 0
+    wait: float = 0.0
+    error: UmpireError | None = None
+    started: float = field(default_factory=time.monotonic)
 
-    async def result(self) -> T:
-        # Most first attempts succeed, and tenacity costs 50 µs each time: it is used only after a failure.
-        try:
-            return await self._one()
-        except UmpireError as error:
-            self._error = self._first = error
-        retrying = AsyncRetrying(retry=self._again, wait=lambda _: self._wait, sleep=self._sleep)
-        return await retrying(self._next)
+    async def make(self) -> T:
+        """Make one attempt."""
+        self.made += 1
+        if self.before is not None:
+            # `failed` gets only errors that `before` raises: a timeout in it is not the provider's.
+            await _within(self._left(), self._reporting(self.before()))
+        limit = min(self.policy.attempt_timeout, self._left())
+        return await self._reporting(_within(limit, self.call(self.made)))
 
-    async def _next(self) -> T:
-        """The function that tenacity calls: repeats the error of the first attempt, then makes the further ones."""
-        first, self._first = self._first, None
-        if first is not None:
-            raise first
-        return await self._one()
-
-    async def _one(self) -> T:
-        self._attempt += 1
-        if self._before is not None:
-            # `failed` gets only errors that `before` raises: running out of time in it says nothing about the provider.
-            await _within(self._left(), self._told(self._before))
-        limit = min(self._policy.attempt_timeout, self._left())
-        return await self._told(lambda: _within(limit, self._call(self._attempt)))
-
-    async def _told(self, step: Callable[[], Awaitable[S]]) -> S:
+    async def _reporting(self, step: Awaitable[S]) -> S:
         began = time.monotonic()
         try:
-            return await step()
+            return await step
         except UmpireError as error:
-            self._answers += isinstance(error, AnswerError)
-            if self._failed is not None:
-                await self._failed(error, time.monotonic() - began)
+            self.answers += isinstance(error, AnswerError)
+            if self.failed is not None:
+                await self.failed(error, time.monotonic() - began)
             raise
 
-    def _again(self, state: RetryCallState) -> bool:
+    def may_retry(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome is not None else None
-        if not isinstance(error, UmpireError) or self._stopping.is_set():
+        if not isinstance(error, UmpireError) or self.stopping.is_set():
             return False
-        wait = decide(error, self._attempt, self._answers, self._elapsed(), self._policy, jitter=random.random())
+        elapsed = self.policy.deadline - self._left()
+        wait = decide(error, self.made, self.answers, elapsed, self.policy, jitter=random.random())
         if wait is None:
             return False
-        self._wait = wait
-        self._observer(
-            Note(
-                "call.retry",
-                level="info",
-                labels={"error": type(error).__name__},
-                value=wait,
-                fields={"attempt": self._attempt, "code": error.code.value},
-            )
-        )
-        self._error = error
+        self.wait, self.error = wait, error
+        fields = {"attempt": self.made, "code": error.code.value}
+        self.observer(Note("call.retry", "info", {"error": type(error).__name__}, wait, fields=fields))
         return True
 
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep, but stop at once on shutdown."""
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, but raise the last error at once on shutdown."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
-                    await self._stopping.wait()
+                    await self.stopping.wait()
             except TimeoutError:
                 return
-        if self._stopping.is_set() and self._error is not None:
-            raise self._error
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+        if self.stopping.is_set() and self.error is not None:
+            raise self.error
 
     def _left(self) -> float:
-        return self._policy.deadline - self._elapsed()
+        return self.policy.deadline - (time.monotonic() - self.started)
 
 
 async def _within(seconds: float, awaitable: Awaitable[S]) -> S:

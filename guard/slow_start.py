@@ -52,8 +52,9 @@ class SlowStart:
 
         `after`: seconds that it asked to wait; 0: it named none.
 
-        A long wait concerns all calls. Otherwise one refusal says little, and nothing if its call began before the last
-        restart, which already answered the cause. After many, all calls wait as long as the last one was asked to.
+        A long wait concerns all calls. Otherwise a single refusal changes nothing; after many, all calls wait as long
+        as the last one was asked to. Refusals of calls that began before the last restart have the same cause as that
+        restart and are not counted.
         """
         if after > LONG_WAIT:
             if self._clock() + after > self._begins:

@@ -45,13 +45,15 @@ class Completion:
     """Number of the claim that may end it, with `CompletedBy.HOLDER`; None: any claim of this worker."""
     claimed: float | None = None
     """When the request was claimed (time.monotonic); None: it was not."""
+    code: str = "-"
+    """Error code of the event; "-": it has a verdict."""
 
 
 #: States in which no worker holds the request: any process may end it (CompletedBy.UNCLAIMED in finish.lua).
 UNCLAIMED_STATES = frozenset({"queued", "deferred"})
 
 
-class Found(NamedTuple):
+class FoundRequest(NamedTuple):
     state: str
     #: None once the request has ended (its body is removed then), or if `readable` is False.
     stored: StoredRequest | None
@@ -72,7 +74,7 @@ class UnclaimedRequests:
         self._retention = settings.finished_retention_seconds
         self._finish = Script(redis, "finish")
 
-    async def find(self, queue_id: UUID) -> Found | None:
+    async def find(self, queue_id: UUID) -> FoundRequest | None:
         """None if there is no record of it, or no longer."""
         both = self._redis.pipeline(transaction=True)
         both.hmget(keys.record(str(queue_id)), "s", "x", "w")
@@ -82,7 +84,7 @@ class UnclaimedRequests:
             return None
         stored = self._reader.read(str(queue_id).encode(), body) if body else None
         readable = stored is not None or not body
-        return Found(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
+        return FoundRequest(state.decode(), stored, spent or b"", (owner or b"").decode(), readable)
 
     async def end(self, completion: Completion) -> bytes | None:
         """Complete the request. Returns the id of its outbox entry, or None if a worker claimed it or it ended
@@ -111,6 +113,7 @@ def finish_arguments(owner: str, retention: int, completions: Sequence[Completio
             forbidden="1" if one.forbidden else "",
             fencing_token=token(one.fencing_token),
             must_exist="1" if one.claimed is not None and now - one.claimed < retention else "",
+            code=one.code,
         )
     return arguments
 

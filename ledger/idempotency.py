@@ -9,11 +9,13 @@ from contracts.errors import IdempotencyConflict
 from contracts.http import LLMComparisonRequest
 
 #: Characters of a queue id. A newer version may store more after it.
-_ID = 36
+_QUEUE_ID_LENGTH = 36
 
 
 class IdempotencyKey(NamedTuple):
-    """Hashes of an idempotency key and its request: a key is private to its caller, and a request holds essays."""
+    """SHA-256 hashes, in hex, of an Idempotency-Key and of its request: a key is private to its caller, and a request
+    holds essays.
+    """
 
     key: str
     fingerprint: str
@@ -26,8 +28,8 @@ class IdempotencyKey(NamedTuple):
         no difference, so that a client may build its body anew for a retry.
         """
         # Not contracts.encoding, which cannot sort keys.
-        understood = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-        return cls(_sha256(f"{scope}\0{key}"), _sha256(understood))
+        canonical = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return cls(_sha256(f"{scope}\0{key}"), _sha256(canonical))
 
 
 class AlreadyAccepted(Exception):
@@ -38,14 +40,16 @@ class AlreadyAccepted(Exception):
         self.queue_id = queue_id
 
 
-def stored_queue_id(kept: bytes) -> UUID:
+def stored_queue_id(stored: bytes) -> UUID:
     """The queue id stored for an idempotency key. Raises IdempotencyConflict if only a newer version can read it: the
     key was used, so a second request must not be accepted under it.
     """
     try:
-        return UUID(kept[:_ID].decode())
+        return UUID(stored[:_QUEUE_ID_LENGTH].decode())
     except ValueError:
-        raise IdempotencyConflict("the Idempotency-Key was used, with a newer version of the service") from None
+        raise IdempotencyConflict(
+            "This Idempotency-Key was used before, with a newer version of the service; the request was not accepted."
+        ) from None
 
 
 def _sha256(text: str) -> str:

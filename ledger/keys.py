@@ -23,11 +23,13 @@ umpire:answer:<queue id>     string a result event, kept for half a minute, only
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the time (ms) their last heartbeat ends
 umpire:day:<yyyy-mm-dd>      hash   the day's totals: requests, cost, <provider>.<status>, and requests.<key id>
+umpire:totals                hash   the books, never reset: accepted.<provider>, ended.<provider>.<status>.<error code>
+                             ('-' for a verdict), and base, with which they begin: see scripts/books.lua
 umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id
 umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
 umpire:custodian             string the owner of the maintenance lock
 umpire:resender              string the owner of the lock for resending the outbox
-umpire:apikey:<key id>       hash   an API key, never the key itself: see `API_KEY_FIELDS`
+umpire:apikey:<key id>       hash   an API key, never the key itself: see `FIELDS` of access/api_key.py
 umpire:apikeys               set    ids of all API keys, revoked ones too
 umpire:owned                 hash   unfinished requests by the id of the API key that submitted them
 umpire:spent:<yyyy-mm-dd>    hash   cost in USD of the day's finished requests by the id of the API key
@@ -50,7 +52,6 @@ EXPIRY = "umpire:expiry"
 BYTES = "umpire:bytes"
 REFUSING = "umpire:refusing"
 OUTBOX = "umpire:outbox"
-DOUBTED = "umpire:outbox:doubted"
 DEAD = "umpire:dead"
 WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
@@ -66,31 +67,17 @@ FIELDS = {
     "q": "broker priority, 0 first",
     "n": "bytes of its body",
     "e": "end of its time to live, ms",
-    "r": "API process that waits for the answer, or empty",
+    "r": "API process that waits for the result, or empty",
     "t": "tries: deferrals that counted",
-    "l": "lapsed leases; it tells one claim from the next",
+    "l": "lapsed leases",
     "u": "when its message was last pushed, ms",
     "o": "owner of the lease",
-    "x": "what it has spent so far, while it is deferred or given back",
-    "w": "whose it is: the id of an API key; not there where it came without one",
-    "c": "number of the claim among its worker's",
-    "h": "how long its provider had been on hold, ms, when it was admitted; not there where its caller set its ttl",
-    "k": "since when (ms) it waits for the hold of a model, and which",
-    "d": "how long it has waited for such holds that are over, ms",
-}
-
-#: Fields of an API key. A limit that is not set is an empty string.
-API_KEY_FIELDS = {
-    "hash": "SHA-256 of the key, hex",
-    "name": "what its operator calls it",
-    "scopes": "comma-separated",
-    "topics": "callback-topic patterns, comma-separated",
-    "rate": "requests a minute",
-    "queued": "unfinished requests at one time",
-    "cost": "USD a day, UTC",
-    "created": "ms",
-    "revoked": "ms, or empty",
-    "mode": "processing mode of its requests that name none, or empty",
+    "x": "attempts and cost of its claims so far, while it is queued or deferred again",
+    "w": "owner: id of the API key that submitted it; absent if the API runs without keys",
+    "c": "fencing token: number of the claim among its worker's claims",
+    "h": "how long (ms) its provider had been on hold when it was admitted; absent if its caller set its time to live",
+    "k": "parked: since when (ms), and the model whose hold must end",
+    "d": "ms that it was parked before",
 }
 
 
@@ -102,7 +89,7 @@ def body(queue_id: str) -> str:
     return f"{PREFIX}body:{queue_id}"
 
 
-def once(key: str) -> str:
+def idempotency(key: str) -> str:
     return f"{PREFIX}once:{key}"
 
 

@@ -28,7 +28,7 @@ from telemetry.outage import Outage
 
 #: Seconds reserved for Redis' answer to arrive and be read by a busy loop: a request is not admitted if Redis reaches
 #: it later than this before its caller gives up. At most half of the time left.
-_WAY_BACK_SECONDS = 0.5
+_ANSWER_SECONDS = 0.5
 
 #: Stands for an empty field.
 _EMPTY = "-"
@@ -95,7 +95,7 @@ class Ledger:
             Redis gave no answer in time. The request may have been accepted, or may still be when Redis runs the
             script; with `by` it is not accepted after that time, however late Redis runs it.
         AlreadyAccepted, IdempotencyConflict
-            With `once`: the idempotency key was used before, with the same or another request.
+            The idempotency key was used before, with the same or another request.
         """
         priority = stored.request.priority
         queue_id = str(stored.queue_id)
@@ -138,7 +138,7 @@ class Ledger:
     async def _submit_by(self, by: float, row: AdmitRow, deadline: float) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
-        by -= min(_WAY_BACK_SECONDS, (by - now) / 2)
+        by -= min(_ANSWER_SECONDS, (by - now) / 2)
         if not self._clock.is_fresh(now):
             async with asyncio.timeout(deadline - now):
                 seconds, micros = await self._redis.time()
@@ -164,7 +164,7 @@ class Ledger:
     async def recall(self, idempotency_key: IdempotencyKey) -> UUID | None:
         """The queue id stored for this key and the same request, or None. Raises Unavailable, IdempotencyConflict."""
         try:
-            value: Any = await self._redis.get(keys.once(idempotency_key.key))
+            value: Any = await self._redis.get(keys.idempotency(idempotency_key.key))
         except (RedisError, OSError) as error:
             raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
         return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None

@@ -15,9 +15,11 @@ OWNED_RETRY_SECONDS = 5.0
 def refusal(answer: int, held: int) -> UmpireError:
     """`held`: requests in the ledger."""
     if answer == CONFLICT:
-        return IdempotencyConflict("this Idempotency-Key came with another body before; nothing was accepted")
+        return IdempotencyConflict(
+            "This Idempotency-Key was used before with another body; the request was not accepted."
+        )
     if answer == TOO_MANY_OWNED:
-        detail = "this API key has as many unfinished comparisons as it may"
+        detail = "This API key has reached its limit of unfinished comparisons; try again when one has ended."
         return QuotaExceeded(detail, retry_after=OWNED_RETRY_SECONDS, limit="max_queued")
     if answer == SPENT:
         return cost_limit_reached()
@@ -26,5 +28,5 @@ def refusal(answer: int, held: int) -> UmpireError:
 
 
 def cost_limit_reached() -> CostLimitReached:
-    detail = "this API key has spent what it may spend today (UTC)"
+    detail = "This API key has reached its cost limit for today (UTC)."
     return CostLimitReached(detail, retry_after=until_midnight(utcnow()), limit="daily_cost")

@@ -21,7 +21,7 @@ from telemetry.observer import Note, Observer, silent
 from telemetry.outage import Outage
 
 #: Bytes of the queue id with which a message begins.
-_ID = 36
+_QUEUE_ID_BYTES = 36
 
 #: Seconds between two attempts to subscribe again.
 RECONNECT_SECONDS = 0.25
@@ -109,15 +109,15 @@ class Replies:
                 while True:
                     message = await pubsub.get_message(timeout=None)
                     if message is not None:
-                        self._hear(message["data"])
+                        self._deliver(message["data"])
             except (RedisError, OSError) as error:
                 self._observer(Note("replies.lost", outage.failure_level(), fields={"error": type(error).__name__}))
                 await self._drop()
                 await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _hear(self, message: bytes) -> None:
-        waiter = self._waiting.get(message[:_ID].decode(errors="replace"))
+    def _deliver(self, message: bytes) -> None:
+        waiter = self._waiting.get(message[:_QUEUE_ID_BYTES].decode(errors="replace"))
         if waiter is not None:
             # A worker of an earlier version sends the queue id only: the waiter then reads the stored result.
-            waiter.answer = message[_ID:] or None
+            waiter.answer = message[_QUEUE_ID_BYTES:] or None
             waiter.woken.set()

@@ -18,6 +18,8 @@ _KEPT_SECONDS = 3 * 86_400
 
 
 class ThresholdCrossed(NamedTuple):
+    """An API key has spent `share` of its daily limit. Amounts in USD."""
+
     day: date
     key_id: str
     name: str
@@ -27,46 +29,48 @@ class ThresholdCrossed(NamedTuple):
 
 
 class SpendThresholds:
+    """Methods raise RedisError or OSError if Redis does not answer."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         #: What each key had spent at the last check: keys whose sum has not changed are skipped.
         self._seen: dict[date, dict[bytes, bytes]] = {}
 
-    async def reached(self) -> list[ThresholdCrossed]:
+    async def newly_crossed(self) -> list[ThresholdCrossed]:
         """Thresholds newly crossed, now marked as alerted. Includes yesterday: a call may end after midnight."""
         today = utcnow().date()
         days = (today - timedelta(days=1), today)
         self._seen = {day: self._seen.get(day, {}) for day in days}
-        return [one for day in days for one in await self._reached_on(day)]
+        return [crossed for day in days for crossed in await self._newly_crossed_on(day)]
 
-    async def forget(self, untold: Sequence[ThresholdCrossed]) -> None:
-        """Unmark thresholds whose alert was not sent after all; `reached` returns them again."""
-        for one in untold:
-            await self._redis.srem(keys.alerted(one.day), _mark(one))
-            self._seen.get(one.day, {}).pop(one.key_id.encode(), None)
+    async def unmark(self, unsent: Sequence[ThresholdCrossed]) -> None:
+        """Unmark thresholds whose alert was not sent after all; `newly_crossed` returns them again."""
+        for crossed in unsent:
+            await self._redis.srem(keys.alerted(crossed.day), _mark(crossed))
+            self._seen.get(crossed.day, {}).pop(crossed.key_id.encode(), None)
 
-    async def _reached_on(self, day: date) -> list[ThresholdCrossed]:
+    async def _newly_crossed_on(self, day: date) -> list[ThresholdCrossed]:
         spending: Any = await self._redis.hgetall(keys.spent(day))
-        news = [(key, value) for key, value in spending.items() if self._seen[day].get(key) != value]
+        changed = [(key, value) for key, value in spending.items() if self._seen[day].get(key) != value]
         pipeline = self._redis.pipeline(transaction=False)
-        for key, _ in news:
+        for key, _ in changed:
             pipeline.hmget(keys.api_key(key.decode()), "name", "cost")
-        limits = await pipeline.execute() if news else []
+        limits = await pipeline.execute() if changed else []
         found = [
-            ThresholdCrossed(day, key.decode(), (name or b"").decode(), spent, most, share)
-            for (key, value), (name, limit) in zip(news, limits, strict=True)
+            ThresholdCrossed(day, key.decode(), (name or b"").decode(), spent, limit_usd, share)
+            for (key, value), (name, limit) in zip(changed, limits, strict=True)
             # Skip a number that is damaged or of a newer version, so that other keys still get their alerts.
-            if (spent := _amount(value)) is not None and (most := _amount(limit)) is not None
+            if (spent := _amount(value)) is not None and (limit_usd := _amount(limit)) is not None
             for share in SHARES
         ]
-        found = [one for one in found if one.spent >= one.limit * one.share]
+        found = [crossed for crossed in found if crossed.spent >= crossed.limit * crossed.share]
         pipeline = self._redis.pipeline()
-        for one in found:
-            pipeline.sadd(keys.alerted(day), _mark(one))
+        for crossed in found:
+            pipeline.sadd(keys.alerted(day), _mark(crossed))
             pipeline.expire(keys.alerted(day), _KEPT_SECONDS)
         marked = (await pipeline.execute())[::2] if found else []
-        self._seen[day].update(news)
-        return [one for one, is_new in zip(found, marked, strict=True) if is_new]
+        self._seen[day].update(changed)
+        return [crossed for crossed, is_new in zip(found, marked, strict=True) if is_new]
 
 
 def _amount(text: bytes | None) -> Decimal | None:
@@ -77,5 +81,5 @@ def _amount(text: bytes | None) -> Decimal | None:
     return amount if amount.is_finite() else None
 
 
-def _mark(one: ThresholdCrossed) -> str:
-    return f"{one.key_id} {one.share}"
+def _mark(crossed: ThresholdCrossed) -> str:
+    return f"{crossed.key_id} {crossed.share}"

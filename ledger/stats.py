@@ -15,6 +15,7 @@ from contracts.enums import LLMProviderType, known_provider
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.redis.preflight import durability
+from ledger.scripts import Script
 from ledger.watermarks import Watermarks
 
 #: "refusing writes": out of memory or read-only, Redis still answers reads.
@@ -55,6 +56,24 @@ class Today:
     cost: float
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Requests since the first start: counted where they are accepted and where they end, in the same step."""
+
+    accepted: int
+    ended: int
+    unfinished: int
+    base: int
+    """The difference that the books begin with."""
+
+    @property
+    def difference(self) -> int:
+        """0 if every request that was accepted has ended once or is unfinished. Above 0: requests that are missing;
+        below 0: requests that ended twice.
+        """
+        return self.accepted - self.ended - self.unfinished - self.base
+
+
 def watermarks_of(settings: LedgerSettings) -> Watermarks:
     return Watermarks.of(
         settings.ledger_max_size,
@@ -72,6 +91,7 @@ class LedgerStats:
         self._redis = redis
         self._timeout = timeout
         self._marks = watermarks_of(settings)
+        self._books = Script(redis, "books")
 
     async def state(self, queue_id: UUID) -> str | None:
         """The state of the request's record, or None if there is no record."""
@@ -102,6 +122,10 @@ class LedgerStats:
         return Sizes(
             unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead, usage=usage
         )
+
+    async def books(self) -> Books:
+        accepted, ended, unfinished, base = await self._books()
+        return Books(accepted=accepted, ended=ended, unfinished=unfinished, base=base)
 
     async def today(self, owner: str | None = None) -> Today:
         """Today's totals, of all requests or of those that the API key with id `owner` submitted."""

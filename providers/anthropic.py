@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, PromptTarget
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
-from providers import failure, schema
-from providers.anthropic_answer import CODES, completion
+from contracts.settings import HostedProviderSettings
+from providers.answers.answer_error import error_of_object
+from providers.answers.anthropic_answer import CODES, parse_answer
+from providers.answers.error_mapping import ErrorAnswer
+from providers.answers.response_headers import ANTHROPIC, by_lower_case_name, retry_after
 from providers.base import Call, ProviderAnswer
-from providers.breakpoints import breakpoints, in_order
-from providers.client import http_client, http_options, in_thread, post
-from providers.headers import ANTHROPIC, plain, retry_after
-from providers.manifest import Manifest
-from providers.model import ModelInfo
-from providers.recorder import Recorder
-from providers.reported import error_of
+from providers.http.recorder import Recorder
+from providers.http.sdk_client import http_client, http_options, in_thread, post
+from providers.http.transport_error import transport_error
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
+from providers.request import verdict_schema
+from providers.request.cache_breakpoints import breakpoints, in_order
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -26,7 +28,7 @@ _BASE_URL = "https://api.anthropic.com"
 class AnthropicProvider:
     name = LLMProviderType.ANTHROPIC
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
         self._recorder = recorder
         self._client = in_thread(self._make)
@@ -58,7 +60,7 @@ class AnthropicProvider:
             http = await post(client, "/v1/messages", parameters(call), call.attempt_id, parsed_url=True)
         except (AnthropicError, OSError, ValueError) as error:
             raise _failed(error) from None
-        return completion(http.content, plain(http.headers.raw), call.model)
+        return parse_answer(http.content, by_lower_case_name(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -90,12 +92,16 @@ def parameters(call: Call) -> dict[str, Any]:
         body["system"] = system
     output: dict[str, Any] = {}
     if info.structured_outputs:
-        output["format"] = {"type": "json_schema", "schema": schema.VERDICT_SCHEMA}
+        output["format"] = {"type": "json_schema", "schema": verdict_schema.VERDICT_SCHEMA}
     elif info.forced_tool:
         body["tools"] = [
-            {"name": schema.NAME, "description": schema.DESCRIPTION, "input_schema": schema.VERDICT_SCHEMA}
+            {
+                "name": verdict_schema.NAME,
+                "description": verdict_schema.DESCRIPTION,
+                "input_schema": verdict_schema.VERDICT_SCHEMA,
+            }
         ]
-        body["tool_choice"] = {"type": "tool", "name": schema.NAME, "disable_parallel_tool_use": True}
+        body["tool_choice"] = {"type": "tool", "name": verdict_schema.NAME, "disable_parallel_tool_use": True}
     if call.effort is not None:
         output["effort"] = call.effort.value
     if output:
@@ -123,9 +129,9 @@ def _failed(error: Exception) -> UmpireError:
     from anthropic import APIStatusError
 
     if not isinstance(error, APIStatusError):
-        return failure.transport(LLMProviderType.ANTHROPIC, error)
+        return transport_error(LLMProviderType.ANTHROPIC, error)
     headers = error.response.headers
-    asked = failure.Answered(
+    asked = ErrorAnswer(
         LLMProviderType.ANTHROPIC, error.status_code, (), error.request_id, retry_after(headers, ANTHROPIC)
     )
-    return error_of(error.body, CODES, asked)
+    return error_of_object(error.body, CODES, asked)

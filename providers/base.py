@@ -8,13 +8,13 @@ from typing import Protocol
 from contracts.enums import LLMProviderType, OutputVerbosity, ReasoningEffort
 from contracts.events import TokenUsage
 from contracts.http import PromptBlock
-from providers.model import ModelInfo
+from providers.models.model_info import ModelInfo
 
 #: Header of every call: relates an entry in the provider's log to one of our attempts.
 ATTEMPT_HEADER = "X-Umpire-Attempt"
 
 #: Seconds that the SDK waits for a connection or for the next bytes. Generous, since the caller limits the whole call
-#: with a timeout of its own; only that also ends a response whose body arrives in small pieces for ever.
+#: with its own timeout; only that also ends a response whose body arrives in small pieces for ever.
 SDK_TIMEOUT = 600.0
 
 
@@ -101,14 +101,14 @@ class ProviderAnswer:
 _STOP = re.compile(r"[A-Za-z][A-Za-z_-]{0,63}")
 
 
-def stop_word(told: object) -> str:
+def safe_stop_reason(reported: object) -> str:
     """The provider's stop reason in its own spelling; empty if it does not look like one."""
-    return told if isinstance(told, str) and _STOP.fullmatch(told) else ""
+    return reported if isinstance(reported, str) and _STOP.fullmatch(reported) else ""
 
 
-def answering(told: str, asked: str) -> str:
-    """The model that the provider names, or `asked` if that is not a model name: it goes into events."""
-    return told if _MODEL.fullmatch(told) else asked
+def answer_model(reported: str, requested: str) -> str:
+    """The model that the provider names, or `requested` if that is not a model name: it goes into events."""
+    return reported if _MODEL.fullmatch(reported) else requested
 
 
 class Provider(Protocol):

@@ -3,16 +3,16 @@
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from providers.base import Provider
-from providers.recorder import make_recorder
+from providers.http.recorder import make_recorder
 from telemetry.observer import Observer, silent
 
 
 def make_provider(provider: LLMProviderType, settings: Settings, observer: Observer = silent) -> Provider:
-    own = settings.providers[provider]
     if provider is LLMProviderType.MOCK:
         from providers.mock import MockProvider
 
         return MockProvider(settings.mock)
+    own = settings.hosted[provider]
     recorder = make_recorder(provider, settings, observer)
     match provider:
         case LLMProviderType.ANTHROPIC:

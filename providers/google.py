@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
-from providers import failure, schema
+from contracts.settings import HostedProviderSettings
+from providers.answers.google_answer import error_of_response, parse_answer
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, ProviderAnswer
-from providers.bounded import UnreadableBody
-from providers.client import CONNECT_TIMEOUT, KEEPALIVE, Lazy
-from providers.google_answer import completion, reported
-from providers.manifest import Manifest
-from providers.model import ModelInfo
-from providers.recorder import Recorder
+from providers.http.bounded import UnreadableBody
+from providers.http.recorder import Recorder
+from providers.http.sdk_client import CONNECT_TIMEOUT, KEEPALIVE, Lazy
+from providers.http.transport_error import transport_error
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
+from providers.request import verdict_schema
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,7 +31,7 @@ _API_VERSION = "v1beta"
 class GoogleProvider:
     name = LLMProviderType.GOOGLE
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._settings = settings
         self._recorder = recorder
         self._session: aiohttp.ClientSession | None = None
@@ -40,7 +41,7 @@ class GoogleProvider:
         await asyncio.to_thread(import_module, "providers.google_types")
         import aiohttp
 
-        from providers.session import open_session
+        from providers.http.session import open_session
 
         # Our own session: the SDK's would use proxies from the environment.
         self._session = open_session(
@@ -89,7 +90,7 @@ class GoogleProvider:
         except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
             raise _failed(error) from None
         http = response.sdk_http_response
-        return completion((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
+        return parse_answer((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -129,7 +130,7 @@ def parameters(call: Call) -> "Config":
         chosen["system_instruction"] = text(call.system)
     if call.model_info.structured_outputs:
         chosen["response_mime_type"] = "application/json"
-        chosen["response_json_schema"] = schema.VERDICT_SCHEMA
+        chosen["response_json_schema"] = verdict_schema.VERDICT_SCHEMA
     if call.temperature is not None:
         chosen["temperature"] = call.temperature
     if call.effort is not None:
@@ -141,5 +142,5 @@ def _failed(error: Exception) -> UmpireError:
     from google.genai.errors import APIError
 
     if isinstance(error, APIError):
-        return reported(error.code, error.details, getattr(error.response, "headers", {}))
-    return failure.transport(LLMProviderType.GOOGLE, error)
+        return error_of_response(error.code, error.details, getattr(error.response, "headers", {}))
+    return transport_error(LLMProviderType.GOOGLE, error)

@@ -14,9 +14,9 @@ from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
 from contracts.settings import MockConfidence, MockSettings
 from providers.base import Call, ProviderAnswer, StopReason, Usage
-from providers.essays import find_essays, strength
-from providers.manifest import Manifest
-from providers.model import ModelInfo
+from providers.mock_essays import find_essays, strength
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 
@@ -26,6 +26,8 @@ CONFIDENCE_THRESHOLDS = (0.75, 1.5, 2.5, 4.0)
 HALF_NOISE_SD, HIGH_THRESHOLD = 1.5, 2.0
 #: Relative frequencies of the confidences 1 to 5 of kind `uneven`.
 UNEVEN = (2, 8, 20, 50, 20)
+#: Standard deviation, in logits, of the strengths of essays whose text states none (mode `latent`).
+_STRENGTH_SPREAD = 2.0
 
 #: The error that a failed call raises: for each code in MOCK_FAILURES of the settings, except those in _BAD_ANSWERS.
 _FAILURES: dict[LLMErrorCode, type[errors.UmpireError]] = {
@@ -91,8 +93,7 @@ class MockProvider:
         a_first = essays.a_first if essays else True
         log_odds = settings.position_bias if a_first else -settings.position_bias
         if essays and settings.mode == "latent":
-            spread = settings.strength_spread
-            log_odds += strength(essays.a, spread) - strength(essays.b, spread)
+            log_odds += strength(essays.a, _STRENGTH_SPREAD) - strength(essays.b, _STRENGTH_SPREAD)
         a_wins, confidence = judge(log_odds, settings.confidence, settings.lapse_rate, draw)
         return _answer(EssayComparisonWinner.ESSAY_A if a_wins else EssayComparisonWinner.ESSAY_B, confidence)
 

@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Any
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from contracts.settings.provider import caches_explicitly
-from providers import failure, schema
+from providers.answers.answer_error import error_of_object
+from providers.answers.error_mapping import ErrorAnswer, ErrorCodes
+from providers.answers.openai_answer import CODES, parse_answer
+from providers.answers.response_headers import OPENAI, RateNames, by_lower_case_name, retry_after
 from providers.base import Call, ProviderAnswer
-from providers.breakpoints import Ttl, explicit_content
-from providers.client import http_client, http_options, in_thread, post
-from providers.headers import OPENAI, RateNames, plain, retry_after
-from providers.manifest import Manifest
-from providers.model import ModelInfo
-from providers.openai_answer import CODES, completion
-from providers.recorder import Recorder
-from providers.reported import error_of
+from providers.http.recorder import Recorder
+from providers.http.sdk_client import http_client, http_options, in_thread, post
+from providers.http.transport_error import transport_error
+from providers.models.manifest import Manifest
+from providers.models.model_info import ModelInfo
+from providers.request import verdict_schema
+from providers.request.cache_breakpoints import Ttl, explicit_content
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -30,7 +32,7 @@ _TIMES: dict[Ttl, dict[str, str]] = {"5m": {"ttl": "30m"}, "1h": {"ttl": "12h"}}
 class OpenAIProvider:
     name = LLMProviderType.OPENAI
 
-    def __init__(self, settings: ProviderSettings, recorder: Recorder | None = None) -> None:
+    def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, recorder=recorder))
         self._explicit_cache = caches_explicitly(settings)
 
@@ -46,8 +48,8 @@ class OpenAIProvider:
                 client, "/responses", parameters(call, explicit_cache=self._explicit_cache), call.attempt_id
             )
         except (OpenAIError, OSError, ValueError) as error:
-            raise failed(self.name, error, CODES, OPENAI) from None
-        return completion(http.content, plain(http.headers.raw), call.model)
+            raise error_of_exception(self.name, error, CODES, OPENAI) from None
+        return parse_answer(http.content, by_lower_case_name(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -59,7 +61,7 @@ class OpenAIProvider:
         try:
             return [model.id async for model in client.models.list()]
         except (OpenAIError, OSError, ValueError) as error:
-            raise failed(self.name, error, CODES, OPENAI) from None
+            raise error_of_exception(self.name, error, CODES, OPENAI) from None
 
     async def close(self) -> None:
         if self._client.made is not None:
@@ -67,7 +69,7 @@ class OpenAIProvider:
 
 
 def make_client(
-    settings: ProviderSettings,
+    settings: HostedProviderSettings,
     base_url: str,
     headers: dict[str, str] | None = None,
     recorder: Recorder | None = None,
@@ -97,9 +99,9 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     if call.model_info.structured_outputs:
         text["format"] = {
             "type": "json_schema",
-            "name": schema.NAME,
-            "description": schema.DESCRIPTION,
-            "schema": schema.VERDICT_SCHEMA,
+            "name": verdict_schema.NAME,
+            "description": verdict_schema.DESCRIPTION,
+            "schema": verdict_schema.VERDICT_SCHEMA,
             "strict": True,
         }
     if call.verbosity is not None:
@@ -132,13 +134,11 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     return body
 
 
-def failed(provider: LLMProviderType, error: Exception, codes: failure.Codes, names: RateNames) -> UmpireError:
+def error_of_exception(provider: LLMProviderType, error: Exception, codes: ErrorCodes, names: RateNames) -> UmpireError:
     """The error of our tree for an exception of the OpenAI SDK."""
     from openai import APIStatusError
 
     if not isinstance(error, APIStatusError):
-        return failure.transport(provider, error)
-    asked = failure.Answered(
-        provider, error.status_code, (), error.request_id, retry_after(error.response.headers, names)
-    )
-    return error_of(error.body, codes, asked)
+        return transport_error(provider, error)
+    asked = ErrorAnswer(provider, error.status_code, (), error.request_id, retry_after(error.response.headers, names))
+    return error_of_object(error.body, codes, asked)

@@ -4,19 +4,19 @@ from typing import Any
 
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
-from contracts.settings import ProviderSettings
+from contracts.settings import HostedProviderSettings
 from contracts.settings.provider import caches_explicitly
-from providers import schema
+from providers.answers.openai_answer import CODES
+from providers.answers.openrouter_answer import error_of_response, parse_answer
+from providers.answers.response_headers import OPENROUTER, by_lower_case_name
 from providers.base import Call, ProviderAnswer
-from providers.breakpoints import Ttl, explicit_content
-from providers.client import in_thread, post
-from providers.headers import OPENROUTER, plain
-from providers.model import ModelInfo
-from providers.openai import failed, make_client
-from providers.openai_answer import CODES
-from providers.openrouter_answer import completion, reported
-from providers.openrouter_directory import Directory
-from providers.recorder import Recorder
+from providers.http.recorder import Recorder
+from providers.http.sdk_client import in_thread, post
+from providers.models.model_info import ModelInfo
+from providers.models.openrouter_directory import Directory
+from providers.openai import error_of_exception, make_client
+from providers.request import verdict_schema
+from providers.request.cache_breakpoints import Ttl, explicit_content
 from telemetry.observer import Observer, silent
 
 _BASE_URL = "https://openrouter.ai/api/v1"
@@ -32,7 +32,7 @@ class OpenRouterProvider:
     name = LLMProviderType.OPENROUTER
 
     def __init__(
-        self, settings: ProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
+        self, settings: HostedProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
     ) -> None:
         self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS, recorder))
         self._explicit_cache = caches_explicitly(settings)
@@ -51,7 +51,7 @@ class OpenRouterProvider:
             )
         except (OpenAIError, OSError, ValueError) as error:
             raise _failed(error) from None
-        return completion(http.content, plain(http.headers.raw), call.model)
+        return parse_answer(http.content, by_lower_case_name(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return await self._directory.resolve(model)
@@ -98,9 +98,9 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
         body["response_format"] = {
             "type": "json_schema",
             "json_schema": {
-                "name": schema.NAME,
-                "description": schema.DESCRIPTION,
-                "schema": schema.VERDICT_SCHEMA,
+                "name": verdict_schema.NAME,
+                "description": verdict_schema.DESCRIPTION,
+                "schema": verdict_schema.VERDICT_SCHEMA,
                 "strict": True,
             },
         }
@@ -118,5 +118,5 @@ def _failed(error: Exception) -> UmpireError:
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):
-        return reported(error.body, error.response.headers, error.status_code)
-    return failed(LLMProviderType.OPENROUTER, error, CODES, OPENROUTER)
+        return error_of_response(error.body, error.response.headers, error.status_code)
+    return error_of_exception(LLMProviderType.OPENROUTER, error, CODES, OPENROUTER)

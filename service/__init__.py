@@ -1,3 +1,3 @@
-"""The API: routes, admission, and waiting for verdicts. It imports the ledger, the guard's view of the providers and
-their manifest, but no task and no adapter.
+"""The API: routes, admission, and waits for verdicts. It imports the ledger, the availability and the manifest of the
+providers, but no task and no adapter.
 """

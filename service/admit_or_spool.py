@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from redis.exceptions import ResponseError
@@ -23,15 +22,8 @@ from telemetry.outage import Outage
 #: waiting for a timeout.
 TRY_SECONDS = 0.5
 
-
 #: While requests are refused, this is logged and published once in this many seconds.
 ALARM_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    #: Requests queued before this one; None if it is in the spool.
-    ahead: int | None
 
 
 class Acceptance:
@@ -58,13 +50,16 @@ class Acceptance:
         self._next_alarm = 0.0
 
     @property
-    def redis_away(self) -> bool:
+    def redis_unavailable(self) -> bool:
+        """Also True if Redis answers but refuses writes."""
         return self.redis_state != "up"
 
     async def accept(
         self, stored: StoredRequest, *, reply_to: str | None, idempotency_key: IdempotencyKey | None, seconds: float
-    ) -> Accepted:
+    ) -> int | None:
         """Write the request to the ledger within `seconds`, else to the spool. The same queue id twice is one request.
+
+        Returns the number of requests queued before it; None if it is in the spool.
 
         Raises
         ------
@@ -81,30 +76,30 @@ class Acceptance:
             # After `by` Redis must not accept the request any more: it may be refused below by then.
             by = time.monotonic() + seconds
             try:
-                ahead = await self.admit(
+                queued_before = await self.accept_in_ledger(
                     stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
                 )
             except Unavailable as error:
-                self.failed(error)
+                self.record_failure(error)
             except (UmpireError, AlreadyAccepted):
-                self.told_back()
+                self.record("up")
                 raise
             else:
-                self.told_back()
-                return Accepted(ahead)
+                self.record("up")
+                return queued_before
         if idempotency_key is not None:
             detail = "Redis is unavailable, and only Redis knows this Idempotency-Key; the request was not accepted."
             raise Unavailable(detail, retry_after=5.0)
-        # Redis may have accepted it, with only the answer lost: then the drainer's second admit changes nothing.
+        # If Redis has accepted the request and only its answer was lost, the drainer's second admit changes nothing.
         try:
             await self._spool.put(stored)
         except QueueFull as full:
-            self._tell_full("spool", full, self._settings.spool.queue_max_size)
+            self._announce_full("spool", full, self._settings.spool.queue_max_size)
             raise
         self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
-        return Accepted(None)
+        return None
 
-    async def admit(
+    async def accept_in_ledger(
         self,
         stored: StoredRequest,
         *,
@@ -113,36 +108,33 @@ class Acceptance:
         by: float,
         seconds: float | None = None,
     ) -> int:
-        """Write the request to the ledger, never to the spool. Errors: see Ledger.admit."""
+        """Write the request to the ledger, never to the spool. Arguments, result and errors: see Ledger.admit."""
         try:
             return await self._ledger.admit(
                 stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
             )
         except QueueFull as full:
-            self._tell_full("redis", full, self._settings.ledger.ledger_max_size)
+            self._announce_full("redis", full, self._settings.ledger.ledger_max_size)
             raise
 
-    def _tell_full(self, backend: Literal["redis", "spool"], full: QueueFull, most: int) -> None:
-        """Log and publish it once in ALARM_SECONDS: the event says that requests are refused, not how many."""
+    def _announce_full(self, backend: Literal["redis", "spool"], full: QueueFull, max_size: int) -> None:
+        """Log and publish, once in ALARM_SECONDS, that requests are refused. The event does not count them."""
         now = time.monotonic()
         if now >= self._next_alarm:
             self._next_alarm = now + ALARM_SECONDS
             self._observer(Note("queue.full", "warning", fields={"backend": backend}))
-            size = int(full.details.get("size", most))
-            self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=most))
+            size = int(full.details.get("size", max_size))
+            self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
 
-    def failed(self, error: TimeoutError | Unavailable) -> None:
-        """Note that the ledger accepted nothing. The cause of `error` is Redis' answer, if it gave one."""
-        self.told("refusing writes" if isinstance(error.__cause__, ResponseError) else "down")
+    def record_failure(self, error: TimeoutError | Unavailable) -> None:
+        """Record that the ledger accepted nothing. The cause of `error` is the answer of Redis, if there was one."""
+        self.record("refusing writes" if isinstance(error.__cause__, ResponseError) else "down")
 
-    def told_away(self) -> None:
-        """Note that Redis did not answer."""
-        self.told("down")
+    def record_no_answer(self) -> None:
+        self.record("down")
 
-    def told_back(self) -> None:
-        self.told("up")
-
-    def told(self, state: RedisState) -> None:
+    def record(self, state: RedisState) -> None:
+        """Record the state that an operation on Redis has shown. The first and the last of an outage are logged."""
         changed, self.redis_state = state != self.redis_state, state
         if state == "up":
             if self._outage.succeeded():

@@ -1,7 +1,7 @@
 """The API process: its routes, and its dependencies, which are chosen here and nowhere else.
 
 `uvicorn service.app:create_app --factory --loop uvloop --http web.connection.protocol:Protocol`. Several processes may
-share one port: it makes no difference which of them a client reaches.
+share one port: each of them can serve every client.
 """
 
 import asyncio
@@ -11,59 +11,56 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from redis.exceptions import RedisError
-from starlette.types import ASGIApp, Scope
+from starlette.types import Scope
 
 from access.authenticator import Authenticator
+from completion.delivery import Delivery
 from contracts.settings import Settings, load_settings
 from contracts.topics import CALLBACK_DEAD_LETTER
-from events.ender import Ender
-from events.lifecycle import Lifecycle
-from events.producer import Publisher
-from events.queue_snapshots import Mode, QueueSnapshots
-from events.recovery import recover
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
 from ledger.replies import Replies
 from ledger.spool import Spool
-from providers.manifest import Manifest
-from providers.prompt import prompt_sha256
+from maintenance.build import build
+from providers.models.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.results import Results
 from service.routes import cancellation, comparison, health, providers
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
-from service.stand_in import StandIn
 from service.verdict_waits import VerdictWaits
 from telemetry.duty import for_ever
 from telemetry.metrics import Metrics
 from telemetry.observer import Note, Observer
 from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut
-from web.auth import Authentication, Scopes
+from web.auth import Authentication, RouteScopes
 from web.body_budget import BodyBudget
-from web.handlers import make_handlers, on_unexpected
+from web.handlers import HANDLED, error_handler
 from web.local_only import LocalOnly, check_binding
 
 #: Seconds for which the API reuses the state of breakers and holds; concurrent requests share one read.
 AVAILABILITY_TTL = 0.05
 
-#: Seconds to deliver the last events when the process stops.
+#: Most bytes of large request bodies that one process holds at a time. In memory they take two to five times as much.
+BODY_BUDGET_BYTES = 32_000_000
+
+#: Seconds to deliver the remaining events when the process stops.
 FLUSH_SECONDS = 1.0
 
 DESCRIPTION = "LLM comparison service: one fresh verdict per comparison, delivered on Kafka."
 
 
 def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metrics] | None = None) -> FastAPI:
-    """Raises SettingsError. Redis and Kafka need not be up: /readyz reports what is missing."""
+    """Raises SettingsError. Redis and Kafka need not be up: /readyz reports their state."""
     settings = settings or load_settings()
     check_binding(settings, settings.service.host)
     observer, metrics = telemetry or start_telemetry(settings.telemetry, "api")
@@ -76,7 +73,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
             gc.freeze()
             gc.set_threshold(20_000, 20, 50)
             if settings.service.auth == "off":
-                observer(Note("auth.off", "warning", fields={"detail": "anybody on this machine may call"}))
+                observer(Note("auth.off", "warning", fields={"detail": "every user of this machine may call the API"}))
             for line in await durability_of(settings.redis.address()):
                 observer(Note("redis.not_durable", "warning", fields={"detail": line}))
             with dependencies.waits.ending_on_signals():
@@ -94,22 +91,20 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
     )
     routers = (comparison.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
-    handlers = make_handlers(observer, routes)
-    for error, handler in handlers.items():
-        app.add_exception_handler(error, handler)
-    app.add_exception_handler(Exception, on_unexpected)
+    on_error = error_handler(observer, routes)
+    for kind in (*HANDLED, Exception):
+        app.add_exception_handler(kind, on_error)
     for router in routers:
         app.include_router(router)
     describe(app, settings)
 
-    def around(framework: ASGIApp) -> ASGIApp:
-        inner = Shortcut(framework, comparison.ROUTE, handlers)
-        if settings.service.auth == "off":
-            return ErrorBoundary(LocalOnly(inner), observer)
-        scopes = Scopes(routes, SCOPE_OF)
-        return ErrorBoundary(Authentication(inner, scopes, _authenticator_of, settings.service, observer), observer)
-
-    app.wrap(around)
+    app.wrap(lambda framework: Shortcut(framework, comparison.ROUTE, on_error))
+    if settings.service.auth == "off":
+        app.wrap(LocalOnly)
+    else:
+        scopes = RouteScopes(routes, SCOPE_OF)
+        app.wrap(lambda inner: Authentication(inner, scopes, _authenticator_of, settings.service, observer))
+    app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
 
 
@@ -118,49 +113,45 @@ def _authenticator_of(scope: Scope) -> Authenticator:
     return authenticator
 
 
-def _mode(acceptance: Acceptance, stand_in: StandIn) -> Mode:
-    if acceptance.redis_away:
-        return "spool"
-    return "redis" if stand_in.custodian.holds else None
-
-
 @asynccontextmanager
 async def open_dependencies(settings: Settings, observer: Observer, metrics: Metrics) -> AsyncIterator[Dependencies]:
     seconds = settings.service.door_redis_seconds
     address = settings.redis.address()
     redis = connect(address.url, timeout=seconds, tls=address.tls)
-    publisher = Publisher.best_effort(settings.kafka, observer)
+    delivery = Delivery(redis, settings, observer)
     manifest = Manifest.load()
     share = settings.ledger.effective_provider_share if len(settings.enabled) > 1 else 1.0
     ledger = Ledger(redis, settings.ledger, observer, timeout=seconds, share=share)
     availability = Availability(redis, settings.enabled, ttl=AVAILABILITY_TTL)
     estimate = Estimate(settings, ledger, availability)
     replies = Replies(redis, observer)
-    results = Results(redis, settings, observer)
-    lifecycle = Lifecycle(publisher, settings.kafka, observer)
-    unstarted = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
-    ender = Ender(unstarted.end, results.relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer)
+    unclaimed = UnclaimedRequests(redis, settings.ledger, owner=replies.name, observer=observer)
     waits = VerdictWaits(seconds)
     spool = Spool(settings.spool, owner=replies.name, observer=observer)
-    acceptance = Acceptance(settings, ledger, spool, lifecycle, observer, unanswered=waits.cut)
-    away = acceptance.told_away
-    stand_in = StandIn(
-        redis, ledger, ender, results.relay, lifecycle, settings, observer, replies.name, unanswered=away
+    acceptance = Acceptance(settings, ledger, spool, delivery.lifecycle, observer, unanswered=waits.cut)
+    maintenance = build(
+        redis,
+        settings,
+        delivery,
+        ledger.stats,
+        owner=replies.name,
+        write=unclaimed.end,
+        observer=observer,
+        fallback=True,
+        unanswered=acceptance.record_no_answer,
+        redis_away=lambda: acceptance.redis_unavailable,
+        spool=spool,
     )
-    snapshots = QueueSnapshots(
-        ledger.stats, settings.enabled, mode=lambda: _mode(acceptance, stand_in), observer=observer, spool=spool
+    authenticator = Authenticator(
+        redis, settings.service.keys_cache_seconds, observer, unanswered=acceptance.record_no_answer
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
         "signs of life": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
-        "drainer": drainer.watch,
-        "custodian": stand_in.custodian.watch,
-        "resender": stand_in.resender.watch,
-        "kafka recovery": lambda: recover([publisher, *results.publishers]),
-        "cost alerts": stand_in.alerts.watch,
-        "queue snapshots": snapshots.watch,
+        "drainer": drainer.run,
+        **maintenance.duties,
     }
     background = [asyncio.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
     try:
@@ -169,9 +160,9 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             observer=observer,
             metrics=metrics,
             manifest=manifest,
-            authenticator=Authenticator(redis, settings.service.keys_cache_seconds, observer, away=away),
+            authenticator=authenticator,
             admission=Admission(settings, manifest),
-            bodies=BodyBudget(int(settings.service.max_inflight_body_mb * 1e6)),
+            body_budget=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
             spool=spool,
             ledger=ledger,
@@ -180,21 +171,19 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             availability=availability,
             estimate=estimate,
             kafka=KafkaState(
-                publisher, *results.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
+                *delivery.publishers, dead_letter_topic=settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
             ),
-            lifecycle=lifecycle,
-            unstarted=unstarted,
-            ender=ender,
-            stand_in=stand_in,
+            lifecycle=delivery.lifecycle,
+            unclaimed=unclaimed,
+            maintenance=maintenance,
         )
     finally:
         for task in background:
             await cancel_and_wait(task)
-        with suppress(RedisError, OSError):  # the locks expire anyway
-            await stand_in.leave()
+        with suppress(RedisError, OSError):  # the locks expire
+            await maintenance.leave()
         await spool.close()
         await replies.stop()
-        await results.close(FLUSH_SECONDS)
+        await delivery.drain(FLUSH_SECONDS)
+        await delivery.close(FLUSH_SECONDS, short=FLUSH_SECONDS)
         await redis.aclose()
-        lifecycle.flush()
-        await asyncio.to_thread(publisher.close, FLUSH_SECONDS)

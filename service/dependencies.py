@@ -1,4 +1,4 @@
-"""The objects that the routes work with, created once per process."""
+"""The objects that the routes use, created once per process."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,18 @@ from starlette.requests import Request
 
 from access.authenticator import Authenticator
 from contracts.settings import Settings
-from events.ender import Ender
 from events.lifecycle import Lifecycle
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
 from ledger.replies import Replies
 from ledger.spool import Spool
-from providers.manifest import Manifest
+from maintenance.build import Maintenance
+from providers.models.manifest import Manifest
 from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.stand_in import StandIn
 from service.verdict_waits import VerdictWaits
 from telemetry.metrics import Metrics
 from telemetry.observer import Observer
@@ -33,7 +32,7 @@ class Dependencies:
     manifest: Manifest
     authenticator: Authenticator
     admission: Admission
-    bodies: BodyBudget
+    body_budget: BodyBudget
     acceptance: Acceptance
     spool: Spool
     ledger: Ledger
@@ -43,9 +42,8 @@ class Dependencies:
     estimate: Estimate
     kafka: KafkaState
     lifecycle: Lifecycle
-    unstarted: UnclaimedRequests
-    ender: Ender
-    stand_in: StandIn
+    unclaimed: UnclaimedRequests
+    maintenance: Maintenance
 
 
 def dependencies_of(request: Request) -> Dependencies:

@@ -1,4 +1,4 @@
-"""Estimates how long a request will wait, from the queue before it, the provider's average answer and the slots."""
+"""Estimates how long a request will wait, from the queue before it, the provider's response time and the slots."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,12 +12,8 @@ from contracts.settings import Settings
 from guard.availability import Availability
 from ledger.ledger import Ledger
 
-#: Seconds between two reads of the figures. A request never waits for them.
+#: Seconds between two reads from Redis. A request never waits for them.
 REFRESH_SECONDS = 2.0
-
-
-def wait_minutes(ahead: int, average_ms: float, slots: int) -> int:
-    return ceil(ahead * average_ms / slots / 60_000)
 
 
 class Estimate:
@@ -25,13 +21,15 @@ class Estimate:
         self._settings = settings
         self._ledger = ledger
         self._availability = availability
-        #: Average response time in ms, and slots of live workers; only for providers that would take a call now.
+        #: Average response time in ms, and slots of live workers; only for available providers.
         self._figures: Mapping[LLMProviderType, tuple[float, int]] = {}
 
-    def minutes(self, provider: LLMProviderType, ahead: int) -> int | None:
-        """None if unknown: no worker is alive, no call was answered yet, or the provider is unavailable."""
-        figures = self._figures.get(provider)
-        return None if figures is None else wait_minutes(ahead, *figures)
+    def minutes(self, provider: LLMProviderType, queued_before: int) -> int | None:
+        """None if unknown: no worker is alive, no call has succeeded yet, or the provider is unavailable."""
+        if provider not in self._figures:
+            return None
+        average_ms, slots = self._figures[provider]
+        return ceil(queued_before * average_ms / slots / 60_000)
 
     async def keep_fresh(self) -> None:
         while True:

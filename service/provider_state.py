@@ -1,4 +1,4 @@
-"""Explains a provider's state to clients: why a 202 has to wait, and why an immediate request is refused. Pure."""
+"""Explains a provider's state to clients: why a verdict takes time, and why an immediate request is refused. Pure."""
 
 from contracts.enums import CircuitState, HoldReason
 from contracts.errors import MisconfiguredHold, ProviderError, ProviderOnHold, ProviderUnavailable, SpendLimitHold
@@ -7,8 +7,8 @@ from guard.hold import Hold
 from ledger.request import StoredRequest
 
 _WHY = {
-    HoldReason.MISCONFIGURED: "its key or configuration is refused",
-    HoldReason.SPEND_LIMIT: "its account's budget is used up",
+    HoldReason.MISCONFIGURED: "the provider rejects the service's key or configuration",
+    HoldReason.SPEND_LIMIT: "the account's budget is used up",
     HoldReason.MANUAL: "an operator paused it",
 }
 
@@ -20,8 +20,8 @@ _KINDS: dict[HoldReason, type[ProviderOnHold]] = {
 
 
 def explain(stored: StoredRequest, state: ProviderAvailability | None) -> tuple[str, str | None]:
-    """The message of a 202, and its `provider_state`. `state` None: not known."""
-    message = f"Accepted; the verdict comes on {stored.request.callback_topic}"
+    """`message` and `provider_state` of a 202. `state` None: unknown."""
+    message = f"Accepted; the verdict will be published on {stored.request.callback_topic}"
     if state is None:
         return message, None
     if state.is_usual:
@@ -41,11 +41,11 @@ def provider_state(stored: StoredRequest, state: ProviderAvailability) -> str:
 def _why_it_waits(stored: StoredRequest, state: ProviderAvailability) -> str:
     provider, hold = stored.provider.value, state.hold_of(stored.model)
     if hold is not None:
-        held = _held(stored, hold, state)
-        return f" once {held} is no longer on hold ({hold.reason.value}): {_WHY[hold.reason]}"
+        name = _held_name(stored, hold, state)
+        return f" after the hold on {name} ends ({hold.reason.value}): {_WHY[hold.reason]}"
     if state.state is not CircuitState.CLOSED:
-        return f" once {provider} answers again: its calls fail at present"
-    return "" if state.available else f" once {provider} takes calls again: it asked for a pause"
+        return f" after {provider} has recovered: calls to it fail at present"
+    return "" if state.available else f" after the pause that {provider} asked for"
 
 
 def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError:
@@ -53,13 +53,14 @@ def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError
     provider, hold = stored.provider.value, state.hold_of(stored.model)
     if hold is None or (hold is not state.hold and not state.available):
         return ProviderUnavailable(
-            f"{provider} is unavailable; nothing was accepted",
+            f"{provider} is unavailable; the request was not accepted",
             retry_after=state.retry_after,
             circuit_state=state.state.value,
         )
     wait = state.retry_after if state.hold else (hold.probe_in or 0) / 1000
+    held = f"{_held_name(stored, hold, state)} is on hold ({hold.reason.value}): {_WHY[hold.reason]}"
     return _KINDS[hold.reason](
-        f"{_held(stored, hold, state)} is on hold ({hold.reason.value}): {_WHY[hold.reason]}; nothing was accepted",
+        f"{held}; the request was not accepted",
         retry_after=wait,
         hold=hold.reason.value,
         hold_since=hold.began.isoformat(timespec="milliseconds"),
@@ -67,5 +68,5 @@ def refusal(stored: StoredRequest, state: ProviderAvailability) -> ProviderError
     )
 
 
-def _held(stored: StoredRequest, hold: Hold, state: ProviderAvailability) -> str:
+def _held_name(stored: StoredRequest, hold: Hold, state: ProviderAvailability) -> str:
     return stored.provider.value if hold is state.hold else f"{stored.model} of {stored.provider.value}"

@@ -1,4 +1,4 @@
-"""Tests a provider with one comparison that goes through the ledger and a worker, as any other."""
+"""Tests a provider with one comparison, which passes through the ledger and a worker like any other."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, Provide
 from contracts.topics import COMPARISON_RESULT
 from service.dependencies import Dependencies
 from service.provider_state import refusal
-from service.responses import error_of, result_of
+from service.responses import error_of, read_result
 
 #: Short, with an obvious answer.
 PROMPT = """\
@@ -27,7 +27,7 @@ It is blue because it is blue.
 async def run_provider_test(
     dependencies: Dependencies, provider: LLMProviderType, *, key: ApiKey | None, redis_seconds: float
 ) -> ProviderTestResponse:
-    """Raises InvalidConfig, ProviderUnavailable, ProviderOnHold, Unavailable or QueueFull if nothing was accepted."""
+    """Raises InvalidConfig, ProviderUnavailable, ProviderOnHold, Unavailable or QueueFull if it is not accepted."""
     settings = dependencies.settings
     seconds = settings.service.immediate_wait_seconds
     request = LLMComparisonRequest(
@@ -37,13 +37,13 @@ async def run_provider_test(
         metadata={"provider_test": True},
         priority=10,
     )
-    stored = dependencies.admission.admit(request, len(PROMPT), None, key)
+    stored = dependencies.admission.check_without_topic(request, len(PROMPT), None, key)
     by = time.monotonic() + redis_seconds
     try:
         async with asyncio.timeout(redis_seconds):
             state = (await dependencies.availability.read())[provider]
-    except TimeoutError as error:
-        raise Unavailable("Redis is unavailable.") from error
+    except TimeoutError as timeout:
+        raise Unavailable("Redis is unavailable; the provider was not tested.") from timeout
     if not state.takes(stored.model):
         raise refusal(stored, state)
     clock = asyncio.get_running_loop().time
@@ -52,25 +52,21 @@ async def run_provider_test(
         await dependencies.ledger.admit(stored, reply_to=dependencies.replies.name, by=by)
         event = await dependencies.waits.result(waiter, seconds)
     elapsed = round((clock() - started) * 1000)
-    result = result_of(event, dependencies.observer) if event is not None else None
-    if result is None:
-        detail = f"no answer within {seconds:g} s; the comparison goes on"
-        if event is not None:
-            detail = "this version of the service cannot read the answer, which a newer one wrote"
-        return _failed(provider, stored.model, elapsed, ProviderTimeout(detail))
-    if result.error_detail is not None:
-        return _failed(provider, result.model, result.response_time_ms, error_of(result.error_detail))
-    return ProviderTestResponse(
-        provider=provider, model=result.model, ok=True, response_time_ms=result.response_time_ms
-    )
-
-
-def _failed(provider: LLMProviderType, model: str, elapsed_ms: int, error: UmpireError) -> ProviderTestResponse:
+    model = stored.model
+    error: UmpireError | None
+    result = read_result(event, dependencies.observer) if event is not None else None
+    if result is not None:
+        model, elapsed = result.model, result.response_time_ms
+        error = error_of(result.error_detail) if result.error_detail is not None else None
+    elif event is not None:
+        error = ProviderTimeout("the result was written by a newer version of the service, and this one cannot read it")
+    else:
+        error = ProviderTimeout(f"no result within {seconds:g} s; the comparison continues")
     return ProviderTestResponse(
         provider=provider,
         model=model,
-        ok=False,
-        response_time_ms=elapsed_ms,
-        error_code=error.code,
-        detail=error.message,
+        ok=error is None,
+        response_time_ms=elapsed,
+        error_code=error.code if error else None,
+        detail=error.message if error else None,
     )

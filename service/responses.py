@@ -18,11 +18,11 @@ JSON = "application/json"
 _CODES = frozenset(code.value for code in LLMErrorCode)
 
 #: Entries of an event's details that have fields of their own in a problem.
-_OF_THE_ERROR = frozenset({"message", "retry_after", "is_retryable"})
+_PROBLEM_FIELDS = frozenset({"message", "retry_after", "is_retryable"})
 
 
-def result_of(event: bytes, observer: Observer) -> LLMComparisonResultV1 | None:
-    """None if only a newer version can read the event: its client gets the result from the topic."""
+def read_result(event: bytes, observer: Observer) -> LLMComparisonResultV1 | None:
+    """None if only a newer version can read the event: the client gets the result from the callback topic."""
     try:
         return EventEnvelope[LLMComparisonResultV1].model_validate_json(event).data
     except ValidationError:
@@ -30,7 +30,9 @@ def result_of(event: bytes, observer: Observer) -> LLMComparisonResultV1 | None:
         return None
 
 
-def answer(result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, headers: dict[str, str]) -> Response:
+def result_response(
+    result: LLMComparisonResultV1, stored: StoredRequest, scope: Scope, headers: dict[str, str]
+) -> Response:
     """200 with the verdict, or the typed problem that the comparison ended in."""
     if result.error_detail is not None:
         return problem(error_of(result.error_detail), scope, headers=headers)
@@ -51,14 +53,15 @@ def error_of(detail: ErrorDetail) -> UmpireError:
     code = LLMErrorCode(reason) if isinstance(reason, str) and reason in _CODES else detail.error_code
     kind = error_class(code, retryable=detail.details.get("is_retryable"))
     wait = detail.details.get("retry_after")
-    details = {name: value for name, value in detail.details.items() if name not in _OF_THE_ERROR}
+    details = {name: value for name, value in detail.details.items() if name not in _PROBLEM_FIELDS}
     return kind(detail.message, retry_after=wait if isinstance(wait, int | float) else None, **details)
 
 
 def _cost(result: LLMComparisonResultV1, stored: StoredRequest) -> float | None:
-    """None if the price is unknown: the event then has a cost of 0, and `cost_known` false.
+    """In USD. None if the price is unknown: the event then has a cost of 0, and `cost_known` false.
 
-    Where the caller's own metadata has a `cost_known`, the event keeps that one, and a cost of 0 counts as unknown.
+    If the caller's own metadata has a `cost_known`, the event keeps the caller's value, and a cost of 0 counts as
+    unknown.
     """
     if "cost_known" in stored.request.metadata:
         return result.cost_estimate or None

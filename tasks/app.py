@@ -56,7 +56,8 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_pool_acquire_timeout": 2,
-    # Flower needs task events. Celery's own are off for our task: tasks/rows.py sends one set for each comparison.
+    # Flower needs task events. Celery's own are off for our task: tasks/flower_events.py sends one set for each
+    # comparison.
     "worker_send_task_events": True,
     # structlog writes the log, Celery's lines included.
     "worker_hijack_root_logger": False,

@@ -4,15 +4,15 @@ from typing import Any
 
 from contracts.queues import COMPARE_TASK
 from tasks.app import app
+from tasks.intake import Intake
 from tasks.loop import LoopThread
-from tasks.runner import Runner
 
 
 class Host:
-    """The loop and the runner that the task uses in this process; set once when the worker starts."""
+    """The loop and the intake that the task uses in this process; set once when the worker starts."""
 
     loop: LoopThread
-    runner: Runner
+    intake: Intake
     #: Comparisons that this process runs at a time.
     slots: int
 
@@ -28,4 +28,4 @@ def priority_of(delivery_info: Any) -> int:
 @app.task(name=COMPARE_TASK, bind=True, send_events=False, shared=False)
 def compare(self: Any, queue_id: str) -> None:
     # LoopPool (tasks/pool.py) starts `take` itself: this body runs only under another pool.
-    host.loop.run(host.runner.take(queue_id, priority_of(self.request.delivery_info)))
+    host.loop.run(host.intake.take(queue_id, priority_of(self.request.delivery_info)))

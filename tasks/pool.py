@@ -21,8 +21,8 @@ class LoopPool(TaskPool):
     """Celery's thread pool, but without a thread for our own task, which would only wait for the loop.
 
     Each comparison then wakes two threads less, each of which has to wait for the interpreter (GIL). It also skips
-    Celery's tracing, which is not needed: the ledger records how a task ends, and tasks/rows.py reports it to Flower.
-    The prefetch count limits how many tasks run at a time (UMPIRE_WORKER_THREADS).
+    Celery's tracing, which is not needed: the ledger records how a task ends, and tasks/flower_events.py reports it to
+    Flower. The prefetch count limits how many tasks run at a time (`worker_threads`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,4 +74,4 @@ class LoopPool(TaskPool):
 
 async def _take(queue_id: str, request: dict[str, Any]) -> None:
     # Here a malformed message fails its own task only; in the consumer it would end the worker.
-    await host.runner.take(queue_id, priority_of(request.get("delivery_info")))
+    await host.intake.take(queue_id, priority_of(request.get("delivery_info")))

@@ -6,19 +6,10 @@ from functools import partial
 
 from redis.exceptions import RedisError
 
+from completion.delivery import Delivery
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT
-from events.cost_alerts import CostAlerts
-from events.custodian import Custodian
-from events.dead_letter import DeadLetterTopic
-from events.ender import Ender
-from events.lifecycle import Lifecycle
-from events.producer import Publisher
-from events.queue_snapshots import QueueSnapshots
-from events.recovery import recover
-from events.relay import Relay
-from events.resender import Resender
 from guard.adaptive.exchange import LimitExchange
 from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
@@ -29,25 +20,24 @@ from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.claims import Claims
-from ledger.connection import connect
-from ledger.custody import Custody
-from ledger.outbox import Outbox
 from ledger.parked import Parked
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
-from ledger.spend import SpendThresholds
 from ledger.stats import LedgerStats
+from maintenance.build import build
 from providers.factory import make_provider
-from providers.prompt import prompt_sha256
-from tasks.adapting import Adapting
-from tasks.gatekeeper import Gatekeeper
+from tasks.call.adaptive_duty import AdaptiveDuty
+from tasks.call.claim_start import ClaimStart
+from tasks.call.judge import Judge
+from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
+from tasks.flower_events import FlowerEvents
+from tasks.gate.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
-from tasks.hook import ResultHook
-from tasks.judge import Judge
-from tasks.permission import Permission
-from tasks.rows import Rows
+from tasks.intake import Intake
+from tasks.key_policy import KeyPolicy
+from tasks.releaser import Releaser
 from tasks.runner import Runner
 from tasks.slots import Slots
-from tasks.turns import NoTurns, SharedTurns, Turns
 from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
 
@@ -57,14 +47,15 @@ REDIS_SECONDS = 5.0
 #: A lease may outlast its calls' deadline by this many seconds, so that the verdict can be written to the ledger.
 REST_SECONDS = 15.0
 
+#: Most requests that one Celery task claims: its own, and further ones of its queue for other free slots.
+TAKE_ALONG = 16
+
 #: Longest wait for Kafka's last delivery reports on shutdown, in seconds. Events without one stay in the outbox.
 FLUSH_SECONDS = 5.0
 
-#: The same for reporting undelivered events to the ledger, and returning unused reservations to the rate limits.
-SETTLE_SECONDS = 1.0
-
-#: The same for the last best-effort events.
-BEST_EFFORT_FLUSH_SECONDS = 1.0
+#: The same for the last best-effort events, for reporting undelivered results to the ledger, and for returning unused
+#: reservations to the rate limits.
+SHORT_SECONDS = 1.0
 
 
 class Runtime:
@@ -75,7 +66,7 @@ class Runtime:
         provider: LLMProviderType,
         slots: int,
         owner: str,
-        rows: Rows,
+        flower: FlowerEvents,
         observer: Observer,
     ) -> None:
         address = settings.redis.address()
@@ -84,20 +75,22 @@ class Runtime:
         self._redis = redis
         self._observer = observer
         self._provider_name = provider
-        self._rows = rows
+        self._flower = flower
         self._stats = LedgerStats(redis, settings.ledger, timeout=REDIS_SECONDS)
         self._claims = Claims(
             redis, provider, settings.ledger, owner=owner, cap=cap, holds=settings.hold, observer=observer
         )
-        self._custody = Custody(redis, settings.ledger, owner=owner, holds=settings.hold, observer=observer)
-        self._publisher = Publisher(settings.kafka, observer)
-        outbox = Outbox(redis, max_dead=settings.kafka.dead_letters_max, observer=observer)
-        self._alone = Publisher.alone(settings.kafka, observer)
-        self._best_effort = Publisher.best_effort(settings.kafka, observer)
-        bury = DeadLetterTopic(self._alone, settings.kafka, observer).tell
-        self._relay = Relay(self._publisher, outbox, loop, settings, observer, alone=self._alone, bury=bury)
-        self._lifecycle = lifecycle = Lifecycle(self._best_effort, settings.kafka, observer)
-        hook = ResultHook(self._relay, lifecycle, settings.kafka)
+        self._delivery = delivery = Delivery(redis, settings, observer)
+        self._maintenance = maintenance = build(
+            redis,
+            settings,
+            delivery,
+            self._stats,
+            owner=owner,
+            write=self._claims.finish,
+            flower=flower,
+            observer=observer,
+        )
         breaker = Breaker(redis, provider, settings, observer)
         limiter = make_limiter(redis, provider, settings, observer)
         self._ahead = ahead = PrefetchingLimiter(limiter)
@@ -108,8 +101,8 @@ class Runtime:
             breaker=breaker,
             holds=Holds(redis, provider, settings.hold, observer),
             parked=Parked(redis, provider),
-            rows=rows,
-            lifecycle=lifecycle,
+            flower=flower,
+            lifecycle=delivery.lifecycle,
             observer=observer,
             probe_seconds=cap,
             automatic=settings.hold.hold == "on",
@@ -117,13 +110,13 @@ class Runtime:
             reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
         )
         places = Slots(slots)
-        rows.slots, rows.in_flight = slots, lambda: places.count - places.free
-        turns: Turns = NoTurns()
-        self._adapting: Adapting | None = None
+        flower.slots, flower.in_flight = slots, lambda: places.count - places.free
+        permits: PermitQueue = UnlimitedPermits()
+        self._adaptive: AdaptiveDuty | None = None
         if settings.worker.adaptive_concurrency:
-            turns = shared = SharedTurns(places)
-            self._adapting = Adapting(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
-        rows.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
+            permits = shared = SharedPermits(places)
+            self._adaptive = AdaptiveDuty(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
+        flower.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
@@ -131,68 +124,50 @@ class Runtime:
             breaker=breaker,
             gatekeeper=self._gatekeeper,
             pace=pace,
-            turns=turns,
+            permits=permits,
             policy=RetryPolicy.from_settings(settings.retry),
-            lifecycle=lifecycle,
+            lifecycle=delivery.lifecycle,
             observer=observer,
         )
-        self.runner = Runner(
+        runner = Runner(
+            judge=judge,
+            finisher=maintenance.finisher,
+            releaser=Releaser(self._claims, self._gatekeeper, delivery.lifecycle, flower, observer),
+            gatekeeper=self._gatekeeper,
+            start=ClaimStart(KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT), delivery.lifecycle, observer),
+            deferral=DeferralPolicy.from_settings(settings.retry),
+            observer=observer,
+        )
+        self.intake = Intake(
             claims=self._claims,
             slots=places,
-            judge=judge,
-            hook=hook,
+            runner=runner,
             gatekeeper=self._gatekeeper,
-            rows=rows,
+            flower=flower,
             ahead=ahead,
-            permission=Permission(settings.kafka.topic_prefix + COMPARISON_RESULT),
-            deferral=DeferralPolicy.from_settings(settings.retry),
-            take_along=settings.worker.take_along,
-            observer=observer,
-        )
-        ender = Ender(
-            self._claims.finish, self._relay, lifecycle, settings.kafka, sha256_of=prompt_sha256, observer=observer
-        )
-        custodian = Custodian(
-            self._custody, settings.ledger, in_charge=self._custody.hold_lock, end=ender.end, observer=observer
-        )
-        resender = Resender(
-            custody=self._custody,
-            outbox=outbox,
-            relay=self._relay,
-            settings=settings.worker,
-            observer=observer,
-        )
-        alerts = CostAlerts(SpendThresholds(redis), lifecycle, in_charge=lambda: custodian.holds, observer=observer)
-        snapshots = QueueSnapshots(
-            self._stats,
-            settings.enabled,
-            mode=lambda: "redis" if custodian.holds else None,
+            take_along=TAKE_ALONG,
             observer=observer,
         )
         duties: dict[str, Callable[[], Awaitable[None]]] = {
-            "heartbeat": lambda: beat(self._claims, self.runner, provider, observer),
-            "gate": lambda: self._gatekeeper.watch(self._waiting, self.runner.probe),
-            "custodian": custodian.watch,
-            "resender": resender.watch,
-            "kafka recovery": lambda: recover([self._publisher, self._alone, self._best_effort]),
-            "cost alerts": alerts.watch,
-            "queue snapshots": snapshots.watch,
+            "heartbeat": lambda: beat(self._claims, self.intake, provider, observer),
+            "gate": lambda: self._gatekeeper.watch(self._waiting, self.intake.probe),
+            **maintenance.duties,
         }
-        if self._adapting is not None:
-            duties["adaptive limits"] = self._adapting.watch
+        if self._adaptive is not None:
+            duties["adaptive limits"] = self._adaptive.watch
         self._background = [loop.create_task(for_ever(name, duty, observer)) for name, duty in duties.items()]
 
     def is_ready(self) -> bool:
         """Whether it consumes, or its gate is closed on purpose, and it has a Kafka producer for its results."""
-        if self._relay.outage is not None:
+        if self._delivery.relay.outage is not None:
             return False
-        return self._rows.is_attached or not self._gatekeeper.open
+        return self._flower.is_attached or not self._gatekeeper.open
 
     async def warm_up(self) -> None:
         """To be called before anything is consumed, so that the first attempts lose no time to set-up, and a worker
         that cannot make its Kafka producer is not ready from the start.
         """
-        await asyncio.to_thread(self._publisher.connect)
+        await asyncio.to_thread(self._delivery.connect)
         await self._provider.warm_up()
 
     async def _waiting(self) -> bool:
@@ -200,26 +175,21 @@ class Runtime:
         return backlogs[self._provider_name].queued > 0
 
     async def close(self, drain_seconds: float) -> None:
-        """After `runner.stop`: let calls finish, publish their results, and release locks and shares for others."""
-        left = await self.runner.drain(drain_seconds)
+        """After `intake.stop`: let calls finish, publish their results, and release locks and shares for others."""
+        left = await self.intake.drain(drain_seconds)
         await cancel_and_wait(*self._background)
         self._gatekeeper.close()
-        self._lifecycle.flush()
-        unconfirmed = await self._relay.drain(FLUSH_SECONDS)
+        unconfirmed = await self._delivery.drain(FLUSH_SECONDS)
         self._observer(Note("worker.drained", "info", fields={"unfinished": left, "unconfirmed": unconfirmed}))
-        await asyncio.to_thread(self._publisher.close, FLUSH_SECONDS)
-        await asyncio.to_thread(self._alone.close, BEST_EFFORT_FLUSH_SECONDS)
-        await self._relay.close(SETTLE_SECONDS)
-        await asyncio.to_thread(self._best_effort.close, BEST_EFFORT_FLUSH_SECONDS)
+        await self._delivery.close(FLUSH_SECONDS, short=SHORT_SECONDS)
         try:
-            await self._custody.release_lock()
-            await self._custody.release_resending()
-            if self._adapting is not None:
-                await self._adapting.leave()
+            await self._maintenance.leave()
+            if self._adaptive is not None:
+                await self._adaptive.leave()
             await self._claims.leave()
         except (RedisError, OSError) as error:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))
-        await self._ahead.close(SETTLE_SECONDS)
+        await self._ahead.close(SHORT_SECONDS)
         await self._provider.close()
         await self._redis.aclose()
 

@@ -16,9 +16,9 @@ from ledger.redis.preflight import durability_of
 from tasks.app import app, broker
 from tasks.celery_log import keep_our_logging
 from tasks.compare import host
+from tasks.flower_events import FlowerEvents, flower_step
 from tasks.loop import LoopThread
 from tasks.pool import LoopPool
-from tasks.rows import Rows, rows_step
 from tasks.runtime import Runtime
 from telemetry.endpoint import serve
 from telemetry.observer import Note, Observer
@@ -35,26 +35,26 @@ def run(settings: Settings, provider: LLMProviderType) -> int:
         serve(metrics, settings.telemetry.metrics_host, settings.telemetry.metrics_port)
     slots = settings.providers[provider].concurrency
     owner = f"{socket.gethostname()}.{uuid4().hex[:12]}"
-    rows = Rows()
+    flower = FlowerEvents()
     queue = queue_name(provider)
     app.conf.update(
         **broker(settings.redis),
         task_default_queue=queue,
         task_queues=[Queue(queue, routing_key=queue)],
     )
-    app.steps["consumer"].add(rows_step(rows))
+    app.steps["consumer"].add(flower_step(flower))
 
     loop = LoopThread()
-    runtime = loop.run(_make(settings, provider, slots, owner, rows, observer))
+    runtime = loop.run(_make(settings, provider, slots, owner, flower, observer))
     loop.run(runtime.warm_up())
     loop.start(keep_alive(metrics, runtime.is_ready))
-    host.loop, host.runner, host.slots = loop, runtime.runner, slots
+    host.loop, host.intake, host.slots = loop, runtime.intake, slots
 
     def stopping(**signalled: str) -> None:
         """Runs in a signal handler, in which no logger may be used."""
         note = Note("worker.stopping", "info", fields={"signal": signalled["sig"]})
         loop.loop.call_soon_threadsafe(observer, note)
-        loop.loop.call_soon_threadsafe(runtime.runner.stop)
+        loop.loop.call_soon_threadsafe(runtime.intake.stop)
 
     def stopped(**_: object) -> None:
         loop.run(runtime.close(settings.worker.drain_seconds))
@@ -88,8 +88,8 @@ def _interrupt_as_terminate(**_: object) -> None:
 
 
 async def _make(
-    settings: Settings, provider: LLMProviderType, slots: int, owner: str, rows: Rows, observer: Observer
+    settings: Settings, provider: LLMProviderType, slots: int, owner: str, flower: FlowerEvents, observer: Observer
 ) -> Runtime:
     for line in await durability_of(settings.redis.address()):
         observer(Note("redis.not_durable", "warning", fields={"detail": line}))
-    return Runtime(asyncio.get_running_loop(), settings, provider, slots, owner, rows, observer)
+    return Runtime(asyncio.get_running_loop(), settings, provider, slots, owner, flower, observer)

@@ -1,6 +1,6 @@
 """The metrics of a process that counts with prometheus_client itself, as Flower does.
 
-Its registry holds the process' own metrics (CPU, memory, open files, garbage collections) and those of the program.
+Its registry holds the metrics of the process (CPU, memory, open files, garbage collections) and of the program.
 """
 
 import platform
@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
-from telemetry.metrics import ALIVE_SECONDS, PREFIX, ProcessState
+from telemetry.metric_table import PREFIX
+from telemetry.metrics import ALIVE_SECONDS, ProcessState
 
 
 class LibraryMetrics:
@@ -22,11 +23,13 @@ class LibraryMetrics:
         self._process = process
         self._registry = registry
         self._alive_at = time.monotonic()
-        build = Gauge(PREFIX + "build_info", "What runs; always 1", ["version", "python"], registry=registry)
+        build = Gauge(
+            PREFIX + "build_info", "Version of umpire and of Python; always 1", ["version", "python"], registry=registry
+        )
         build.labels(_version(), platform.python_version()).set(1)
 
     def alive(self) -> None:
-        """Leave a sign of life. Called on the event loop that is watched for hanging."""
+        """Record that the event loop runs. To be called on that loop."""
         self._alive_at = time.monotonic()
 
     def render(self) -> bytes:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from contracts.settings import TelemetrySettings
 from telemetry.lean_structlog import structlog
 from telemetry.observer import Note
-from telemetry.redaction import catch_the_uncaught, exception_told, without_texts
+from telemetry.redaction import log_uncaught_exceptions, remove_exception_texts, replace_traceback
 
 #: Names that structlog itself takes or writes. A label or field with one of them is logged with `_` appended.
 _OURS = frozenset({"self", "level", "event", "timestamp", "process", "exc_info", "stack_info"})
@@ -47,11 +47,11 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, exception_told, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, replace_traceback, renderer],
         )
     )
-    handler.addFilter(without_texts)
-    catch_the_uncaught()
+    handler.addFilter(remove_exception_texts)
+    log_uncaught_exceptions()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))

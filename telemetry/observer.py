@@ -49,8 +49,8 @@ class Fanout:
                 self._tell_others(observer, error)
 
     def _tell_others(self, failed: Observer, error: Exception) -> None:
-        told = Note("error.unexpected", "error", labels={"where": "observer"}, fields=fault(error))
+        note = Note("error.unexpected", "error", labels={"where": "observer"}, fields=fault(error))
         for observer in self._observers:
             if observer is not failed:
                 with suppress(Exception):
-                    observer(told)
+                    observer(note)

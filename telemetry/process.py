@@ -8,9 +8,9 @@ from contracts.settings import TelemetrySettings
 from telemetry.logging import LogObserver, configure_logging
 from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note, Observer
-from telemetry.places import take_place
+from telemetry.process_files import take_process_file
 
-#: Seconds between two signs of life of a loop.
+#: Seconds between two calls of `Metrics.alive`.
 _ALIVE_EVERY = 1.0
 
 
@@ -25,14 +25,14 @@ def start_telemetry(settings: TelemetrySettings, process: str) -> tuple[Observer
 def _metrics(directory: Path | None, kind: str, log: Observer) -> Metrics:
     if directory is not None:
         try:
-            return Metrics(place=take_place(directory, kind), directory=directory)
+            return Metrics(process_file=take_process_file(directory, kind), directory=directory)
         except OSError as error:  # the process serves without shared metrics
             log(Note("metrics.alone", "warning", fields={"directory": str(directory), "reason": error.strerror}))
     return Metrics(f"{kind}-1")
 
 
 async def keep_alive(metrics: Metrics, ready: Callable[[], bool] = lambda: True) -> None:
-    """Leave signs of life for ever, on the event loop that is watched for hanging."""
+    """Record for ever that this event loop runs."""
     while True:
         metrics.alive(ready=ready())
         await asyncio.sleep(_ALIVE_EVERY)

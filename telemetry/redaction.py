@@ -25,7 +25,7 @@ _WARNING = re.compile(r"(?:[^\n]*/)?(?P<place>[^/\n]+:\d+: \w+): (?P<message>.*)
 _OF_SERVERS = ("redis.", "kombu.", "amqp.")
 
 
-def without_texts(record: logging.LogRecord) -> bool:
+def remove_exception_texts(record: logging.LogRecord) -> bool:
     """A logging filter that lets every record pass, and removes texts of exceptions from it."""
     if record.exc_info and record.exc_info[1] is not None:
         words = _WORDS.match(str(record.msg))
@@ -33,13 +33,13 @@ def without_texts(record: logging.LogRecord) -> bool:
     elif record.name == "py.warnings":
         record.msg, record.args = _beginning_of_warning(record.getMessage()), ()
     elif isinstance(record.args, dict):
-        record.args = {name: _told(value) for name, value in record.args.items()}
+        record.args = {name: _without_text(value) for name, value in record.args.items()}
     elif record.args:
-        record.args = tuple(_told(value) for value in record.args)
+        record.args = tuple(_without_text(value) for value in record.args)
     return True
 
 
-def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def replace_traceback(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """A structlog processor that logs an exception's class and locations instead of its traceback."""
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[0] is not None:
@@ -51,7 +51,7 @@ def exception_told(_: object, __: str, event: structlog.typing.EventDict) -> str
 
 
 def _beginning_of_warning(text: str) -> str:
-    """Its place, class and first words only: pydantic's warnings, for one, go on with the value that they are about."""
+    """Its place, class and first words only: pydantic's warnings, for example, continue with the value."""
     warned = _WARNING.match(text)
     if warned is None:
         return "a warning"
@@ -59,11 +59,11 @@ def _beginning_of_warning(text: str) -> str:
     return f"{warned['place']}: {words[0].strip() if words else ''}"
 
 
-def catch_the_uncaught() -> None:
+def log_uncaught_exceptions() -> None:
     """Log uncaught exceptions as ordinary lines, instead of tracebacks on stderr."""
     sys.excepthook = _of_the_process
-    threading.excepthook = lambda told: _log("uncaught in a thread", told.exc_type, told.exc_value, told.exc_traceback)
-    sys.unraisablehook = lambda told: _log("ignored", told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda args: _log("uncaught in a thread", args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: _log("ignored", args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def _of_the_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -77,7 +77,7 @@ def _log(what: str, kind: type[BaseException], error: BaseException | None, trac
     logging.getLogger("umpire").critical(what, exc_info=(kind, error or kind(), trace))
 
 
-def _told(value: Any) -> Any:
+def _without_text(value: Any) -> Any:
     if not isinstance(value, BaseException) or isinstance(value, OSError):
         return value
     kind = type(value)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from umpire_aimock import Aimock
-from umpire_kafka import EmbeddedKafka, KafkaServer
-from umpire_redis import RedisServer
-from umpire_servers import ServerMissing
+
+from devtools.aimock import Aimock
+from devtools.kafka import EmbeddedKafka, KafkaServer
+from devtools.redis import RedisServer
+from devtools.servers import ServerMissing
 
 T = TypeVar("T")
 

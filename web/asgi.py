@@ -1,10 +1,10 @@
-"""The ASGI stack around FastAPI: the error boundary, middleware, and the direct way to the hot path's route.
+"""The ASGI stack around FastAPI: the error boundary, middleware, and a direct call of the hot path's endpoint.
 
-FastAPI's own middleware would run inside of its framework's, which costs the hot path as much CPU as admission does.
+Middleware inside of the framework, and its router, would cost the hot path CPU time (docs/decisions/0019-accepting.md).
 """
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
@@ -16,9 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.fault import fault, locations
 from telemetry.observer import Note, Observer
-from web.problem import problem, unexpected
-
-ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+from web.handlers import HANDLED, ErrorHandler
+from web.problem import internal_error, problem
 
 
 class Application(FastAPI):
@@ -26,19 +25,19 @@ class Application(FastAPI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._outermost: ASGIApp = super().__call__
+        self._asgi: ASGIApp = super().__call__
 
-    def wrap(self, around: Callable[[ASGIApp], ASGIApp]) -> None:
-        """`around` returns the ASGI application that is called in place of the one that it gets."""
-        self._outermost = around(self._outermost)
+    def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Call the ASGI application that `middleware` returns in place of the one that it gets."""
+        self._asgi = middleware(self._asgi)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
-        await self._outermost(scope, receive, send)
+        await self._asgi(scope, receive, send)
 
 
 class PlainRoute(APIRoute):
-    """A route whose endpoint takes the Request and returns the Response, described in OpenAPI like any other.
+    """A route whose endpoint takes the Request and returns the Response. OpenAPI describes it like any other.
 
     FastAPI's own handler would read, copy and validate the body a second time.
     """
@@ -48,15 +47,15 @@ class PlainRoute(APIRoute):
 
 
 class Shortcut:
-    """ASGI middleware that calls the endpoint of one PlainRoute for POST, without parameters, directly.
+    """ASGI middleware that calls the endpoint of one PlainRoute for POST directly. The path has no parameters.
 
-    The route stays registered for everything else: OpenAPI, other methods, an application below a root path.
+    The route stays registered for OpenAPI, for other methods, and for an application below a root path.
     """
 
-    def __init__(self, app: ASGIApp, route: APIRoute, handlers: Mapping[type[Exception], ErrorHandler]) -> None:
+    def __init__(self, app: ASGIApp, route: APIRoute, on_error: ErrorHandler) -> None:
         self._app = app
         self._route = route
-        self._handlers = handlers
+        self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route
@@ -67,14 +66,13 @@ class Shortcut:
         request = Request(scope, receive, send)
         try:
             response = await route.endpoint(request)
-        except tuple(self._handlers) as error:
-            kind = next(one for one in type(error).__mro__ if one in self._handlers)
-            response = await self._handlers[kind](request, error)
+        except HANDLED as error:
+            response = await self._on_error(request, error)
         await response(scope, receive, send)
 
 
 class ErrorBoundary:
-    """Outermost middleware: unexpected errors become a 500 without a traceback, and answers are counted.
+    """Outermost middleware: answers unexpected errors with a 500 without a traceback, and counts all answers.
 
     Unlike the framework's own, it does not raise the error again: the server would log its text, which may quote the
     request.
@@ -89,32 +87,29 @@ class ErrorBoundary:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "HEAD":
-            # Handled as GET on all routes; the server leaves the body out, by its own copy of the scope.
+            # All routes handle it as GET. The server has its own copy of the scope, and leaves the body out.
             scope = {**scope, "method": "GET"}
         started = time.monotonic()
         status = 0
 
-        async def answer(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, send_and_note_status)
         except ClientDisconnect:
             if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                status = 0  # the framework's 500 reached nobody
+                status = 0  # the client has not received the framework's 500
             self._observer(Note("door.client_left"))
-        except Exception as error:  # noqa: BLE001 - the outermost loop: counted, logged by its class and place
-            self._unexpected(error)
+        except Exception as error:  # noqa: BLE001 - outermost: counted, logged by its class and location
+            fields = {**fault(error), **locations(error.__traceback__)}
+            self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))
             if not status:
-                await problem(unexpected(), scope)(scope, receive, answer)
+                await problem(internal_error(), scope)(scope, receive, send_and_note_status)
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
             labels = {"route": route, "status": str(status)}
             self._observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
-
-    def _unexpected(self, error: Exception) -> None:
-        fields = {**fault(error), **locations(error.__traceback__)}
-        self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))

@@ -1,5 +1,5 @@
-"""Checks the API key of a request before its body is read: whose it is, its request rate, and its scope. Routes find
-the caller in the ASGI scope.
+"""Authenticates a request by its API key, and checks the key's request rate and scope, before the body is read. Routes
+find the caller in the ASGI scope.
 """
 
 import time
@@ -12,16 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from access import api_key
 from access.api_key import ApiKey
-from access.authenticator import Authenticator, Known
+from access.authenticator import Authenticated, Authenticator
 from access.request_rate import Rate
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
 from contracts.settings import ServiceSettings
 from telemetry.observer import Note, Observer
 from web.problem import problem
-from web.rate_headers import POLICY, policy, remaining
+from web.rate_headers import POLICY, policy_header, remaining_header
 
-#: Scope that an API key needs, by method and path of a route. None: open to everybody who reaches the port.
+#: Scope that an API key needs, by method and path of a route. None: the route needs no key.
 ScopeTable = Mapping[tuple[str, str], api_key.Scope | None]
 
 _REALM = 'Bearer realm="umpire"'
@@ -35,34 +35,34 @@ _CALLER = "umpire.caller"
 @dataclass(frozen=True, slots=True)
 class Caller:
     key: ApiKey
-    #: Seconds left of UMPIRE_DOOR_REDIS_SECONDS.
+    #: Seconds left of `door_redis_seconds`.
     redis_seconds: float
 
 
-def key_of(scope: Scope) -> ApiKey | None:
-    """None if calls need no key."""
+def api_key_of(scope: Scope) -> ApiKey | None:
+    """None if UMPIRE_AUTH is off."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.key if caller else None
 
 
 def owner_of(scope: Scope) -> str | None:
-    key = key_of(scope)
+    key = api_key_of(scope)
     return key.id if key else None
 
 
 def default_mode(scope: Scope, settings: ServiceSettings) -> ProcessingMode:
-    """The mode of a request that names none: its API key's, else the operator's."""
+    """The mode of a request that names none: the mode of its API key, else the operator's default."""
     caller: Caller | None = scope.get(_CALLER)
     return (caller.key.processing_mode if caller else None) or settings.default_processing_mode
 
 
 def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
-    """Seconds that all Redis operations of one request together may take."""
+    """Seconds that all Redis operations of the request together may still take."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.redis_seconds if caller else settings.door_redis_seconds
 
 
-class Scopes:
+class RouteScopes:
     """Finds the scope that a request needs, by its route."""
 
     def __init__(self, routes: Iterable[BaseRoute], scope_of: ScopeTable) -> None:
@@ -73,15 +73,15 @@ class Scopes:
             if isinstance(route, Route)
             for method in sorted((route.methods or set()) - {"HEAD"})
         ]
-        #: Routes without parameters, by method and path: most requests match here.
-        self._plain = {(method, route.path): needed for route, method, needed in table if "{" not in route.path}
+        #: Routes without parameters, by method and path. Most requests match here.
+        self._by_path = {(method, route.path): needed for route, method, needed in table if "{" not in route.path}
         self._routes = [(route, needed) for route, _, needed in table]
 
     def find(self, asgi: Scope) -> tuple[bool, api_key.Scope | None]:
-        """Whether the route is open to everybody, and the scope that a key needs if not; None: no such route."""
-        plain = asgi["method"], asgi["path"]
-        if plain in self._plain:
-            needed = self._plain[plain]
+        """Whether the route needs no key; else the scope that the key needs, None if there is no such route."""
+        method_and_path = asgi["method"], asgi["path"]
+        if method_and_path in self._by_path:
+            needed = self._by_path[method_and_path]
             return needed is None, needed
         for route, needed in self._routes:
             if route.matches(asgi)[0] is Match.FULL:
@@ -90,17 +90,17 @@ class Scopes:
 
 
 class Authentication:
-    """ASGI middleware; left out if UMPIRE_AUTH is off."""
+    """ASGI middleware, not installed if UMPIRE_AUTH is off."""
 
     def __init__(
         self,
         app: ASGIApp,
-        scopes: Scopes,
+        scopes: RouteScopes,
         authenticator_of: Callable[[Scope], Authenticator],
         settings: ServiceSettings,
         observer: Observer,
     ) -> None:
-        """`authenticator_of`: from the ASGI scope, since the authenticator is made when the process starts to serve."""
+        """`authenticator_of` takes the ASGI scope, because the authenticator is created after the application."""
         self._app = app
         self._scopes = scopes
         self._authenticator_of = authenticator_of
@@ -115,7 +115,7 @@ class Authentication:
         if is_open:
             await self._app(scope, receive, send)
             return
-        known: Known | None = None
+        known: Authenticated | None = None
         try:
             known = await self._authenticate(scope)
             _check_rate(known.rate)
@@ -123,42 +123,43 @@ class Authentication:
         except UmpireError as error:
             await self._refusal(scope, error, known)(scope, receive, send)
             return
-        limits = policy(known.key)
-        await self._app(scope, receive, _with_limits(send, limits, known.rate) if limits else send)
+        policy = policy_header(known.key)
+        await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
 
-    async def _authenticate(self, scope: Scope) -> Known:
+    async def _authenticate(self, scope: Scope) -> Authenticated:
         seconds = self._redis_seconds
         began = time.monotonic()
-        known = await self._authenticator_of(scope).authenticate(_presented(scope), seconds)
+        known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), seconds)
         scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
         return known
 
-    def _refusal(self, scope: Scope, error: UmpireError, known: Known | None) -> Response:
+    def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
         self._observer(Note("key.refused", labels={"reason": reason}))
         self._observer(Note("door.refused", labels={"error_code": error.code.value}))
-        limits = policy(known.key) if known else ""
-        headers = {POLICY: limits} if limits else {}
+        policy = policy_header(known.key) if known else ""
+        headers = {POLICY: policy} if policy else {}
         if isinstance(error, AuthenticationFailed):
             headers["WWW-Authenticate"] = _REALM if reason == "missing" else f'{_REALM}, error="invalid_token"'
         elif isinstance(error, PermissionDenied):
-            challenge = f'{_REALM}, error="insufficient_scope", scope="{error.details["scope"]}"'
-            headers["WWW-Authenticate"] = challenge
+            headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{error.details["scope"]}"'
         return problem(error, scope, headers=headers)
 
 
-def _presented(scope: Scope) -> str:
+def _bearer_token(scope: Scope) -> str:
     """The key in `Authorization: Bearer …`. Raises AuthenticationFailed."""
     values = [value for name, value in scope["headers"] if name == b"authorization"]
     kind, _, text = values[0].decode("latin-1").strip(" \t").partition(" ") if len(values) == 1 else ("", "", "")
     if kind.lower() != "bearer" or not text:
-        raise AuthenticationFailed("an API key must come with the request: Authorization: Bearer …", reason="missing")
+        raise AuthenticationFailed("send an API key with the request: Authorization: Bearer …", reason="missing")
     return text.strip(" ")
 
 
 def _check_rate(rate: Rate | None) -> None:
     if rate is not None and not rate.granted:
-        raise QuotaExceeded("the API key's request rate is used up", retry_after=rate.wait, limit="request_rate")
+        raise QuotaExceeded(
+            "the API key's requests per minute are used up", retry_after=rate.wait, limit="request_rate"
+        )
 
 
 def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
@@ -166,11 +167,11 @@ def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
         raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
 
 
-def _with_limits(send: Send, limits: str, rate: Rate | None) -> Send:
-    async def answer(message: Message) -> None:
+def _adding_rate_headers(send: Send, policy: str, rate: Rate | None) -> Send:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            left = [(b"ratelimit", remaining(rate).encode())] if rate else []
-            message["headers"] = [*message["headers"], (b"ratelimit-policy", limits.encode()), *left]
+            remaining = [(b"ratelimit", remaining_header(rate).encode())] if rate else []
+            message["headers"] = [*message["headers"], (b"ratelimit-policy", policy.encode()), *remaining]
         await send(message)
 
-    return answer
+    return send_with_headers

@@ -1,7 +1,8 @@
-"""Exception handlers: turn errors into HTTP answers."""
+"""Turns exceptions into problems, and pydantic's findings into one typed error."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -9,30 +10,70 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from contracts.errors import ContentTooLong, InvalidRequest, MethodNotAllowed, NotFound, UmpireError
+from contracts.errors import (
+    CallbackTopicMissing,
+    ContentTooLong,
+    InvalidCallbackTopic,
+    InvalidConfig,
+    InvalidPrompt,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    UmpireError,
+)
 from telemetry.observer import Note, Observer
-from web.asgi import ErrorHandler
-from web.problem import problem, unexpected
-from web.validation import refusal
+from web.problem import internal_error, problem
 
-_BY_STATUS: dict[int, type[UmpireError]] = {
-    404: NotFound,
-    405: MethodNotAllowed,
-    413: ContentTooLong,
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+
+#: Exceptions that are answered with a problem of their own. Others are faults of the service.
+HANDLED: tuple[type[Exception], ...] = (UmpireError, RequestValidationError, HTTPException)
+
+_BY_STATUS: dict[int, type[UmpireError]] = {404: NotFound, 405: MethodNotAllowed, 413: ContentTooLong}
+
+_BY_FIELD: dict[str, type[InvalidRequest]] = {
+    "callback_topic": InvalidCallbackTopic,
+    "user_prompt": InvalidPrompt,
+    "prompt_blocks": InvalidPrompt,
+    "llm_config_overrides": InvalidConfig,
 }
 
-
-async def on_invalid_parameters(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    return problem(refusal(error.errors()), request.scope)
-
-
-async def on_unexpected(request: Request, _error: Exception) -> Response:
-    """The framework raises the error again afterwards; web/asgi.py counts and logs it."""
-    return problem(unexpected(), request.scope)
+#: Most findings that an error lists; a body can have a million.
+MAX_FINDINGS = 20
+#: Longest field name that an error repeats, in characters: names come from the caller and may have any length.
+MAX_NAME = 100
 
 
-def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
+def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandler:
+    """`routes`: all of the application, for the `Allow` header of a 405."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        match error:
+            case UmpireError():
+                observer(Note("door.refused", labels={"error_code": error.code.value}))
+                return problem(error, request.scope)
+            case RequestValidationError():
+                return problem(invalid_request(error.errors()), request.scope)
+            case HTTPException():
+                return _framework_error(request, error, routes)
+        # The framework raises this error again afterwards; web/asgi.py counts and logs it.
+        return problem(internal_error(), request.scope)
+
+    return on_error
+
+
+def _framework_error(request: Request, error: HTTPException, routes: Sequence[BaseRoute]) -> Response:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed_methods(request, routes))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    kind = _BY_STATUS.get(error.status_code, InvalidRequest)
+    status = None if kind.status == error.status_code else error.status_code
+    return problem(kind(error.detail), request.scope, status=status, headers=headers)
+
+
+def _allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
     """Methods of all routes with this path; the framework names those of the first one only."""
     methods: set[str] = {"OPTIONS"}
     for route in routes:
@@ -41,28 +82,21 @@ def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-def make_handlers(observer: Observer, routes: Sequence[BaseRoute]) -> dict[type[Exception], ErrorHandler]:
-    """`routes`: all of the application, for the `Allow` header of a 405."""
+def invalid_request(findings: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """One typed error that names the fields and never quotes their values. `findings`: pydantic's errors, without input
+    and context. An error of the callback topic takes precedence.
+    """
+    first = next((one for one in findings if one["loc"][:1] == ("callback_topic",)), findings[0])
+    kind = _BY_FIELD.get(str(first["loc"][0]), InvalidRequest) if first["loc"] else InvalidRequest
+    what = first["msg"]
+    if first["type"] == "extra_forbidden":
+        kind, what = InvalidRequest, "unknown field"
+    elif kind is InvalidCallbackTopic and first["type"] == "missing":
+        kind = CallbackTopicMissing
+    where = ".".join(str(_shortened(part)) for part in first["loc"])
+    errors = [{"loc": [_shortened(part) for part in one["loc"]], "msg": one["msg"]} for one in findings[:MAX_FINDINGS]]
+    return kind(f"{where}: {what}" if where else str(what), errors=errors)
 
-    async def on_umpire_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, UmpireError)  # noqa: S101 - registered for it
-        observer(Note("door.refused", labels={"error_code": error.code.value}))
-        return problem(error, request.scope)
 
-    async def on_http_exception(request: Request, error: Exception) -> Response:
-        """Errors that the framework raises itself."""
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(_allowed(request, routes))
-            if request.method == "OPTIONS":
-                return Response(status_code=204, headers=headers)
-        kind = _BY_STATUS.get(error.status_code, InvalidRequest)
-        status = None if kind.status == error.status_code else error.status_code
-        return problem(kind(error.detail), request.scope, status=status, headers=headers)
-
-    return {
-        UmpireError: on_umpire_error,
-        RequestValidationError: on_invalid_parameters,
-        HTTPException: on_http_exception,
-    }
+def _shortened(part: str | int) -> str | int:
+    return part if isinstance(part, int) or len(part) <= MAX_NAME else part[:MAX_NAME] + "…"

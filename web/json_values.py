@@ -9,20 +9,20 @@ import re
 
 from contracts.errors import ContentTooLong
 
-#: A body of at most this size is parsed unchecked; in the worst case, all members, that takes some 30 ms.
+#: A body of at most this size is parsed unchecked. In the worst case, all members, that takes some 30 ms.
 LARGE_BYTES = 262_144
 
-#: Values in a large body that are always allowed.
+#: Values that a large body may hold in any case.
 MIN_VALUES = 10_000
 
 #: Bytes that are scanned without yielding to the loop: less than a millisecond.
-_SLICE = 65_536  # at least 2: a backslash and what it escapes
+_SLICE = 65_536  # at least 2: a backslash and the character that it escapes
 _STRINGS_WITHOUT_PAUSE = 1_000
 
 _WITHIN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
-async def bound_values(body: bytes, most: int) -> None:
+async def check_value_count(body: bytes, most: int) -> None:
     """Raises ContentTooLong for a large body with more than `most` values.
 
     Counts the commas outside of strings: each value but the first of its list or object follows one.
@@ -34,7 +34,7 @@ async def bound_values(body: bytes, most: int) -> None:
         opening = body.find(b'"', start, start + _SLICE)
         end = min(start + _SLICE, len(body)) if opening < 0 else opening
         commas += body.count(b",", start, end)
-        if commas > most or strings > 2 * most:  # a member has two of them
+        if commas > most or strings > 2 * most:  # a member has two strings
             raise ContentTooLong(f"the body holds more than {most} JSON values", max_values=most)
         if opening < 0:
             start = end
@@ -54,6 +54,6 @@ async def _end_of_string(body: bytes, start: int) -> int:
         if start < limit and body[start] == ord('"'):
             return start + 1
         if start == limit - 1 == len(body) - 1:
-            return len(body)  # a backslash with nothing behind it
+            return len(body)  # the body ends with a backslash
         await asyncio.sleep(0)
     return start

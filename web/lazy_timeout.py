@@ -9,32 +9,29 @@ ResultT = TypeVar("ResultT")
 
 
 async def lazy_timeout(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Await `work` under asyncio.timeout, which begins when `work` first suspends.
-
-    Raises TimeoutError.
-    """
+    """Await `work` under asyncio.timeout, which begins when `work` first suspends. Raises TimeoutError."""
     try:
         awaited = work.send(None)
     except StopIteration as end:
         result: ResultT = end.value
         return result
     async with asyncio.timeout(seconds):
-        return await _rest(work, awaited)
+        return await _resume(work, awaited)
 
 
 @coroutine
-def _rest(work: Coroutine[Any, Any, ResultT], awaited: Any) -> Generator[Any, Any, ResultT]:
+def _resume(work: Coroutine[Any, Any, ResultT], awaited: Any) -> Generator[Any, Any, ResultT]:
     """`yield from work` (PEP 380), from its second step on."""
     while True:
-        fault: BaseException | None = None
+        thrown: BaseException | None = None
         try:
             sent = yield awaited
-        except BaseException as error:  # noqa: BLE001 - `work` is to see it
-            fault = error
+        except BaseException as error:  # noqa: BLE001 - passed on to `work`
+            thrown = error
         try:
-            awaited = work.send(sent) if fault is None else work.throw(fault)
+            awaited = work.send(sent) if thrown is None else work.throw(thrown)
         except StopIteration as end:
             result: ResultT = end.value
             return result
         finally:
-            fault = None  # its traceback refers to this frame: a cycle that would keep alive what `work` holds
+            thrown = None  # its traceback refers to this frame: a cycle that would keep alive all that `work` holds

@@ -1,4 +1,4 @@
-"""Without authentication, the API serves this machine only, and no web page from elsewhere."""
+"""Without authentication, the API serves this machine only, and no web page of another site."""
 
 import ipaddress
 from functools import lru_cache
@@ -13,7 +13,7 @@ from web.problem import problem
 
 def check_binding(settings: Settings, host: str) -> None:
     """Raises SettingsError if other machines could call the API without authentication."""
-    if settings.service.auth == "off" and not _is_here(host):
+    if settings.service.auth == "off" and not _is_local_host(host):
         raise SettingsError(
             f"UMPIRE_AUTH is off, and the API would listen on {host or 'every address'}: set UMPIRE_AUTH=keys "
             "(`umpire keys create` makes one), or listen on 127.0.0.1"
@@ -22,51 +22,52 @@ def check_binding(settings: Settings, host: str) -> None:
 
 class LocalOnly:
     """ASGI middleware that refuses requests to an address other than loopback, in case the server was started with
-    another one than the settings', and requests that a page from elsewhere makes in a browser on this machine.
+    another one than the settings', and requests that a page of another site makes in a browser on this machine.
 
-    A Unix socket counts as this machine.
+    A Unix socket counts as this machine. Starlette's TrustedHostMiddleware knows no IPv6 address and answers in plain
+    text.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _is_from_elsewhere(scope):
+        if scope["type"] == "http" and _is_foreign(scope):
             error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
             await problem(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def _is_from_elsewhere(scope: Scope) -> bool:
+def _is_foreign(scope: Scope) -> bool:
     server = scope.get("server")
-    if server and _is_address(server[0], loopback=False):
+    if server and _is_ip_address(server[0], loopback=False):
         return True
     on_network = bool(server and server[1] is not None)
     return any(
-        (name == b"origin" and not _names_here(value))
+        (name == b"origin" and not _is_local_url(value))
         # DNS rebinding: a page whose own name resolves to this machine sends no Origin with a GET. So check Host, too.
-        or (name == b"host" and on_network and value != b"" and not _names_here(b"//" + value))
+        or (name == b"host" and on_network and value != b"" and not _is_local_url(b"//" + value))
         for name, value in scope["headers"]
     )
 
 
 @lru_cache(maxsize=64)
-def _names_here(url: bytes) -> bool:
+def _is_local_url(url: bytes) -> bool:
     """Whether the URL's host is this machine. The origin `null`, of pages that a browser isolates, is not."""
     try:
-        return _is_here(urlsplit(url.decode("latin-1")).hostname or "")
+        return _is_local_host(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:
         return False
 
 
-def _is_here(host: str) -> bool:
-    return host == "localhost" or _is_address(host, loopback=True)
+def _is_local_host(host: str) -> bool:
+    return host == "localhost" or _is_ip_address(host, loopback=True)
 
 
 @lru_cache(maxsize=64)
-def _is_address(host: str, *, loopback: bool) -> bool:
-    """Whether `host` is an IP address that is loopback, or is not, as `loopback` says."""
+def _is_ip_address(host: str, *, loopback: bool) -> bool:
+    """Whether `host` is an IP address whose being loopback equals `loopback`."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,10 +1,10 @@
-"""The `Prefer` request header (RFC 7240): `respond-async` and `wait=N`. Malformed and unknown ones are ignored."""
+"""The `Prefer` request header (RFC 7240): `respond-async` and `wait=N`. Others, and malformed ones, are ignored."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: One preference of a list; commas within quotes do not end it.
+#: One preference of a list. A comma within quotes does not end it.
 _PART = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
 _WAIT = re.compile(r'wait\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 _ASYNC = re.compile(r'respond-async\s*(?:=\s*""\s*)?(?:;.*)?', re.IGNORECASE | re.DOTALL)
@@ -20,16 +20,15 @@ class Prefer:
 
 NO_PREFERENCE = Prefer()
 
-#: Longer headers are ignored, in characters: real ones have a dozen, and parsing a very long one can take seconds.
-_LONGEST = 500
+#: Characters. Longer headers are ignored: parsing a very long one can take seconds, and real ones have a dozen.
+_MAX_LENGTH = 500
 
 
-#: Cached: a client sends the same values each time.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # a client sends the same values each time
 def parse_prefer(values: tuple[str, ...]) -> Prefer:
     """`values`: all `Prefer` headers of a request. If a preference is named twice, the first one counts."""
     respond_async, wait, seen = False, None, False
-    if sum(map(len, values)) > _LONGEST:
+    if sum(map(len, values)) > _MAX_LENGTH:
         return NO_PREFERENCE
     for value in values:
         for part in _PART.findall(value):

@@ -18,7 +18,7 @@ from contracts.enums import LLMErrorCode
 from contracts.errors import InternalError, UmpireError
 from contracts.events import SERVICE_NAME
 from contracts.http import Problem
-from web.rate_headers import POLICIES, used_up
+from web.rate_headers import POLICIES, exhausted_header
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -40,10 +40,10 @@ def type_uri(error: type[UmpireError]) -> str:
 
 @cache
 def error_class(code: LLMErrorCode, *, retryable: bool | None = None) -> type[UmpireError]:
-    """The first class of the tree with this code, and with this `retryable` if there is one."""
+    """The first class of the error tree with this code; of several, the first with this `retryable`."""
     known = [one for one in _tree(UmpireError) if one.code is code]
-    fitting = [one for one in known if one.retryable is retryable]
-    return next(iter(fitting or known), UmpireError)
+    matching = [one for one in known if one.retryable is retryable]
+    return next(iter(matching or known), UmpireError)
 
 
 def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:
@@ -52,13 +52,13 @@ def _tree(root: type[UmpireError]) -> Iterator[type[UmpireError]]:
         yield from _tree(child)
 
 
-def unexpected() -> InternalError:
-    """The error for an unexpected fault, without any detail of it."""
-    return InternalError("the service failed; nothing is known of why here")
+def internal_error() -> InternalError:
+    """The error for an unexpected exception. It holds no detail of that."""
+    return InternalError("Internal error. Search the log for this correlation id.")
 
 
 def retry_after(error: UmpireError) -> int | None:
-    """Whole seconds, at least one; None if waiting does not help."""
+    """Whole seconds, at least 1; None if waiting does not help."""
     if not error.retryable and error.retry_after is None:
         return None
     return max(1, ceil(DEFAULT_RETRY_AFTER if error.retry_after is None else error.retry_after))
@@ -72,7 +72,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
     members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The answer to a request that ended in `error`. With a `status` given, the title is that status' phrase."""
+    """The answer to a request that ended in `error`. `status`: in place of the error's own; the title is its phrase.
+    `members`: further fields of the body.
+    """
     correlation_id: UUID = scope.get(CORRELATION_ID) or uuid4()
     kind = type(error)
     body = Problem(
@@ -95,7 +97,7 @@ def problem(
     wait = retry_after(error)
     sent = {**(headers or {}), **({"Retry-After": str(wait)} if wait is not None else {})}
     if wait is not None and body.status == HTTPStatus.TOO_MANY_REQUESTS and error.details.get("limit") in POLICIES:
-        sent["RateLimit"] = used_up(error.details["limit"], wait)
+        sent["RateLimit"] = exhausted_header(error.details["limit"], wait)
     content = dumps({**body.model_dump(mode="json", exclude_none=True), **(members or {})})
     return Response(content, body.status, sent, MEDIA_TYPE)
 
@@ -106,5 +108,4 @@ def _instance(scope: Scope) -> str:
 
 
 def _operation(scope: Scope) -> str:
-    endpoint = scope.get("endpoint")
-    return getattr(endpoint, "__name__", "route")
+    return getattr(scope.get("endpoint"), "__name__", "route")

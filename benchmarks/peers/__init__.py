@@ -6,7 +6,7 @@ prompt of the other benchmarks, upstream 20 ms; nobody asks for an API key. CPU 
 Each runs with what its makers advise for production, where that is fast, and otherwise with what was fastest here:
 
 - LiteLLM proxy 1.108.7 (PyPI, with all it needs locked by hash): two uvicorn workers, one a core, on uvloop and on
-  httptools, which it does not install by itself; LITELLM_MODE=PRODUCTION, log level ERROR, no callbacks, no retries, no
+  httptools, which it does not install itself; LITELLM_MODE=PRODUCTION, log level ERROR, no callbacks, no retries, no
   database, nothing fetched (LITELLM_OFFLINE_MODE), aiohttp to the upstream (its default); /v1/chat/completions.
 - Portkey gateway 1.15.2 (npm, the build in the package): two processes by Node's cluster, NODE_ENV=production, without
   its console (--headless); Anthropic's own /v1/messages, which it need not translate. x-portkey-custom-host names the
@@ -15,13 +15,12 @@ Each runs with what its makers advise for production, where that is fast, and ot
 
 from typing import Any
 
-from umpire_servers import ServerMissing
-
 from benchmarks.peers.litellm import LITELLM
 from benchmarks.peers.peer import measure
 from benchmarks.peers.portkey import PORTKEY
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
+from devtools.servers import ServerMissing
 
 PEERS = (LITELLM, PORTKEY)
 

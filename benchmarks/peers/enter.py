@@ -1,4 +1,4 @@
-"""Becomes a command that leads a process group of its own: `python enter.py FOLDER ENVIRONMENT COMMAND …`.
+"""Becomes a command that leads a new process group: `python enter.py FOLDER ENVIRONMENT COMMAND …`.
 
 It sees of our environment only where programs lie: a developer's keys and proxies neither reach a peer nor steer it.
 """

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from umpire_servers import Process, poll
-
 from benchmarks.events import Stuck
 from benchmarks.stack import Servers
+from devtools.servers import Process, poll
 
 _ENTER = Path(__file__).with_name("enter.py")
 #: LiteLLM imports for some ten seconds, on a busy machine for a minute.

@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, from PyPI, in an environment of its own."""
+"""LiteLLM's proxy, from PyPI, in a separate environment."""
 
 import hashlib
 import json
@@ -8,9 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from umpire_servers import CACHE, ServerMissing
-
 from benchmarks.peers.peer import MODEL, Peer
+from devtools.servers import CACHE, ServerMissing
 
 _HOME = CACHE / "peers/litellm"
 _STAMP = _HOME / "lock.sha256"
@@ -26,7 +25,7 @@ _PROCESSES = 2
 ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "ERROR",
-    # Nothing is fetched or told: no price list, no model list, no telemetry.
+    # No network access: no price list, no model list, no telemetry.
     "LITELLM_OFFLINE_MODE": "true",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_TELEMETRY_DISABLED": "true",

@@ -1,4 +1,4 @@
-"""What is known of a peer, and one measurement of it."""
+"""The description of a peer, and one measurement of it."""
 
 import json
 import urllib.request
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from umpire_servers import free_port
-
 from benchmarks import cpu
 from benchmarks.events import Stuck
 from benchmarks.load import LoadResult, comparison_body, post
 from benchmarks.peers.group import running
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
+from devtools.servers import free_port
 
 MODEL = "claude-haiku-4-5"
 UPSTREAM_MS = 20.0

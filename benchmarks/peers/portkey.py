@@ -6,9 +6,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from umpire_servers import CACHE, ServerMissing
-
 from benchmarks.peers.peer import Peer
+from devtools.servers import CACHE, ServerMissing
 
 VERSION = "1.15.2"
 #: What the gateway itself depends on is taken as it was on this day, so that two installs are alike.

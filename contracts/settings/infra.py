@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from contracts.settings.base import Concern, split
+from contracts.settings.base import Concern, internal, split
 
 LifecycleKind = Literal[
     "none",
@@ -24,61 +24,57 @@ CommaKinds = Annotated[list[LifecycleKind], NoDecode, BeforeValidator(split)]
 
 class KafkaSettings(Concern):
     kafka_bootstrap: str = "127.0.0.1:9092"
-    """Kafka bootstrap servers, host:port, comma-separated. `umpire up` starts an embedded broker when this is not
-    set."""
+    """Kafka bootstrap servers, `host:port`, separated by commas. If not set, `umpire up` starts an embedded broker."""
     topic_prefix: str = Field("huleedu.", pattern=r"^[A-Za-z0-9._-]*$")
-    """Prefix of the service's own topic names."""
+    """Prefix of the names of umpire's own topics. Callback topics are named by the callers."""
     lifecycle_events: CommaKinds = [*get_args(LifecycleKind)][1:]
-    """Which of the best-effort events are sent; `none`: no event but the results."""
-    kafka_linger_ms: float = Field(0.0, ge=0, le=1000)
-    """How long the producer gathers results into one request, in milliseconds. A busy process gathers those of 20 ms by
-    itself; more costs each result that time, and saves the brokers some work."""
+    """Which lifecycle events are sent (best effort); `none`: result events only."""
     kafka_delivery_timeout_seconds: float = Field(30.0, gt=0)
-    """After this the producer gives an event up and leaves it to the outbox, in seconds."""
-    kafka_unknown_topic_seconds: float = Field(60.0, ge=0)
-    """How long a result is tried again whose topic the brokers do not know, and do not make by themselves, in seconds;
-    then it goes to the dead letters."""
+    """How long the producer tries to deliver one event, in seconds. After that a result is sent again from the
+    outbox, and a lifecycle event is dropped. It has to be less than 35, the age at which the outbox sends a result
+    again."""
+    kafka_unknown_topic_seconds: float = internal(60.0, "KAFKA_UNKNOWN_TOPIC_SECONDS", ge=0)
+    """How long a result for a topic that does not exist is tried again, in seconds; then it becomes a dead letter."""
     dead_letters_max: int = Field(10_000, ge=0)
-    """Results refused for good by Kafka that are kept for `umpire outbox`. What finds it full stays in the outbox, is
-    tried again, and is told in the log: nothing is dropped."""
+    """Most dead letters (results that Kafka refused for good) in Redis. Above it, a refused result stays in the
+    outbox, is tried again and logged; no result is dropped."""
     kafka_security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
-    """How to speak with the brokers."""
+    """Protocol of the connections to the brokers."""
     kafka_sasl_mechanism: str | None = None
-    """SASL mechanism, e.g. SCRAM-SHA-512."""
+    """SASL mechanism, for example SCRAM-SHA-512."""
     kafka_sasl_username: str | None = None
     """SASL user name."""
     kafka_sasl_password: SecretStr | None = None
     """SASL password."""
     kafka_ssl_ca_location: str | None = None
-    """File with the certificates of the authorities that signed the brokers' certificates."""
+    """File with the CA certificates (PEM) that the brokers' certificates are checked against."""
 
 
 class FlowerSettings(Concern):
     flower_port: int = Field(5555, ge=0, le=65535)
-    """Port of Flower."""
+    """Port of Flower. 0: any free port."""
     flower_host: str = "127.0.0.1"
     """Address that Flower binds."""
     flower_url_prefix: str = Field("", pattern=r"^(/?[A-Za-z0-9._~-]+)*/?$")
-    """Path below which a proxy shows Flower, e.g. `flower` for https://example.org/flower/. The proxy must pass on the
-    path as it came."""
+    """Path of Flower behind a proxy, for example `flower` for https://example.org/flower/. The proxy must not
+    remove the prefix from the path."""
     flower_basic_auth: SecretStr | None = None
-    """`user:password` for Flower. `umpire up` makes a random one when this is not set; `umpire flower` refuses to
-    start without it."""
+    """`user:password` for Flower. If not set, `umpire up` makes a random one, and `umpire flower` refuses to start."""
 
 
 class TelemetrySettings(Concern):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe log line that is written."""
+    """Lowest level of the log lines that are written."""
     log_format: Literal["json", "console"] = "json"
-    """One JSON object a line, or lines for a person."""
+    """`json`: one JSON object a line. `console`: lines for a person to read."""
     metrics_host: str = "127.0.0.1"
     """Address of the metrics port."""
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    """Metrics port of `umpire worker`, of `umpire flower`, and of `umpire api` and `umpire up` besides the API's own
-    /metrics (0: any free one): /metrics, /healthz and /readyz of all its processes. Each worker of several has a port
-    of its own behind it, from this number plus 1 on, and Flower in `umpire up` the next one. Not set: none, but for
-    Flower in `umpire up`, which takes any free one."""
+    """Port of /metrics, /healthz and /readyz for all processes of one command: `umpire worker`, `umpire flower`,
+    and (in addition to the API's own /metrics) `umpire api` and `umpire up`. 0: any free port. With several worker
+    processes, each has its own port as well, counted from this number plus 1; Flower in `umpire up` gets the next
+    one. Not set: no metrics port, except that Flower in `umpire up` uses any free one."""
     metrics_directory: Path | None = None
-    """Directory in which the processes of a host keep their figures: each /metrics tells all that are in it, with the
-    label `process`, and a process that is started again goes on with the figures of the one before. Not set: `umpire
-    up`, `umpire api` and `umpire worker` each have one of their own."""
+    """Directory in which the processes of one host store their metric values. Each /metrics shows the values of all
+    processes in it, with the label `process`, and a restarted process continues with the values of the one before.
+    Not set: each `umpire up`, `umpire api` and `umpire worker` uses its own temporary directory."""

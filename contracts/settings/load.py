@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from contracts.enums import LLMProviderType
-from contracts.settings.base import PREFIX, Concern
+from contracts.settings.base import PREFIX, TEST_PREFIX, Concern
 from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, TelemetrySettings
 from contracts.settings.provider import (
     AnthropicSettings,
     GoogleSettings,
+    HostedProviderSettings,
     MockSettings,
     OpenAISettings,
     OpenRouterSettings,
     ProviderSettings,
 )
 from contracts.settings.redis import RedisSettings
+from contracts.settings.removed import REMOVED
 from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
@@ -50,13 +52,16 @@ CONCERNS: tuple[type[Concern], ...] = (
 
 
 class SettingsError(Exception):
-    """A wrong value or an unknown name; its text is one clear line for each, without the value."""
+    """A setting is wrong, unknown or removed. The text has one line for each problem and never shows a value."""
 
 
 def variables(concern: type[Concern]) -> dict[str, str]:
-    """Environment variable → field of a settings class."""
+    """Environment variable → field of a settings class, the undocumented ones for tests included."""
     prefix = concern.model_config.get("env_prefix", PREFIX)
-    return {f"{prefix}{name}".upper(): name for name in concern.model_fields}
+    return {
+        field.validation_alias if isinstance(field.validation_alias, str) else f"{prefix}{name}".upper(): name
+        for name, field in concern.model_fields.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Settings:
 
     @property
     def is_production(self) -> bool:
-        """It is said to be, or has callers of its own: what they submit is not for a developer's eyes."""
+        """True if UMPIRE_ENVIRONMENT is `production`, or if API keys are on: then there are real callers' essays."""
         return self.development.environment == "production" or self.service.auth == "keys"
 
     @property
@@ -90,11 +95,14 @@ class Settings:
         return mock
 
     @property
+    def hosted(self) -> dict[LLMProviderType, HostedProviderSettings]:
+        """Settings of the providers that are called over HTTP, enabled or not."""
+        return {name: own for name, own in self.providers.items() if isinstance(own, HostedProviderSettings)}
+
+    @property
     def enabled(self) -> list[LLMProviderType]:
-        """Enabled providers: those with a key, and the mock when asked for or when there is no other."""
-        keyed: list[LLMProviderType] = [
-            p for p, s in self.providers.items() if s.api_key is not None and p is not LLMProviderType.MOCK
-        ]
+        """Enabled providers: those with an API key, and the mock if it is set to be or if there is no other."""
+        keyed = [name for name, own in self.hosted.items() if own.api_key is not None]
         with_mock = self.mock.enabled if self.mock.enabled is not None else not keyed
         return [*keyed, LLMProviderType.MOCK] if with_mock else keyed
 
@@ -104,46 +112,55 @@ class Settings:
 
     @property
     def breaker_volume(self) -> int:
-        """Failures that open a breaker: more than one request's attempts, whatever was set."""
+        """Failures that open a breaker: at least one more than the attempts of one request."""
         return max(self.breaker.breaker_failures, self.retry.retry_attempts + 1)
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """The settings of this process, from its environment.
 
     Raises
     ------
     SettingsError
-        A value is wrong, a name with our prefix is unknown, or what is set does not fit together.
+        A value is wrong, a name with the prefix `UMPIRE_` is unknown or removed, or settings contradict each other.
     """
     known = {name for concern in CONCERNS for name in variables(concern)}
-    problems = [
-        f"{name}: unknown setting" for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known
-    ]
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX))
+    problems = [f"{name}: {REMOVED.get(name, 'unknown setting')}" for name in ours if name not in known]
     for concern in CONCERNS:
         names = {field_name: name for name, field_name in variables(concern).items()}
         try:
             concern()
         except ValidationError as error:
             for problem in error.errors(include_url=False, include_input=False):
-                at = problem["loc"][0] if problem["loc"] else ""
-                problems.append(f"{names.get(str(at), PREFIX + '…')}: {problem['msg'].removeprefix('Value error, ')}")
+                at = str(problem["loc"][0]) if problem["loc"] else PREFIX + "…"
+                problems.append(f"{names.get(at, at)}: {problem['msg'].removeprefix('Value error, ')}")
     if not problems:
         settings = Settings()
-        problems = _misfits(settings)
+        problems = _contradictions(settings)
+        if settings.development.environment == "production":
+            problems += [
+                f"{name}: is for tests only, and UMPIRE_ENVIRONMENT is production. Remove it from the environment"
+                for name in ours
+                if name.startswith(TEST_PREFIX)
+            ]
         if not problems:
             return settings
     raise SettingsError("\n".join(problems))
 
 
-def _misfits(settings: Settings) -> list[str]:
+def _contradictions(settings: Settings) -> list[str]:
     found = []
     if not settings.enabled:
         found.append("UMPIRE_MOCK_ENABLED: no provider is enabled: set a provider's API key, or leave the mock on")
     elif settings.default_provider not in settings.enabled:
         found.append(f"UMPIRE_DEFAULT_PROVIDER: {settings.default_provider.value} is not enabled (it has no API key)")
-    if settings.worker.outbox_resend_seconds <= settings.kafka.kafka_delivery_timeout_seconds:
-        found.append("UMPIRE_OUTBOX_RESEND_SECONDS: must be longer than UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS")
+    resend = settings.worker.outbox_resend_seconds
+    if resend <= settings.kafka.kafka_delivery_timeout_seconds:
+        found.append(
+            f"UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS: must be less than {resend:g}, the seconds after which the outbox"
+            " sends a result again"
+        )
     if settings.development.record_responses and settings.is_production:
         found.append(
             "UMPIRE_RECORD_RESPONSES: is for development only; UMPIRE_ENVIRONMENT is production, or UMPIRE_AUTH is keys"

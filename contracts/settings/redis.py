@@ -1,4 +1,4 @@
-"""Where Redis is, and whom to believe that it is Redis."""
+"""The address of Redis, and how its TLS certificate is verified."""
 
 import ssl
 from pathlib import Path
@@ -13,7 +13,7 @@ _VERIFY = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    """What redis-py and Celery both take. The message has nothing of the value: a password may be in it."""
+    """Checks for what redis-py and Celery both accept. The message never has the value, which may hold a password."""
     text = value.get_secret_value().strip()
     try:
         url = urlsplit(text)
@@ -25,7 +25,7 @@ def _redis_url(value: SecretStr) -> SecretStr:
             and (not number or (number.isdecimal() and number.isascii()))
             and dict(parse_qsl(url.query)).get("ssl_cert_reqs", "required") in _VERIFY
         )
-    except ValueError:  # its text repeats what is no port: a piece of the password, where that has a slash
+    except ValueError:  # its text quotes the port: a part of the password, if that has a slash
         good = False
     if not good:
         raise ValueError(
@@ -36,7 +36,7 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 
 def _certificates(path: Path) -> Path:
-    """Read now: a client would name neither the file nor the setting."""
+    """Checks the file now, because a client's error would name neither the file nor the setting."""
     try:
         ssl.create_default_context(cafile=str(path))
     except ssl.SSLError:
@@ -47,7 +47,7 @@ def _certificates(path: Path) -> Path:
 
 
 class RedisAddress(NamedTuple):
-    """What every client of Redis gets. `tls` are redis-py's keyword arguments, and kombu's; empty without TLS."""
+    """How to reach Redis. `tls`: keyword arguments for redis-py and kombu; empty without TLS."""
 
     url: str
     tls: dict[str, Any]
@@ -55,17 +55,17 @@ class RedisAddress(NamedTuple):
 
 class RedisSettings(Concern):
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
-    """Redis (or Valkey) that holds the ledger and the Celery queues. `umpire up` starts one of its own when this is
-    not set. With `rediss://` its certificate is verified; only `?ssl_cert_reqs=none` at the end turns that off."""
+    """Redis (or Valkey) that holds the ledger and the Celery queues. If not set, `umpire up` starts an embedded one.
+    With `rediss://` its certificate is verified, unless the URL ends in `?ssl_cert_reqs=none`."""
     redis_ca_location: Annotated[Path, AfterValidator(_certificates)] | None = None
-    """File with the certificates of the authorities that signed Redis' certificate (`rediss://`); the system's when not
-    set."""
+    """File with the CA certificates (PEM) that Redis' certificate is checked against (`rediss://`). Not set: the
+    system's CA certificates."""
 
     def address(self, url: str | None = None) -> RedisAddress:
-        """Of `url`, or of the Redis in the settings.
+        """The address for `url`, by default UMPIRE_REDIS_URL.
 
-        The one place that decides how a Redis with TLS is verified. Left to themselves, kombu takes any certificate,
-        Flower reads none of the URL's parameters, and redis-py does what the URL says.
+        Only here is decided how TLS certificates are verified. By default kombu accepts any certificate, Flower ignores
+        the URL's parameters, and redis-py follows them.
         """
         whole = urlsplit(url or self.redis_url.get_secret_value())
         parameters = dict(parse_qsl(whole.query))

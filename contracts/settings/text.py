@@ -1,4 +1,4 @@
-"""What a setting's text may be: checks of keys and addresses. No message repeats the value, which may be a secret."""
+"""Checks of keys and addresses in settings. No message repeats the value, which may be a secret."""
 
 import re
 from typing import Annotated
@@ -11,7 +11,7 @@ _HEADER_TEXT = re.compile(r"[\x20-\x7e]+")
 
 
 def _header_secret(value: SecretStr) -> SecretStr:
-    """Keys are copied from web pages and files: a line's end comes along, and characters that nobody sees."""
+    """Keys are copied from web pages and files, often with a line break or with invisible characters."""
     text = value.get_secret_value().strip()
     if not _HEADER_TEXT.fullmatch(text):
         raise ValueError(

@@ -1,92 +1,94 @@
-"""The ledger and the workers."""
+"""The ledger, the workers and the spool."""
 
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from contracts.settings.base import Concern
+from contracts.settings.base import Concern, internal
 
 
 class LedgerSettings(Concern):
     ledger_max_size: int = Field(200_000, ge=1)
-    """Accepted requests that the ledger holds at most: unfinished, or finished and not yet taken by Kafka. Above, the
-    door answers 503 "Queue at capacity"."""
+    """Most accepted requests in Redis: those that are not finished, and those whose result Kafka has not confirmed.
+    At this bound the API answers 503 "Queue at capacity", until the number is below 90 % of it. If several
+    providers are enabled, the unfinished requests of one take at most 80 %."""
     ledger_max_memory_mb: float = Field(2_000.0, gt=0)
-    """Megabytes of unfinished request bodies, and of results that Kafka has not taken, above which nothing is accepted.
-    Redis takes about 2.5 kB a request besides."""
-    ledger_high_watermark: float = Field(1.0, gt=0, le=1)
-    """Share of either bound above which the ledger takes no more."""
-    ledger_low_watermark: float = Field(0.9, ge=0, lt=1)
-    """Share to which it must have drained before it takes anything again."""
-    ledger_provider_share: float = Field(0.8, gt=0, le=1)
-    """Share of either bound that the unfinished requests of one provider may take, where several are enabled: the
-    others go on when one is away for long. At most the low watermark's share of the high one: a backlog above it would
-    keep the ledger refusing everybody until it had drained."""
+    """Most megabytes of unfinished request bodies and unconfirmed results in Redis; otherwise as
+    UMPIRE_LEDGER_MAX_SIZE. Redis needs about 2.5 kB more for each request."""
+    ledger_high_watermark: float = internal(1.0, "LEDGER_HIGH_WATERMARK", gt=0, le=1)
+    """Share of either bound at which the ledger stops accepting."""
+    ledger_low_watermark: float = internal(0.9, "LEDGER_LOW_WATERMARK", ge=0, lt=1)
+    """Share of either bound below which it accepts again."""
+    ledger_provider_share: float = internal(0.8, "LEDGER_PROVIDER_SHARE", gt=0, le=1)
+    """Share of either bound for the unfinished requests of one provider, if several are enabled, so that the others
+    continue during a long outage of one. At most the low watermark divided by the high one: a larger backlog of one
+    provider would keep the ledger from accepting anything until it had drained."""
     queue_ttl_seconds: int = Field(14_400, ge=1)
-    """How long a request may wait for its verdict, in seconds; also the most that `ttl_seconds` may ask for."""
-    lease_seconds: float = Field(30.0, ge=1)
-    """How long a worker's claim holds without a heartbeat, in seconds."""
-    max_lapses: int = Field(5, ge=1)
-    """Lapsed leases after which a request is taken for one that kills its workers, and fails."""
-    lost_pointer_seconds: float = Field(15.0, gt=0)
-    """Age at which a queued request whose message is missing from the broker is pushed again, in seconds."""
+    """How long a request may wait for its verdict, in seconds; then it expires. It is also the largest
+    `ttl_seconds` that a request may have."""
+    lease_seconds: float = internal(30.0, "LEASE_SECONDS", ge=1)
+    """How long a claim lasts without a heartbeat, in seconds."""
+    max_lapses: int = internal(5, "MAX_LAPSES", ge=1)
+    """A request whose lease lapsed this often fails: it probably kills its workers."""
+    lost_pointer_seconds: float = internal(15.0, "LOST_POINTER_SECONDS", gt=0)
+    """Age of a queued request, in seconds, from which its pointer is pushed again if it is missing from the broker."""
     finished_retention_seconds: int = Field(3_600, ge=60)
-    """How long the state (never the text) of a finished request is remembered, in seconds. Each takes about 1 kB of
-    Redis."""
+    """How long Redis keeps the state of a finished request, in seconds. The text is removed at once. A finished
+    request takes about 1 kB."""
     idempotency_ttl_seconds: int = Field(86_400, ge=1)
-    """How long an `Idempotency-Key` is remembered, in seconds. Each takes about 250 bytes of Redis."""
+    """How long an `Idempotency-Key` is stored, in seconds. Each one takes about 250 bytes in Redis."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_watermarks(self) -> Self:
         if self.ledger_low_watermark >= self.ledger_high_watermark:
-            raise ValueError("UMPIRE_LEDGER_LOW_WATERMARK must be below UMPIRE_LEDGER_HIGH_WATERMARK")
+            raise ValueError("UMPIRE_TEST_LEDGER_LOW_WATERMARK must be below UMPIRE_TEST_LEDGER_HIGH_WATERMARK")
         return self
 
     @property
     def effective_provider_share(self) -> float:
-        """Of the high watermark's bounds. A low watermark that leaves no room for one request bounds no share."""
+        """Share of the bounds at the high watermark. A low watermark below one request does not limit it."""
         if self.ledger_low_watermark * self.ledger_max_size < 1:
             return self.ledger_provider_share
         return min(self.ledger_provider_share, self.ledger_low_watermark / self.ledger_high_watermark)
 
 
 class WorkerSettings(Concern):
-    worker_threads: int = Field(4, ge=1, le=1000)
-    """Celery tasks that a worker process runs at a time. They only claim and hand over; the slots are
-    UMPIRE_<PROVIDER>_CONCURRENCY."""
-    take_along: int = Field(16, ge=1, le=256)
-    """Comparisons that one Celery task runs at most: its own, and others of its queue."""
+    worker_threads: int = internal(4, "WORKER_THREADS", ge=1, le=1000)
+    """Concurrent Celery tasks of a worker process. A task only claims requests for free slots and returns."""
     adaptive_concurrency: bool = True
-    """Find out how many calls in flight, and how many starts a second, a provider bears, and keep to that, all workers
-    together. UMPIRE_<PROVIDER>_CONCURRENCY stays the most that a process runs; off, it is what each runs."""
+    """Find out how many concurrent calls, and how many call starts a second, a provider accepts, and keep to it,
+    for all workers together. UMPIRE_<PROVIDER>_CONCURRENCY stays the upper bound of a process. `false`: each
+    process always uses all of its slots."""
     drain_seconds: float = Field(125.0, ge=0)
-    """On SIGTERM: how long calls in flight may take to finish, in seconds. Longer than UMPIRE_CALL_DEADLINE_SECONDS,
-    nothing is cut off."""
-    outbox_resend_seconds: float = Field(35.0, gt=0)
-    """Age at which an unconfirmed result is sent again by the custodian, in seconds; longer than
-    UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS."""
-    rate_wait_seconds: float = Field(5.0, ge=0)
-    """Longest wait for a rate limit within a slot, in seconds; a longer one closes the provider's gate."""
+    """On SIGTERM: how long running calls may take to finish, in seconds. If it is longer than
+    UMPIRE_CALL_DEADLINE_SECONDS, no call is interrupted."""
+    outbox_resend_seconds: float = internal(35.0, "OUTBOX_RESEND_SECONDS", gt=0)
+    """Age at which maintenance sends an unconfirmed result again, in seconds; longer than the delivery timeout of
+    the producer."""
+    rate_wait_seconds: float = internal(5.0, "RATE_WAIT_SECONDS", ge=0)
+    """Longest wait for a rate limit in a slot, in seconds; a longer one closes the provider's gate instead."""
 
 
 class SpoolSettings(Concern):
     spool_path: Path = Path("umpire-data/spool.sqlite3")
-    """File in which an API host keeps what it accepts while Redis is away; shared by its API processes. Must be on a
-    local disk, and outlive the processes."""
+    """File of the spool: it stores what an API host accepts while Redis is unavailable. The API processes of a host
+    share it. It must be on a local disk that outlives the processes."""
     queue_max_size: int = Field(1_000, ge=1)
-    """Requests that the spool holds at most."""
+    """Most requests in the spool of an API host. The bound of the queue in Redis is UMPIRE_LEDGER_MAX_SIZE."""
     queue_max_memory_mb: float = Field(100.0, gt=0)
-    """Megabytes that the spool holds at most."""
+    """Most megabytes of requests in the spool of an API host. The bound of the queue in Redis is
+    UMPIRE_LEDGER_MAX_MEMORY_MB."""
     queue_high_watermark: float = Field(0.8, gt=0, le=1)
-    """Share of either bound from which the spool answers 503 "Queue at capacity"."""
+    """Share of UMPIRE_QUEUE_MAX_SIZE and UMPIRE_QUEUE_MAX_MEMORY_MB at which the spool is full: the API then
+    answers 503 "Queue at capacity" while Redis is unavailable."""
     queue_low_watermark: float = Field(0.6, ge=0, lt=1)
-    """Share to which it must have drained before it accepts again."""
-    spool_drain_rate: float = Field(500.0, gt=0)
-    """Requests a second that are moved from the spool into the ledger when Redis is back."""
+    """Share of the same bounds to which a full spool must drain before it accepts requests again."""
+    spool_drain_rate: float = internal(500.0, "SPOOL_DRAIN_RATE", gt=0)
+    """Requests a second that move from the spool into the ledger once Redis is available."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_watermarks(self) -> Self:
         if self.queue_low_watermark >= self.queue_high_watermark:
             raise ValueError("UMPIRE_QUEUE_LOW_WATERMARK must be below UMPIRE_QUEUE_HIGH_WATERMARK")
         return self

@@ -12,22 +12,27 @@
 --           another process has got a turn since
 --   leave   process
 
-local operation = ARGV[1]
-local key = 'umpire:adapt:' .. ARGV[2]
+local operation, provider = unpack(ARGV, 1, 2)
+local key = 'umpire:adapt:' .. provider
 local rows, sums = key .. ':rows', key .. ':sums'
 
-if operation == 'leave' then return redis.call('HDEL', rows, ARGV[3]) end
+if operation == 'leave' then
+  local process = unpack(ARGV, 3, 3)
+  return redis.call('HDEL', rows, process)
+end
 
 if operation == 'keep' then
-  if redis.call('HGET', key, 'looked') ~= ARGV[3] then return 0 end
-  redis.call('HSET', key, 'limits', ARGV[4])
-  for _, each in ipairs({key, rows, sums}) do redis.call('PEXPIRE', each, ARGV[5]) end
+  local reported, limits, keep_ms = unpack(ARGV, 3, 5)
+  if redis.call('HGET', key, 'looked') ~= reported then return 0 end
+  redis.call('HSET', key, 'limits', limits)
+  for _, each in ipairs({key, rows, sums}) do redis.call('PEXPIRE', each, keep_ms) end
   return 1
 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local missed, between = tonumber(ARGV[4]), tonumber(ARGV[5])
+local process, missed_ms, between_ms, row = unpack(ARGV, 3, 6)
+missed_ms, between_ms = tonumber(missed_ms), tonumber(between_ms)
 
 for i = 7, #ARGV, 2 do
   if string.sub(ARGV[i], 1, 1) == '=' then
@@ -36,26 +41,26 @@ for i = 7, #ARGV, 2 do
     redis.call('HINCRBYFLOAT', sums, ARGV[i], ARGV[i + 1])
   end
 end
-redis.call('HSET', rows, ARGV[3], string.format('%d %s', now, ARGV[6]))
+redis.call('HSET', rows, process, string.format('%d %s', now, row))
 
 local held = redis.call('HGETALL', rows)
 local alive = {}
 for i = 1, #held, 2 do
-  local seen, row = string.match(held[i + 1], '^(%d+) (.*)$')
+  local seen, reported_row = string.match(held[i + 1], '^(%d+) (.*)$')
   if not seen then
     -- A row in the format of a newer version: left alone.
-  elseif now - tonumber(seen) > missed then
+  elseif now - tonumber(seen) > missed_ms then
     redis.call('HDEL', rows, held[i])
   else
     alive[#alive + 1] = held[i]
-    alive[#alive + 1] = row
+    alive[#alive + 1] = reported_row
   end
 end
 
 local looked = tonumber(redis.call('HGET', key, 'looked') or '') or 0
 local limits = redis.call('HGET', key, 'limits') or ''
-if now - looked < between then return {now, limits, alive} end
+if now - looked < between_ms then return {now, limits, alive} end
 redis.call('HSET', key, 'looked', string.format('%d', now))
 local since = redis.call('HGETALL', sums)
 redis.call('DEL', sums)
-return {now, limits, alive, looked == 0 and between or now - looked, since}
+return {now, limits, alive, looked == 0 and between_ms or now - looked, since}

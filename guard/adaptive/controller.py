@@ -1,22 +1,26 @@
-"""The adaptive limits of one provider for all its workers, and the part of each. Pure: exchange.py stores them."""
+"""The adaptive limits of one provider for all its workers, and the share of each. Pure: exchange.py stores them."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from guard.adaptive.concurrency import Concurrency
 from guard.adaptive.header_rate import HeaderLimit, HeaderRate
 from guard.adaptive.local import Allocation, CallCounts
 from guard.adaptive.start_rate import StartRate
 
-#: Refusals within FALL_SECONDS of a fall of the proven level belong to it. Another fall later, within AGAIN_SECONDS,
-#: means that the provider limits the rate of calls, and not the calls in flight.
+#: In seconds. Refusals within FALL_SECONDS of a fall of the proven level belong to it. Another fall later, within
+#: AGAIN_SECONDS, means that the provider limits the rate of calls, and not the calls in flight.
 FALL_SECONDS, AGAIN_SECONDS = 8.0, 45.0
 
-#: A provider would not lower a limit on calls in flight to this share of it: so deep a fall is due to a rate limit.
+#: A fall of the proven level to this share of its height, or lower, is due to a rate limit: no provider lowers a limit
+#: on calls in flight that far.
 NEXT_TO_NOTHING = 0.25
+
+#: Weight of the latest update in the average of tokens for each call.
+TOKENS_WEIGHT = 0.2
 
 #: If fewer calls may be in flight than there are processes, the processes take turns of this many seconds. Not shorter:
 #: when a turn ends, its calls are still in flight.
@@ -25,7 +29,7 @@ TURN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`ceiling`: its slots; `local`: the limit that it applies now; `wants`: it has requests to make calls for."""
+    """`ceiling`: its slots; `local`: the limit that it applies now; `wants`: it has requests that wait for a call."""
 
     ceiling: int
     local: int
@@ -33,8 +37,12 @@ class Process:
 
 
 class Controller(BaseModel):
+    """The limits of one provider, as stored in Redis for all its processes. Times are of Redis' clock, in seconds."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
     concurrency: Concurrency = Concurrency()
-    cadence: StartRate = StartRate()
+    start_rate: StartRate = Field(default=StartRate(), alias="cadence")
     requests: HeaderRate = HeaderRate()
     tokens: HeaderRate = HeaderRate()
     tokens_a_call: float = 0.0
@@ -55,37 +63,37 @@ class Controller(BaseModel):
         now: float,
         seconds: float,
     ) -> None:
-        """Adjust to what the processes saw in the last `seconds`, and to the latest headers of requests and tokens."""
+        """Adjust to the counts of all processes in the last `seconds`, and to the latest headers (requests, tokens)."""
         ceilings = [process.ceiling for process in processes]
         if seen.answers:
             mean = seen.tokens / seen.answers
-            self.tokens_a_call += 0.2 * (mean - self.tokens_a_call) if self.tokens_a_call else mean
-        went = seen.starts - seen.refused
-        self.requests.observe(headers[0], went, now, seconds)
-        self.tokens.observe(headers[1], went * self.tokens_a_call, now, seconds)
-        self.cadence.measure(seen, seconds)
-        paced = self.cadence.rate is not None or self.requests.used_up(now) or self.tokens.used_up(now)
+            self.tokens_a_call += TOKENS_WEIGHT * (mean - self.tokens_a_call) if self.tokens_a_call else mean
+        accepted = seen.starts - seen.refused
+        self.requests.observe(headers[0], accepted, now, seconds)
+        self.tokens.observe(headers[1], accepted * self.tokens_a_call, now, seconds)
+        self.start_rate.measure(seen, seconds)
+        paced = self.start_rate.rate is not None or self.requests.used_up(now) or self.tokens.used_up(now)
         before = self.concurrency.proven
         local = sum(process.local for process in processes)
         if self.concurrency.update(seen, local, ceilings, now, seconds, paced=paced):
             self._fall(before, now)
-        self.cadence.update(seen, now, seconds)
-        rates = [self.cadence.rate, self.requests.rate(now)]
+        self.start_rate.update(seen, now, seconds)
+        rates = [self.start_rate.rate, self.requests.rate(now)]
         by_tokens = self.tokens.rate(now)
         rates.append(by_tokens / self.tokens_a_call if by_tokens is not None and self.tokens_a_call else None)
         self.rate = min((rate for rate in rates if rate is not None), default=None)
         self.announced = self.rate is not None and self.rate in rates[1:]
 
     def _fall(self, before: float, now: float) -> None:
-        """The proven level is refused. Once: a limit in flight was lowered. Again soon: the rate is limited."""
+        """The proven level is refused. Once: the limit in flight was lowered. Again soon: the rate is limited."""
         passed = now - self.fell
         again = FALL_SECONDS < passed <= AGAIN_SECONDS
         if passed > AGAIN_SECONDS:
             self.height = before
-            self.cadence.forget()
+            self.start_rate.forget()
         self.height = max(self.height, before)
         self.fell = now
-        if (again or before <= 1 or self.cadence.base) and self.cadence.begin(now):
+        if (again or before <= 1 or self.start_rate.base) and self.start_rate.begin(now):
             held = self.height if before <= NEXT_TO_NOTHING * self.height else before
             self.concurrency.limit = self.concurrency.proven = held
 
@@ -96,9 +104,7 @@ def allocations(control: Controller, processes: Sequence[Process], now: float) -
     proven = split(int(control.concurrency.proven), processes, now)
     rate = math.inf if control.rate is None else control.rate / len(processes)
     smooth = control.concurrency.settled
-    return [
-        Allocation(limit, borne, rate, smooth, control.announced) for limit, borne in zip(limits, proven, strict=True)
-    ]
+    return [Allocation(*parts, rate, smooth, control.announced) for parts in zip(limits, proven, strict=True)]
 
 
 def split(limit: int, processes: Sequence[Process], now: float) -> list[int]:

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from contracts.clock import duration_ms
 from contracts.encoding import dumps, loads
 from contracts.enums import LLMProviderType
 from guard.adaptive.controller import Controller, Process, allocations
 from guard.adaptive.header_rate import HeaderLimit
 from guard.adaptive.local import Allocation, CallCounts
-from ledger.scripts import Script
+from guard.arguments import AdaptHead, AdaptKeep, AdaptLeave, AdaptReport
+from ledger.scripts import Argument, Script
 
 #: Seconds between two reports of a process, and between two updates of the limits.
 REPORT_SECONDS = 0.25
@@ -69,10 +71,8 @@ class LimitExchange:
             Redis does not answer.
         """
         row = dumps(asdict(report.process))
-        reply = await self._script(
-            "report", self._provider, self._owner, _ms(MISSED_SECONDS), _ms(REPORT_SECONDS), row, *_amounts(report)
-        )
-        time, kept, rows, *turn = reply
+        head = AdaptReport(self._owner, duration_ms(MISSED_SECONDS), duration_ms(REPORT_SECONDS), row)
+        time, kept, rows, *turn = await self._run("report", head, *_amounts(report))
         now, alive = time / 1000, _pairs(rows)
         read = {name: process for name, row in alive.items() if (process := _process(row)) is not None}
         # This process always counts: its row was written in this step, even if it cannot be read back.
@@ -84,13 +84,16 @@ class LimitExchange:
             passed, sums = turn[0] / 1000, _pairs(turn[1])
             before = control.model_copy(deep=True)
             control.update(_counts(sums), _headers(sums), processes, now, min(passed, LONGEST_UPDATE_SECONDS))
-            await self._script("keep", self._provider, str(time), control.model_dump_json(), _ms(MEMORY_SECONDS))
+            await self._run("keep", AdaptKeep(time, control.model_dump_json(), duration_ms(MEMORY_SECONDS)))
         allocation = allocations(control, processes, now)[names.index(self._owner)]
         return LimitUpdate(allocation, control, before)
 
     async def leave(self) -> None:
         """The process ends: free its share at once. Raises RedisError or OSError if Redis is unavailable."""
-        await self._script("leave", self._provider, self._owner)
+        await self._run("leave", AdaptLeave(self._owner))
+
+    async def _run(self, operation: str, arguments: tuple[Argument, ...], *amounts: Argument) -> Any:
+        return await self._script(*AdaptHead(operation, self._provider), *arguments, *amounts)
 
 
 def _amounts(report: ProcessReport) -> Iterable[str | bytes]:
@@ -110,12 +113,12 @@ def _counts(sums: dict[str, bytes]) -> CallCounts:
 
 def _headers(sums: dict[str, bytes]) -> tuple[HeaderLimit | None, HeaderLimit | None]:
     requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
-    return _read(requests), _read(tokens)
+    return _header_limit(requests), _header_limit(tokens)
 
 
-def _read(told: bytes | None) -> HeaderLimit | None:
+def _header_limit(text: bytes | None) -> HeaderLimit | None:
     try:
-        return None if told is None else HeaderLimit.model_validate_json(told)
+        return None if text is None else HeaderLimit.model_validate_json(text)
     except ValidationError:  # from a newer version
         return None
 
@@ -123,14 +126,14 @@ def _read(told: bytes | None) -> HeaderLimit | None:
 def _process(row: bytes) -> Process | None:
     """The process that a row describes, without fields that a newer version added; None: it cannot be read."""
     try:
-        told = loads(row)
-        return Process(**{name: told[name] for name in _PROCESS_FIELDS if name in told})
+        found = loads(row)
+        return Process(**{name: found[name] for name in _PROCESS_FIELDS if name in found})
     except (ValueError, TypeError):
         return None
 
 
 def _control(kept: bytes) -> Controller:
-    """The stored limits. Those that another version stored and this one cannot read are found anew."""
+    """The stored limits; new ones if another version stored them and this one cannot read them."""
     try:
         return Controller.model_validate_json(kept) if kept else Controller()
     except ValidationError:
@@ -139,7 +142,3 @@ def _control(kept: bytes) -> Controller:
 
 def _pairs(flat: list[Any]) -> dict[str, bytes]:
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
-
-
-def _ms(seconds: float) -> int:
-    return round(1000 * seconds)

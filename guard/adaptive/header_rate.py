@@ -12,7 +12,7 @@ from pydantic import BaseModel
 #: Limits are given for a minute, in seconds.
 MINUTE = 60.0
 
-#: Share of the limit that is used: the rest allows for calls that arrive late, and for other clocks.
+#: Share of the limit that is used. The rest is a reserve for calls that arrive late, and for differences of clocks.
 CAUTION = 0.98
 
 #: Share of the limit that stays in a bucket, and the seconds within which everything above that may be used up.
@@ -32,7 +32,7 @@ FRESH_SECONDS = 120.0
 
 
 class HeaderLimit(BaseModel):
-    """What the headers of one answer say about requests, or about tokens; `reset`: seconds from that answer."""
+    """The limit on requests, or on tokens, in the headers of one answer; `reset`: seconds from that answer."""
 
     limit: float
     remaining: float
@@ -50,7 +50,7 @@ class HeaderRate(BaseModel):
     """Recent inflow, as a share of the limit's rate."""
 
     def observe(self, headers: HeaderLimit | None, used: float, now: float, seconds: float) -> None:
-        """Take in the latest headers; `used`: requests or tokens used in the last `seconds`."""
+        """Apply the latest headers; `used`: requests or tokens used in the last `seconds`."""
         if headers is None or headers.limit <= 0:
             return
         rate = headers.limit / MINUTE

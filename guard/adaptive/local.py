@@ -1,7 +1,7 @@
 """Applies one worker process' share of the adaptive limits: calls in flight, and starts a second.
 
-concurrency.py and start_rate.py find the limits, from what every process counts here. A process whose calls are refused
-does not wait for their next update: it takes the number of calls in flight just then as its limit.
+concurrency.py and start_rate.py find the limits from the counts of all processes. A process whose calls are refused
+does not wait for the next update: it takes its number of calls in flight at that time as its limit.
 """
 
 import math
@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Limit of calls in flight of a process that knows nothing yet.
+#: Limit of calls in flight of a process that has no share yet.
 FIRST = 16
 
-#: Starts may come in bunches of this many seconds' worth; evenly spaced ones would wake the process for each.
+#: Starts may come in bunches, as many as belong to this many seconds: to space them evenly would wake the process for
+#: each.
 BUNCH_SECONDS = 0.05
 
-#: Shorter waits than this are skipped, in seconds: no timer is that exact.
+#: Shorter waits than this are skipped, in seconds: timers are less exact.
 INSTANT = 0.0001
 
 #: Number of refusals at a proven level that lower this process' limit at once, and the share of one refusal that each
@@ -23,11 +24,11 @@ INSTANT = 0.0001
 BRAKE, ANSWER = 2.0, 0.25
 
 #: Smooth starts come at this many times the rate that the calls in flight would have if they were evenly spread, as TCP
-#: paces its packets: otherwise calls that began together would end and begin together for ever.
+#: paces its packets: otherwise calls that began together would always end and begin together.
 SMOOTH = 2.0
 
-#: Requests that hold a slot and wait for a permit, in seconds of their rate: enough that one call follows another at
-#: once, few enough that none holds a lease for long before its call.
+#: Requests that hold a slot and wait for a permit, in seconds of the rate of calls: enough that one call follows
+#: another at once, few enough that no request holds its lease for long before its call.
 AHEAD_SECONDS = 0.25
 
 
@@ -40,9 +41,9 @@ class CallCounts:
     refused: int = 0
     refused_above: int = 0
     full: int = 0
-    """Starts that waited since as many calls as allowed were in flight …"""
+    """Starts that had to wait because the limit of calls in flight was reached …"""
     slow: int = 0
-    """… or that waited for the rate."""
+    """… or because of the rate."""
     answers: int = 0
     seconds: float = 0.0
     tokens: int = 0
@@ -52,7 +53,7 @@ class CallCounts:
 class Allocation:
     """`limit`: calls in flight; `proven`: how many of them the provider is known to accept; `rate`: starts a second.
 
-    `smooth`: starts should not come in bunches either, since there is some limit, and it may be one on the rate.
+    `smooth`: starts should be spaced evenly, because there is a limit, which may be one on the rate.
     `exact`: the rate is by the provider's rate-limit headers.
     """
 
@@ -64,7 +65,7 @@ class Allocation:
 
 
 class LocalLimiter:
-    """Counts calls and decides when one may start. It never waits: tasks/turns.py does."""
+    """Counts calls and computes when the next one may start. The waiting is done in tasks/call/permit_queue.py."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

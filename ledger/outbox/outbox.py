@@ -22,7 +22,7 @@ _BATCH = 500
 _FIELDS = {b"i", b"t", b"k", b"e"}
 
 #: How many unreadable entries are remembered, so that each is counted once.
-_MOST_UNKNOWN = 10_000
+_MAX_UNKNOWN = 10_000
 
 
 class Entry(NamedTuple):
@@ -51,14 +51,14 @@ class Undelivered(NamedTuple):
     patience: float | None
 
 
-class Waiting(NamedTuple):
+class OutboxSize(NamedTuple):
     """How many results are in the outbox, and the age of the oldest."""
 
     results: int
     oldest_seconds: float | None
 
 
-class Fate(StrEnum):
+class Disposition(StrEnum):
     """What happened to an undelivered result: see undelivered.lua."""
 
     GONE = "gone"
@@ -77,11 +77,11 @@ class Outbox:
         self._undelivered = Script(redis, "undelivered")
         self._due = Script(redis, "due")
 
-    async def waiting(self) -> Waiting:
+    async def size(self) -> OutboxSize:
         first: Any = await self._redis.xrange(keys.OUTBOX, count=1)
         seconds, _ = await self._redis.time()
         age = seconds - int(first[0][0].partition(b"-")[0]) / 1000 if first else None
-        return Waiting(int(await self._redis.xlen(keys.OUTBOX)), None if age is None else max(0.0, age))
+        return OutboxSize(int(await self._redis.xlen(keys.OUTBOX)), None if age is None else max(0.0, age))
 
     async def confirm(self, delivered: Sequence[Delivered]) -> None:
         """Remove results that Kafka has confirmed."""
@@ -89,7 +89,7 @@ class Outbox:
             rows = (ConfirmRow(one.entry_id, one.size) for one in delivered[start : start + _BATCH])
             await self._confirm(*flatten(rows))
 
-    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Fate, Entry | None]]:
+    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Disposition, Entry | None]]:
         """Make each due for another try in AGAIN_MS, or move it to the dead letters; only then return its entry."""
         asked = (
             UndeliveredRow(
@@ -101,8 +101,8 @@ class Outbox:
         )
         rows = await self._undelivered(*UndeliveredHead(self._max_dead, AGAIN_MS), *flatten(asked))
         return [
-            (Fate(fate.decode()), _entry(failure.entry_id, *fields) if fields else None)
-            for failure, (fate, *fields) in zip(failures, rows, strict=True)
+            (Disposition(disposition.decode()), _entry(failure.entry_id, *fields) if fields else None)
+            for failure, (disposition, *fields) in zip(failures, rows, strict=True)
         ]
 
     async def take_due(self, limit: int) -> tuple[int, list[Entry]]:
@@ -133,7 +133,7 @@ class Outbox:
         for entry_id, fields in rows:
             if fields.keys() >= _FIELDS:
                 found.append(_read(entry_id, fields))
-            elif entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
+            elif entry_id not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(entry_id)
                 self._observer(Note("row.unknown", "error", {"kind": "outbox"}, fields={"entry": entry_id.decode()}))
         return found

@@ -10,12 +10,12 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-#: Most bytes of all items in one round trip; a larger item is sent alone. Each is in memory several times while sent.
-MOST_BYTES = 4_000_000
+#: Most bytes of all items in one batch; a larger item is sent alone. Each is in memory several times while it is sent.
+MAX_BATCH_BYTES = 4_000_000
 
 
-#: Seconds by which a round trip is delayed if the last one was shared and few items wait. A round trip costs the
-#: process as much as two or three items, so many small ones instead of fewer would leave a busy process no reserve.
+#: Seconds by which a batch is delayed if the last one had several items and few are waiting. A round trip costs the
+#: process as much CPU as two or three items, so many small batches would use up a busy process' reserve.
 GATHER_SECONDS = 0.001
 
 
@@ -40,10 +40,10 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._gather = gather
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._shared = False
-        #: A batch is due: an item waits that was submitted without `within`, or whose `within` is over.
-        self._hurry = False
-        self._alarm: asyncio.TimerHandle | None = None
+        self._last_was_shared = False
+        #: An item is waiting that was submitted without `within`, or whose `within` is over.
+        self._due = False
+        self._timer: asyncio.TimerHandle | None = None
         self._deadlines = SharedTimer()
 
     async def submit(self, item: ItemT, *, within: float | None = None, deadline: float | None = None) -> ResultT:
@@ -57,22 +57,22 @@ class GroupCommit(Generic[ItemT, ResultT]):
         if deadline is not None:
             self._deadlines.add(deadline, future)
         if within is None:
-            self._go()
-        elif self._alarm is None and not self._hurry:
-            self._alarm = loop.call_later(within, self._go)
+            self._flush_now()
+        elif self._timer is None and not self._due:
+            self._timer = loop.call_later(within, self._flush_now)
         return await future
 
-    def _go(self) -> None:
-        self._hurry = True
+    def _flush_now(self) -> None:
+        self._due = True
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
 
     async def _flush(self) -> None:
         try:
-            while self._hurry:
-                if self._shared and len(self._waiting) < self._limit // 2:
+            while self._due:
+                if self._last_was_shared and len(self._waiting) < self._limit // 2:
                     await asyncio.sleep(self._gather)
-                batch = self._take()
+                batch = self._next_batch()
                 if not batch:
                     return
                 try:
@@ -84,37 +84,37 @@ class GroupCommit(Generic[ItemT, ResultT]):
                     if not isinstance(error, Exception):
                         raise
                 else:
-                    _answer(batch, results)
+                    _resolve(batch, results)
         finally:
             self._flusher = None
 
-    def _take(self) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
+    def _next_batch(self) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
         """The items of the next round trip; empty if none is waiting any more."""
         # Items whose caller has stopped waiting are dropped: the caller believes that they were not committed.
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
-        count = self._fitting()
+        count = self._batch_size()
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._hurry = bool(self._waiting)
-        if self._alarm is not None and not self._waiting:
-            self._alarm.cancel()
-            self._alarm = None
-        self._shared = count > 1
+        self._due = bool(self._waiting)
+        if self._timer is not None and not self._waiting:
+            self._timer.cancel()
+            self._timer = None
+        self._last_was_shared = count > 1
         return batch
 
-    def _fitting(self) -> int:
+    def _batch_size(self) -> int:
         """How many of the waiting items fit into one round trip: at least one."""
         first = self._waiting[: self._limit]
         if self._weigh is None:
             return len(first)
-        left = MOST_BYTES
+        room = MAX_BATCH_BYTES
         for count, (item, _) in enumerate(first):
-            left -= self._weigh(item)
-            if left < 0 and count:
+            room -= self._weigh(item)
+            if room < 0 and count:
                 return count
         return len(first)
 
 
-def _answer(batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]], results: Sequence[ResultT]) -> None:
+def _resolve(batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]], results: Sequence[ResultT]) -> None:
     for (_, future), result in zip(batch, results, strict=True):
         if not future.done():
             future.set_result(result)

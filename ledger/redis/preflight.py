@@ -14,10 +14,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.settings import RedisAddress
 from ledger import keys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 #: Time limit of the whole check, in seconds.
-SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 
 
 #: The permission that is missing if Redis refuses a command, and the command. None of the commands changes anything.
@@ -38,12 +38,12 @@ class RedisRefuses(Exception):
     """One line for the operator: Redis' error, or the missing permission."""
 
 
-async def preflight(address: RedisAddress, *, seconds: float = SECONDS) -> bool:
+async def preflight(address: RedisAddress, *, seconds: float = TIMEOUT_SECONDS) -> bool:
     """Check login and permissions. False if Redis did not answer within `seconds`. Raises RedisRefuses."""
     redis = connect(address.url, timeout=seconds, tls=address.tls)
     try:
         async with asyncio.timeout(seconds):
-            await _ask(redis, int(redis.connection_pool.connection_kwargs.get("db") or 0))
+            await _check(redis, int(redis.connection_pool.connection_kwargs.get("db") or 0))
     except (OSError, RedisError) as error:
         if refusal := _refusal(error):
             raise RedisRefuses(refusal) from error
@@ -53,12 +53,12 @@ async def preflight(address: RedisAddress, *, seconds: float = SECONDS) -> bool:
     return True
 
 
-async def _ask(redis: Redis, db: int) -> None:
+async def _check(redis: Redis, db: int) -> None:
     for needed, command in _PROBES:
         try:
             await redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoPermissionError as error:
-            raise RedisRefuses(_lacks(needed, error)) from error
+            raise RedisRefuses(_missing_permission(needed, error)) from error
         except RedisConnectionError:
             raise
         except ResponseError:
@@ -73,20 +73,20 @@ async def _subscribe(redis: Redis, pattern: str) -> None:
     subscription = redis.pubsub()
     try:
         await subscription.psubscribe(pattern)
-        await subscription.get_message(timeout=SECONDS)
+        await subscription.get_message(timeout=TIMEOUT_SECONDS)
     except NoPermissionError as error:
-        raise RedisRefuses(_lacks(f"the channels &{pattern}", error)) from error
+        raise RedisRefuses(_missing_permission(f"the channels &{pattern}", error)) from error
     finally:
         await subscription.aclose()  # type: ignore[no-untyped-call]
 
 
-def _lacks(needed: str, error: Exception) -> str:
+def _missing_permission(needed: str, error: Exception) -> str:
     return f"Redis' ACL lacks {needed} for the user of UMPIRE_REDIS_URL (docs/security.md has all it needs): {error}"
 
 
 def _refusal(error: BaseException) -> str | None:
     """The operator's line if Redis refused us; None if it did not answer."""
-    if found := _untrusted(error):
+    if found := _certificate_error(error):
         return (
             f"Redis' certificate is not trusted: {found.verify_message}. UMPIRE_REDIS_CA_LOCATION names the file with "
             "the authority that signed it"
@@ -94,13 +94,13 @@ def _refusal(error: BaseException) -> str | None:
     if isinstance(error, AuthenticationError):
         return f"Redis refuses the user or the password of UMPIRE_REDIS_URL: {error}"
     if isinstance(error, NoPermissionError):
-        return _lacks("a permission", error)
+        return _missing_permission("a permission", error)
     if isinstance(error, ResponseError):
         return f"Redis refuses UMPIRE_REDIS_URL: {error}"
     return None
 
 
-def _untrusted(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
     """The certificate error behind redis-py's ConnectionError, if there is one."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
@@ -113,21 +113,21 @@ async def durability(redis: Redis) -> list[str]:
     Uses INFO, because a managed Redis forbids CONFIG GET.
     """
     try:
-        told: dict[str, Any] = {**await redis.info("memory"), **await redis.info("persistence")}
+        info: dict[str, Any] = {**await redis.info("memory"), **await redis.info("persistence")}
     except ResponseError:
         return []  # this Redis does not let us find out
     found = []
-    policy = told.get("maxmemory_policy", "noeviction")
+    policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         found.append(f"maxmemory-policy is {policy}: a full Redis drops accepted requests; set noeviction")
-    if not told.get("aof_enabled", 1):
+    if not info.get("aof_enabled", 1):
         found.append("appendonly is no: a Redis that restarts forgets accepted requests; set appendonly yes")
     return found
 
 
 async def durability_of(address: RedisAddress) -> list[str]:
     """The same over a new connection; empty if Redis does not answer."""
-    redis = connect(address.url, timeout=SECONDS, tls=address.tls)
+    redis = connect(address.url, timeout=TIMEOUT_SECONDS, tls=address.tls)
     try:
         return await durability(redis)
     except (OSError, RedisError):

@@ -4,11 +4,13 @@ import asyncio
 import time
 from typing import Any
 
-#: Shortest timer, in seconds: a loop's own clock may be a millisecond behind.
-_RESOLUTION = 0.001
+#: Shortest timer: the clock of an event loop may be a millisecond behind.
+_RESOLUTION_SECONDS = 0.001
 
 
 class SharedTimer:
+    """Must be used on one event loop."""
+
     def __init__(self) -> None:
         #: Futures that are done stay in the list until the timer fires.
         self._futures: list[tuple[float, asyncio.Future[Any]]] = []
@@ -25,10 +27,10 @@ class SharedTimer:
         if self._timer is not None:
             self._timer.cancel()
         self._next = deadline
-        delay = max(_RESOLUTION, deadline - time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(delay, self._look)
+        delay = max(_RESOLUTION_SECONDS, deadline - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
 
-    def _look(self) -> None:
+    def _fire(self) -> None:
         self._timer = None
         now = time.monotonic()
         futures = [entry for entry in self._futures if not entry[1].done()]

@@ -130,6 +130,7 @@ for provider, its in pairs(held) do
   if its[3] > 0 then
     redis.pcall('HINCRBY', 'umpire:held', provider, its[3])
     redis.pcall('HINCRBY', 'umpire:held', provider .. '.bytes', its[4])
+    redis.pcall('HINCRBY', 'umpire:totals', 'accepted.' .. provider, its[3])
   end
 end
 return out

@@ -92,6 +92,7 @@ class FinishRow(NamedTuple):
     forbidden: str
     fencing_token: str
     must_exist: str
+    code: str
 
 
 class LapseHead(NamedTuple):

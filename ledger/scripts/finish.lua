@@ -3,7 +3,8 @@
 -- End requests: terminal state and result event, in one step.
 -- ARGV: worker, seconds for which the record is kept, key of the day's totals, key of the day's spending, then for
 --       each: queue id, terminal state, who may end it, topic, key, event, cost in USD, 1 if its topic is forbidden (or
---       ''), number of the claim ('': any), 1 if its record must still exist, even if another process ended it (or '').
+--       ''), number of the claim ('': any), 1 if its record must still exist, even if another process ended it (or ''),
+--       error code of the event ('-': it has a verdict).
 -- Who may end it: 'any' - a paid verdict ends any unfinished request, even if its lease was lost meanwhile: otherwise
 --       it would be paid for again; 'own' - only the holder of the lease; 'idle' - only if no worker holds it.
 -- If a record must exist and does not, Redis lost it (a stale replica was promoted): a result with 'any' is written to
@@ -11,7 +12,7 @@
 -- Returns how many sums could not be written, then for each: the id of its outbox entry, or false if the request had
 -- ended or the caller may not end it.
 local worker, retention, day_key, spent_key = unpack(ARGV, 1, 4)
-local out, held, unwritten = {0}, {}, 0
+local out, held, ended, unwritten = {0}, {}, {}, 0
 
 -- Sums are written after the event. A failure (the key may not hold a number) is counted and does not stop the script.
 local function add(...)
@@ -29,8 +30,9 @@ local function priced(text)
   return cost and cost > 0 and cost < 1e15
 end
 
-for i = 5, #ARGV, 10 do
-  local id, state, by, topic, message_key, event, cost, forbidden, fencing_token, must_exist = unpack(ARGV, i, i + 9)
+for i = 5, #ARGV, 11 do
+  local id, state, by, topic, message_key, event, cost, forbidden, fencing_token, must_exist, code =
+    unpack(ARGV, i, i + 10)
   local key = 'umpire:req:' .. id
   local r = redis.call('HMGET', key, 's', 'o', 'p', 'n', 'r', 'w', 'c', 'k')
   local s, owner = r[1], r[6]
@@ -63,6 +65,8 @@ for i = 5, #ARGV, 10 do
       its[1], its[2] = its[1] - 1, its[2] - size
       held[provider] = its
       add('HINCRBY', day_key, provider .. '.' .. state, 1)
+      local field = 'ended.' .. provider .. '.' .. state .. '.' .. (code or '-')
+      ended[field] = (ended[field] or 0) + 1
     end
     local paid = priced(cost)
     if paid then add('HINCRBYFLOAT', day_key, 'cost', cost) end
@@ -81,6 +85,9 @@ end
 for provider, its in pairs(held) do
   add('HINCRBY', 'umpire:held', provider, its[1])
   add('HINCRBY', 'umpire:held', provider .. '.bytes', its[2])
+end
+for field, count in pairs(ended) do
+  add('HINCRBY', 'umpire:totals', field, count)
 end
 redis.call('EXPIRE', day_key, 259200)
 out[1] = unwritten

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,37 +35,37 @@ VERSION = _version()
 
 @router.get("/healthz", **HEALTH)
 async def healthz(request: Request) -> HealthCheckResponse:
-    """Asks nobody: what it tells of Redis is what the door last saw."""
-    seen = {"redis": {"state": dependencies_of(request).acceptance.redis_state}}
-    return HealthCheckResponse(status="alive", service=SERVICE_NAME, version=VERSION, dependencies=seen)
+    """Asks no other server. The state of Redis is that of the API's last operation on it."""
+    known = {"redis": {"state": dependencies_of(request).acceptance.redis_state}}
+    return HealthCheckResponse(status="alive", service=SERVICE_NAME, version=VERSION, dependencies=known)
 
 
 @router.get("/readyz", **READY)
 async def readyz(request: Request) -> Response:
     dependencies = dependencies_of(request)
-    checks, refuses = await _checks(dependencies)
-    if refuses:
-        error = Unavailable(refuses)
-        return problem(error, request.scope, members={"dependencies": checks})
-    body = HealthCheckResponse(status="ready", service=SERVICE_NAME, version=VERSION, dependencies=checks)
+    states, refusal = await _states(dependencies)
+    if refusal:
+        return problem(Unavailable(refusal), request.scope, members={"dependencies": states})
+    body = HealthCheckResponse(status="ready", service=SERVICE_NAME, version=VERSION, dependencies=states)
     return Response(dumps(body), 200, media_type=JSON)
 
 
-async def _checks(dependencies: Dependencies) -> tuple[dict[str, Any], str | None]:
-    """State of what API and workers depend on; and why the API would refuse every request, None if it would not."""
-    found, refuses = await _shared(dependencies)
+async def _states(dependencies: Dependencies) -> tuple[dict[str, Any], str | None]:
+    """States of the dependencies; and why the API would refuse every request, None if it would not."""
+    states, refusal = await _shared_states(dependencies)
     try:
         spool = await dependencies.spool.size()
     except Unavailable:
-        return {**found, "spool": {"state": "down"}}, refuses
+        return {**states, "spool": {"state": "down"}}, refusal
     state = "full" if spool.refusing else "holding" if spool.requests else "empty"
-    found["spool"] = {"state": state, "requests": spool.requests, "bytes": spool.bytes}
+    states["spool"] = {"state": state, "requests": spool.requests, "bytes": spool.bytes}
     # While Redis is unavailable or refuses writes, requests go to the spool, up to its watermark.
-    away = found["redis"]["state"] in {"down", "refusing writes"}
-    return found, ("Queue at capacity" if spool.refusing else None) if away else refuses
+    if states["redis"]["state"] in {"down", "refusing writes"}:
+        refusal = "Redis is unavailable and the spool is full: every request is refused." if spool.refusing else None
+    return states, refusal
 
 
-async def _shared(dependencies: Dependencies) -> tuple[dict[str, Any], str | None]:
+async def _shared_states(dependencies: Dependencies) -> tuple[dict[str, Any], str | None]:
     kafka = await _kafka(dependencies)
     try:
         async with asyncio.timeout(dependencies.settings.service.door_redis_seconds):
@@ -78,7 +78,8 @@ async def _shared(dependencies: Dependencies) -> tuple[dict[str, Any], str | Non
             )
     except (RedisError, OSError, TimeoutError, Unavailable):
         unknown = {one.value: {"workers": None, "state": None, "hold": None} for one in dependencies.settings.enabled}
-        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, "Redis is unavailable."
+        unavailable = "Redis is unavailable: every request is refused."
+        return {"redis": {"state": "down"}, "kafka": kafka, "providers": unknown}, unavailable
     redis = {
         "state": "full" if state == "up" and sizes.full else state,
         "unfinished": sizes.unfinished,
@@ -90,32 +91,33 @@ async def _shared(dependencies: Dependencies) -> tuple[dict[str, Any], str | Non
         one.value: {
             "workers": workers.get(one, 0),
             "state": states[one].state.value,
-            "hold": held.reason.value if (held := states[one].hold) else None,
+            "hold": hold.reason.value if (hold := states[one].hold) else None,
         }
         for one in dependencies.settings.enabled
     }
-    refuses = f"Redis is {state}" if state != "up" else "Queue at capacity" if sizes.full else None
-    return {"redis": redis, "kafka": kafka, "providers": providers}, refuses
+    full = "The queue is full: every request is refused." if sizes.full else None
+    refusal = full if state == "up" else f"Redis is {state}: every request is refused."
+    return {"redis": redis, "kafka": kafka, "providers": providers}, refusal
 
 
 async def _kafka(dependencies: Dependencies) -> dict[str, Any]:
-    """The API needs no Kafka to accept a request, so an outage does not make it refuse any."""
+    """The API accepts requests without Kafka, so an outage does not make it refuse any."""
     up = await dependencies.kafka.is_up()
     if outage := dependencies.kafka.outage:
-        # In this process only: a producer of it cannot be made, or has failed for good.
+        # In this process only: one of its producers cannot be created, or has failed for good.
         return {"state": "down", "producer_error": outage}
-    found: dict[str, Any] = {"state": "up" if up else "down"}
-    return found | ({"warnings": dependencies.kafka.warnings} if dependencies.kafka.warnings else {})
+    warnings = dependencies.kafka.warnings
+    return {"state": "up" if up else "down", **({"warnings": warnings} if warnings else {})}
 
 
 @router.get("/metrics", response_class=Response, **METRICS)
 async def metrics(request: Request) -> Response:
-    """Any API process tells the same: its siblings' figures beside its own, and shared state, which is read now."""
+    """Any API process returns the figures of all API processes of the host, and the current shared state from Redis."""
     dependencies = dependencies_of(request)
     up = 1.0
     try:
         async with asyncio.timeout(dependencies.settings.service.door_redis_seconds):
-            await _read_shared(dependencies)
+            await _set_shared_gauges(dependencies)
     except (RedisError, OSError, TimeoutError, Unavailable):
         up = 0.0
     dependencies.metrics.gauge("ledger_up", up)
@@ -124,17 +126,18 @@ async def metrics(request: Request) -> Response:
         dependencies.metrics.gauge("spool_requests", spool.requests)
         dependencies.metrics.gauge("spool_bytes", spool.bytes)
         dependencies.metrics.gauge("spool_refusing", float(spool.refusing))
-    # In a thread: it reads the files of all sibling processes.
+    # In a thread: it reads the files of all API processes of the host.
     return Response(await asyncio.to_thread(dependencies.metrics.render), media_type=dependencies.metrics.content_type)
 
 
-async def _read_shared(dependencies: Dependencies) -> None:
+async def _set_shared_gauges(dependencies: Dependencies) -> None:
     enabled = dependencies.settings.enabled
-    backlogs, sizes, workers, states = await asyncio.gather(
+    backlogs, sizes, workers, states, difference = await asyncio.gather(
         dependencies.ledger.stats.backlogs(enabled),
         dependencies.ledger.stats.sizes(),
         dependencies.ledger.stats.workers(),
         dependencies.availability.read(),
+        _books_difference(dependencies),
     )
     gauge = dependencies.metrics.gauge
     for one in enabled:
@@ -143,9 +146,9 @@ async def _read_shared(dependencies: Dependencies) -> None:
         gauge("queue_depth", backlogs[one].deferred, provider=name, state="deferred")
         gauge("workers_alive", workers.get(one, 0), provider=name)
         gauge("available", float(states[one].available), provider=name)
+        hold = states[one].hold
         for reason in HoldReason:
-            held = states[one].hold
-            gauge("on_hold", float(held is not None and held.reason is reason), provider=name, reason=reason.value)
+            gauge("on_hold", float(hold is not None and hold.reason is reason), provider=name, reason=reason.value)
         gauge("models_on_hold", len(states[one].held_models), provider=name)
         for state in CircuitState:
             gauge("circuit_state", float(states[one].state is state), provider=name, state=state.value)
@@ -155,3 +158,13 @@ async def _read_shared(dependencies: Dependencies) -> None:
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
     gauge("dead_letters_kept", sizes.dead)
+    if difference is not None:
+        gauge("books_difference", difference)
+
+
+async def _books_difference(dependencies: Dependencies) -> int | None:
+    """None if the key of the books is damaged: the other gauges do not depend on it."""
+    try:
+        return (await dependencies.ledger.stats.books()).difference
+    except ResponseError:
+        return None

@@ -1,6 +1,5 @@
-"""What /openapi.json says beyond the routes' signatures: the raw body, problems, examples and limits."""
+"""Completes /openapi.json with what the routes' signatures lack: the raw body, problems, examples and limits."""
 
-import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +10,7 @@ from contracts.http import LLMComparisonRequest, LLMComparisonResponse, LLMQueue
 from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC
 from service.idempotency import KEY_PATTERN
-from service.routes.openapi_fields import explain
+from service.routes.openapi_fields import add_descriptions
 from service.routes.scopes import SCOPE_OF
 from web.problem import MEDIA_TYPE
 
@@ -22,41 +21,32 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(model=name)}
 
 
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}}
-_REPLAYED = {
-    "Idempotency-Replayed": {
-        "description": "`true`: accepted before, with the same `Idempotency-Key`.",
-        "schema": {"const": "true", "type": "string"},
-    }
-}
-_PREFERENCE_APPLIED = {
-    "Preference-Applied": {"description": "What was honoured of `Prefer` (RFC 7240).", "schema": {"type": "string"}}
-}
+def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
+    return {name: {"description": description, "schema": {"type": "string", **schema}}}
 
 
 def _problem(description: str, **more: Any) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}, **more}
 
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    422: _problem("Not what the contract says. `details.errors` names the fields."),
-    500: _problem("A fault of the service."),
-    503: _problem("Nothing was accepted: the ledger or the provider is unavailable.", headers=_RETRY_AFTER),
-}
+_RETRY_AFTER = _header("Retry-After", "Seconds after which to try again.", type="integer")
+_REPLAYED = _header("Idempotency-Replayed", "`true`: already accepted with this `Idempotency-Key`.", const="true")
+_PREFERENCE_APPLIED = _header("Preference-Applied", "The parts of `Prefer` that were applied (RFC 7240).")
+_RATE_LIMIT = _header("RateLimit", "The requests that are left (draft-ietf-httpapi-ratelimit-headers).")
+_CHALLENGE = _header("WWW-Authenticate", "RFC 6750.")
 
-_CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    422: _problem("The request is invalid. `details.errors` names the fields."),
+    500: _problem("Internal error. Search the service's log for the `correlation_id`."),
+    503: _problem("Redis or the provider is unavailable; the request was not accepted.", headers=_RETRY_AFTER),
+}
+_READ_PROBLEMS = {**_PROBLEMS, 503: _problem("Redis is unavailable.", headers=_RETRY_AFTER)}
+
 _KEY_PROBLEMS: dict[str, dict[str, Any]] = {
-    "401": _problem("No API key came with the request, or none that is known here.", headers=_CHALLENGE),
-    "403": _problem("The API key has no scope for this.", headers=_CHALLENGE),
+    "401": _problem("The request has no API key, or an unknown one.", headers=_CHALLENGE),
+    "403": _problem("The API key does not have the scope of this operation.", headers=_CHALLENGE),
     "429": _problem(
-        "A limit of the API key is used up; `details.limit` names it.",
-        headers={
-            **_RETRY_AFTER,
-            "RateLimit": {
-                "description": "What is left (draft-ietf-httpapi-ratelimit-headers).",
-                "schema": {"type": "string"},
-            },
-        },
+        "A limit of the API key is used up; `details.limit` names it.", headers={**_RETRY_AFTER, **_RATE_LIMIT}
     ),
     "503": _problem("The API key cannot be looked up now.", headers=_RETRY_AFTER),
 }
@@ -69,22 +59,22 @@ _REQUEST_EXAMPLE = {
 _QUEUED_EXAMPLE = {
     "queue_id": "5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11",
     "status": "queued",
-    "message": "Accepted; the verdict comes on huleedu.llm_provider.comparison_result.v1",
+    "message": "Accepted; the verdict will be published on huleedu.llm_provider.comparison_result.v1",
     "estimated_wait_minutes": 2,
 }
 
 COMPARISON: dict[str, Any] = {
     "summary": "Submit a comparison",
     "description": (
-        "Accepted comparisons (200, 202, or a problem with a `queue_id`) end in one result event on `callback_topic`, "
-        "whatever this call answers.\n\n"
-        "`processing_mode` decides what an unavailable provider means: `queue_if_unavailable` queues (202), "
-        "`immediate` refuses (503), `queue` never waits (202). `Prefer` decides how long to wait for the verdict: "
-        "`respond-async` not at all, `wait=N` at most N seconds, both: N seconds and then 202. Without "
-        "`processing_mode`, `respond-async` means `queue`.\n\n"
-        "With an `Idempotency-Key`, the same request sent again is accepted once: each repetition is answered 202 with "
-        "the `queue_id` of the first, never with its verdict. The same key with another request is refused (422, "
-        "LLM_IDEMPOTENCY_CONFLICT). While the ledger cannot be asked, requests with a key are refused (503)."
+        "A comparison is accepted if the answer is 200, 202, or a problem with a `queue_id`. Each accepted comparison "
+        "gets one result event on `callback_topic`.\n\n"
+        "`processing_mode` decides what happens if the provider is unavailable: `queue_if_unavailable` queues the "
+        "comparison (202), `immediate` refuses it (503). `queue` never waits for the verdict (202). `Prefer` decides "
+        "how long to wait for the verdict: `respond-async` not at all, `wait=N` at most N seconds, both: N seconds and "
+        "then 202. Without `processing_mode`, `respond-async` means `queue`.\n\n"
+        "With an `Idempotency-Key`, a request that is sent again is not accepted twice: each repetition is answered "
+        "202 with the `queue_id` of the first, never with its verdict. The same key with another request is refused "
+        "(422, LLM_IDEMPOTENCY_CONFLICT). While Redis is unavailable, requests with a key are refused (503)."
     ),
     "status_code": 200,
     "response_description": "The verdict.",
@@ -94,22 +84,22 @@ COMPARISON: dict[str, Any] = {
             "headers": _PREFERENCE_APPLIED,
         },
         202: {
-            "description": "Accepted; the verdict comes on the callback topic.",
+            "description": "Accepted; the verdict will be published on the callback topic.",
             "content": {"application/json": {"schema": _ref("LLMQueuedResponse"), "example": _QUEUED_EXAMPLE}},
             "headers": {**_PREFERENCE_APPLIED, **_REPLAYED},
         },
-        409: _problem("Cancelled while its client waited. The comparison was accepted, and has ended."),
+        409: _problem("The comparison was accepted, and cancelled while the client waited."),
         408: _problem("The body did not arrive in time."),
-        413: _problem("Body, prompt or metadata over its limit, or over the model's context window."),
-        415: _problem("The body is said to be something else than plain JSON."),
+        413: _problem("Body, prompt or metadata is too long, or the prompt exceeds the model's context window."),
+        415: _problem("The headers declare a body that is not JSON, or is compressed."),
         **_PROBLEMS,
-        502: _problem("The provider's answer held no verdict. The comparison was accepted, and has ended."),
+        502: _problem("The comparison was accepted, and has failed: the provider's answer has no verdict."),
         503: _problem(
-            "Queue full, ledger or provider unavailable: nothing was accepted. With a `queue_id`: it was, and has "
-            "ended so.",
+            "The queue is full, or Redis or the provider is unavailable. Without a `queue_id` the comparison was not "
+            "accepted; with one it was accepted, and has failed.",
             headers=_RETRY_AFTER,
         ),
-        504: _problem("The provider did not answer in time. The comparison was accepted, and has ended."),
+        504: _problem("The comparison was accepted, and has failed: the provider did not answer in time."),
     },
     "openapi_extra": {
         "requestBody": {
@@ -120,23 +110,23 @@ COMPARISON: dict[str, Any] = {
             {
                 "name": "Prefer",
                 "in": "header",
-                "description": "RFC 7240: `respond-async`, `wait=N` (seconds). What is malformed is ignored.",
+                "description": "RFC 7240: `respond-async`, `wait=N` (seconds). Malformed preferences are ignored.",
                 "schema": {"type": "string"},
                 "example": "respond-async",
             },
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "Any name for this request, new for each; it is remembered for a day unless the "
-                "operator has it otherwise. Requests are compared as they are understood: order, white space and "
-                "defaults that are spelt out make no difference.",
+                "description": "A unique name for this request. The service remembers it for a day, unless the "
+                "operator has set another time. Two bodies count as the same request if they differ only in the order "
+                "of fields, in white space, or in defaults that are written out.",
                 "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
                 "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
             },
             {
                 "name": "traceparent",
                 "in": "header",
-                "description": "W3C trace context. What is malformed is ignored.",
+                "description": "W3C trace context. A malformed one is ignored.",
                 "schema": {"type": "string"},
                 "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             },
@@ -146,49 +136,52 @@ COMPARISON: dict[str, Any] = {
 CANCELLATION: dict[str, Any] = {
     "summary": "Cancel a comparison that has not started",
     "description": (
-        "Its callback topic gets an error result (LLM_INTERNAL_ERROR, with LLM_REQUEST_CANCELLED in `details.reason`). "
-        "One that was tried and waits for its next try counts as not started; what its tries have cost is in the "
-        "result. A finished comparison is known for an hour, unless the operator has it otherwise."
+        "The callback topic gets an error result (LLM_INTERNAL_ERROR, with LLM_REQUEST_CANCELLED in "
+        "`details.reason`). A comparison that waits for its next try counts as not started; the result holds the cost "
+        "of its earlier tries. A finished comparison is known for an hour, unless the operator has set another time."
     ),
     "response_description": "Cancelled.",
     "responses": {
         404: _problem("No comparison with this `queue_id` is known."),
-        409: _problem("Too late: it has started, or has ended. `details.state` tells which."),
+        409: _problem("The comparison has started or ended. `details.state` is its state."),
         **_PROBLEMS,
-        503: _problem("Redis is unavailable, or does not have the comparison yet. Ask again.", headers=_RETRY_AFTER),
+        503: _problem("Redis is unavailable, or does not have the comparison yet. Try again.", headers=_RETRY_AFTER),
     },
 }
 MODELS: dict[str, Any] = {
     "summary": "The models that requests may name",
-    "description": "Grouped by provider. The mock is left out unless `provider=mock` asks for it.",
+    "description": "Grouped by provider. Models of the mock are listed only with `provider=mock`.",
     "responses": {422: _PROBLEMS[422], 500: _PROBLEMS[500]},
 }
 PROVIDERS: dict[str, Any] = {
-    "summary": "The providers and how they are",
-    "description": "Where calls need an API key, today's totals are of the key's own comparisons.",
-    "responses": {**_PROBLEMS},
+    "summary": "The providers and their state",
+    "description": "With an API key, today's totals count the comparisons of that key only.",
+    "responses": {**_READ_PROBLEMS},
 }
 PROVIDER_TEST: dict[str, Any] = {
-    "summary": "Try a provider with one real comparison",
+    "summary": "Test a provider with one real comparison",
     "description": (
-        "Sends one small comparison through the whole way: it costs what such a call costs, and its verdict is also "
-        "published on the conventional result topic. A call that fails is answered 200 with `ok` false."
+        "Submits one small comparison, which a worker judges like any other. The call is charged, and the verdict is "
+        "also published on the service's own result topic. If the call fails, the answer is 200 with `ok` false."
     ),
     "responses": {**_PROBLEMS},
 }
-HEALTH: dict[str, Any] = {"summary": "Is the process alive", "responses": {500: _PROBLEMS[500]}}
+HEALTH: dict[str, Any] = {"summary": "Whether the process is alive", "responses": {500: _PROBLEMS[500]}}
 READY: dict[str, Any] = {
-    "summary": "Would the door let a request in",
-    "responses": {500: _PROBLEMS[500], 503: _problem("Every request would be refused. `dependencies` tells why.")},
+    "summary": "Whether the API can accept requests",
+    "responses": {
+        500: _PROBLEMS[500],
+        503: _problem("Every request would be refused. `detail` and `dependencies` say why."),
+    },
 }
 METRICS: dict[str, Any] = {
-    "summary": "Prometheus metrics of this process, and of what all processes share",
+    "summary": "Prometheus metrics of the API processes, and of the state that all processes share",
     "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 500: _PROBLEMS[500]},
 }
 
 
 def describe(app: FastAPI, settings: Settings) -> None:
-    """Make `app.openapi()` complete."""
+    """Let `app.openapi()` return the complete document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -210,26 +203,26 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         ref_template=_REF,
     )
     schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):  # the framework's error format is never sent
+    for name in ("HTTPValidationError", "ValidationError"):  # the framework's own error format is never sent
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
-    _limits(schemas["LLMComparisonRequest"]["properties"], settings)
+    _add_limits(schemas["LLMComparisonRequest"]["properties"], settings)
     enabled: dict[str, Any] = {"enum": [one.value for one in settings.enabled], "type": "string"}
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
-    explain(schemas)
+    add_descriptions(schemas)
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"]["examples"] = enabled["enum"][:1]
     if settings.service.auth == "keys":
-        _keys(document)
+        _add_api_keys(document)
     test = document["paths"]["/api/v1/providers/{provider}/test"]["post"]
     provider = next(one for one in test["parameters"] if one["name"] == "provider")
     provider |= {"schema": enabled, "example": enabled["enum"][0]}
     return document
 
 
-def _keys(document: dict[str, Any]) -> None:
-    """Add the scope that each route needs, and the answers to a key that is refused."""
+def _add_api_keys(document: dict[str, Any]) -> None:
+    """Add the scope that each route needs, and the problems of a refused key."""
     document["components"]["securitySchemes"] = {
-        "api_key": {"type": "http", "scheme": "bearer", "description": "An API key: `umpire keys create` makes one."}
+        "api_key": {"type": "http", "scheme": "bearer", "description": "An API key. `umpire keys create` creates one."}
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -238,19 +231,11 @@ def _keys(document: dict[str, Any]) -> None:
                 operation["responses"] = {**_KEY_PROBLEMS, **operation["responses"]}
 
 
-def _ecma(pattern: re.Pattern[str]) -> str:
-    r"""The pattern in the dialect of JSON Schema, ECMA-262, where `$` means what `\Z` means in Python."""
-    return "^" + pattern.pattern.replace(r"\Z", "$")
-
-
-def _integer(field: dict[str, Any]) -> dict[str, Any]:
-    whole: dict[str, Any] = next(one for one in field["anyOf"] if one.get("type") == "integer")
-    return whole
-
-
-def _limits(fields: dict[str, Any], settings: Settings) -> None:
+def _add_limits(fields: dict[str, Any], settings: Settings) -> None:
     """Add the limits that the operator has set."""
-    fields["callback_topic"]["pattern"] = _ecma(LEGAL_TOPIC)
+    # The dialect of JSON Schema is ECMA-262, in which `$` means what `\Z` means in Python.
+    fields["callback_topic"]["pattern"] = "^" + LEGAL_TOPIC.pattern.replace(r"\Z", "$")
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
-    _integer(fields["ttl_seconds"])["maximum"] = settings.ledger.queue_ttl_seconds
+    seconds = next(one for one in fields["ttl_seconds"]["anyOf"] if one.get("type") == "integer")
+    seconds["maximum"] = settings.ledger.queue_ttl_seconds
     fields["batching_mode"] = {"anyOf": [{"const": "per_request", "type": "string"}, {"type": "null"}]}

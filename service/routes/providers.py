@@ -11,15 +11,14 @@ from contracts.enums import LLMProviderType, known_code
 from contracts.errors import Unavailable
 from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelManifestResponse, ProviderTestResponse
 from guard.availability import ProviderAvailability
-from providers.manifest import Manifest
 from service.dependencies import Dependencies, dependencies_of
 from service.provider_test import run_provider_test
 from service.routes.openapi import MODELS, PROVIDER_TEST, PROVIDERS
-from web.auth import key_of, owner_of, redis_seconds
+from web.auth import api_key_of, owner_of, redis_seconds
 
 router = APIRouter(prefix="/api/v1")
 
-#: A request's provider: the one it names, else the operator's default.
+#: How a request's provider is selected: the provider that it names, else the operator's default.
 STRATEGY = "override_else_default"
 
 
@@ -27,25 +26,18 @@ STRATEGY = "override_else_default"
 async def list_models(
     request: Request,
     provider: Annotated[
-        LLMProviderType | None, Query(description="Only this provider's models.", examples=["anthropic"])
+        LLMProviderType | None, Query(description="List the models of this provider only.", examples=["anthropic"])
     ] = None,
-    include_deprecated: Annotated[
-        bool, Query(description="Also those that their provider has deprecated.", examples=[True])
-    ] = False,
+    include_deprecated: Annotated[bool, Query(description="List deprecated models, too.", examples=[True])] = False,
 ) -> ModelManifestResponse:
-    return _listed(dependencies_of(request).manifest, provider, include_deprecated)
-
-
-def _listed(manifest: Manifest, only: LLMProviderType | None, include_deprecated: bool) -> ModelManifestResponse:
-    # The mock judges nothing, so it is listed on request only.
-    providers = [only] if only else [one for one in LLMProviderType if one is not LLMProviderType.MOCK]
-    groups = {
-        provider.value: [
-            info.to_response() for info in manifest.models(provider) if include_deprecated or not info.deprecated
-        ]
-        for provider in providers
+    manifest = dependencies_of(request).manifest
+    # The mock is for tests, so it is listed on request only.
+    providers = [provider] if provider else [one for one in LLMProviderType if one is not LLMProviderType.MOCK]
+    models = {
+        one.value: [info.to_response() for info in manifest.models(one) if include_deprecated or not info.deprecated]
+        for one in providers
     }
-    return ModelManifestResponse(providers=groups, total_models=sum(map(len, groups.values())))
+    return ModelManifestResponse(providers=models, total_models=sum(map(len, models.values())))
 
 
 @router.get("/providers", **PROVIDERS)
@@ -57,7 +49,7 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
                 dependencies.availability.read(), dependencies.ledger.stats.today(owner_of(request.scope))
             )
     except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("Redis is unavailable.") from error
+        raise Unavailable("Redis is unavailable; the state of the providers is unknown.") from error
     return LLMProviderListResponse(
         providers=[_status(dependencies, provider, states.get(provider)) for provider in LLMProviderType],
         default_provider=dependencies.settings.default_provider,
@@ -68,16 +60,17 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
 
 
 def _status(
-    dependencies: Dependencies, provider: LLMProviderType, seen: ProviderAvailability | None
+    dependencies: Dependencies, provider: LLMProviderType, known: ProviderAvailability | None
 ) -> LLMProviderStatus:
-    state = seen or ProviderAvailability(available=False)
+    """`known`: None for a provider that is not enabled."""
+    state = known or ProviderAvailability()
     default = (
         dependencies.settings.providers[provider].default_model or dependencies.manifest.default(provider).model_id
     )
     return LLMProviderStatus(
         name=provider,
-        enabled=seen is not None,
-        available=state.available,
+        enabled=known is not None,
+        available=known is not None and known.available,
         circuit_breaker_state=state.state,
         default_model=default,
         last_success=state.last_success,
@@ -93,11 +86,8 @@ def _status(
 
 @router.post("/providers/{provider}/test", **PROVIDER_TEST)
 async def test_provider(
-    request: Request, provider: Annotated[LLMProviderType, Path(description="The provider to try.")]
+    request: Request, provider: Annotated[LLMProviderType, Path(description="The provider to test.")]
 ) -> ProviderTestResponse:
-    """Send one small comparison through the whole way. It costs what such a call costs, and its verdict is published
-    on the conventional result topic.
-    """
     dependencies = dependencies_of(request)
     seconds = redis_seconds(request.scope, dependencies.settings.service)
-    return await run_provider_test(dependencies, provider, key=key_of(request.scope), redis_seconds=seconds)
+    return await run_provider_test(dependencies, provider, key=api_key_of(request.scope), redis_seconds=seconds)

@@ -2,7 +2,7 @@
 
 from access.api_key import Scope
 
-#: None: open to everybody who reaches the port. These routes show facts about the service, never about a caller.
+#: None: the route needs no key. Such routes show facts about the service, never about a caller.
 SCOPE_OF: dict[tuple[str, str], Scope | None] = {
     ("POST", "/api/v1/comparison"): Scope.SUBMIT,
     ("DELETE", "/api/v1/comparison/{queue_id}"): Scope.CANCEL,

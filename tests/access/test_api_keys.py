@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import Notes
-from umpire_redis import RedisServer
 
 from access.api_key import DEFAULT_SCOPES, PREFIX, _checksum, hash_of, id_of, new_text
 from access.api_keys import ApiKeys
 from access.authenticator import Authenticator
 from access.request_rate import WINDOW, charge
 from contracts.errors import AuthenticationFailed, Unavailable
+from devtools.redis import RedisServer
 from ledger import keys
-from ledger.connection import connect
-from ledger.scripts import source
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -46,14 +45,9 @@ def test_a_key_is_known_by_its_shape_and_checksum() -> None:
 
 
 @given(place=st.integers(0, len(EXAMPLE) - 1), letter=st.sampled_from(string.ascii_letters + string.digits + "_é"))
-def test_a_mistyped_character_is_seen_without_redis(place: int, letter: str) -> None:
+def test_a_mistyped_character_is_detected_without_redis(place: int, letter: str) -> None:
     typed = EXAMPLE[:place] + letter + EXAMPLE[place + 1 :]
     assert id_of(typed) == ("0123456789ab" if typed == EXAMPLE else None)
-
-
-def test_the_script_names_the_fields_as_the_table_does() -> None:
-    fields = ", ".join(f"'{name}'" for name in keys.API_KEY_FIELDS)
-    assert f"local FIELDS = {{{fields}}}" in source("authenticate", "access")
 
 
 async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
@@ -65,19 +59,19 @@ async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
     assert await redis.hget(keys.api_key(key_id), "hash") == hash_of(text).encode()
 
 
-async def test_what_is_not_a_key_of_ours_is_refused_and_all_alike(redis: Redis) -> None:
+async def test_unknown_wrong_and_revoked_keys_are_refused_with_the_same_error(redis: Redis) -> None:
     key_id, text = await made(redis)
     authenticator = Authenticator(redis, 60)
     assert (await authenticator.authenticate(text, 1)).key.id == key_id
     other_secret = _rechecked(f"{PREFIX}{key_id}_{'x' * 32}")
-    told = {await _refusal(authenticator, wrong) for wrong in (new_text(), other_secret)}
+    refusals = {await _refusal(authenticator, wrong) for wrong in (new_text(), other_secret)}
     assert await ApiKeys(redis).revoke([key_id, "nothing"]) == [key_id]
-    told.add(await _refusal(authenticator, text))
-    assert len(told) == 1
+    refusals.add(await _refusal(authenticator, text))
+    assert len(refusals) == 1
     assert (await _refusal(authenticator, text[:-1]))[1] == repr({"reason": "malformed"})
 
 
-async def test_a_revocation_holds_at_once_in_another_process_and_stays_as_it_was(redis: Redis, redis_url: str) -> None:
+async def test_a_revocation_applies_at_once_in_other_processes_and_keeps_its_time(redis: Redis, redis_url: str) -> None:
     key_id, text = await made(redis)
     elsewhere = connect(redis_url, timeout=2.0)
     here, there = Authenticator(redis, 60), Authenticator(elsewhere, 60)
@@ -116,7 +110,7 @@ async def test_a_redis_clock_that_was_set_back_does_not_lock_a_key_out(redis: Re
     assert (rate.granted, rate.left) == (True, 599)
 
 
-def test_the_local_rate_is_the_same_rule() -> None:
+def test_the_local_rate_follows_the_rule_of_the_script() -> None:
     full_again, granted = 0.0, 0
     for n in range(3_000):  # 50 a second for a minute
         rate, full_again = charge(full_again, 1_000 + n / 50, 120)
@@ -158,20 +152,20 @@ async def away(server: RedisServer, way: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
-async def test_without_redis_only_what_was_confirmed_lately_is_taken(redis_server: Any, way: str, notes: Notes) -> None:
-    server, told = redis_server(aof=True), []
+async def test_without_redis_only_recent_keys_are_accepted(redis_server: Any, way: str, notes: Notes) -> None:
+    server, unanswered = redis_server(aof=True), []
     redis = connect(server.url, timeout=0.5)
     key_id, known = await made(redis, rate=5)
     _, forgotten = await made(redis)
     _, unseen = await made(redis)
-    authenticator = Authenticator(redis, 60, notes, away=lambda: told.append(1))
+    authenticator = Authenticator(redis, 60, notes, unanswered=lambda: unanswered.append(1))
     brief = Authenticator(redis, 0, notes)
     await authenticator.authenticate(known, 1)
     await brief.authenticate(forgotten, 1)
     async with away(server, way):
         rates = [(await authenticator.authenticate(known, 0.5)).rate for _ in range(7)]
         assert [rate.granted for rate in rates if rate] == [True] * 5 + [False] * 2
-        assert told
+        assert unanswered
         for one, text in ((authenticator, unseen), (brief, forgotten)):
             with pytest.raises(Unavailable) as refused:
                 await one.authenticate(text, 0.5)
@@ -186,7 +180,7 @@ async def test_without_redis_only_what_was_confirmed_lately_is_taken(redis_serve
 
 
 @pytest.mark.parametrize("way", ["full", "read-only"])
-async def test_what_can_be_read_is_read(redis_server: Any, way: str) -> None:
+async def test_a_read_only_redis_still_authenticates(redis_server: Any, way: str) -> None:
     server = redis_server(aof=True)
     redis = connect(server.url, timeout=2)
     _, limited = await made(redis, rate=3)

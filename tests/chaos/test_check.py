@@ -12,10 +12,10 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 
 from chaos import ROOT
-from chaos.check import Report, judge
-from chaos.evidence import Entry, Evidence
-from chaos.promises import NAMESPACE
-from chaos.recovery import recoveries
+from chaos.check.evidence import Entry, Evidence
+from chaos.check.promises import NAMESPACE
+from chaos.check.recovery import recoveries
+from chaos.check.report import Report, judge
 from contracts.topics import result_event_id
 
 LEASE, ATTEMPT = 8.0, 6.0
@@ -45,13 +45,13 @@ class Ledgers:
 
     def post(self, at: float, queue_id: str | None, *, status: int | None = 202, outcome: str = "accepted") -> Entry:
         correlation_id = str(uuid4())
-        asked = {
+        request = {
             "correlation_id": correlation_id, "callback_topic": "verdicts", "metadata": {"n": 1, "deep": [None]},
             "llm_config_overrides": {"provider_override": "anthropic"},
         }  # fmt: skip
         entry = {
             "kind": "post", "number": 7, "caller": "one", "at": at, "sent": at, "outcome": outcome, "status": status,
-            "queue_id": queue_id, "asked": asked, "answer": {"status": "queued", "queue_id": queue_id},
+            "queue_id": queue_id, "request": request, "answer": {"status": "queued", "queue_id": queue_id},
         }  # fmt: skip
         self.client.append(entry)
         return entry
@@ -65,18 +65,18 @@ class Ledgers:
         return entry
 
     def event(self, at: float, queue_id: str, call: int | None, error: str | None = None) -> Entry:
-        asked = next(e["asked"] for e in self.client if e.get("queue_id") == queue_id and e["kind"] == "post")
+        request = next(e["request"] for e in self.client if e.get("queue_id") == queue_id and e["kind"] == "post")
         said = verdict(call) if call else dict.fromkeys(verdict(0))
         event = {
-            "event_id": str(uuid5(NAMESPACE, queue_id)), "correlation_id": asked["correlation_id"],
+            "event_id": str(uuid5(NAMESPACE, queue_id)), "correlation_id": request["correlation_id"],
             "data": {
-                "request_id": queue_id, "correlation_id": asked["correlation_id"], **said, "provider": "anthropic",
-                "model": "m", "token_usage": {}, "request_metadata": {**asked["metadata"], "attempts": 1},
+                "request_id": queue_id, "correlation_id": request["correlation_id"], **said, "provider": "anthropic",
+                "model": "m", "token_usage": {}, "request_metadata": {**request["metadata"], "attempts": 1},
                 "error_detail": {"error_code": "LLM_INTERNAL_ERROR", "details": {"reason": error}} if error else None,
             },
         }  # fmt: skip
         entry = {
-            "at": at, "topic": "verdicts", "partition": 0, "offset": 0, "key": asked["correlation_id"], "event": event
+            "at": at, "topic": "verdicts", "partition": 0, "offset": 0, "key": request["correlation_id"], "event": event
         }  # fmt: skip
         self.kafka.append(entry)
         return entry
@@ -87,10 +87,10 @@ class Ledgers:
 
     def killed(self, at: float, part: str = "anthropic-1.1") -> None:
         self.faults.append({"kind": "signal", "at": at, "part": part, "signal": "SIGKILL"})
-        self.faults.append({"kind": "exit", "at": at, "part": part, "code": -9, "asked": "SIGKILL"})
+        self.faults.append({"kind": "exit", "at": at, "part": part, "code": -9, "signal": "SIGKILL"})
 
     def fault(self, name: str, began: float, ended: float) -> None:
-        self.faults.append({"kind": "fault", "fault": name, "began": began, "ended": ended, "told": ""})
+        self.faults.append({"kind": "fault", "fault": name, "began": began, "ended": ended, "result": ""})
 
     def redis_away(self, how: str, began: float, ended: float) -> None:
         self.faults.append({"kind": "redis", "how": how, "began": began, "ended": ended})
@@ -121,7 +121,7 @@ def test_a_good_run_passes(ledgers: Ledgers, tmp_path: Path) -> None:
     report = ledgers.judge(tmp_path)
     assert report.ok, report.broken
     assert (report.counts["accepted"], report.counts["arrived"], report.counts["lost"]) == (3, 3, 0)
-    assert report.bills == []
+    assert report.duplicate_charges == []
 
 
 def test_the_same_event_again_is_counted_and_allowed(ledgers: Ledgers, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_nobody_answered_may_be_told(ledgers: Ledgers, tmp_path: Path) -> N
     unknown["queue_id"] = None
     report = ledgers.judge(tmp_path)
     assert report.ok, report.broken
-    assert report.counts["unknown, and told all the same (allowed)"] == 1
+    assert report.counts["unknown, but delivered (allowed)"] == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_what_an_api_refused_that_could_not_know_is_counted(
         ledgers.redis_away("killed", redis_went, 30.0)
     report = ledgers.judge(tmp_path)
     assert report.ok is allowed, report.broken
-    assert report.counts["of these refused by an API that could not know"] == int(allowed)
+    assert report.counts["of these refused while the API could not know"] == int(allowed)
 
 
 def _lost(ledgers: Ledgers) -> None:
@@ -226,7 +226,7 @@ def _never_asked(ledgers: Ledgers) -> None:
 
 def _two_jobs_of_one_key(ledgers: Ledgers) -> None:
     other = ledgers.post(20.0, str(uuid4()))
-    other["asked"] = ledgers.client[0]["asked"]
+    other["request"] = ledgers.client[0]["request"]
     ledgers.call(3, other["queue_id"], 20.1, 20.2)
     ledgers.event(20.3, other["queue_id"], 3)
 
@@ -261,11 +261,11 @@ def _called_after_its_end(ledgers: Ledgers) -> None:
 
 
 def _crashed(ledgers: Ledgers) -> None:
-    ledgers.faults.append({"kind": "exit", "at": 1.0, "part": "openai-1.1", "code": 1, "asked": None})
+    ledgers.faults.append({"kind": "exit", "at": 1.0, "part": "openai-1.1", "code": 1, "signal": None})
 
 
 def _did_not_drain(ledgers: Ledgers) -> None:
-    ledgers.faults.append({"kind": "exit", "at": 1.0, "part": "openai-1.1", "code": -9, "asked": "SIGTERM"})
+    ledgers.faults.append({"kind": "exit", "at": 1.0, "part": "openai-1.1", "code": -9, "signal": "SIGTERM"})
 
 
 def _stranger_let_in(ledgers: Ledgers) -> None:
@@ -299,6 +299,27 @@ def _left_behind(ledgers: Ledgers) -> None:
     ledgers.faults.append({"kind": "left", "at": 1.0, "leases": 0, "outbox": 2})
 
 
+def _books(ledgers: Ledgers, **changes: int) -> None:
+    """Books that balance, but for the changes."""
+    ended = len({entry["event"]["data"]["request_id"] for entry in ledgers.kafka})
+    books = {"accepted": ended, "ended": ended, "unfinished": 0, "base": 0}
+    for name, by in changes.items():
+        books[name] += by
+    ledgers.faults.append({"kind": "books", "at": 1.0, **books})
+
+
+def _books_lose_one(ledgers: Ledgers) -> None:
+    _books(ledgers, accepted=1)
+
+
+def _books_begin_with_a_difference(ledgers: Ledgers) -> None:
+    _books(ledgers, base=1)
+
+
+def _ended_without_an_event(ledgers: Ledgers) -> None:
+    _books(ledgers, accepted=1, ended=1)
+
+
 @pytest.mark.parametrize(
     ("break_it", "promise"),
     [
@@ -308,26 +329,29 @@ def _left_behind(ledgers: Ledgers) -> None:
         (_another_event_id, "conflicting"),
         (_verdict_and_error, "conflicting"),
         (_random_event_id, "event id is not uuid5 of the queue id"),
-        (_refused_and_told, "told though refused, or never asked"),
-        (_never_asked, "told though refused, or never asked"),
+        (_refused_and_told, "an event of a request that was refused or never sent"),
+        (_never_asked, "an event of a request that was refused or never sent"),
         (_two_jobs_of_one_key, "one Idempotency-Key, two jobs"),
-        (_metadata_changed, "not what was asked (key, correlation id, metadata, topic)"),
-        (_another_key, "not what was asked (key, correlation id, metadata, topic)"),
-        (_verdict_of_another_call, "a verdict that no call of its own gave"),
-        (_answer_unlike_its_event, "the HTTP answer is unlike the event"),
-        (_cancelled_and_judged, "cancelled and not told so, or told so and not cancelled"),
-        (_told_as_cancelled_by_nobody, "cancelled and not told so, or told so and not cancelled"),
+        (_metadata_changed, "changed on its way (key, correlation id, metadata, topic)"),
+        (_another_key, "changed on its way (key, correlation id, metadata, topic)"),
+        (_verdict_of_another_call, "a verdict that no call of this request gave"),
+        (_answer_unlike_its_event, "HTTP answer and event differ"),
+        (_cancelled_and_judged, "DELETE and event disagree about a cancellation"),
+        (_told_as_cancelled_by_nobody, "DELETE and event disagree about a cancellation"),
         (_failed_for_the_account, "failed, though only the account was at fault"),
         (_a_call_each_second_of_a_hold, "more calls than probes while a key was rejected"),
-        (_called_after_its_end, "called after its end"),
-        (_crashed, "a part ended by itself, or badly"),
-        (_did_not_drain, "a part ended by itself, or badly"),
-        (_stranger_let_in, "let in without a key, or to what is another's"),
-        (_cancelled_by_another, "let in without a key, or to what is another's"),
-        (_good_key_refused, "a good key refused"),
-        (_rejected, "a good request rejected"),
+        (_called_after_its_end, "called after the request had ended"),
+        (_crashed, "a process ended without a signal, or with a wrong exit code"),
+        (_did_not_drain, "a process ended without a signal, or with a wrong exit code"),
+        (_stranger_let_in, "access without a key, or to another key's request"),
+        (_cancelled_by_another, "access without a key, or to another key's request"),
+        (_good_key_refused, "a valid key refused"),
+        (_rejected, "a valid request rejected"),
         (_no_answer_of_the_other_process, "no answer, though only one of two API processes was dead"),
         (_left_behind, "left in Redis at the end"),
+        (_books_lose_one, "the books do not balance"),
+        (_books_begin_with_a_difference, "the books do not balance"),
+        (_ended_without_an_event, "the books do not balance"),
     ],
 )
 def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledgers], None], promise: str) -> None:
@@ -335,6 +359,12 @@ def test_it_is_found(ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledge
     report = ledgers.judge(tmp_path)
     assert not report.ok
     assert report.broken[promise]
+
+
+def test_books_that_balance_are_in_order(ledgers: Ledgers, tmp_path: Path) -> None:
+    _books(ledgers)
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
 
 
 @pytest.mark.parametrize(("sent", "at"), [(19.9, 20.0), (20.1, 20.1), (22.0, 24.5), (23.1, 23.2)])
@@ -358,7 +388,7 @@ def test_a_verdict_that_was_paid_and_told_as_an_error_is_found(ledgers: Ledgers,
     post = ledgers.post(20.0, str(uuid4()))
     ledgers.call(3, post["queue_id"], 20.1, 20.2)
     ledgers.event(20.3, post["queue_id"], None, "LLM_PROVIDER_TIMEOUT")
-    assert ledgers.judge(tmp_path).broken["paid, and told as an error without a cause"]
+    assert ledgers.judge(tmp_path).broken["paid for a verdict, but ended as an error without a cause"]
 
 
 def _second_call(ledgers: Ledgers, **first: Any) -> None:
@@ -432,7 +462,7 @@ def test_a_second_bill_without_a_cause_fails(
 ) -> None:
     happened(ledgers)
     report = ledgers.judge(tmp_path)
-    assert [bill.cause for bill in report.bills] == [None]
+    assert [bill.cause for bill in report.duplicate_charges] == [None]
     assert {promise for promise, found in report.broken.items() if found} == {"paid twice without a cause"}
 
 
@@ -488,14 +518,14 @@ def test_a_second_bill_with_a_cause_is_listed(
     happened(ledgers)
     report = ledgers.judge(tmp_path)
     assert report.ok, report.broken
-    assert [bill.cause for bill in report.bills] == [cause]
+    assert [bill.cause for bill in report.duplicate_charges] == [cause]
 
 
 def test_what_was_cut_off_was_not_paid(ledgers: Ledgers, tmp_path: Path) -> None:
     _second_call(ledgers, full=False, valid=False, fault="cut")
     report = ledgers.judge(tmp_path)
     assert report.ok
-    assert report.bills == []
+    assert report.duplicate_charges == []
 
 
 def test_time_to_recover(ledgers: Ledgers, tmp_path: Path) -> None:
@@ -523,7 +553,7 @@ def test_the_command_tells_by_its_exit_code(ledgers: Ledgers, tmp_path: Path) ->
 
 def test_it_imports_nothing_of_what_it_judges() -> None:
     """The checker may not share a fault with the rooms."""
-    script = "import chaos.check, chaos.recovery, chaos.show, sys; print(*sys.modules)"
+    script = "import chaos.check.report, chaos.check.recovery, chaos.check.show, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     rooms = {
         "cli",

@@ -128,7 +128,7 @@ def test_a_worker_may_finish_what_it_has_paid_for() -> None:
 
 def test_redis_keeps_what_was_accepted() -> None:
     """The same promises as the embedded one's configuration."""
-    from cli.embedded_redis import EmbeddedRedis
+    from cli.stack.embedded import EmbeddedRedis
 
     command = " ".join(SERVICES["redis"]["command"])
     for option in (
@@ -153,7 +153,7 @@ def test_the_image_is_built_from_the_hashed_lock() -> None:
 def test_every_room_is_in_the_image() -> None:
     """.dockerignore lets in what it names, and nothing else."""
     kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
-    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "chaos", "tests"}
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "chaos", "devtools", "tests"}
     assert kept == rooms | {"pyproject.toml", "README.md", "requirements.lock"}
 
 
@@ -167,7 +167,7 @@ def test_prometheus_scrapes_the_api_flower_and_every_worker() -> None:
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
-    from telemetry.metrics import PREFIX, TABLE
+    from telemetry.metric_table import PREFIX, TABLE
 
     counted = {PREFIX + metric.name for metrics in TABLE.values() for metric in metrics}
     source = (ROOT / "service/routes/health.py").read_text()

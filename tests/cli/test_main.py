@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from umpire_cli import ROOT, UMPIRE, environment, umpire
-from umpire_servers import poll
 
 from cli.main import ProviderName
 from contracts.enums import LLMProviderType
+from devtools.servers import poll
 
 #: What the API, a worker or Flower writes once it runs, with Redis and without it.
 RUNNING = re.compile("startup complete|Connected to|Cannot connect|Failed to capture events")

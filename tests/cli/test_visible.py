@@ -18,13 +18,13 @@ from umpire_cli import ROOT, umpire
 
 from access.api_key import DEFAULT_SCOPES
 from access.api_keys import ApiKeys
+from cli.client.compare import panel
 from cli.console import _Console
-from cli.verdict import panel
 from cli.visible import visible, visible_json
 from contracts.encoding import dumps
 from ledger import keys
-from ledger.connection import connect
 from ledger.outbox import Outbox, Undelivered
+from ledger.redis.connection import connect
 
 ATTACKS = {
     "clipboard": "\x1b]52;c;cm0gLXJmIH4=\x07",

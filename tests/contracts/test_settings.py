@@ -1,10 +1,16 @@
 """Settings: from the environment alone, refused with a clear line that never shows the value."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings import Settings, SettingsError, load_settings
+from contracts.settings import LedgerSettings, RetrySettings, Settings, SettingsError, load_settings
 from contracts.settings.load import CONCERNS, variables
+from contracts.settings.removed import REMOVED
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 ANTHROPIC, OPENAI, MOCK = LLMProviderType.ANTHROPIC, LLMProviderType.OPENAI, LLMProviderType.MOCK
 KEY = "sk-canary-1234"
@@ -57,15 +63,15 @@ def test_names_without_our_prefix_are_nobodys_business(load, monkeypatch):
     [
         ("PORT", "eighty-canary"),
         ("PORT", "70000"),
-        ("LEASE_SECONDS", "0.5"),
+        ("TEST_LEASE_SECONDS", "0.5"),
         ("DEFAULT_PROVIDER", "canary"),
         ("DEFAULT_PROCESSING_MODE", "canary"),
         ("LOG_LEVEL", "canary"),
         ("ANTHROPIC_BASE_URL", "ftp://canary"),
         ("ANTHROPIC_RPM", "canary"),
         ("MOCK_ERROR_RATE", "1.5"),
-        ("DEFER_SECONDS", "5,canary"),
-        ("DEFER_SECONDS", "5,-1"),
+        ("TEST_DEFER_SECONDS", "5,canary"),
+        ("TEST_DEFER_SECONDS", "5,-1"),
         ("AUTH", "canary"),
     ],
 )
@@ -76,13 +82,53 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_shown(load, name, value)
     assert "70000" not in message
 
 
-def test_all_that_is_wrong_is_told_at_once(load):
-    lines = refused(load, PORT="x", NONSENSE="1", LEASE_SECONDS="x").splitlines()
-    assert sorted(line.split(":")[0] for line in lines) == ["UMPIRE_LEASE_SECONDS", "UMPIRE_NONSENSE", "UMPIRE_PORT"]
+def test_all_problems_are_named_at_once(load):
+    lines = refused(load, PORT="x", NONSENSE="1", DRAIN_SECONDS="x").splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == ["UMPIRE_DRAIN_SECONDS", "UMPIRE_NONSENSE", "UMPIRE_PORT"]
+
+
+@pytest.mark.parametrize("name", sorted(REMOVED))
+def test_a_removed_setting_stops_the_start_with_what_to_do(load, name):
+    message = refused(load, **{name.removeprefix("UMPIRE_"): KEY})
+    assert message == f"{name}: {REMOVED[name]}"
+    assert message.endswith("Remove it from the environment")
+
+
+def test_no_removed_setting_is_a_setting():
+    assert not REMOVED.keys() & {name for concern in CONCERNS for name in variables(concern)}
+
+
+def test_pages_list_settings_and_removed_ones_apart():
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"UMPIRE_\w+", page))
+    assert not {name for name in names if name in REMOVED or name.startswith("UMPIRE_TEST_")}
+    table = (DOCS / "tuning.md").read_text(encoding="utf-8").partition("## Removed settings")[2]
+    for name in REMOVED:
+        assert f"`{name}`" in table or f"`_{name.removeprefix('UMPIRE_LEDGER_')}`" in table
+
+
+def test_tests_set_internal_values_and_production_refuses_them(load):
+    settings = load(TEST_LEASE_SECONDS="2", TEST_MOCK_RPM="6", AUTH="keys")
+    assert (settings.ledger.lease_seconds, settings.mock.rpm) == (2, 6)
+    message = refused(load, ENVIRONMENT="production", TEST_LEASE_SECONDS="2")
+    assert sorted(line.split(":")[0] for line in message.splitlines()) == [
+        "UMPIRE_TEST_LEASE_SECONDS",
+        "UMPIRE_TEST_MOCK_RPM",
+    ]
+    assert "is for tests only" in message
+
+
+def test_an_unknown_test_variable_stops_the_start(load):
+    assert refused(load, TEST_PORT="1") == "UMPIRE_TEST_PORT: unknown setting"
+
+
+def test_a_constructor_sets_internal_values_by_their_names():
+    assert LedgerSettings(lease_seconds=2).lease_seconds == 2
+    assert RetrySettings(defer_seconds=[1.0]).defer_seconds == [1.0]
 
 
 def test_lists_are_separated_by_commas(load):
-    settings = load(CALLBACK_TOPICS="a.*, b ,,c", DEFER_SECONDS="1, 2.5", MOCK_ERROR_CODES="LLM_PROVIDER_TIMEOUT")
+    settings = load(CALLBACK_TOPICS="a.*, b ,,c", TEST_DEFER_SECONDS="1, 2.5", MOCK_ERROR_CODES="LLM_PROVIDER_TIMEOUT")
     assert settings.service.callback_topics == ["a.*", "b", "c"]
     assert settings.retry.defer_seconds == [1, 2.5]
     assert settings.mock.error_codes == ["LLM_PROVIDER_TIMEOUT"]
@@ -105,10 +151,6 @@ def test_the_mock_stays_when_asked_for_and_goes_when_forbidden(load):
     assert load(MOCK_ENABLED="false").enabled == [OPENAI]
 
 
-def test_the_mocks_key_does_not_enable_it_beside_others(load):
-    assert load(OPENAI_API_KEY=KEY, MOCK_API_KEY=KEY).enabled == [OPENAI]
-
-
 def test_the_default_provider_is_the_one_that_was_named(load):
     assert load(OPENAI_API_KEY=KEY, ANTHROPIC_API_KEY=KEY, DEFAULT_PROVIDER="openai").default_provider is OPENAI
 
@@ -122,8 +164,8 @@ def test_a_default_provider_without_a_key_is_refused(load):
 
 
 def test_an_outbox_that_would_overtake_its_producer_is_refused(load):
-    message = refused(load, OUTBOX_RESEND_SECONDS="30", KAFKA_DELIVERY_TIMEOUT_SECONDS="30")
-    assert message.startswith("UMPIRE_OUTBOX_RESEND_SECONDS")
+    message = refused(load, KAFKA_DELIVERY_TIMEOUT_SECONDS="35")
+    assert message.startswith("UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS: must be less than 35")
 
 
 def test_a_breaker_needs_more_failures_than_one_request_can_give(load):
@@ -180,13 +222,10 @@ def test_each_of_the_designs_names_is_known():
         "MOCK_ENABLED",
         "BREAKER_FAILURES",
         "BREAKER_RECOVERY_SECONDS",
-        "BREAKER_SUCCESSES",
         "QUEUE_TTL_SECONDS",
         "QUEUE_MAX_RETRIES",
         "RETRY_ATTEMPTS",
-        "DEFER_SECONDS",
         "CALL_DEADLINE_SECONDS",
-        "LEASE_SECONDS",
         "DRAIN_SECONDS",
         "IMMEDIATE_WAIT_SECONDS",
         "CALLBACK_TOPICS",
@@ -207,9 +246,10 @@ def test_settings_are_frozen():
 
 
 def test_a_low_watermark_is_below_its_high_one(load):
-    assert "must be below UMPIRE_LEDGER_HIGH_WATERMARK" in refused(
-        load, LEDGER_LOW_WATERMARK="0.8", LEDGER_HIGH_WATERMARK="0.8"
-    )
+    message = refused(load, QUEUE_LOW_WATERMARK="0.8", QUEUE_HIGH_WATERMARK="0.8")
+    assert message == "UMPIRE_…: UMPIRE_QUEUE_LOW_WATERMARK must be below UMPIRE_QUEUE_HIGH_WATERMARK"
+    with pytest.raises(ValueError, match="LEDGER_LOW_WATERMARK must be below"):
+        LedgerSettings(ledger_low_watermark=0.8, ledger_high_watermark=0.8)
 
 
 KEYS = [f"{provider.value.upper()}_API_KEY" for provider in LLMProviderType if provider is not MOCK] + ["API_KEY"]
@@ -220,7 +260,7 @@ KEYS = [f"{provider.value.upper()}_API_KEY" for provider in LLMProviderType if p
 def test_white_space_around_a_key_is_dropped(load, name, around):
     """Files end in a line's end, and web pages put no-break spaces around what is copied."""
     settings = load(**{name: around + KEY + around})
-    keys = [settings.client.api_key, *(one.api_key for one in settings.providers.values())]
+    keys = [settings.client.api_key, *(one.api_key for one in settings.hosted.values())]
     assert [key.get_secret_value() for key in keys if key] == [KEY]
 
 

@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from umpire_servers import Process, apoll
 from umpire_worker import Desk, desk, worker
 
 from contracts.encoding import dumps, loads
 from contracts.enums import LLMProviderType
+from devtools.servers import Process, apoll
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "examples" / "consume.py"

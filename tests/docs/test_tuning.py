@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.tune_advice import ATTEMPT_P99S, ATTEMPTS_SHARE, HEADROOM, LOOP_SHARE, SLOT_SECONDS
-from cli.tune_machine import WORKER_CPU_SECONDS
+from cli.tune.advice import ATTEMPT_P99S, ATTEMPTS_SHARE, HEADROOM, LOOP_SHARE, SLOT_SECONDS, WORKER_CPU_SECONDS
 from contracts.settings import LedgerSettings, RetrySettings, ServiceSettings, WorkerSettings
 from guard.limits import Bucket
 from tasks.app import SETTINGS
-from telemetry.metrics import PREFIX, TABLE
+from tasks.runtime import TAKE_ALONG
+from telemetry.metric_table import PREFIX, TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
@@ -47,14 +47,14 @@ SAID = {
     "4,000 a minute are 65.6/s": round(Bucket.of(4000, unit=1).rate, 1) == 65.6,
     "2,000,000 tokens are 26.2/s at 1,250 each": round(Bucket.of(2_000_000, unit=0).rate / 1250, 1) == 26.2,
     "UMPIRE_QUEUE_TTL_SECONDS (4 h)": LedgerSettings().queue_ttl_seconds == 4 * 3600,
-    "(`UMPIRE_WORKER_THREADS`, 4)": WorkerSettings().worker_threads == 4,
-    "up to 15 others": WorkerSettings().take_along == 16,
+    "A process runs four Celery tasks at a time": WorkerSettings().worker_threads == 4,
+    "up to 15 others": TAKE_ALONG == 16,
     "**Prefetch** is one message a task": SETTINGS["worker_prefetch_multiplier"] == 1,
     "`UMPIRE_CALL_DEADLINE_SECONDS` | 120 |": RetrySettings().call_deadline_seconds == 120,
-    "0.9 × D / attempts = 36": RetrySettings().attempt_timeout == 36,
+    "0.9 × D / attempts = 36 s": RetrySettings().attempt_timeout == 36,
     "The default does for a p99 up to 9 s": ATTEMPT_P99S * 9 * RetrySettings().retry_attempts / ATTEMPTS_SHARE == 120,
     "`UMPIRE_DRAIN_SECONDS` | 125 |": WorkerSettings().drain_seconds == 125,
-    "`UMPIRE_LEASE_SECONDS` | 30 |": LedgerSettings().lease_seconds == 30,
+    "a killed worker's requests after 30 to 45 s": LedgerSettings().lease_seconds == 30,
     "`UMPIRE_IMMEDIATE_WAIT_SECONDS` | 25 |": ServiceSettings().immediate_wait_seconds == 25,
     "At 2 ms that is 400 comparisons": LOOP_SHARE / WORKER_CPU_SECONDS == 400,
 }

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from umpire_redis import RedisServer
 from umpire_worker import api, desk, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

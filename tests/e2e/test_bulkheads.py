@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, hang, upstream
 from umpire_worker import Desk, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -22,11 +22,11 @@ BEARABLE = 2.5
 SETTINGS = {
     "UMPIRE_CALL_DEADLINE_SECONDS": "3",
     "UMPIRE_RETRY_ATTEMPTS": "1",
-    "UMPIRE_DEFER_SECONDS": "1",
+    "UMPIRE_TEST_DEFER_SECONDS": "1",
     "UMPIRE_QUEUE_MAX_RETRIES": "1000",
     "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
     "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),
-    "UMPIRE_WORKER_THREADS": str(THREADS),
+    "UMPIRE_TEST_WORKER_THREADS": str(THREADS),
 }
 #: The breaker would close the gate, and hide what is to be seen.
 NO_BREAKER = {"UMPIRE_BREAKER_FAILURES": "100000"}

@@ -36,12 +36,12 @@ from umpire_canary import (
     read_kafka,
 )
 from umpire_cli import Up, get, umpire
-from umpire_servers import apoll, free_port, poll
 from umpire_worker import Inbox
 
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
-from ledger.connection import connect
+from devtools.servers import apoll, free_port, poll
+from ledger.redis.connection import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -109,14 +109,14 @@ async def test_secrets_are_found_where_they_belong_only(tmp_path: Path) -> None:
                 UMPIRE_MAX_METADATA_BYTES="2000000",
                 # Each failure comes through attempts and a deferral, and its end is seen within seconds.
                 UMPIRE_RETRY_ATTEMPTS="2",
-                UMPIRE_RETRY_INITIAL_SECONDS="0.05",
+                UMPIRE_TEST_RETRY_INITIAL_SECONDS="0.05",
                 UMPIRE_QUEUE_MAX_RETRIES="1",
-                UMPIRE_DEFER_SECONDS="0.3",
+                UMPIRE_TEST_DEFER_SECONDS="0.3",
                 UMPIRE_CALL_DEADLINE_SECONDS="4",
                 UMPIRE_BREAKER_FAILURES="1000",
                 # Its upstreams reject keys, too: a hold would keep all that follows.
                 UMPIRE_HOLD="off",
-                UMPIRE_LEASE_SECONDS="3",
+                UMPIRE_TEST_LEASE_SECONDS="3",
                 **settings,
             )
             await asyncio.to_thread(up.start)

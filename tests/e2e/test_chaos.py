@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from umpire_servers import ROOT
+
+from devtools.servers import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.redis, pytest.mark.kafka, pytest.mark.aimock, pytest.mark.timeout(480)]
 
 
 @pytest.mark.usefixtures("every_server")
 def test_nothing_is_lost_or_paid_twice_while_parts_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By another seed each time. Of a run that fails, the ledgers stay where its last line says."""
+    """With a random seed. The last line of the output names the folder of the journals."""
     run = subprocess.Popen(
         [sys.executable, "-m", "chaos", "--short", "--out", str(tmp_path / "chaos")],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -14,13 +14,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 from umpire_keys import Key, make_key
-from umpire_providers import VERDICT, body_of
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import Connection, Upstream, answer, hang, upstream
 from umpire_worker import Desk, Inbox, api, desk, reach, worker
 
 from contracts.enums import LLMErrorCode, LLMProviderType
+from devtools.providers import VERDICT, body_of
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import Connection, Upstream, answer, hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka, pytest.mark.stack]
 
@@ -36,7 +36,7 @@ SETTINGS = {
     "UMPIRE_BREAKER_FAILURES": "1000",
     # A hold would release what it is to end.
     "UMPIRE_HOLD": "off",
-    "UMPIRE_DOOR_REDIS_SECONDS": "3",
+    "UMPIRE_TEST_DOOR_REDIS_SECONDS": "3",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
     "UMPIRE_MAX_PROMPT_CHARS": "100000",
     # A prompt that is not too long yet, and does not fit any more.

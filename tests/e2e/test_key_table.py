@@ -7,10 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.asyncio import Redis
 from umpire_account import ANTHROPIC, MODEL_FORBIDDEN, Account, refused
-from umpire_kafka import KafkaServer
 from umpire_key_table import table
-from umpire_servers import apoll
-from umpire_upstream import answer, upstream
 from umpire_worker import Desk, api, desk, reach, worker
 
 from access.api_key import Scope
@@ -18,6 +15,9 @@ from access.api_keys import ApiKeys
 from contracts.enums import LLMProviderType
 from contracts.errors import QueueFull
 from contracts.settings import KafkaSettings, LedgerSettings
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
+from devtools.upstream import answer, upstream
 from events.topics import ensure_topic
 from guard import hold
 from ledger import keys
@@ -35,10 +35,10 @@ NEVER_SEEN = {keys.NOTHING: "it is written only where it is there, which it neve
 SETTINGS = {
     "UMPIRE_AUTH": "keys",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
-    "UMPIRE_LEASE_SECONDS": "3",
+    "UMPIRE_TEST_LEASE_SECONDS": "3",
     "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "2",
     "UMPIRE_RETRY_ATTEMPTS": "1",
-    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_TEST_DEFER_SECONDS": "3600",
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_MOCK_LATENCY_MS": "1500",
     "UMPIRE_MOCK_CONCURRENCY": "2",

@@ -3,18 +3,22 @@
 import asyncio
 
 import pytest
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import CANARY, Worker, api, attempts_at, desk, judging, reach
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka, pytest.mark.stack]
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
 CALL_SECONDS = 6.0
 
-SETTINGS = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
+SETTINGS = {
+    "UMPIRE_TEST_LEASE_SECONDS": "2",
+    "UMPIRE_TEST_LOST_POINTER_SECONDS": "2",
+    "UMPIRE_ANTHROPIC_CONCURRENCY": "1",
+}
 
 #: Celery's own redelivery is off (tasks/app.py): this is `umpire` with it, and with the shortest patience.
 IMPATIENT = """

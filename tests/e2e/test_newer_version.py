@@ -12,13 +12,13 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 from umpire_key_table import table
-from umpire_servers import apoll, free_port
 from umpire_worker import Desk, api, desk, worker
 
 from access.api_key import Scope
 from access.api_keys import ApiKeys
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -29,11 +29,10 @@ SETTINGS = {
     "UMPIRE_MOCK_ENABLED": "true",
     "UMPIRE_DEFAULT_PROVIDER": "mock",
     "UMPIRE_MOCK_LATENCY_MS": "5",
-    "UMPIRE_MOCK_RPM": "100000",
-    "UMPIRE_LEASE_SECONDS": "3",
+    "UMPIRE_TEST_MOCK_RPM": "100000",
+    "UMPIRE_TEST_LEASE_SECONDS": "3",
     "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "3",
-    "UMPIRE_OUTBOX_RESEND_SECONDS": "4",
-    "UMPIRE_BREAKER_SUCCESSES": "1",
+    "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": "4",
     "UMPIRE_GOOGLE_API_KEY": "test",
 }
 
@@ -99,6 +98,9 @@ def writers(key_id: str, replies: str) -> dict[str, list[Write]]:
         "umpire:expiry": [_zset("umpire:expiry", THEIRS, "v2|7"), _zset("umpire:expiry", UNREADABLE)],
         "umpire:bytes": [_string("umpire:bytes", "0 v2")],
         "umpire:refusing": [_string("umpire:refusing", "2 v2")],
+        "umpire:totals": [
+            _hash("umpire:totals", **{"accepted.mistral": "3", "accepted.mock.reviews": "many", "ended.v2": "3"})
+        ],
         "umpire:held": [_hash("umpire:held", mistral="3", **{"mock.tokens": "many"})],
         "umpire:outbox": [entries],
         "umpire:outbox:due": [_zset("umpire:outbox:due", "v2|7", "1-1-v2")],

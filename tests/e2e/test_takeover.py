@@ -4,11 +4,11 @@ import asyncio
 import time
 
 import pytest
-from umpire_servers import apoll
-from umpire_upstream import hang, upstream
 from umpire_worker import Worker, attempts_at, desk, judging, reach
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka, pytest.mark.timeout(180)]
 

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 from umpire_cli import Up, get
-from umpire_servers import apoll
 from umpire_worker import Inbox, Result
 
 from contracts.enums import LLMProviderType
 from contracts.topics import result_event_id
+from devtools.servers import apoll
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(180)]
 

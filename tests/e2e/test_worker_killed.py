@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from umpire_cli import Up
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -29,7 +29,7 @@ async def test_all_are_answered_and_only_what_was_in_flight_is_paid_again(
             UMPIRE_KAFKA_BOOTSTRAP=kafka_bootstrap,
             UMPIRE_ANTHROPIC_CONCURRENCY=str(SLOTS),
             # A third of the default, to wait a third of the time for what the dead worker held.
-            UMPIRE_LEASE_SECONDS="10",
+            UMPIRE_TEST_LEASE_SECONDS="10",
             **reach(ANTHROPIC, provider.url),
         )
         try:

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 from umpire_events import Remembered, read
-from umpire_servers import free_port, poll
 
 from contracts.enums import CircuitState, LLMProviderType, QueueEvent, QueueStatus
 from contracts.events import (
@@ -20,6 +19,7 @@ from contracts.events import (
     LLMRequestStartedV1,
 )
 from contracts.settings import KafkaSettings
+from devtools.servers import free_port, poll
 from events.lifecycle import Lifecycle
 from events.producer import Publisher
 

@@ -13,10 +13,10 @@ import pytest
 import trustme
 from confluent_kafka import KafkaError
 from umpire_events import Remembered, read
-from umpire_servers import ROOT, clean_environment, free_port, poll
 
 from contracts.settings import KafkaSettings
-from events.delivery import DeliveryError
+from devtools.servers import ROOT, clean_environment, free_port, poll
+from events.delivery_error import DeliveryError
 from events.producer import Publisher
 from telemetry.observer import silent
 

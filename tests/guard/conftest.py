@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 from umpire_guard import Notes
 
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 
 @pytest.fixture

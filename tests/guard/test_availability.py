@@ -1,4 +1,4 @@
-"""What the front door asks before each request: cheap, shared, and never stale for long."""
+"""Availability of providers, as API processes read it before each request: one shared read, at most `ttl` old."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from contracts.errors import ProviderUnavailable, Unavailable
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 ALL = list(LLMProviderType)

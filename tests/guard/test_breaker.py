@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import (
@@ -24,9 +23,10 @@ from contracts.errors import (
     Unavailable,
 )
 from contracts.settings import Settings
+from devtools.servers import apoll
 from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker, Transition
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -55,7 +55,7 @@ async def lease(of: Breaker, owner: str, seconds: float = 30.0) -> Transition:
     return await apoll(lambda: of.lease_probe(owner, seconds), what=f"a lease for {owner}") or pytest.fail("no lease")
 
 
-async def test_opens_at_the_volume_and_says_so_once(redis: Redis) -> None:
+async def test_opens_at_the_volume_and_reports_that_once(redis: Redis) -> None:
     transition = await opened(breaker(redis))
     assert transition.provider is MOCK
     assert transition.state is CircuitState.OPEN
@@ -80,7 +80,7 @@ async def test_one_request_alone_never_opens_it(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("error", [DOWN, ProviderServerError("500"), ProviderTimeout("slow")])
-async def test_what_trips(redis: Redis, error: UmpireError) -> None:
+async def test_errors_that_trip_it(redis: Redis, error: UmpireError) -> None:
     one = breaker(redis)
     assert [bool(await one.failed(error)) for _ in range(4)] == [False, False, False, True]
 
@@ -88,7 +88,7 @@ async def test_what_trips(redis: Redis, error: UmpireError) -> None:
 @pytest.mark.parametrize(
     "error", [ProviderRateLimited("429"), ProviderRejected("400"), ProviderMisconfigured("401"), InternalError("ours")]
 )
-async def test_what_is_neither_failure_nor_success(redis: Redis, error: UmpireError) -> None:
+async def test_errors_that_are_neither_failure_nor_success(redis: Redis, error: UmpireError) -> None:
     one = breaker(redis)
     for _ in range(20):
         assert await one.failed(error) is None
@@ -139,7 +139,7 @@ async def test_many_in_a_row_open_it_however_busy_the_window_was(redis: Redis) -
     assert await one.failed(DOWN)
 
 
-async def test_failures_told_together_with_successes_are_not_in_a_row(redis: Redis) -> None:
+async def test_failures_reported_together_with_successes_are_not_in_a_row(redis: Redis) -> None:
     """They came in an order that nobody knows; only what follows without any success is a row."""
     one = breaker(redis)
     volume = breaker_settings(**QUICK).breaker_volume
@@ -256,8 +256,9 @@ async def test_a_successful_probe_closes_it(redis: Redis) -> None:
         assert await one.failed(DOWN) is None, "failures from before it opened are forgotten"
 
 
-async def test_as_many_probes_must_succeed_as_were_set(redis: Redis) -> None:
-    one = breaker(redis, successes=2)
+async def test_the_set_number_of_probes_must_succeed(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.breaker.SUCCESSES_NEEDED", 2)
+    one = breaker(redis)
     await opened(one)
     await lease(one, "a")
     assert await one.probe_succeeded("a") is None
@@ -266,8 +267,11 @@ async def test_as_many_probes_must_succeed_as_were_set(redis: Redis) -> None:
     assert await one.probe_succeeded("b")
 
 
-async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(redis: Redis) -> None:
-    one = breaker(redis, successes=2)
+async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.breaker.SUCCESSES_NEEDED", 2)
+    one = breaker(redis)
     await opened(one)
     await lease(one, "a")
     assert await one.probe_succeeded("a") is None
@@ -291,7 +295,7 @@ async def test_a_failed_probe_reopens_it_and_its_successes_start_anew(redis: Red
         (InternalError("ours"), CircuitState.HALF_OPEN),
     ],
 )
-async def test_what_the_error_of_a_probe_says(redis: Redis, error: UmpireError, state: CircuitState) -> None:
+async def test_the_error_of_a_probe_decides_the_state(redis: Redis, error: UmpireError, state: CircuitState) -> None:
     """Any answer shows that the provider is back, but one that raises a hold; an error of our own shows nothing."""
     one = breaker(redis)
     await opened(one)
@@ -314,7 +318,7 @@ async def test_a_released_lease_is_free_at_once(redis: Redis) -> None:
     assert await one.lease_probe("b", 30.0)
 
 
-async def test_the_lease_of_a_frozen_worker_lapses_and_it_speaks_no_more(redis: Redis) -> None:
+async def test_the_lease_of_a_frozen_worker_lapses_and_its_outcome_does_not_count(redis: Redis) -> None:
     one = breaker(redis)
     await opened(one)
     await lease(one, "frozen", 0.2)
@@ -327,7 +331,7 @@ async def test_the_lease_of_a_frozen_worker_lapses_and_it_speaks_no_more(redis: 
     assert await one.probe_succeeded("b")
 
 
-async def test_a_lapsed_lease_that_nobody_took_still_counts(redis: Redis) -> None:
+async def test_the_outcome_of_a_probe_counts_after_its_lease_lapsed_if_no_other_took_it(redis: Redis) -> None:
     one = breaker(redis)
     await opened(one)
     await lease(one, "slow", 0.05)
@@ -399,7 +403,7 @@ async def _flushed(one: Breaker, client: Redis) -> bool:
     return (await status(client)).last_success is not None
 
 
-async def test_a_restarted_redis_that_forgot_the_script_is_taught_again(redis: Redis) -> None:
+async def test_a_restarted_redis_that_forgot_the_script_gets_it_again(redis: Redis) -> None:
     one = breaker(redis)
     await one.failed(DOWN)
     await redis.script_flush()
@@ -431,7 +435,7 @@ async def test_the_note_of_an_opening_has_its_cause(redis: Redis, notes: Notes) 
     assert again.fields == {**first.fields, "error_code": "LLM_PROVIDER_TIMEOUT", "failures": 1}
 
 
-async def test_a_report_tells_a_process_of_an_opening_that_it_did_not_see(redis: Redis) -> None:
+async def test_a_report_returns_an_opening_that_the_process_did_not_see(redis: Redis) -> None:
     one, other = breaker(redis), breaker(redis)
     assert other.known is CircuitState.CLOSED
     await opened(one)

@@ -1,4 +1,4 @@
-"""The outer ring's waits."""
+"""Retries between claims: how long a request is deferred."""
 
 import random
 
@@ -35,7 +35,7 @@ def test_no_wait_when_tries_are_used_up_or_there_were_none() -> None:
     retry_after=st.none() | st.floats(0, 1e5),
     seed=st.integers(),
 )
-def test_never_shorter_than_what_the_provider_asked_for(
+def test_a_wait_is_never_shorter_than_retry_after(
     tries: int, most: int, waits: list[float], retry_after: float | None, seed: int
 ) -> None:
     policy = DeferralPolicy(tries=most, waits=tuple(waits))

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, breaker_settings
-from umpire_servers import apoll
 
 from contracts.enums import CircuitState, LLMProviderType
 from contracts.errors import ProviderUnavailable, Unavailable
-from guard.availability import Availability, assess
+from devtools.servers import apoll
+from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate, GateState, gate_state
-from guard.snapshot import Snapshot
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 NOW = 1_800_000_000_000
 
@@ -37,8 +36,8 @@ async def test_a_pause_closes_the_gate_of_every_worker_and_of_one_provider_only(
 
 
 @pytest.mark.redis
-async def test_the_longest_pause_holds(redis: Redis) -> None:
-    """Workers report what they were told at different times: a shorter wait must not cut a longer one."""
+async def test_the_pause_that_ends_last_counts(redis: Redis) -> None:
+    """Workers report pauses at different times: a shorter one must not cut a longer one."""
     await asyncio.gather(*(Gate(redis, MOCK).pause(seconds) for seconds in (1, 30, 2, 9, 3, 4, 5, 6, 7, 8)))
     found = (await Availability(redis, [MOCK]).read())[MOCK]
     assert not found.available
@@ -46,7 +45,7 @@ async def test_the_longest_pause_holds(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-async def test_a_pause_ends_by_itself_and_leaves_nothing(redis: Redis) -> None:
+async def test_a_pause_expires_and_leaves_no_key(redis: Redis) -> None:
     gate = Gate(redis, MOCK)
     await gate.pause(0.2)
     assert not (await gate.read()).open
@@ -93,7 +92,7 @@ async def test_closed_while_the_breaker_is_not(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-async def test_a_frozen_redis_is_noted_and_no_error_for_the_call(
+async def test_a_frozen_redis_is_noted_and_does_not_fail_the_call(
     redis_server: Callable[..., Any], notes: Notes
 ) -> None:
     server = redis_server()
@@ -110,7 +109,7 @@ async def test_a_frozen_redis_is_noted_and_no_error_for_the_call(
 def test_processes_open_one_after_another() -> None:
     """At the end of a pause each waits for its own share of a tenth of it, at most a second."""
     for length, spread in ((3_000, 300), (60_000, 1_000)):
-        paused = Snapshot(now=NOW, pause_end=NOW, pause_length=length)
+        paused = ProviderAvailability(now=NOW, pause_end=NOW, pause_length=length)
         assert gate_state(paused, 0.0).open
         waits = [gate_state(paused, share / 10).retry_after for share in range(1, 10)]
         assert waits == [pytest.approx(share * spread / 10_000) for share in range(1, 10)]
@@ -127,11 +126,11 @@ TIMES = st.integers(NOW - 100_000, NOW + 100_000) | st.just(0)
     length=st.integers(1, 100_000),
     lateness=st.floats(0, 1),
 )
-def test_what_door_and_workers_make_of_it_agrees(
+def test_api_and_workers_agree_whether_a_call_may_start(
     state: CircuitState, opens: int, leased: int, pause_end: int, length: int, lateness: float
 ) -> None:
     closed = state is CircuitState.CLOSED
-    snapshot = Snapshot(
+    door = ProviderAvailability(
         now=NOW,
         state=state,
         opens=0 if closed else opens,
@@ -139,7 +138,7 @@ def test_what_door_and_workers_make_of_it_agrees(
         pause_end=pause_end,
         pause_length=length,
     )
-    gate, door = gate_state(snapshot, lateness), assess(snapshot)
+    gate = gate_state(door, lateness)
     assert not (gate.open and gate.probe_due)
     assert not gate.open or closed
     assert door.available or not (gate.open or gate.probe_due), "workers take nothing that the door refuses"

@@ -1,4 +1,4 @@
-"""A busy loop does not make an answer late that has arrived."""
+"""A timeout does not discard an answer that has arrived, even if the event loop is too busy to read it in time."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from umpire_providers import body_of, call_for, connected
-from umpire_upstream import Upstream, answer, hang
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of, call_for, connected
+from devtools.upstream import Upstream, answer, hang
 from guard.grace_timeout import GraceTimeout, within_grace
 
 
@@ -37,7 +37,7 @@ def upstream_elsewhere(*answers) -> Iterator[Upstream]:
 
 
 @pytest.mark.parametrize("provider", [LLMProviderType.ANTHROPIC, LLMProviderType.OPENAI])
-async def test_an_answer_that_lies_in_the_socket_is_read(provider: LLMProviderType) -> None:
+async def test_an_answer_in_the_socket_is_read_despite_the_timeout(provider: LLMProviderType) -> None:
     """Paid, and there in time: given up, it would be paid again."""
     with upstream_elsewhere(answer(200, body_of(provider))) as elsewhere:
         async with connected(provider, elsewhere.url) as adapter:
@@ -55,7 +55,7 @@ async def test_an_answer_that_lies_in_the_socket_is_read(provider: LLMProviderTy
             assert len(elsewhere.calls) == 2
 
 
-async def test_what_has_not_arrived_is_given_up_in_time() -> None:
+async def test_an_answer_that_has_not_arrived_times_out() -> None:
     provider = LLMProviderType.ANTHROPIC
     with upstream_elsewhere(hang) as elsewhere:
         async with connected(provider, elsewhere.url) as adapter:
@@ -65,7 +65,7 @@ async def test_what_has_not_arrived_is_given_up_in_time() -> None:
             assert 0.3 <= time.monotonic() - started < 1.5
 
 
-async def test_a_timeout_of_its_own_stays_one_and_cancellation_passes() -> None:
+async def test_a_timeout_error_of_the_operation_and_a_cancellation_pass_through() -> None:
     async def own() -> None:
         raise TimeoutError
 

@@ -17,7 +17,7 @@ from guard.availability import Availability, ProviderAvailability
 from guard.breaker import Breaker
 from guard.gate import Gate
 from guard.hold import Hold, Holds, Outcome, Raised, read_hold
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -75,7 +75,7 @@ async def test_calls_that_were_in_flight_neither_hasten_nor_delay_the_probe(redi
     assert await redis.hgetall("umpire:hold:mock") == before
 
 
-async def test_a_success_lifts_it_and_what_began_before_says_nothing_any_more(redis: Redis) -> None:
+async def test_a_success_lifts_the_hold_and_refusals_of_earlier_calls_do_not_raise_it_again(redis: Redis) -> None:
     one = made(redis)
     await one.raise_(REJECTED, 0.1)
     await due(redis)
@@ -89,7 +89,7 @@ async def test_a_success_lifts_it_and_what_began_before_says_nothing_any_more(re
     assert (await one.raise_(REJECTED, 0.0)) == Raised(Outcome.HELD, 1)
 
 
-async def test_whose_second_one_follows_anothers_success_has_itself_to_blame(redis: Redis) -> None:
+async def test_a_request_refused_again_after_anothers_success_raises_no_hold(redis: Redis) -> None:
     one = made(redis)
     raised = await one.raise_(EMPTY, 0.1)
     assert raised is not None
@@ -101,7 +101,7 @@ async def test_whose_second_one_follows_anothers_success_has_itself_to_blame(red
     assert (await Gate(redis, MOCK).read()).open, "it holds nobody up"
 
 
-async def test_a_probe_has_had_its_turn_whatever_its_refusal_means(redis: Redis) -> None:
+async def test_a_refused_probe_delays_the_next_one_whatever_the_refusal_means(redis: Redis) -> None:
     """Also where the fault is the request's own, and where Redis heard of it late."""
     one = made(redis)
     for model in ("", "large"):
@@ -122,7 +122,7 @@ async def test_a_probe_has_had_its_turn_whatever_its_refusal_means(redis: Redis)
         assert not await one.lease_probe("c", 60.0, model=model)
 
 
-async def test_a_probe_that_fails_otherwise_has_had_its_turn_and_one_without_a_call_has_not(redis: Redis) -> None:
+async def test_a_failed_probe_delays_the_next_one_and_a_released_probe_does_not(redis: Redis) -> None:
     one = made(redis)
     await one.raise_(EMPTY, 0.1)
     await due(redis)
@@ -146,7 +146,7 @@ async def test_the_probe_of_a_worker_that_died_lapses(redis: Redis) -> None:
     assert await one.lease_probe("next", 60.0)
 
 
-async def test_a_model_is_held_alone(redis: Redis) -> None:
+async def test_a_hold_of_one_model_does_not_hold_the_others(redis: Redis) -> None:
     one = made(redis)
     await one.raise_(FORBIDDEN, 0.1, model="large")
     state = await Gate(redis, MOCK).read()
@@ -179,7 +179,7 @@ async def test_a_pause_is_never_probed_and_outlives_a_success(redis: Redis) -> N
     assert await holds.resume(redis, MOCK) == (False, None)
 
 
-async def test_a_pause_ends_by_its_time_and_what_stands_behind_it_goes_on(redis: Redis) -> None:
+async def test_a_pause_ends_at_its_time_and_an_automatic_hold_behind_it_remains(redis: Redis) -> None:
     one = made(redis)
     await holds.pause(redis, MOCK, 0.2, "")
     await one.raise_(EMPTY, 0.1)
@@ -192,7 +192,7 @@ async def test_a_pause_ends_by_its_time_and_what_stands_behind_it_goes_on(redis:
     assert (await Gate(redis, MOCK).read()).open
 
 
-async def test_the_door_lets_a_probe_in_where_nothing_waits_to_be_one(redis: Redis) -> None:
+async def test_the_api_accepts_a_request_as_probe_if_the_queue_is_empty(redis: Redis) -> None:
     one = made(redis)
     await one.raise_(EMPTY, 0.1)
     assert not (await seen(redis)).available
@@ -220,7 +220,7 @@ async def test_one_process_announces_each_change(redis: Redis) -> None:
     assert [await two.announce(""), await one.announce("")] == [True, False]
 
 
-async def test_a_frozen_redis_is_noted_and_no_error_for_the_call(
+async def test_a_frozen_redis_is_noted_and_does_not_fail_the_call(
     redis_server: Callable[..., Any], notes: Notes
 ) -> None:
     server = redis_server()
@@ -234,7 +234,7 @@ async def test_a_frozen_redis_is_noted_and_no_error_for_the_call(
     await client.aclose()
 
 
-def test_a_hold_of_a_newer_version_is_one_all_the_same() -> None:
+def test_a_hold_with_an_unknown_reason_is_still_a_hold() -> None:
     now = int(1000 * time.time())
     values = [b"quota_review", b"5", b"7", None, None, None, None, None]
     assert read_hold(values, now) == Hold(HoldReason.MISCONFIGURED, 5, 0, 0)

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from umpire_guard import MOCK, Notes, grants_of_processes, limit_settings, most_within
 
 from guard.limits import Bucket, Limiter, RateLimiter, Reservation, Unlimited, make_limiter
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 
 def limiter(redis: Redis, **limits: Any) -> Limiter:
@@ -41,7 +41,7 @@ def test_a_bucket_holds_a_second_and_never_exceeds_a_minute(a_minute: int) -> No
 
 
 @pytest.mark.redis
-async def test_those_who_wait_are_spaced_by_the_limit(redis: Redis) -> None:
+async def test_waiting_calls_are_spaced_by_the_limit(redis: Redis) -> None:
     """A reservation holds: each later one waits for those before it, and nobody has to ask again."""
     one = limiter(redis, rpm=600, longest=100.0)
     waits = [(await one.reserve("m", 0)).wait for _ in range(50)]
@@ -65,7 +65,7 @@ async def test_a_wait_that_is_too_long_reserves_nothing(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-async def test_what_is_cancelled_is_given_back(redis: Redis) -> None:
+async def test_a_cancelled_reservation_is_given_back(redis: Redis) -> None:
     one = limiter(redis, rpm=60, tpm=6000, longest=100.0)
     reservations = [await one.reserve("m", 300) for _ in range(10)]
     before = (await one.reserve("m", 0)).wait
@@ -100,7 +100,7 @@ async def _wait(one: Limiter) -> float:
 
 @pytest.mark.redis
 @pytest.mark.parametrize("tokens", [2_000, 60_000, 10_000_000])
-async def test_what_costs_more_than_a_bucket_gets_through_and_is_paid_for(redis: Redis, tokens: int) -> None:
+async def test_a_call_above_the_buckets_size_gets_through_and_is_charged(redis: Redis, tokens: int) -> None:
     one = limiter(redis, tpm=60_000, longest=5.0)
     big = await one.reserve("m", tokens)
     assert (big.granted, big.wait) == (True, 0.0)
@@ -172,7 +172,7 @@ async def test_a_burst_shares_round_trips(redis: Redis) -> None:
 
 
 @pytest.mark.redis
-def test_four_processes_in_any_minute(redis_url: str) -> None:
+def test_four_processes_together_stay_within_the_limit_in_any_minute(redis_url: str) -> None:
     """2,400 reservations in advance at 600 a minute: the times they were given, over four minutes."""
     grants = grants_of_processes(redis_url, 4, rpm=600, longest=1e6, each=600)
     assert len(grants) == 2400
@@ -184,7 +184,7 @@ def test_four_processes_in_any_minute(redis_url: str) -> None:
 
 
 @pytest.mark.redis
-def test_four_processes_really_waiting(redis_url: str) -> None:
+def test_four_processes_that_wait_their_turns_use_the_whole_limit(redis_url: str) -> None:
     """64 callers in 4 processes, 50/s, as in a worker: they get the limit, within 2 %, and no second gets much more."""
     grants = grants_of_processes(redis_url, 4, rpm=3000, longest=5.0, seconds=9.0, callers=16)
     began = grants[0] + 2.0
@@ -194,8 +194,8 @@ def test_four_processes_really_waiting(redis_url: str) -> None:
 
 
 @pytest.mark.redis
-def test_a_call_waits_no_longer_than_it_was_told(redis_url: str) -> None:
-    """Time passes for the bucket as for the caller: the last of those told to wait for 0.5 s finds nobody before it."""
+def test_a_call_may_start_after_the_wait_of_its_reservation(redis_url: str) -> None:
+    """Time passes for the bucket as for the caller: the last call that waits 0.5 s finds no other before it."""
 
     async def course() -> None:
         redis = connect(redis_url, timeout=2.0)

@@ -1,4 +1,4 @@
-"""The reservation that is asked for beside a claim: used where it fits, given back where it does not."""
+"""The reservation that is sent with a claim: used if it fits the next call, else given back."""
 
 import asyncio
 from typing import Any
@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from umpire_guard import MOCK, limit_settings
-from umpire_servers import apoll
 
+from devtools.servers import apoll
 from guard.keys import limit
 from guard.limits import PendingReservation, Reservation, make_limiter
 from guard.prefetch import PrefetchingLimiter
@@ -34,9 +34,9 @@ class Counted:
         self.reserved.append((model, tokens))
         return await self._limiter.reserve(model, tokens)
 
-    def ask(self, model: str, tokens: int) -> PendingReservation | None:
+    def prepare(self, model: str, tokens: int) -> PendingReservation | None:
         self.reserved.append((model, tokens))
-        return self._limiter.ask(model, tokens)
+        return self._limiter.prepare(model, tokens)
 
     async def answer(self, asked: PendingReservation) -> Reservation:
         return await self._limiter.answer(asked)
@@ -53,7 +53,7 @@ class Counted:
 async def ask(redis: Redis, ahead: PrefetchingLimiter) -> None:
     """Piggyback a claim of nothing."""
     claim = Script(redis, "claim")
-    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask())
+    await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def ready(redis: Redis) -> tuple[Counted, PrefetchingLimiter]:
     """After a first call of 100 tokens."""
     limiter = Counted(redis, rpm=RPM, tpm=TPM, longest=10.0)
     ahead = PrefetchingLimiter(limiter)
-    assert ahead.ask() is None
+    assert ahead.prefetch() is None
     assert (await ahead.reserve("m", 100)).tokens == 100
     assert limiter.reserved == [("m", 100)], "nothing is known before the first call"
     limiter.reserved.clear()
@@ -69,13 +69,13 @@ async def ready(redis: Redis) -> tuple[Counted, PrefetchingLimiter]:
 
 
 @pytest.mark.parametrize(("tokens", "surplus"), [(100, 25), (60, 65), (125, 0)])
-async def test_the_next_call_like_the_last_one_finds_its_reservation(
+async def test_a_call_like_the_last_one_uses_the_prefetched_reservation(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], tokens: int, surplus: int
 ) -> None:
     """For as much as it needs: the rest is given back at once."""
     limiter, ahead = ready
     await ask(redis, ahead)
-    assert ahead.ask() is None, "one at a time"
+    assert ahead.prefetch() is None, "one at a time"
     reservation = await ahead.reserve("m", tokens)
     assert (reservation.granted, reservation.tokens) == (True, tokens)
     assert limiter.reserved == [("m", 125)]
@@ -83,7 +83,7 @@ async def test_the_next_call_like_the_last_one_finds_its_reservation(
     assert limiter.given == ([("settle", surplus)] if surplus else [])
 
 
-async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_an_unused_reservation_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ask(redis, ahead)
     ahead.drop()
@@ -93,7 +93,7 @@ async def test_what_is_not_used_is_given_back(redis: Redis, ready: tuple[Counted
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("m", 126), ("other", 10)])
-async def test_what_does_not_fit_is_given_back(
+async def test_a_reservation_that_does_not_fit_is_given_back(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], model: str, tokens: int
 ) -> None:
     limiter, ahead = ready
@@ -105,16 +105,16 @@ async def test_what_does_not_fit_is_given_back(
     assert limiter.given == [("cancel", 125)]
 
 
-async def test_a_guess_never_runs_the_bucket_into_debt(ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_prefetching_never_runs_the_bucket_into_debt(ready: tuple[Counted, PrefetchingLimiter]) -> None:
     limiter, ahead = ready
     await ahead.reserve("m", 900)
     limiter.reserved.clear()
-    assert ahead.ask() is None, "1,125 is more than a bucket of 1,000"
+    assert ahead.prefetch() is None, "1,125 is more than a bucket of 1,000"
     await ahead.reserve("m", 10)
     assert limiter.reserved == [("m", 10)]
 
 
-async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis: Redis) -> None:
+async def test_a_prefetched_reservation_that_is_not_granted_is_requested_again(redis: Redis) -> None:
     limiter = Counted(redis, rpm=60, longest=0.2)
     ahead = PrefetchingLimiter(limiter)
     assert (await ahead.reserve("m", 0)).granted
@@ -126,7 +126,7 @@ async def test_a_reservation_that_is_not_granted_ahead_is_asked_for_again(redis:
     assert limiter.reserved == [("m", 0), ("m", 0)]
 
 
-async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_reservation(redis: Redis) -> None:
+async def test_without_a_token_limit_a_call_of_any_length_uses_the_prefetched_reservation(redis: Redis) -> None:
     limiter = Counted(redis, rpm=RPM)
     ahead = PrefetchingLimiter(limiter)
     await ahead.reserve("m", 100)
@@ -137,12 +137,12 @@ async def test_where_only_requests_are_limited_a_call_of_any_length_finds_its_re
 
 
 @pytest.mark.parametrize("fault", [RedisConnectionError, ConnectionResetError, TimeoutError])
-async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_again_alone(
+async def test_after_a_failed_claim_the_call_starts_unlimited_and_the_next_reservation_is_sent_alone(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], fault: type[Exception]
 ) -> None:
-    """As when the limiter's own round trip fails: the provider's limit has the last word."""
+    """As when the limiter's own round trip fails: the provider's own limit applies."""
     _, ahead = ready
-    beside = ahead.ask()
+    beside = ahead.prefetch()
     claim = Script(redis, "claim")
 
     async def unreachable(*_: object, **__: object) -> None:
@@ -157,22 +157,22 @@ async def test_a_claim_that_fails_leaves_the_call_without_a_limit_and_tries_agai
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
 
-async def test_both_are_run_by_a_redis_that_forgot_them(
+async def test_a_redis_that_forgot_the_scripts_runs_claim_and_reservation(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
 ) -> None:
     _, ahead = ready
     claim = Script(redis, "claim")
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent") == []
     await redis.script_flush()
-    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()) == []
+    assert await claim("worker", 2, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch()) == []
     assert (await ahead.reserve("m", 100)).tokens == 100
 
 
-async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
+async def test_cancelling_the_wait_for_a_reservation_does_not_cancel_the_claim(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter]
 ) -> None:
     _, ahead = ready
-    beside = ahead.ask()
+    beside = ahead.prefetch()
     waiting = asyncio.create_task(ahead.reserve("m", 100))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -180,7 +180,7 @@ async def test_whoever_gives_up_waiting_leaves_the_claim_alone(
     assert await claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=beside) == []
 
 
-async def test_a_claim_that_is_cancelled_cancels_no_call(
+async def test_cancelling_a_claim_does_not_cancel_the_call(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ahead = ready
@@ -192,14 +192,14 @@ async def test_a_claim_that_is_cancelled_cancels_no_call(
 
     monkeypatch.setattr(Pipeline, "execute", hang)
     claim = Script(redis, "claim")
-    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.ask()))
+    claiming = asyncio.create_task(claim("worker", 1, 1000, 1000, 0, "mock", "", "spent", piggyback=ahead.prefetch()))
     await sent.wait()
     claiming.cancel()
     reservation = await asyncio.wait_for(ahead.reserve("m", 100), 5)
     assert (reservation.granted, reservation.tokens) == (True, 0)
 
 
-async def test_no_call_waits_for_what_is_given_back(
+async def test_no_call_waits_while_a_reservation_is_given_back(
     redis: Redis, ready: tuple[Counted, PrefetchingLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("guard.limits.SETTLE_SECONDS", 60)
@@ -212,7 +212,7 @@ async def test_no_call_waits_for_what_is_given_back(
     await apoll(lambda: sorted(limiter.given) == [("cancel", 10), ("cancel", 125), ("settle", 5)], what="given back")
 
 
-async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
+async def test_closing_waits_until_all_is_given_back(redis: Redis, ready: tuple[Counted, PrefetchingLimiter]) -> None:
     _, ahead = ready
     reservation = await ahead.reserve("m", 900)
     await ahead.cancel(reservation)
@@ -222,7 +222,7 @@ async def test_closing_waits_until_it_is_given_back(redis: Redis, ready: tuple[C
     assert float(await redis.hget(limit(MOCK, "m"), "t")) >= 900  # as it was before, and what flowed in
 
 
-async def test_what_redis_did_not_hear_of_is_not_given_back(redis: Redis) -> None:
+async def test_a_reservation_that_redis_did_not_count_is_not_given_back(redis: Redis) -> None:
     limiter = make_limiter(redis, MOCK, limit_settings(rpm=RPM, longest=10.0))
     while (await limiter.reserve("m", 0)).wait == 0:
         pass

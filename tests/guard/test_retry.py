@@ -1,4 +1,4 @@
-"""The inner ring, carried out: how often the provider is called, when it ends, and what comes out."""
+"""Retries within a claim: how often the provider is called, when the attempts end, and with which result."""
 
 import asyncio
 import time
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from umpire_guard import Notes
-from umpire_servers import apoll
 
 from contracts.errors import (
     InternalError,
@@ -22,6 +21,7 @@ from contracts.errors import (
     SpendLimitReached,
     UmpireError,
 )
+from devtools.servers import apoll
 from guard.retry import RetryPolicy, attempts
 
 
@@ -31,7 +31,7 @@ def policy(**changes: float) -> RetryPolicy:
 
 
 class Script:
-    """A provider that fails as told, then answers; it counts its calls."""
+    """A provider that fails with these errors, then answers; it counts its calls."""
 
     def __init__(self, *failures: UmpireError) -> None:
         self.failures = failures
@@ -108,7 +108,7 @@ async def test_calls_and_outcome(
     assert provider.calls == list(range(1, calls + 1))
 
 
-async def test_what_is_no_error_of_ours_passes_through_at_once() -> None:
+async def test_an_unexpected_exception_passes_through_without_a_retry() -> None:
     """A bug must not be retried, nor an unrelated TimeoutError be taken for the provider's."""
     for bug in (KeyError("x"), TimeoutError("not ours")):
         calls = []
@@ -123,12 +123,12 @@ async def test_what_is_no_error_of_ours_passes_through_at_once() -> None:
         assert calls == [1]
 
 
-async def test_what_comes_before_an_attempt_is_no_part_of_its_time_but_of_the_deadline() -> None:
+async def test_waiting_before_an_attempt_counts_for_the_deadline_and_not_for_the_attempts_timeout() -> None:
     """Waiting for a rate limit must not make a healthy provider look slow, nor stretch the claim."""
-    told: list[UmpireError] = []
+    reported: list[UmpireError] = []
 
     async def failed(error: UmpireError, seconds: float) -> None:
-        told.append(error)
+        reported.append(error)
 
     async def wait(seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -140,15 +140,15 @@ async def test_what_comes_before_an_attempt_is_no_part_of_its_time_but_of_the_de
     with pytest.raises(ProviderTimeout):
         await run(provider, rules, before=lambda: wait(9.0), failed=failed)
     assert time.monotonic() - began < 1.0
-    assert (provider.calls, told) == ([1], [])
+    assert (provider.calls, reported) == ([1], [])
 
 
-async def test_what_fails_before_an_attempt_uses_it_up_and_is_told() -> None:
+async def test_a_failure_before_an_attempt_uses_it_up_and_is_reported() -> None:
     """OpenRouter's model list, which is asked before the call, can be down as well: it must not be asked for ever."""
-    told: list[str] = []
+    reported: list[str] = []
 
     async def failed(error: UmpireError, seconds: float) -> None:
-        told.append(error.message)
+        reported.append(error.message)
 
     async def list_is_down() -> None:
         raise T1
@@ -156,14 +156,14 @@ async def test_what_fails_before_an_attempt_uses_it_up_and_is_told() -> None:
     provider = Script()
     with pytest.raises(ProviderUnavailable):
         await run(provider, before=list_is_down, failed=failed)
-    assert (provider.calls, told) == ([], ["529"] * 3)
+    assert (provider.calls, reported) == ([], ["529"] * 3)
 
 
 async def test_each_attempt_is_bounded_and_a_hang_is_a_timeout() -> None:
-    told: list[tuple[type[UmpireError], float]] = []
+    reported: list[tuple[type[UmpireError], float]] = []
 
     async def failed(error: UmpireError, seconds: float) -> None:
-        told.append((type(error), seconds))
+        reported.append((type(error), seconds))
 
     async def hang(n: int) -> str:
         await asyncio.Event().wait()
@@ -171,8 +171,8 @@ async def test_each_attempt_is_bounded_and_a_hang_is_a_timeout() -> None:
 
     with pytest.raises(ProviderTimeout):
         await run(hang, policy(attempts=2, attempt_timeout=0.1), failed=failed)
-    assert [kind for kind, _ in told] == [ProviderTimeout, ProviderTimeout]
-    assert all(0.09 < seconds < 0.5 for _, seconds in told)
+    assert [kind for kind, _ in reported] == [ProviderTimeout, ProviderTimeout]
+    assert all(0.09 < seconds < 0.5 for _, seconds in reported)
 
 
 async def test_a_server_that_drips_does_not_stretch_the_deadline() -> None:
@@ -278,7 +278,7 @@ async def test_cancellation_passes_through(where: str) -> None:
         await running
 
 
-async def test_one_note_a_retry_and_nothing_of_the_message_in_it() -> None:
+async def test_each_retry_is_noted_once_without_the_errors_message() -> None:
     notes = Notes()
     secret = "the essay said"
     await run(Script(ProviderUnavailable(secret), ParsingError(secret)), notes=notes)
@@ -290,7 +290,7 @@ async def test_one_note_a_retry_and_nothing_of_the_message_in_it() -> None:
     assert secret not in repr(notes)
 
 
-async def test_every_failed_attempt_is_told_before_the_next_one() -> None:
+async def test_every_failed_attempt_is_reported_before_the_next_one() -> None:
     order: list[str] = []
 
     async def failed(error: UmpireError, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The inner ring's policy, as a pure function."""
+"""Retries within a claim: the policy, as a pure function."""
 
 import pytest
 from hypothesis import given

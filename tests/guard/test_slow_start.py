@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def test_nobody_waits_before_anything_happened() -> None:
+def test_no_call_waits_before_the_first_restart() -> None:
     pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     assert [pace.turn() for _ in range(1_000)] == [0.0] * 1_000
 
@@ -49,13 +49,13 @@ def test_the_longer_pause_holds_and_every_restart_begins_anew() -> None:
     assert pace.turn() == 0.0
 
 
-def test_a_short_deadline_makes_it_quick() -> None:
+def test_a_short_deadline_shortens_slow_start() -> None:
     pace = SlowStart(SLOTS, deadline=4, clock=Clock())
     pace.restart()
     assert max(pace.turn() for _ in range(SLOTS + 1)) == pytest.approx(0.5)
 
 
-def test_one_refusal_is_no_reason_and_several_are() -> None:
+def test_several_refusals_restart_slow_start_and_one_does_not() -> None:
     pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     for _ in range(3):
         pace.refused(began=999.0)
@@ -66,7 +66,7 @@ def test_one_refusal_is_no_reason_and_several_are() -> None:
     assert [pace.turn() > 0 for _ in range(3)] == [False, True, True]
 
 
-def test_what_began_before_the_restart_was_sent_away_for_what_is_known() -> None:
+def test_refusals_of_calls_that_began_before_the_restart_do_not_count() -> None:
     clock = Clock()
     pace = SlowStart(SLOTS, deadline=120, clock=clock)
     pace.restart()
@@ -86,7 +86,7 @@ def test_a_retry_after_concerns_all_calls_unless_a_longer_one_is_known() -> None
     assert (pace.round, pace.turn()) == (2, 6.0)
 
 
-def test_a_short_retry_after_concerns_its_own_call_unless_many_are_told_so() -> None:
+def test_a_short_retry_after_delays_its_own_call_unless_many_calls_receive_it() -> None:
     pace = SlowStart(SLOTS, deadline=120, clock=Clock())
     for _ in range(3):
         pace.refused(began=999.5, after=1.0)
@@ -144,7 +144,7 @@ class Provider:
 
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize(("share", "least"), [(0.01, 0.9), (0.05, 0.75)])
-def test_refusals_now_and_then_cost_no_more_than_themselves(share: float, least: float, retry_after: float) -> None:
+def test_rare_refusals_do_not_slow_down_other_calls(share: float, least: float, retry_after: float) -> None:
     chance = random.Random(7)
     provider = Provider(64, lambda _: retry_after if chance.random() < share else None)
     provider.run(300)
@@ -159,7 +159,7 @@ def test_a_retry_after_now_and_then_costs_its_pause_and_one_slow_start() -> None
     assert provider.good >= 0.75 * 300 * 100 / (100 / 64 + 5.0 + 2.0)
 
 
-def test_no_herd_after_a_retry_after_that_all_were_told() -> None:
+def test_calls_that_received_the_same_retry_after_do_not_return_together() -> None:
     start = Clock.now
     end = start + 5.0
     provider = Provider(SLOTS, lambda began: end - began - 1.0 if began < end - 1.0 else None)
@@ -169,7 +169,7 @@ def test_no_herd_after_a_retry_after_that_all_were_told() -> None:
     assert sum(began < end + 1.0 for began in after) <= SLOTS / 9 + 1
 
 
-def test_a_provider_that_sends_all_away_without_a_word_is_asked_slowly() -> None:
+def test_a_provider_that_refuses_all_calls_without_retry_after_is_called_slowly() -> None:
     provider = Provider(SLOTS, lambda _: 0.0)
     provider.run(60)
     # Unhindered: all slots, each second.

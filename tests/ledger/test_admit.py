@@ -7,14 +7,14 @@ from uuid import uuid4
 
 import pytest
 from umpire_ledger import House, redis_is_up, stored
-from umpire_servers import apoll
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.stats import Backlog
 
 pytestmark = pytest.mark.redis
@@ -91,8 +91,8 @@ async def test_concurrent_admits_share_round_trips(house):
 async def test_an_expired_request_is_admitted_and_ends_as_any_other_expiry(house):
     request = stored().model_copy(update={"expires_at": utcnow() - timedelta(seconds=5)})
     await house.ledger.admit(request)
-    custody = house.custody()
-    left = await apoll(custody.expired, 2)
+    sweeps = house.sweeps()
+    left = await apoll(sweeps.expired, 2)
     assert [entry.stored.queue_id for entry in left] == [request.queue_id]
 
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 from redis.exceptions import OutOfMemoryError
 from umpire_ledger import MOCK, House, ending, lease_of, stored
-from umpire_servers import apoll
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
 from ledger.claims import Claims, Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.message import pointer, pointer_list
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -34,7 +34,7 @@ async def test_a_worker_that_claimed_it_again_does_not_speak_for_it_by_its_first
     await house.admit(request)
     (stale,) = await claims.claim(None, more=1)
     await house.lapse_now(request)
-    assert (await house.custody().take_back_lapsed())[0] == 1
+    assert (await house.sweeps().take_back_lapsed())[0] == 1
     (claimed,) = await claims.claim(None, more=1)
     assert (stale.lapses, claimed.lapses) == (0, 1)
     gone = await claims.renew([stale.lease, claimed.lease], [])
@@ -87,7 +87,7 @@ async def test_a_renewed_lease_is_no_shorter_after_redis_clock_was_set(house):
 
 
 async def now_ms(house):
-    return await house.custody().now_ms()
+    return await house.sweeps().now_ms()
 
 
 async def test_a_claim_leases_the_request_whole_and_once(house):
@@ -216,7 +216,7 @@ async def test_a_lease_is_never_renewed_past_its_cap(house):
     await claims.renew([claimed.lease], [])
     assert await lease(house, request) == pytest.approx(first, abs=20)
     await apoll(lambda: now_is_past(house, first), 2)
-    lapsed, poison = await house.custody().take_back_lapsed()
+    lapsed, poison = await house.sweeps().take_back_lapsed()
     assert (lapsed, poison) == (1, [])
 
 
@@ -332,7 +332,7 @@ async def test_a_paid_verdict_ends_a_request_whose_lease_was_lost_and_the_second
     one, two = house.claims("one"), house.claims("two")
     await one.claim(str(request.queue_id), more=0)
     await house.lapse_now(request)
-    await house.custody().take_back_lapsed()
+    await house.sweeps().take_back_lapsed()
     assert ids(await two.claim(None, more=1)) == [str(request.queue_id)]
     assert await one.finish(ending(request.queue_id, by=CompletedBy.ANY)) is not None
     assert await two.finish(ending(request.queue_id, by=CompletedBy.ANY)) is None
@@ -364,13 +364,13 @@ async def test_given_back_it_keeps_its_turn_in_front_or_loses_it_behind(house, f
 async def test_what_is_deferred_waits_out_its_time_counts_its_try_and_keeps_its_priority(house):
     request = stored(priority=7)
     await house.admit(request)
-    claims, custody = house.claims(), house.custody()
+    claims, sweeps = house.claims(), house.sweeps()
     await claims.claim(None, more=1)
     assert await claims.release([Release(request, delay=0.2, counts=True, spent=b"s")]) == 1
     assert (await house.ledger.stats.backlogs([MOCK]))[MOCK].deferred == 1
     assert await house.messages(list_of(request)) == []
-    assert await custody.push_due(MOCK) == 0
-    assert await apoll(lambda: custody.push_due(MOCK), 3) == 1
+    assert await sweeps.push_due(MOCK) == 0
+    assert await apoll(lambda: sweeps.push_due(MOCK), 3) == 1
     assert len(await house.messages(list_of(request))) == 1
     (claimed,) = await claims.claim(None, more=1)
     assert (claimed.tries, claimed.spent, claimed.waited < 1) == (1, b"s", True)

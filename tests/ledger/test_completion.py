@@ -32,7 +32,7 @@ async def test_a_queued_request_ends_and_its_pointer_is_harmless(house, unstarte
     claimed = await house.claims().claim(str(request.queue_id), more=5)
     assert [one.stored.queue_id for one in claimed] == [after.queue_id]
     assert (await house.ledger.stats.sizes()).unfinished == 1
-    assert await house.custody().push_lost(MOCK) == 0
+    assert await house.sweeps().push_lost(MOCK) == 0
     assert await unstarted.end(cancelled(request)) is None
     assert len(await house.entries()) == 1
 
@@ -45,7 +45,7 @@ async def test_a_deferred_request_ends_and_is_not_pushed_again(house, unstarted)
     await claims.release([Release(request, delay=0.001, counts=True, spent=b"{}")])
     assert (await unstarted.find(request.queue_id)).spent == b"{}"
     assert await unstarted.end(cancelled(request))
-    assert await house.custody().push_due(MOCK) == 0
+    assert await house.sweeps().push_due(MOCK) == 0
     assert await house.messages("umpire.mock:9") == []
 
 

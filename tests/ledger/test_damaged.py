@@ -101,9 +101,9 @@ async def test_a_damaged_record_takes_no_other_with_it(house: House, lacking: st
     claims = house.claims()
     claimed = await claims.claim(str(damaged.queue_id), more=3)
     assert {request.queue_id for request in others} <= {c.stored.queue_id for c in claimed}
-    custody = house.custody()
-    await custody.expired()
-    await custody.take_back_lapsed()
+    sweeps = house.sweeps()
+    await sweeps.expired()
+    await sweeps.take_back_lapsed()
     await claims.finish(Completion(str(damaged.queue_id), QueueStatus.FAILED, ending("x").by, "t", "k", b"{}", 0.0))
     assert (await house.record(damaged.queue_id))["s"] == b"failed"
 

@@ -3,7 +3,7 @@
 from umpire_ledger import House, ending, stored
 
 from contracts.clock import utcnow
-from ledger.outbox import Fate, Undelivered
+from ledger.outbox import Disposition, Undelivered
 
 
 async def finished(house: House, count: int) -> list[bytes]:
@@ -17,7 +17,7 @@ async def finished(house: House, count: int) -> list[bytes]:
 async def test_a_refused_result_moves_with_its_event_and_a_retriable_one_waits(house: House) -> None:
     refused, away, unknown = await finished(house, 3)
     before = {row[0]: row[1] for row in await house.entries()}
-    fates = await house.outbox.undelivered(
+    dispositions = await house.outbox.undelivered(
         [
             Undelivered(refused, "MSG_SIZE_TOO_LARGE", 0),
             Undelivered(away, "_MSG_TIMED_OUT", None),
@@ -25,8 +25,13 @@ async def test_a_refused_result_moves_with_its_event_and_a_retriable_one_waits(h
             Undelivered(b"1-1", "TOPIC_EXCEPTION", 0),
         ]
     )
-    assert [fate for fate, _ in fates] == [Fate.DEAD, Fate.WAITS, Fate.WAITS, Fate.GONE]
-    entry = fates[0][1]
+    assert [disposition for disposition, _ in dispositions] == [
+        Disposition.DEAD,
+        Disposition.WAITS,
+        Disposition.WAITS,
+        Disposition.GONE,
+    ]
+    entry = dispositions[0][1]
     assert entry is not None
     assert entry.event == before[refused][b"e"]
     assert [row[0] for row in await house.entries()] == [away, unknown]
@@ -39,18 +44,20 @@ async def test_a_refused_result_moves_with_its_event_and_a_retriable_one_waits(h
     assert (read.event, read.key) == (entry.event, "key")
     assert (await house.ledger.stats.sizes()).dead == 1
     # Told once more, by another worker: it is gone from the outbox, and stands in the dead letters once.
-    assert [fate for fate, _ in await house.outbox.undelivered([Undelivered(refused, "X", 0)])] == [Fate.GONE]
+    assert [disposition for disposition, _ in await house.outbox.undelivered([Undelivered(refused, "X", 0)])] == [
+        Disposition.GONE
+    ]
     assert await house.dead.count() == 1
 
 
 async def test_an_unknown_topic_is_for_good_only_when_it_stays_unknown(house: House) -> None:
     """However old the entry: Kafka may have been away, and the topic about to be made."""
     old = await house.redis.xadd("umpire:outbox", {"i": "old", "t": "t", "k": "k", "e": "e"}, id="1-1")
-    for fate in (Fate.WAITS, Fate.WAITS, Fate.DEAD):
-        if fate is Fate.DEAD:
+    for disposition in (Disposition.WAITS, Disposition.WAITS, Disposition.DEAD):
+        if disposition is Disposition.DEAD:
             await house.redis.zincrby("umpire:outbox:doubted", -60_000, old)
         ((told, _),) = await house.outbox.undelivered([Undelivered(old, "UNKNOWN_TOPIC_OR_PART", 60)])
-        assert told is fate
+        assert told is disposition
     (known,) = await finished(house, 1)
     await house.outbox.undelivered([Undelivered(known, "UNKNOWN_TOPIC_OR_PART", 60)])
     await house.confirm(known)
@@ -59,8 +66,8 @@ async def test_an_unknown_topic_is_for_good_only_when_it_stays_unknown(house: Ho
 
 async def test_full_dead_letters_leave_a_result_in_the_outbox(house: House) -> None:
     entries = await finished(house, 4)
-    fates = await house.outbox.undelivered([Undelivered(entry, "TOPIC_EXCEPTION", 0) for entry in entries])
-    assert [fate for fate, _ in fates] == [Fate.DEAD] * 3 + [Fate.FULL]
+    dispositions = await house.outbox.undelivered([Undelivered(entry, "TOPIC_EXCEPTION", 0) for entry in entries])
+    assert [disposition for disposition, _ in dispositions] == [Disposition.DEAD] * 3 + [Disposition.FULL]
     assert [row[0] for row in await house.entries()] == [entries[3]]
 
 

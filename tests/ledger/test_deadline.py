@@ -5,13 +5,13 @@ import time
 
 import pytest
 from umpire_ledger import House, redis_is_up, stored
-from umpire_servers import apoll
 
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.servers import apoll
 from ledger.ledger import Ledger
 from ledger.redis.clock import FRESH_SECONDS, RedisClock
+from ledger.redis.connection import connect
 
 
 def soon(seconds: float = 1.0) -> float:
@@ -45,8 +45,8 @@ async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_serv
     client = connect(server.url, timeout=0.5)
     ledger = Ledger(client, LedgerSettings(), timeout=0.5)
     await ledger.admit(stored())
-    ledger._clock._ahead += 3600
-    ledger._clock._seen -= FRESH_SECONDS
+    ledger._clock._offset += 3600
+    ledger._clock._observed -= FRESH_SECONDS
     server.pause()
     late = stored()
     with pytest.raises(Unavailable):
@@ -62,7 +62,7 @@ async def test_what_was_learnt_of_the_clock_long_ago_is_not_relied_on(redis_serv
 async def test_a_clock_that_was_set_costs_no_request(redis, seconds):
     house = House(redis)
     await house.ledger.admit(stored(), by=soon())
-    house.ledger._clock._ahead += seconds
+    house.ledger._clock._offset += seconds
     for _ in range(3):
         await house.ledger.admit(stored(), by=soon())
     assert (await house.ledger.stats.sizes()).unfinished == 4

@@ -18,8 +18,8 @@ from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
 from ledger.claims import Release
 from ledger.completion import CompletedBy
-from ledger.connection import connect
 from ledger.keys import spent as spent_key
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -63,7 +63,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.redis, self.house = self.run(make())
         self.workers = {owner: self.house.claims(owner) for owner in WORKERS}
         self.numbers = {}
-        self.custody = self.house.custody()
+        self.sweeps = self.house.sweeps()
 
     def teardown(self):
         if hasattr(self, "redis"):
@@ -132,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def leases_lapse(self, asked):
         async def lapse():
             await self.house.lapse_now(*asked)
-            return await self.custody.take_back_lapsed()
+            return await self.sweeps.take_back_lapsed()
 
         _, poison = self.run(lapse())
         for left in poison:
@@ -145,7 +145,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_deferral_comes_due(self, request):
         async def due():
             await self.redis.zadd("umpire:deferred:mock", {str(request.queue_id): 1}, xx=True)
-            await self.custody.push_due(MOCK)
+            await self.sweeps.push_due(MOCK)
 
         self.run(due())
 
@@ -153,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_request_expires(self, request):
         async def expire():
             await self.redis.zadd("umpire:expiry", {str(request.queue_id): 1}, xx=True)
-            for left in await self.custody.expired():
+            for left in await self.sweeps.expired():
                 await self.workers["one"].finish(end(left.stored.queue_id, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED))
 
         self.run(expire())
@@ -217,16 +217,16 @@ class LedgerMachine(RuleBasedStateMachine):
         """However it stands: what is left comes to an end by the custodian and one worker alone."""
         for _ in range(6):
             await self.house.lapse_now(*self.admitted.values())
-            _, poison = await self.custody.take_back_lapsed()
+            _, poison = await self.sweeps.take_back_lapsed()
             for left in poison:
                 await self.house.claims("custodian").finish(
                     end(left.stored.queue_id, QueueStatus.FAILED, CompletedBy.HOLDER)
                 )
             for queue_id in self.admitted:
                 await self.redis.zadd("umpire:deferred:mock", {queue_id: 1}, xx=True)
-            await self.custody.push_due(MOCK)
+            await self.sweeps.push_due(MOCK)
             await asyncio.sleep(0.003)
-            await self.custody.push_lost(MOCK)
+            await self.sweeps.push_lost(MOCK)
             for claimed in await self.workers["one"].claim(None, more=100):
                 await self.workers["one"].finish(end(claimed.stored.queue_id))
         assert (await self.house.ledger.stats.sizes()).unfinished == 0
@@ -237,7 +237,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_each_request_is_in_one_place_ends_once_and_can_always_be_brought_to_an_end(redis_url, monkeypatch):
-    monkeypatch.setattr("ledger.custody.SUSPECT_SECONDS", 0.0)
+    monkeypatch.setattr("ledger.sweeps.SUSPECT_SECONDS", 0.0)
     machine = type("Machine", (LedgerMachine,), {"url": redis_url})
     run_state_machine_as_test(
         machine,

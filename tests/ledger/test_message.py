@@ -9,14 +9,14 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from umpire_ledger import stored
-from umpire_servers import poll
 
 from contracts.enums import LLMProviderType
 from contracts.queues import COMPARE_TASK, PRIORITY_STEPS, broker_priority, list_names, queue_name
 from contracts.settings import LedgerSettings
-from ledger.connection import connect
+from devtools.servers import poll
 from ledger.ledger import Ledger
 from ledger.message import pointer, pointer_list
+from ledger.redis.connection import connect
 from tasks.app import SETTINGS
 
 pytestmark = pytest.mark.redis

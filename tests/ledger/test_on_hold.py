@@ -11,9 +11,9 @@ from contracts.settings import HoldSettings
 from guard import hold as holds
 from guard.hold import Holds
 from ledger.claims import Release
-from ledger.custody import Custody
 from ledger.parked import PARKED_SECONDS, Parked
 from ledger.request import StoredRequest
+from ledger.sweeps import Sweeps
 
 pytestmark = pytest.mark.redis
 
@@ -30,7 +30,7 @@ def short(seconds: float = 0.2, *, set_by_caller: bool = False) -> StoredRequest
 
 
 async def expired(house: House) -> list[str]:
-    return [str(left.stored.queue_id) for left in await house.custody().expired()]
+    return [str(left.stored.queue_id) for left in await house.sweeps().expired()]
 
 
 async def age_hold(house: House, milliseconds: int, key: str = "umpire:hold:mock") -> None:
@@ -52,7 +52,7 @@ async def test_six_hours_of_it_expire_nothing(house: House) -> None:
     await age_hold(house, 6 * HOUR)
     for one in (request, theirs):
         await age(house, one, 6 * HOUR)
-    (left,) = await house.custody().expired()
+    (left,) = await house.sweeps().expired()
     assert left.stored.queue_id == theirs.queue_id
     assert left.hold is HoldReason.SPEND_LIMIT
     claims = house.claims()
@@ -95,10 +95,10 @@ async def test_no_more_than_the_operator_allows(house: House) -> None:
     await age(house, request, 72 * HOUR)
     assert await expired(house) == []
     await age(house, request, 2 * HOUR)
-    (left,) = await house.custody().expired()
+    (left,) = await house.sweeps().expired()
     assert left.hold is HoldReason.MANUAL
-    custody = Custody(house.redis, house.settings, owner="c", holds=HoldSettings(hold_max_seconds=100 * 3600))
-    assert await custody.expired() == []
+    sweeps = Sweeps(house.redis, house.settings, owner="c", holds=HoldSettings(hold_max_seconds=100 * 3600))
+    assert await sweeps.expired() == []
 
 
 async def test_a_pause_that_ended_by_its_time_counts_to_its_end(house: House) -> None:
@@ -128,7 +128,7 @@ async def test_what_waits_for_its_model_costs_no_time_and_is_found_by_it(house: 
     assert await expired(house) == []
     waiting = Parked(house.redis, MOCK)
     assert await waiting.wake_oldest("mock-1") == 1
-    assert await house.custody().push_due(MOCK) == 1
+    assert await house.sweeps().push_due(MOCK) == 1
     assert (await house.record(request.queue_id))["s"] == b"queued"
     assert await house.redis.zcard("umpire:parked:mock:mock-1") == 0
     assert await expired(house) == [], "the time is remembered"
@@ -149,6 +149,6 @@ async def test_all_that_waited_for_a_model_come_back_when_its_hold_ends(house: H
     await claims.release(
         [Release(c.stored, delay=600, fencing_token=c.fencing_token, parked="mock-1") for c in claimed]
     )
-    assert await house.custody().push_due(MOCK) == 0
+    assert await house.sweeps().push_due(MOCK) == 0
     assert await Parked(house.redis, MOCK).wake_all("mock-1") == 30
-    assert await house.custody().push_due(MOCK) == 30
+    assert await house.sweeps().push_due(MOCK) == 30

@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from redis.exceptions import RedisError
 from umpire_ledger import House, ending, stored
-from umpire_servers import apoll
 
 from contracts.settings import LedgerSettings
+from devtools.servers import apoll
 from ledger import replies as replies_module
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.replies import Replies
 from telemetry.observer import Note
 
@@ -206,14 +206,14 @@ async def finished(house, request):
 async def test_its_reader_goes_on_after_a_fault_of_ours(house, monkeypatch):
     notes = []
     replies = Replies(house.redis, notes.append)
-    hear, faults = replies._hear, iter([KeyError("a fault")])
+    hear, faults = replies._deliver, iter([KeyError("a fault")])
 
     def faulty(message):
         for fault in faults:
             raise fault
         hear(message)
 
-    monkeypatch.setattr(replies, "_hear", faulty)
+    monkeypatch.setattr(replies, "_deliver", faulty)
     monkeypatch.setattr("telemetry.duty.RESTART_SECONDS", 0.01)
     await replies.start()
     try:

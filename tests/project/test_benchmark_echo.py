@@ -3,9 +3,9 @@
 import sys
 
 import httpx2
-from umpire_servers import Process, free_port, port_open
 
 from benchmarks.load import comparison_body
+from devtools.servers import Process, free_port, port_open
 
 
 def test_it_serves_in_place_of_the_api(tmp_path):

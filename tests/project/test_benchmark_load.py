@@ -2,14 +2,14 @@
 
 import http.server
 import subprocess
-import sys
 import threading
 
 import pytest
 from umpire_go import go
 
 from benchmarks.load import post, run_load
-from benchmarks.tools import Tools, prepare
+from benchmarks.tools import prepare
+from devtools.servers import ServerMissing
 
 
 class Recorder(http.server.ThreadingHTTPServer):
@@ -49,11 +49,10 @@ def server():
         thread.join()
 
 
-@pytest.fixture(scope="module", params=["go", "python"])
-def tools(request):
-    if request.param == "go":
-        go()
-    return prepare(use_go=request.param == "go")
+@pytest.fixture(scope="module")
+def tools():
+    go()
+    return prepare()
 
 
 def test_any_address_body_and_headers(tools, server, tmp_path):
@@ -90,9 +89,7 @@ def test_a_line_that_is_no_header_is_refused(tools, server, tmp_path):
     assert not server.seen
 
 
-def test_python_stands_in_where_there_is_no_go():
-    assert prepare(use_go=False) == Tools(
-        [sys.executable, "-m", "benchmarks.upstream_fallback"],
-        [sys.executable, "-m", "benchmarks.load_fallback"],
-        "python",
-    )
+def test_without_go_the_error_names_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ServerMissing, match=r"no go on PATH.*golang-go"):
+        prepare()

@@ -8,13 +8,13 @@ import sys
 
 import psutil
 import pytest
-from umpire_servers import ROOT, poll
 
 from benchmarks.events import Stuck
 from benchmarks.peers import PEERS
 from benchmarks.peers.group import running
 from benchmarks.stack import Servers
 from benchmarks.tools import Tools
+from devtools.servers import ROOT, poll
 
 #: A server of two processes, as a peer is: both ignore SIGTERM, and the first says what it was given.
 SERVER = """
@@ -32,7 +32,7 @@ time.sleep(60)
 @pytest.fixture
 def servers():
     """The folder and the processes of a benchmark, without its Redis and Kafka."""
-    made = Servers(Tools([], [], "python"), fsync="always", kafka="embedded")
+    made = Servers(Tools([], []), fsync="always", kafka="embedded")
     yield made
     made.__exit__()
 
@@ -59,7 +59,7 @@ def test_a_peer_sees_what_it_is_given_and_nothing_of_ours(servers, monkeypatch):
 
 
 def test_all_processes_of_a_peer_end_with_it(servers, monkeypatch):
-    monkeypatch.setattr("umpire_servers.Process.stop", lambda self, deadline: self.kill())
+    monkeypatch.setattr("devtools.servers.Process.stop", lambda self, deadline: self.kill())
     with start(servers, (servers.folder / "said.json").exists) as process:
         pids = process.pid, said(servers)["child"]
     for pid in pids:

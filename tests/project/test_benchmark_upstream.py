@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +11,16 @@ from typing import Any
 
 import pytest
 from umpire_go import go
-from umpire_providers import PATHS, REAL, call_for, connected
-from umpire_servers import ROOT, Process, free_port
 
 from contracts.enums import LLMProviderType
 from contracts.errors import ProviderRateLimited
+from devtools.providers import PATHS, REAL, call_for, connected
+from devtools.servers import ROOT, Process, free_port
 
 
 @pytest.fixture(scope="module")
 def go_upstream(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Command of the one in Go."""
+    """The command of the built program."""
     binary = tmp_path_factory.mktemp("go") / "upstream"
     subprocess.run(
         [go(), "build", "-o", str(binary), "./upstream"],
@@ -30,13 +29,6 @@ def go_upstream(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         check=True,
     )
     return [str(binary)]
-
-
-@pytest.fixture(params=["go", "python"])
-def command(request: pytest.FixtureRequest) -> list[str]:
-    if request.param == "python":
-        return [sys.executable, "-m", "benchmarks.upstream_fallback"]
-    return request.getfixturevalue("go_upstream")
 
 
 @contextlib.contextmanager
@@ -63,9 +55,9 @@ def stats(url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("provider", [one for one in REAL if one is not LLMProviderType.OPENROUTER])
-async def test_each_sdk_gets_a_verdict(provider: LLMProviderType, command: list[str], tmp_path: Path) -> None:
+async def test_each_sdk_gets_a_verdict(provider: LLMProviderType, go_upstream: list[str], tmp_path: Path) -> None:
     assert PATHS[provider.value] in {"", "/v1"}
-    with running(command, tmp_path) as url:
+    with running(go_upstream, tmp_path) as url:
         async with connected(provider, url) as adapter:
             completion = await adapter.complete(call_for(provider))
         assert json.loads(completion.text)["winner"] == "Essay A"

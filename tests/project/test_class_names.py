@@ -4,7 +4,7 @@ import ast
 import tomllib
 from collections import defaultdict
 
-from umpire_servers import ROOT
+from devtools.servers import ROOT
 
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
 

@@ -7,7 +7,8 @@ import tomllib
 
 import pytest
 from packaging.requirements import Requirement
-from umpire_servers import ROOT
+
+from devtools.servers import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from umpire_aimock import Aimock
-from umpire_providers import KEY, PROMPT, REAL, VERDICT, call_for, connected
 
 from contracts import errors
 from contracts.enums import LLMProviderType
+from devtools.aimock import Aimock
+from devtools.providers import KEY, PROMPT, REAL, VERDICT, call_for, connected
+from providers.answers.verdict import parse_verdict
 from providers.base import StopReason
-from providers.verdict import parse_verdict
 
 pytestmark = pytest.mark.aimock
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from umpire_providers import KEY, PROMPT, REAL, body_of, call_for, connected
-from umpire_upstream import answer, upstream
 
 from contracts.enums import LLMProviderType
+from devtools.providers import KEY, PROMPT, REAL, body_of, call_for, connected
+from devtools.upstream import answer, upstream
 
 every = pytest.mark.parametrize("provider", REAL)
 
@@ -82,7 +82,7 @@ async def test_sdks_log_no_prompt_even_on_debug(provider: LLMProviderType, caplo
 def test_importing_loads_no_sdk() -> None:
     """Nor does the manifest load an adapter: the front door reads it."""
     code = (
-        "import sys; import providers.manifest;"
+        "import sys; import providers.models.manifest;"
         "early = [m for m in sys.modules if m in {'providers.anthropic', 'providers.openai', 'providers.google',"
         " 'providers.openrouter', 'providers.mock'}];"
         "from contracts.settings import Settings; from contracts.enums import LLMProviderType as P;"

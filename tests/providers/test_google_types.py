@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from google.genai import types
 from pydantic import BaseModel
-from umpire_aimock import Aimock
-from umpire_providers import PROMPT, VERDICT, call_for, connected
 
 from contracts.enums import LLMProviderType
-from providers import schema
+from devtools.aimock import Aimock
+from devtools.providers import PROMPT, VERDICT, call_for, connected
 from providers.base import ATTEMPT_HEADER
 from providers.google import parameters
 from providers.google_types import Config, Content, Part, text
-from providers.manifest import Manifest
-from providers.prompt import DEFAULT_SYSTEM_PROMPT
+from providers.models.manifest import Manifest
+from providers.request import verdict_schema
+from providers.request.prompt import DEFAULT_SYSTEM_PROMPT
 
 GOOGLE = LLMProviderType.GOOGLE
 
@@ -42,7 +42,7 @@ async def test_the_request_is_the_one_that_the_sdks_own_parameters_make(aimock: 
                 "max_output_tokens": call.max_tokens,
                 "system_instruction": DEFAULT_SYSTEM_PROMPT,
                 "response_mime_type": "application/json",
-                "response_json_schema": schema.VERDICT_SCHEMA,
+                "response_json_schema": verdict_schema.VERDICT_SCHEMA,
                 "http_options": {"headers": {ATTEMPT_HEADER: call.attempt_id}},
                 "automatic_function_calling": {"disable": True},
                 "automatic_continuation": False,

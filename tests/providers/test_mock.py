@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from umpire_providers import PROMPT, request_for
 
 from benchmarks.judging.judges import SimulatedJudge
 from contracts import errors
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.enums import LLMErrorCode, LLMProviderType
 from contracts.settings import MockSettings, SettingsError, load_settings
+from devtools.providers import PROMPT, request_for
+from providers.answers.verdict import Verdict, parse_verdict
 from providers.base import Call
-from providers.essays import find_essays, strength
-from providers.manifest import Manifest
 from providers.mock import MockProvider, judge
-from providers.prompt import build_call
-from providers.verdict import Verdict, parse_verdict
+from providers.mock_essays import find_essays, strength
+from providers.models.manifest import Manifest
+from providers.request.prompt import build_call
 
 INFO = Manifest.load().default(LLMProviderType.MOCK)
 

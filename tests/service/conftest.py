@@ -1,3 +1,3 @@
-from umpire_door import api, no_flush, settings, worker
+from umpire_api import api, no_flush, settings, worker
 
 __all__ = ["api", "no_flush", "settings", "worker"]

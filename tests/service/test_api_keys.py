@@ -1,4 +1,4 @@
-"""UMPIRE_AUTH=keys at a real door: who gets in, what for, how often, and what stays another's."""
+"""UMPIRE_AUTH=keys at a running API: authentication, scopes, request rates, and isolation between owners."""
 
 import asyncio
 import json
@@ -8,17 +8,17 @@ import pytest
 from starlette.routing import Route
 from umpire_keys import Key, make_key, revoke_key, with_secret
 from umpire_ledger import redis_is_up
-from umpire_servers import apoll
-from umpire_service import Worker, admitted, door, problem_of, settings_of
+from umpire_service import Worker, admitted, problem_of, running_api, settings_of
 
 from access.api_key import Scope, new_text
 from contracts.clock import utcnow
 from contracts.enums import ProcessingMode
 from contracts.settings import ServiceSettings
+from devtools.servers import apoll
 from ledger.keys import api_key
 from service.routes.scopes import SCOPE_OF
 from telemetry.observer import silent
-from web.auth import Authentication, Scopes
+from web.auth import Authentication, RouteScopes
 
 pytestmark = pytest.mark.redis
 
@@ -54,13 +54,13 @@ async def test_every_route_but_the_open_ones_needs_a_key(api, key):
     assert await admitted(api) == 1
 
 
-async def test_what_is_no_good_key_is_refused_without_a_word_of_why(api, key, redis_url):
+async def test_unknown_and_revoked_keys_get_the_same_401(api, key, redis_url):
     gone = await make_key(redis_url)
     await revoke_key(redis_url, gone)
     wrong = [new_text() for _ in range(46)] + [with_secret(key.id, "x" * 32), gone.text]
     answers = await asyncio.gather(*(api.post(headers={"authorization": f"Bearer {text}"}) for text in wrong))
-    told = {json.dumps(problem_of(answer, 401, AUTH)["details"]) for answer in answers}
-    assert told == {'{"reason": "unknown"}'}
+    details = {json.dumps(problem_of(answer, 401, AUTH)["details"]) for answer in answers}
+    assert details == {'{"reason": "unknown"}'}
     assert {answer.headers["www-authenticate"] for answer in answers} == {
         'Bearer realm="umpire", error="invalid_token"'
     }
@@ -84,7 +84,7 @@ async def test_what_is_no_good_key_is_refused_without_a_word_of_why(api, key, re
     assert key.id not in metrics
 
 
-async def test_a_websocket_is_no_way_around():
+async def test_a_websocket_does_not_bypass_authentication():
     sent = []
 
     async def send(message):
@@ -93,14 +93,14 @@ async def test_a_websocket_is_no_way_around():
     async def behind(scope, receive, send):
         raise AssertionError("let in")
 
-    authentication = Authentication(behind, Scopes([], SCOPE_OF), None, ServiceSettings(), silent)
+    authentication = Authentication(behind, RouteScopes([], SCOPE_OF), None, ServiceSettings(), silent)
     await authentication({"type": "websocket", "path": "/x", "headers": []}, None, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_a_route_that_nobody_thought_of_stops_the_start():
+def test_a_route_without_a_scope_stops_the_start():
     with pytest.raises(KeyError):
-        Scopes([Route("/api/v1/new", lambda request: None)], SCOPE_OF)
+        RouteScopes([Route("/api/v1/new", lambda request: None)], SCOPE_OF)
 
 
 async def test_a_refusal_does_not_wait_for_the_body(api):
@@ -112,7 +112,7 @@ async def test_a_refusal_does_not_wait_for_the_body(api):
 
 
 async def test_a_revocation_holds_at_once_in_every_process(settings, redis_url, key):
-    async with door(settings) as one, door(settings) as two:
+    async with running_api(settings) as one, running_api(settings) as two:
         for it in (one, two):
             assert (await it.client.get("/api/v1/models", headers=key.headers)).status_code == 200
         await revoke_key(redis_url, key)
@@ -120,7 +120,7 @@ async def test_a_revocation_holds_at_once_in_every_process(settings, redis_url, 
             assert (await it.client.get("/api/v1/models", headers=key.headers)).status_code == 401
 
 
-async def test_a_key_does_what_its_scopes_say(api, redis_url):
+async def test_a_key_may_use_only_the_routes_of_its_scopes(api, redis_url):
     keys = {scope: await make_key(redis_url, scopes=frozenset({scope})) for scope in Scope}
     for (method, template), needed in SCOPE_OF.items():
         if needed is None:
@@ -136,21 +136,21 @@ async def test_a_key_does_what_its_scopes_say(api, redis_url):
                 assert f'scope="{needed.value}"' in answer.headers["www-authenticate"]
 
 
-async def test_the_request_rate_is_told_and_held(settings, redis_url):
+async def test_the_request_rate_is_enforced_and_in_the_headers(settings, redis_url):
     limited = await make_key(redis_url, rate=6, max_queued=50)
-    async with door(settings) as one, door(settings) as two:
+    async with running_api(settings) as one, running_api(settings) as two:
         answers = [await (one, two)[n % 2].post(headers=limited.headers) for n in range(8)]
         assert [answer.status_code for answer in answers] == [202] * 6 + [429] * 2
-        told = [answer.headers["ratelimit"] for answer in answers]
-        assert [one.partition(";t=")[0] for one in told] == [f'"request_rate";r={n}' for n in (5, 4, 3, 2, 1, 0, 0, 0)]
+        rates = [answer.headers["ratelimit"] for answer in answers]
+        assert [one.partition(";t=")[0] for one in rates] == [f'"request_rate";r={n}' for n in (5, 4, 3, 2, 1, 0, 0, 0)]
         policy = '"request_rate";q=6;w=60, "max_queued";q=50;qu="concurrent-requests"'
         assert {answer.headers["ratelimit-policy"] for answer in answers} == {policy}
         body = problem_of(answers[-1], 429, "LLM_QUOTA_EXCEEDED")
         assert (body["details"], body["is_retryable"]) == ({"limit": "request_rate"}, True)
         wait = int(answers[-1].headers["retry-after"])
         assert 1 <= wait <= 10
-        assert told[-1].endswith(f";t={wait}")
-        # Each other key has its own, and those without one are told of none.
+        assert rates[-1].endswith(f";t={wait}")
+        # Each key has its own limit; answers to a key without limits have no such headers.
         free = await one.post(headers=(await make_key(redis_url)).headers)
         assert free.status_code == 202
         assert not {"ratelimit", "ratelimit-policy"} & set(free.headers)
@@ -158,7 +158,7 @@ async def test_the_request_rate_is_told_and_held(settings, redis_url):
         assert 'key_refusals_total{reason="request_rate"} 1.0' in metrics
 
 
-async def test_what_may_be_unfinished_is_told_and_held(api, redis_url):
+async def test_the_limit_of_unfinished_requests_is_enforced_and_in_the_headers(api, redis_url):
     limited = await make_key(redis_url, max_queued=2)
     assert [(await api.post(headers=limited.headers)).status_code for _ in range(2)] == [202] * 2
     refused = await api.post(headers=limited.headers)
@@ -167,7 +167,7 @@ async def test_what_may_be_unfinished_is_told_and_held(api, redis_url):
     assert refused.headers["ratelimit-policy"] == '"max_queued";q=2;qu="concurrent-requests"'
 
 
-async def test_another_keys_comparison_is_as_unknown_as_none(settings, api, redis_url, key):
+async def test_another_keys_comparison_is_answered_like_an_unknown_one(settings, api, redis_url, key):
     stranger = await make_key(redis_url)
     mine, ended = [(await api.post(headers=key.headers)).json()["queue_id"] for _ in range(2)]
     assert (await delete(api, ended, key)).status_code == 200
@@ -185,17 +185,17 @@ async def test_another_keys_comparison_is_as_unknown_as_none(settings, api, redi
     await worker.redis.aclose()
 
 
-async def test_another_keys_comparison_in_the_spool_is_unknown_too(redis_server, monkeypatch):
+async def test_another_keys_spooled_comparison_is_answered_like_an_unknown_one(redis_server, monkeypatch):
     server = redis_server(aof=True)
     key, stranger = await make_key(server.url), await make_key(server.url)
-    async with door(settings_of(server.url, auth="keys", immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, auth="keys", immediate_wait_seconds=0)) as api:
         for one in (key, stranger):
             assert (await api.client.get("/api/v1/models", headers=one.headers)).status_code == 200
-        monkeypatch.setattr(api.parts.spool, "lease", never)  # nothing is drained
+        monkeypatch.setattr(api.dependencies.spool, "lease", never)  # nothing is drained
         server.kill()
         queue_id = (await api.post(headers=key.headers)).json()["queue_id"]
         server.start()
-        await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
+        await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
 
         async def looked_up():
             return (await delete(api, uuid4(), stranger)).status_code == 404
@@ -207,7 +207,7 @@ async def test_another_keys_comparison_in_the_spool_is_unknown_too(redis_server,
         assert (await delete(api, queue_id, key)).status_code == 503
 
 
-async def test_an_idempotency_key_is_its_owners(api, redis_url, key):
+async def test_an_idempotency_key_belongs_to_its_owner(api, redis_url, key):
     stranger = await make_key(redis_url)
     same = {"idempotency-key": "one"}
     first, again, other = [(await api.post(headers={**one.headers, **same})) for one in (key, key, stranger)]
@@ -218,7 +218,7 @@ async def test_an_idempotency_key_is_its_owners(api, redis_url, key):
 async def test_a_key_names_only_its_own_callback_topics(redis_url):
     key = await make_key(redis_url, topics=["mine.*", "shared.v?"])
     settings = settings_of(redis_url, auth="keys", immediate_wait_seconds=0, callback_topics=["mine.*", "others.*"])
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         for topic, status in {
             "mine.results": 202,
             "shared.v1": 422,  # the operator's list does not have it
@@ -237,10 +237,10 @@ async def test_a_key_names_only_its_own_callback_topics(redis_url):
 async def test_without_redis_a_known_key_is_served_and_every_answer_comes_in_time(redis_server, way):
     server = redis_server(aof=True)
     known, unknown = await make_key(server.url), await make_key(server.url)
-    async with door(settings_of(server.url, auth="keys", immediate_wait_seconds=5)) as api:
+    async with running_api(settings_of(server.url, auth="keys", immediate_wait_seconds=5)) as api:
         assert (await api.client.get("/api/v1/models", headers=known.headers)).status_code == 200
         server.kill() if way == "killed" else server.pause()
-        for _ in range(2):  # in the moment in which it goes away, and when that is known
+        for _ in range(2):  # first while Redis goes away, then when the API knows it
             began = asyncio.get_running_loop().time()
             served, refused, listed, tried, gone = await asyncio.gather(
                 asyncio.gather(*(api.post(headers=known.headers) for _ in range(10))),
@@ -268,15 +268,15 @@ async def test_without_redis_a_known_key_is_served_and_every_answer_comes_in_tim
         assert (await api.post(headers=known.headers)).status_code == 401
 
         async def drained():
-            return (await api.parts.spool.size()).requests == 0
+            return (await api.dependencies.spool.size()).requests == 0
 
         await apoll(drained, what="the spool has drained")
-        bodies = [name async for name in api.parts.ledger._redis.scan_iter("umpire:body:*")]
-        owners = {json.loads(await api.parts.ledger._redis.get(name))["owner"] for name in bodies}
+        bodies = [name async for name in api.dependencies.ledger._redis.scan_iter("umpire:body:*")]
+        owners = {json.loads(await api.dependencies.ledger._redis.get(name))["owner"] for name in bodies}
         assert owners == {known.id, unknown.id}
 
 
-async def test_the_document_says_what_a_key_must_allow(api):
+async def test_the_document_shows_the_scope_of_each_route(api):
     document = (await api.get("/openapi.json")).json()
     assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
     for (method, path), scope in SCOPE_OF.items():
@@ -287,14 +287,14 @@ async def test_the_document_says_what_a_key_must_allow(api):
         assert ("401" in operation["responses"]) is (scope is not None)
 
 
-async def test_a_providers_test_is_the_keys_own_comparison(settings, redis_url):
+async def test_a_provider_test_is_owned_by_the_key(settings, redis_url):
     key = await make_key(redis_url, scopes=frozenset({Scope.PROVIDER_TEST}), topics=["mine.*"])
-    async with door(settings_of(redis_url, immediate_wait_seconds=5, auth="keys")) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=5, auth="keys")) as api:
         async with Worker(settings).working() as worker:
             answer = await api.client.post("/api/v1/providers/mock/test", headers=key.headers)
         assert answer.json()["ok"] is True
         assert [one.stored.owner for one in worker.seen] == [key.id]
-        spent = await api.parts.ledger._redis.hget(f"umpire:spent:{utcnow().date().isoformat()}", key.id)
+        spent = await api.dependencies.ledger._redis.hget(f"umpire:spent:{utcnow().date().isoformat()}", key.id)
         assert float(spent or 0) >= 0
 
 
@@ -307,24 +307,24 @@ async def delete(api, queue_id, key: Key):
 
 
 def like(problem):
-    """What is in it but for the path and the time."""
+    """The problem without the fields that differ from request to request."""
     return {name: value for name, value in problem.items() if name not in {"instance", "timestamp", "correlation_id"}}
 
 
-async def test_a_client_that_takes_only_202_works_with_a_key_of_its_own(redis_url):
-    """An existing consumer fails every comparison that is answered 200. What a request says of itself goes first."""
+async def test_a_keys_own_processing_mode_replaces_the_operators_default(redis_url):
+    """For a client that fails comparisons answered 200. The mode in a request takes precedence."""
     waiting = settings_of(redis_url, immediate_wait_seconds=5, auth="keys")
     queueing, plain = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE), await make_key(redis_url)
-    async with door(waiting) as api, Worker(waiting).working():
+    async with running_api(waiting) as api, Worker(waiting).working():
         assert (await api.post(headers=queueing.headers)).status_code == 202
         assert (await api.post(headers=plain.headers)).status_code == 200
         assert (await api.post(headers=queueing.headers, processing_mode="immediate")).status_code == 200
         assert (await api.post(headers=plain.headers, processing_mode="queue")).status_code == 202
 
 
-async def test_a_mode_of_a_newer_version_is_the_operators_default_here(redis_url, api):
+async def test_a_keys_processing_mode_of_a_newer_version_is_ignored(redis_url, api):
     key = await make_key(redis_url, processing_mode=ProcessingMode.QUEUE)
-    await api.parts.ledger._redis.hset(api_key(key.id), "mode", "some_day")
+    await api.dependencies.ledger._redis.hset(api_key(key.id), "mode", "some_day")
     assert (await api.post(headers=key.headers)).status_code == 202
 
 
@@ -338,10 +338,10 @@ async def test_a_key_sees_its_own_totals_only(settings, api, redis_url):
             body = (await api.client.get("/api/v1/providers", headers=key.headers)).json()
             return body["total_requests_today"], body["total_cost_today"]
 
-        await apoll(lambda: told(api, 3), what="three are judged")
+        await apoll(lambda: has_ended(api, 3), what="three are judged")
     assert await totals(ann) == (3, 0.75)
     assert await totals(ben) == (0, 0.0)
 
 
-async def told(api, requests):
-    return (await api.parts.ledger.stats.today()).requests == requests
+async def has_ended(api, requests):
+    return (await api.dependencies.ledger.stats.today()).requests == requests

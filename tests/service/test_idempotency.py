@@ -1,18 +1,19 @@
-"""`Idempotency-Key`: sent again, a request is the one it was; never accepted without that being known."""
+"""`Idempotency-Key`: a repeated request is answered with the first queue id, or refused if that cannot be looked up."""
 
 import asyncio
 
 import pytest
 from umpire_ledger import redis_is_up
-from umpire_servers import apoll
-from umpire_service import admitted, door, open_breaker, problem_of, settings_of
+from umpire_service import admitted, open_breaker, problem_of, running_api, settings_of
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 
-async def test_fifty_in_parallel_make_one_job(api, worker):
+async def test_fifty_parallel_requests_with_one_idempotency_key_are_one_comparison(api, worker):
     answers = await asyncio.gather(*(api.post(headers=KEY) for _ in range(50)))
     assert {answer.status_code for answer in answers} <= {200, 202}
     assert len({answer.json()["queue_id"] for answer in answers}) == 1
@@ -36,7 +37,7 @@ async def test_another_body_is_a_conflict(api, mode):
     assert await admitted(api) == 1
 
 
-async def test_a_repetition_is_known_though_its_provider_went_away(api):
+async def test_a_repetition_is_replayed_though_its_provider_is_unavailable(api):
     first = await api.post(headers={**KEY, "Prefer": "wait=0"}, processing_mode="immediate")
     await open_breaker(api)
     again = await api.post(headers=KEY, processing_mode="immediate")
@@ -52,15 +53,15 @@ async def test_a_malformed_key_is_refused(api, key):
     assert await admitted(api) == 0
 
 
-async def test_a_key_of_any_printable_characters_is_taken(api):
+async def test_an_idempotency_key_of_any_printable_characters_is_accepted(api):
     for key in ("x", "x" * 255, '"q" ~!,'):
         assert (await api.post(headers={"Idempotency-Key": key}, processing_mode="queue")).status_code == 202
     assert await admitted(api) == 3
 
 
-async def test_without_redis_nothing_is_accepted_and_the_same_key_is_good_afterwards(redis_server):
+async def test_without_redis_a_request_with_an_idempotency_key_is_refused_and_can_be_repeated(redis_server):
     server = redis_server(aof=True)
-    async with door(settings_of(server.url, door_redis_seconds=0.5)) as api:
+    async with running_api(settings_of(server.url, door_redis_seconds=0.5)) as api:
         first = await api.post(headers=KEY, processing_mode="queue")
         server.kill()
         for mode in ("queue", "queue_if_unavailable", "immediate"):
@@ -69,14 +70,14 @@ async def test_without_redis_nothing_is_accepted_and_the_same_key_is_good_afterw
             assert int(refused.headers["retry-after"]) >= 1
             assert "queue_id" not in refused.json()
         server.start()
-        await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows that redis is back")
+        await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the API knows that redis is back")
         again = await api.post(headers=KEY, processing_mode="queue")
         assert again.json()["queue_id"] == first.json()["queue_id"]
 
 
-async def test_what_a_frozen_redis_gets_to_late_is_not_accepted_behind_its_clients_back(redis_server):
+async def test_a_frozen_redis_does_not_accept_refused_requests_later(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, door_redis_seconds=0.5, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, door_redis_seconds=0.5, immediate_wait_seconds=0)) as api:
         for known in (False, True):  # whether anything was learnt of Redis' clock before it froze
             before = await admitted(api)
             server.pause()
@@ -84,8 +85,8 @@ async def test_what_a_frozen_redis_gets_to_late_is_not_accepted_behind_its_clien
             refused = await asyncio.gather(*(api.post(**way) for way in ways))
             assert [answer.status_code for answer in refused] == [503, 503]
             server.resume()
-            await apoll(lambda: redis_is_up(api.parts.ledger), what="redis is back")
+            await apoll(lambda: redis_is_up(api.dependencies.ledger), what="redis is back")
             assert await admitted(api) == before
             if not known:
-                await apoll(lambda: not api.parts.acceptance.redis_away, what="the door knows")
+                await apoll(lambda: not api.dependencies.acceptance.redis_unavailable, what="the API knows")
                 assert (await api.post(headers={"Idempotency-Key": "another"})).status_code == 202

@@ -4,22 +4,22 @@ import asyncio
 
 import pytest
 from umpire_events import read
-from umpire_servers import apoll
 from umpire_service import (
     MOCK,
     SECRET,
     Stopwatch,
     Worker,
     admitted,
-    door,
     failure,
     open_breaker,
     problem_of,
+    running_api,
     settings_of,
 )
 
 from contracts.encoding import loads
 from contracts.http import HealthCheckResponse, LLMProviderListResponse, ModelManifestResponse, ProviderTestResponse
+from devtools.servers import apoll
 from events.topics import ensure_topic
 
 pytestmark = pytest.mark.redis
@@ -42,7 +42,7 @@ async def test_models_of_one_provider(api):
         assert name in problem["detail"]
 
 
-async def test_providers_tell_what_workers_saw(settings, api):
+async def test_providers_show_the_breaker_and_totals_that_workers_recorded(settings, api):
     body = (await api.get("/api/v1/providers")).json()
     listed = LLMProviderListResponse.model_validate(body)
     assert {one.name for one in listed.providers if one.enabled} == {MOCK}
@@ -61,7 +61,7 @@ async def test_providers_tell_what_workers_saw(settings, api):
     assert (listed.total_requests_today, listed.total_cost_today) == (1, 0.25)
 
 
-async def test_a_providers_test_goes_the_whole_way(settings, api):
+async def test_a_provider_test_is_judged_by_a_worker(settings, api):
     async with Worker(settings).working() as worker:
         answer = await api.client.post("/api/v1/providers/mock/test")
     result = ProviderTestResponse.model_validate(answer.json())
@@ -74,13 +74,13 @@ async def test_a_providers_test_goes_the_whole_way(settings, api):
     assert (result["ok"], result["error_code"]) == (False, "LLM_CONFIGURATION_ERROR")
 
 
-async def test_a_providers_test_without_a_worker_ends(redis_url):
-    async with door(settings_of(redis_url, immediate_wait_seconds=0.2)) as api:
+async def test_a_provider_test_without_a_worker_times_out(redis_url):
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0.2)) as api:
         result = (await api.client.post("/api/v1/providers/mock/test")).json()
         assert (result["ok"], result["error_code"]) == (False, "LLM_PROVIDER_TIMEOUT")
 
 
-async def test_a_providers_test_is_refused_where_it_cannot_be_done(api):
+async def test_a_provider_test_of_an_unavailable_provider_is_refused(api):
     problem_of(await api.client.post("/api/v1/providers/nobody/test"), 422, "LLM_INVALID_CONFIG")
     problem_of(await api.client.post("/api/v1/providers/openai/test"), 422, "LLM_INVALID_CONFIG")
     await open_breaker(api)
@@ -90,16 +90,16 @@ async def test_a_providers_test_is_refused_where_it_cannot_be_done(api):
     assert await admitted(api) == 0
 
 
-async def test_health_needs_nothing(redis_server):
+async def test_healthz_asks_no_other_server(redis_server):
     server = redis_server()
     server.kill()
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         answer = await api.get("/healthz")
         assert answer.status_code == 200
         HealthCheckResponse.model_validate(answer.json())
 
 
-async def test_readiness_tells_of_each_dependency(settings, api):
+async def test_readyz_shows_the_state_of_each_dependency(settings, api):
     worker = Worker(settings)
     await worker.claims.renew([], [])
     with Stopwatch() as watch:
@@ -114,11 +114,11 @@ async def test_readiness_tells_of_each_dependency(settings, api):
 
 
 @pytest.mark.kafka
-async def test_a_missing_dead_letter_topic_is_a_warning_where_kafka_makes_no_topics(redis_url, kafka_server):
+async def test_readyz_warns_of_a_missing_dead_letter_topic(redis_url, kafka_server):
     kafka = settings_of(redis_url, kafka=kafka_server(auto_create_topics_enable="false").bootstrap)
-    async with door(kafka) as api:
+    async with running_api(kafka) as api:
 
-        async def told(warnings):
+        async def warns(warnings):
             answer = await api.get("/readyz")
             assert answer.status_code == 200
             found = answer.json()["dependencies"]["kafka"]
@@ -126,15 +126,16 @@ async def test_a_missing_dead_letter_topic_is_a_warning_where_kafka_makes_no_top
             return found.get("warnings", []) == warnings
 
         topic = "huleedu.llm_provider.callback_dead_letter.v1"
-        text = f"the topic {topic} does not exist, and Kafka makes none by itself: copies of dead letters are lost."
-        await apoll(lambda: told([f"{text} `umpire topics` makes it."]), 10, what="the warning")
+        missing = f"the topic {topic} does not exist, and Kafka does not create it automatically"
+        text = f"{missing}: copies of dead letters are lost. Create it with `umpire topics`."
+        await apoll(lambda: warns([text]), 10, what="the warning")
         assert await asyncio.to_thread(ensure_topic, kafka.kafka, topic)
-        await apoll(lambda: told([]), 20, every=0.5, what="the warning is over")
+        await apoll(lambda: warns([]), 20, every=0.5, what="the warning is over")
 
 
 @pytest.mark.kafka
-async def test_with_kafka_it_is_seen_and_the_queued_event_is_published(redis_url, kafka_bootstrap):
-    async with door(settings_of(redis_url, kafka=kafka_bootstrap)) as api:
+async def test_with_kafka_readyz_shows_it_up_and_the_queued_event_is_published(redis_url, kafka_bootstrap):
+    async with running_api(settings_of(redis_url, kafka=kafka_bootstrap)) as api:
         assert (await api.get("/readyz")).json()["dependencies"]["kafka"] == {"state": "up"}
         queued = (await api.post(processing_mode="queue")).json()
         topic = "huleedu.llm_provider.queue_status.v1"
@@ -145,7 +146,7 @@ async def test_with_kafka_it_is_seen_and_the_queued_event_is_published(redis_url
         assert not any(SECRET.encode() in message.value() for message in messages)
 
 
-async def test_metrics_tell_of_this_process_and_of_what_all_share(api):
+async def test_metrics_hold_figures_of_the_process_and_of_shared_state(api):
     await api.post(processing_mode="queue")
     await api.post(b"{}")
     text = (await api.get("/metrics")).text
@@ -158,16 +159,16 @@ async def test_metrics_tell_of_this_process_and_of_what_all_share(api):
     assert SECRET not in text
 
 
-async def test_the_wait_is_estimated_from_queue_answers_and_slots(settings, api):
+async def test_the_wait_is_estimated_from_queue_response_time_and_slots(settings, api):
     worker = Worker(settings)
     await worker.claims.renew([], [])
 
-    async def told() -> bool:
-        return MOCK in api.parts.estimate._figures
+    async def figures_are_read() -> bool:
+        return MOCK in api.dependencies.estimate._figures
 
-    async with api.parts.ledger._redis.client() as redis:
+    async with api.dependencies.ledger._redis.client() as redis:
         await redis.hset("umpire:breaker:mock", mapping={"average": "60000"})
-    await apoll(told, what="the figures are read")
+    await apoll(figures_are_read, what="the figures are read")
     first = (await api.post(processing_mode="queue")).json()["estimated_wait_minutes"]
     second = (await api.post(processing_mode="queue")).json()["estimated_wait_minutes"]
     await worker.redis.aclose()

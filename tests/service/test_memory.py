@@ -1,4 +1,4 @@
-"""200 clients post 10 MB each at once: a real API process stays small, and answers every one, small ones at once."""
+"""200 clients post 10 MB each at once: the memory of a real API process stays bounded, and it answers every client."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ LARGE = {"UMPIRE_MAX_BODY_BYTES": "12000000", "UMPIRE_MAX_METADATA_BYTES": "1200
 
 
 async def post(port: int, *, chunked: bool) -> str:
-    """The answer's status and code. It is waited for while the body is sent, as careful clients do."""
+    """The answer's status and code. Like careful clients, it reads while it sends the body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def send() -> None:

@@ -1,12 +1,13 @@
-"""200 or 202: the three processing modes, `Prefer`, and what happens to clients that wait."""
+"""200 or 202: the three processing modes, `Prefer`, and the answers to clients that wait."""
 
 import asyncio
 import uuid
 
 import httpx2
 import pytest
-from umpire_servers import apoll
 from umpire_service import SECRET, Stopwatch, Worker, admitted, failure, open_breaker, verdict
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 
@@ -26,7 +27,7 @@ async def test_the_default_waits_for_the_verdict(api, worker):
     assert "preference-applied" not in answer.headers
 
 
-async def test_an_unknown_price_is_null_and_not_nothing(settings, api):
+async def test_an_unknown_price_is_null_not_zero(settings, api):
     judge = Worker(settings, lambda c: verdict(c, cost_estimate=0.0, request_metadata={"cost_known": False}))
     async with judge.working():
         assert (await api.post()).json()["cost_estimate"] is None
@@ -40,12 +41,12 @@ async def test_queue_and_respond_async_are_answered_at_once(api, way):
     assert watch.seconds < 1
     body = answer.json()
     assert body["status"] == "queued"
-    assert await api.parts.ledger.stats.state(uuid.UUID(body["queue_id"])) == "queued"
+    assert await api.dependencies.ledger.stats.state(uuid.UUID(body["queue_id"])) == "queued"
     assert answer.headers.get("preference-applied") == ("respond-async" if "headers" in way else None)
     assert "location" not in answer.headers
 
 
-async def test_respond_async_with_a_wait_waits_so_long_and_then_answers_202(api):
+async def test_respond_async_with_a_wait_answers_202_after_the_wait(api):
     with Stopwatch() as watch:
         answer = await api.post(headers={"Prefer": "respond-async, wait=1"})
     assert answer.status_code == 202
@@ -67,7 +68,7 @@ async def test_wait_shortens_the_wait(api):
     assert answer.headers["preference-applied"] == "wait=1"
 
 
-async def test_an_explicit_queue_is_not_made_to_wait(api, worker):
+async def test_an_explicit_queue_mode_does_not_wait(api, worker):
     answer = await api.post(processing_mode="queue", headers={"Prefer": "wait=5"})
     assert answer.status_code == 202
     assert "preference-applied" not in answer.headers
@@ -80,7 +81,7 @@ async def test_a_malformed_preference_is_ignored(api, worker, header):
     assert "preference-applied" not in answer.headers
 
 
-async def test_a_preference_that_is_slow_to_take_apart_holds_up_nobody(api, worker):
+async def test_a_prefer_header_that_is_slow_to_parse_does_not_delay_others(api, worker):
     with Stopwatch() as watch:
         answer = await api.post(headers={"Prefer": '"' + '\\"' * 20_000})
     assert answer.status_code == 200
@@ -106,7 +107,7 @@ async def test_an_unavailable_provider_queues_by_default_and_refuses_immediate(a
     assert await admitted(api) == before
 
 
-async def test_immediate_is_answered_200_and_202_when_merely_slow(settings, api):
+async def test_immediate_is_answered_200_or_202_when_the_provider_is_slow(settings, api):
     slow = await api.post(processing_mode="immediate", headers={"Prefer": "wait=0"})
     assert slow.status_code == 202
     async with Worker(settings).working():
@@ -114,7 +115,7 @@ async def test_immediate_is_answered_200_and_202_when_merely_slow(settings, api)
 
 
 @pytest.mark.parametrize(
-    ("code", "details", "status", "told"),
+    ("code", "details", "status", "answered_code"),
     [
         ("LLM_PROVIDER_UNAVAILABLE", {}, 503, "LLM_PROVIDER_UNAVAILABLE"),
         ("LLM_INVALID_RESPONSE", {}, 502, "LLM_INVALID_RESPONSE"),
@@ -124,14 +125,14 @@ async def test_immediate_is_answered_200_and_202_when_merely_slow(settings, api)
         ("LLM_PROVIDER_API_ERROR", {"reason": "something else"}, 502, "LLM_PROVIDER_API_ERROR"),
     ],
 )
-async def test_a_comparison_that_failed_is_its_typed_problem_with_its_queue_id(
-    settings, api, code, details, status, told
+async def test_a_failed_comparison_is_a_typed_problem_with_its_queue_id(
+    settings, api, code, details, status, answered_code
 ):
     async with Worker(settings, failure(code, **details)).working() as worker:
         answer = await api.post(metadata={"m": 1})
     assert answer.status_code == status
     problem = answer.json()
-    assert problem["error_code"] == told
+    assert problem["error_code"] == answered_code
     assert problem["queue_id"] == str(worker.seen[0].stored.queue_id)
     assert problem["correlation_id"] == str(worker.seen[0].stored.correlation_id)
     assert problem["error"] == problem["detail"] == "it did not work"
@@ -139,28 +140,28 @@ async def test_a_comparison_that_failed_is_its_typed_problem_with_its_queue_id(
     assert SECRET not in answer.text
 
 
-async def test_a_client_that_leaves_while_it_waits_loses_nothing(settings, api):
+async def test_a_client_that_disconnects_while_it_waits_loses_nothing(settings, api):
     async with httpx2.AsyncClient(base_url=api.url) as impatient:
         with pytest.raises(httpx2.ReadTimeout):
             await impatient.post("/api/v1/comparison", json={"user_prompt": "p", "callback_topic": "t"}, timeout=0.3)
     assert await admitted(api) == 1
     worker = Worker(settings)
     assert len(await worker.once()) == 1
-    assert (await api.parts.ledger.stats.sizes()).outbox == 1
+    assert (await api.dependencies.ledger.stats.sizes()).outbox == 1
     await worker.redis.aclose()
 
 
 async def test_a_stopping_process_answers_its_waiting_clients_202(api):
     waiting = asyncio.create_task(api.post())
     await apoll(lambda: admitted(api), what="it is admitted")
-    api.parts.waits.end()
+    api.dependencies.waits.end()
     with Stopwatch() as watch:
         assert (await waiting).status_code == 202
         assert (await api.post()).status_code == 202
     assert watch.seconds < 2
 
 
-async def test_the_callers_trace_is_carried_and_answered(settings, api, worker):
+async def test_the_callers_trace_is_stored_and_answered(settings, api, worker):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     await api.post(headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
     await api.post(headers={"traceparent": "nonsense"})
@@ -172,11 +173,11 @@ async def test_the_callers_trace_is_carried_and_answered(settings, api, worker):
 
 
 async def test_the_wait_is_estimated_from_the_queue_before_it(api):
-    api.parts.estimate._figures = {}
+    api.dependencies.estimate._figures = {}
     assert (await api.post(processing_mode="queue")).json()["estimated_wait_minutes"] is None
 
 
-async def test_what_is_stored_is_what_was_sent(settings, api):
+async def test_the_stored_request_equals_the_request(settings, api):
     blocks = [{"target": "user_content", "content": "part", "cacheable": True, "ttl": "1h"}]
     sent = {
         "prompt_blocks": blocks,

@@ -1,4 +1,4 @@
-"""Answers that a newer worker wrote, and a door of this version that waits for them."""
+"""Results of a newer version's worker, and an API of this version that waits for them."""
 
 import pytest
 from umpire_service import MOCK, Worker, verdict
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.redis
 
 
 class NewerWorker(Worker):
-    """Its results have fields and values that this version does not know."""
+    """A worker whose results have fields and values that this version does not know."""
 
     def __init__(self, settings, **data):
         super().__init__(settings)
@@ -35,7 +35,7 @@ class NewerWorker(Worker):
         assert await self.claims.finish(ending)
 
 
-async def test_further_fields_are_ignored(settings, api):
+async def test_fields_of_a_newer_version_are_ignored(settings, api):
     async with NewerWorker(settings, rubric={"version": 2}).working():
         answer = await api.post()
     assert answer.status_code == 200, answer.text
@@ -43,7 +43,7 @@ async def test_further_fields_are_ignored(settings, api):
 
 
 @pytest.mark.parametrize("data", [{"winner": "Neither"}, {"provider": "mistral"}, {"confidence": {"v": 2}}])
-async def test_an_answer_that_cannot_be_read_is_left_to_the_topic(settings, api, data):
+async def test_an_unreadable_result_of_a_newer_version_is_answered_202(settings, api, data):
     async with NewerWorker(settings, **data).working():
         answer = await api.post()
         assert answer.status_code == 202, answer.text

@@ -1,4 +1,4 @@
-"""The OpenAPI document is one that others' tools take: a validator's, ECMA-262's, and openapi-typescript's."""
+"""Other tools accept the OpenAPI document: a validator, JavaScript's regular expressions, openapi-typescript."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
-from umpire_openapi_typescript import OpenApiTypescript
-from umpire_servers import ROOT, ServerMissing
 
 from contracts.settings import ServiceSettings, Settings
 from contracts.topics import LEGAL_TOPIC
+from devtools.openapi_typescript import OpenApiTypescript
+from devtools.servers import ROOT, ServerMissing
 from service.app import create_app
 from service.routes.openapi_fields import FIELDS
 
@@ -26,7 +26,7 @@ SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
 @pytest.mark.parametrize("auth", DOCUMENTS)
-def test_a_validator_takes_the_document(auth: str) -> None:
+def test_the_document_passes_the_openapi_validator(auth: str) -> None:
     validate(DOCUMENTS[auth])
 
 
@@ -50,7 +50,7 @@ def test_each_parameter_has_a_description_and_an_example() -> None:
 
 
 @pytest.mark.parametrize("model", FIELDS)
-def test_examples_are_what_the_schema_says(model: str) -> None:
+def test_examples_match_the_schema(model: str) -> None:
     import jsonschema
 
     components = {"components": DOCUMENT["components"]}
@@ -89,14 +89,14 @@ def _node() -> str:
 
 
 @pytest.mark.parametrize("topic", ["a.b-c_D9", ".", "..", "...", "", "a b", "a\n", "é", "x" * 249, "x" * 250])
-def test_the_topics_pattern_allows_what_the_door_allows(
+def test_the_pattern_of_callback_topic_allows_the_same_topics_as_the_api(
     topic: str, need_tool: Callable[[Callable[[], str]], str]
 ) -> None:
     node = need_tool(_node)
     pattern = SCHEMAS["LLMComparisonRequest"]["properties"]["callback_topic"]["pattern"]
     program = "console.log(new RegExp(process.argv[1], 'u').test(process.argv[2]))"
-    told = subprocess.run([node, "-e", program, pattern, topic], check=True, capture_output=True, text=True).stdout
-    assert (told.strip() == "true") is (LEGAL_TOPIC.match(topic) is not None)
+    printed = subprocess.run([node, "-e", program, pattern, topic], check=True, capture_output=True, text=True).stdout
+    assert (printed.strip() == "true") is (LEGAL_TOPIC.match(topic) is not None)
 
 
 @pytest.mark.parametrize("auth", DOCUMENTS)

@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from umpire_servers import apoll, free_port
 from umpire_worker import api
+
+from devtools.servers import apoll, free_port
 
 pytestmark = pytest.mark.redis
 
@@ -27,7 +28,7 @@ def _settings(redis_url: str, level: str, form: str) -> dict[str, str]:
 
 
 async def _statuses(client: httpx2.AsyncClient) -> set[int]:
-    """Of requests in each mode, of a bad one, and of every other route."""
+    """Statuses of requests in each mode, of an invalid one, and of every other route."""
     asked: list[Any] = [client.post("/api/v1/comparison", json=BODY) for _ in range(20)]
     for mode in ("queue", "queue_if_unavailable", "immediate"):
         asked.append(client.post("/api/v1/comparison", json={**BODY, "processing_mode": mode}))

@@ -7,15 +7,16 @@ import sys
 
 import httpx2
 import pytest
-from umpire_servers import ROOT, apoll, free_port
 from umpire_service import BODY, NO_KAFKA, Stopwatch, Worker, settings_of
+
+from devtools.servers import ROOT, apoll, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.stack]
 
 
 @pytest.fixture
 async def serve(redis_url, tmp_path):
-    """Factory: uvicorn with so many processes; gives the process and a client."""
+    """Factory: starts uvicorn with `processes` workers; returns its process and a client."""
     started, clients = [], []
     log = tmp_path / "log"
 

@@ -1,10 +1,11 @@
-"""While Redis is away the door accepts into the spool; what it accepted is in the ledger afterwards, once."""
+"""While Redis is away, the API accepts requests into the spool; afterwards each is in the ledger once."""
 
 import asyncio
 
 import pytest
-from umpire_servers import apoll
-from umpire_service import SECRET, Worker, door, problem_of, settings_of
+from umpire_service import SECRET, Worker, problem_of, running_api, settings_of
+
+from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
 
@@ -24,11 +25,11 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server, way):
+async def test_requests_accepted_while_redis_is_away_are_judged_once_afterwards(redis_server, way):
     server = redis_server(aof=True)
     away, back = WAYS[way]
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         away(server)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -50,11 +51,11 @@ async def test_what_is_accepted_meanwhile_is_judged_once_afterwards(redis_server
 
 
 @pytest.mark.parametrize("way", ["stopped", "frozen"])
-async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_server, way):
-    """Whatever they would have waited, 202 within 2 s; a machine under load is given one more."""
+async def test_waiting_clients_get_202_when_redis_goes_away(redis_server, way):
+    """202 within 2 s, however long they would have waited. A loaded machine has one second more."""
     server = redis_server(aof=True)
     away, back = WAYS[way]
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         waiting = [asyncio.create_task(api.post(headers=headers)) for headers in ({}, {"Prefer": "wait=5"})]
         await apoll(lambda: _backlog(api, 2), what="both are in the ledger")
         loop = asyncio.get_running_loop()
@@ -65,24 +66,26 @@ async def test_clients_that_wait_already_are_answered_when_redis_goes(redis_serv
         assert [answer.status_code for answer in answers] == [202, 202]
         assert [answer.headers.get("preference-applied") for answer in answers] == [None, "wait=5"]
         back(server)
-        await apoll(lambda: not api.parts.acceptance.redis_away, 20, what="the door knows that Redis is back")
+        await apoll(
+            lambda: not api.dependencies.acceptance.redis_unavailable, 20, what="the API knows that Redis is back"
+        )
         for answer in answers:
-            assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
+            assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
-async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_client(redis_server):
-    """Out of memory, Redis still ends what it has, and tells it: nobody's wait is cut."""
+async def test_a_verdict_reaches_its_client_while_redis_refuses_writes(redis_server):
+    """Without memory for new requests, Redis still stores verdicts and announces them: no wait is cut."""
     server = redis_server(aof=True)
     away, back = WAYS["out of memory"]
     settings = settings_of(server.url)
     worker = Worker(settings)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         waiting = asyncio.create_task(api.post())
         await apoll(lambda: _backlog(api, 1), what="it is in the ledger")
         (claimed,) = await worker.claims.claim(None, more=1)
         away(server)
         assert (await api.post(processing_mode="queue")).status_code == 202
-        assert api.parts.acceptance.redis_state == "refusing writes"
+        assert api.dependencies.acceptance.redis_state == "refusing writes"
         await asyncio.sleep(0.5)
         assert not waiting.done()
         await worker.finish(claimed)
@@ -92,34 +95,34 @@ async def test_a_verdict_that_comes_while_nothing_can_be_written_reaches_its_cli
 
 
 @pytest.mark.parametrize("way", ["out of memory", "read-only"])
-async def test_a_redis_that_takes_no_writes_is_told(redis_server, way):
+async def test_a_redis_that_refuses_writes_is_reported_and_spooled_for(redis_server, way):
     server = redis_server(aof=True)
     away, back = WAYS[way]
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
         away(server)
         ready = await api.get("/readyz")
         assert (ready.status_code, _redis(ready)) == (200, "refusing writes"), "the spool takes what comes"
         answers = [(await api.post()) for _ in range(12)]
         assert [answer.status_code for answer in answers] == [202] * 8 + [503] * 4
-        assert api.parts.acceptance.redis_away
+        assert api.dependencies.acceptance.redis_unavailable
         ready = await api.get("/readyz")
         assert (ready.status_code, _redis(ready)) == (503, "refusing writes")
         alive = await api.get("/healthz")
         assert (alive.status_code, _redis(alive)) == (200, "refusing writes")
         await asyncio.sleep(1)
-        assert len(api.notes.named("ledger.away")) == 1, "told once, though Redis answers a ping"
+        assert len(api.notes.named("ledger.away")) == 1, "logged once, though Redis answers a ping"
         assert not api.notes.named("ledger.back")
         back(server)
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         for path in ("/readyz", "/healthz"):
             answer = await api.get(path)
             assert (answer.status_code, _redis(answer)) == (200, "up")
-        assert not await api.parts.ledger._redis.exists("umpire:nothing")
+        assert not await api.dependencies.ledger._redis.exists("umpire:nothing")
 
 
-async def test_a_redis_that_is_away_floods_no_log(redis_server):
+async def test_an_outage_of_redis_is_logged_once(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 100_000})) as api:
         server.kill()
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -134,7 +137,7 @@ async def test_a_redis_that_is_away_floods_no_log(redis_server):
 async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
     server = redis_server(aof=True)
     server.kill()
-    async with door(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10})) as api:
         answers = [(await api.post()) for _ in range(12)]
         assert [answer.status_code for answer in answers] == [202] * 8 + [503] * 4
         problem_of(answers[-1], 503, "LLM_QUEUE_FULL")
@@ -147,11 +150,11 @@ async def test_a_full_spool_refuses_until_it_has_drained(redis_server):
         assert (await api.post()).status_code == 202
 
 
-async def test_what_a_full_spool_refused_is_not_accepted_when_redis_thaws(redis_server):
-    """It froze with requests in its socket."""
+async def test_requests_refused_by_a_full_spool_are_not_accepted_when_redis_resumes(redis_server):
+    """Redis froze with requests in its socket."""
     server = redis_server(aof=True)
     settings = settings_of(server.url, immediate_wait_seconds=0, spool={"queue_max_size": 10, "spool_drain_rate": 40})
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = []
 
         async def client():
@@ -159,15 +162,15 @@ async def test_what_a_full_spool_refused_is_not_accepted_when_redis_thaws(redis_
                 answers.append(await api.post(processing_mode="queue"))
 
         clients = [asyncio.create_task(client()) for _ in range(40)]
-        await apoll(lambda: len(answers) > 100, 20, what="a busy door")
+        await apoll(lambda: len(answers) > 100, 20, what="a busy API")
         server.pause()
         await asyncio.gather(*clients)
         server.resume()
-        told = {answer.json()["queue_id"] for answer in answers if answer.status_code == 202}
+        accepted = {answer.json()["queue_id"] for answer in answers if answer.status_code == 202}
         assert sum(answer.status_code == 503 for answer in answers) >= 10
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
-        redis = api.parts.ledger._redis
-        assert {one.decode() for one in await redis.zrange("umpire:expiry", 0, -1)} == told
+        redis = api.dependencies.ledger._redis
+        assert {one.decode() for one in await redis.zrange("umpire:expiry", 0, -1)} == accepted
 
 
 async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
@@ -175,7 +178,7 @@ async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0, spool={"spool_drain_rate": 40})
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = await asyncio.gather(*(api.post() for _ in range(60)))
         assert {answer.status_code for answer in answers} == {202}
         server.start()
@@ -188,11 +191,11 @@ async def test_the_spool_is_drained_at_a_bounded_rate(redis_server):
 
 
 async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(redis_server):
-    """A newer one took it, before a rollback; it is kept for that."""
+    """A newer version accepted it before a rollback. The spool keeps it for that version."""
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         first, *others = [(await api.post()).json()["queue_id"] for _ in range(4)]
 
         def spoil(file):
@@ -201,7 +204,7 @@ async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(r
                 (first,),
             )
 
-        await api.parts.spool._do(spoil)
+        await api.dependencies.spool._do(spoil)
         server.start()
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         assert await _backlog(api, len(others))
@@ -211,31 +214,31 @@ async def test_a_request_that_this_version_cannot_read_does_not_stop_the_drain(r
         def restore(file):
             file.execute("UPDATE unreadable SET body = replace(CAST(body AS TEXT), '\"newer\"', '\"mock\"')")
 
-        await api.parts.spool._do(restore)
-    async with door(settings) as api:
+        await api.dependencies.spool._do(restore)
+    async with running_api(settings) as api:
         await apoll(lambda: _backlog(api, 4), 20, what="the next start reads it")
 
 
 async def test_the_next_process_drains_what_a_dead_one_left_without_a_duplicate(redis_server):
-    """The first process dies after the ledger had the requests and before they left its spool."""
+    """The first process dies after it wrote the requests to the ledger and before it removed them from the spool."""
     server = redis_server(aof=True)
     server.kill()
     settings = settings_of(server.url, immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         answers = [(await api.post()) for _ in range(5)]
     server.start()
-    async with door(settings) as api:
+    async with running_api(settings) as api:
 
         async def keep(_):
             return None
 
-        api.parts.spool.remove = keep
+        api.dependencies.spool.remove = keep
         await apoll(lambda: _backlog(api, 5), 20, what="the ledger has them")
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         await apoll(lambda: _is_empty(api), 20, what="the spool has drained")
         assert await _backlog(api, 5)
         for answer in answers:
-            assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
+            assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
 def _redis(answer):
@@ -243,15 +246,15 @@ def _redis(answer):
 
 
 async def _is_empty(api):
-    return (await api.parts.spool.size()).requests == 0
+    return (await api.dependencies.spool.size()).requests == 0
 
 
 async def _spooled_fewer_than(api, count):
-    return (await api.parts.spool.size()).requests < count
+    return (await api.dependencies.spool.size()).requests < count
 
 
 async def _backlog(api, count):
-    backlogs = await api.parts.ledger.stats.backlogs(api.settings.enabled)
+    backlogs = await api.dependencies.ledger.stats.backlogs(api.settings.enabled)
     return sum(backlog.queued for backlog in backlogs.values()) == count
 
 

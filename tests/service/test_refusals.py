@@ -1,10 +1,10 @@
-"""What is not let in: a typed problem, that names the field and never what was in it; nothing is stored."""
+"""A refused request gets a typed problem that names the field and never quotes its value; nothing is stored."""
 
 import asyncio
 import json
 
 import pytest
-from umpire_service import BODY, SECRET, admitted, door, problem_of, settings_of
+from umpire_service import BODY, SECRET, admitted, problem_of, running_api, settings_of
 
 pytestmark = pytest.mark.redis
 
@@ -86,7 +86,7 @@ async def test_unknown_fields_are_named_and_their_values_are_not(api):
     assert all(error.keys() == {"loc", "msg"} for error in problem["details"]["errors"])
 
 
-async def test_names_and_findings_are_bounded(api):
+async def test_an_error_bounds_the_names_and_findings_that_it_repeats(api):
     fields = ",".join(f'"{"n" * 5000}{number}": 1' for number in range(50))
     answer = await api.post(raw(fields.encode()))
     problem = problem_of(answer, 422, "LLM_INVALID_CONFIG")
@@ -102,7 +102,7 @@ async def test_the_correlation_id_of_a_refused_body_is_answered_where_it_can_be_
         assert (await api.post(body)).json()["correlation_id"] != CORRELATION_ID
 
 
-async def test_of_a_key_given_twice_the_last_counts(api):
+async def test_of_a_field_given_twice_the_last_counts(api):
     answer = await api.post(raw(b'"callback_topic": "__x", "callback_topic": "ok", "processing_mode": "queue"'))
     assert answer.status_code == 202
 
@@ -110,7 +110,7 @@ async def test_of_a_key_given_twice_the_last_counts(api):
 @pytest.mark.parametrize("topic", ["other", "team.x", "team.results.v1x", "__team.results.v1"])
 async def test_a_topic_outside_the_operators_list_is_refused(redis_url, topic):
     settings = settings_of(redis_url, callback_topics=["team.*.v1", "exact", "__*"], immediate_wait_seconds=0)
-    async with door(settings) as api:
+    async with running_api(settings) as api:
         problem_of(await api.post(callback_topic=topic), 422, "LLM_INVALID_CALLBACK_TOPIC")
         for allowed in ("team.results.v1", "exact"):
             assert (await api.post(callback_topic=allowed)).status_code == 202
@@ -118,7 +118,7 @@ async def test_a_topic_outside_the_operators_list_is_refused(redis_url, topic):
 
 async def test_limits_of_size_are_413(redis_url):
     limits = {"max_body_bytes": 20_000, "max_prompt_chars": 5_000, "max_metadata_bytes": 1_000}
-    async with door(settings_of(redis_url, **limits)) as api:
+    async with running_api(settings_of(redis_url, **limits)) as api:
         for fields in (
             {"user_prompt": "é" * 5_001},
             {"user_prompt": "x" * 30_000},
@@ -145,7 +145,7 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(redis_url):
             yield b"x" * 64_000
             await asyncio.sleep(0)
 
-    async with door(settings_of(redis_url, max_body_bytes=200_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=200_000)) as api:
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         async for chunk in endless():
@@ -173,19 +173,19 @@ async def test_another_media_type_is_415(api, headers):
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", ""])
-async def test_json_is_taken_however_it_is_announced(api, content_type):
+async def test_json_is_accepted_with_every_spelling_of_its_media_type(api, content_type):
     headers = {"content-type": content_type, "Prefer": "respond-async"}
     assert (await api.post(headers=headers)).status_code == 202
 
 
 async def test_a_prompt_over_the_context_window_is_refused(redis_url):
-    async with door(settings_of(redis_url, max_body_bytes=100_000_000, max_prompt_chars=100_000_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=100_000_000, max_prompt_chars=100_000_000)) as api:
         answer = await api.post(user_prompt="word " * 5_000_000)
         problem_of(answer, 413, "LLM_CONTENT_TOO_LONG")
 
 
-async def test_a_full_ledger_refuses_with_retry_after_and_readiness_tells(redis_url):
-    async with door(settings_of(redis_url, ledger={"ledger_max_size": 2})) as api:
+async def test_a_full_ledger_refuses_with_retry_after_and_readyz_is_503(redis_url):
+    async with running_api(settings_of(redis_url, ledger={"ledger_max_size": 2})) as api:
         for _ in range(2):
             assert (await api.post(processing_mode="queue")).status_code == 202
         for mode in ("queue", "immediate", "queue_if_unavailable"):

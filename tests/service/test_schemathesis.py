@@ -1,10 +1,10 @@
-"""The door keeps its own OpenAPI: schemathesis, all checks and all phases, on a real server and a real Redis.
+"""The API matches its own OpenAPI document: all checks and phases of schemathesis, on a real server and a real Redis.
 
 Exceptions, each with its reason:
 - 413 is a right answer to a body that breaks a length; schemathesis' own list of refusals has no 413.
-- Which models there are, and how long their answers may be, cannot be said in a schema that holds for all of them:
-  generated names and lengths are replaced by ones that exist (umpire_openapi_hooks).
-- Nor that an Idempotency-Key is for one request only: each generated one that is well-formed is made unique.
+- The models, and the lengths of their answers, depend on the provider, which no schema can express: generated names
+  and lengths are replaced by existing ones (umpire_openapi_hooks).
+- No schema can express that an Idempotency-Key is for one request only: each well-formed generated key is made unique.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import umpire_openapi_hooks
-from umpire_service import MOCK, door, settings_of
+from umpire_service import MOCK, running_api, settings_of
 
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -33,7 +33,7 @@ async def test_all_checks_of_schemathesis_pass(redis_url, tmp_path):
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", "--checks", "all", "--max-examples", "60"]
     command += ["--generation-deterministic", "--no-color"]
     support = str(Path(umpire_openapi_hooks.__file__).parent)
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         process = await asyncio.create_subprocess_exec(
             *command,
             f"{api.url}/openapi.json",
@@ -44,8 +44,8 @@ async def test_all_checks_of_schemathesis_pass(redis_url, tmp_path):
         )
         output, _ = await process.communicate()
         # Its reproductions can be a megabyte long.
-        told = "\n".join(line[:500] for line in output.decode().splitlines())
-        assert process.returncode == 0, told
+        shown = "\n".join(line[:500] for line in output.decode().splitlines())
+        assert process.returncode == 0, shown
         assert not api.notes.named("error.unexpected")
     statuses = {note.labels["status"] for note in api.notes.named("door.answered")}
     assert {"200", "202", "404", "405", "422"} <= statuses

@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from umpire_providers import body_of
-from umpire_upstream import Connection, Upstream, answer
-
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.upstream import Connection, Upstream, answer
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
 

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from umpire_upstream import Connection, answer
+from devtools.upstream import Connection, answer
 
 #: What each holds.
 SIZE = 2 << 30

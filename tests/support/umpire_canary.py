@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from redis.asyncio import Redis
-from umpire_providers import PATHS, VERDICT, body_of
-from umpire_redis import RedisServer
-from umpire_upstream import Connection, Upstream, answer, drop, drop_midway, hang
 
 from contracts.enums import LLMProviderType
+from devtools.providers import PATHS, VERDICT, body_of
+from devtools.redis import RedisServer
+from devtools.upstream import Connection, Upstream, answer, drop, drop_midway, hang
 
 ESSAY = "CanaryEssayXq7f3Zw91"
 #: The caller's own; it travels in events, and nowhere else.

@@ -14,12 +14,12 @@ from uuid import uuid4
 
 import psutil
 from umpire_disk import Namespace
-from umpire_servers import ROOT, clean_environment, poll
 
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType
 from contracts.events import EventEnvelope, LLMComparisonResultV1, TokenUsage
 from contracts.topics import result_event_id
+from devtools.servers import ROOT, clean_environment, poll
 
 UMPIRE = (sys.executable, "-m", "cli.main")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from umpire_servers import ServerMissing
+from devtools.servers import ServerMissing
 
 #: Ways to a mount namespace: options of unshare(1), and of nsenter(1) to join it.
 _WAYS = (((), ()), (("--map-root-user",), ("--user", "--preserve-credentials")))

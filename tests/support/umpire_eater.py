@@ -10,10 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from umpire_providers import call_for, settings_for
-
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
+from devtools.providers import call_for, settings_for
 from providers.factory import make_provider
 
 

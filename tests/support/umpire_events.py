@@ -5,10 +5,10 @@ from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
-from umpire_servers import poll
 
 from contracts.enums import EssayComparisonWinner, LLMProviderType
 from contracts.events import LLMComparisonResultV1, TokenUsage
+from devtools.servers import poll
 from telemetry.observer import Note
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -5,13 +5,13 @@ import sys
 import threading
 from typing import Any
 
-from cli.ports import listen
+from cli.supervise.ports import listen
 from contracts.enums import LLMProviderType
 from contracts.settings import load_settings
 from events.producer import Publisher
 from ledger.ledger import Ledger
 from providers.mock import MockProvider
-from tasks.runner import Runner
+from tasks.intake import Intake
 from tasks.runtime import Runtime
 
 KEY = "CanaryKeyOfAFault77"
@@ -39,7 +39,7 @@ async def fails_soon(text: object) -> None:
 
 def api() -> None:
     import service.routes.comparison as door
-    from cli.api import serve
+    from cli.serve.api import serve
 
     parse, admit = door.parse, Ledger.admit
 
@@ -58,7 +58,7 @@ def api() -> None:
 def worker() -> int:
     from tasks.worker import run
 
-    complete, take, report, warm_up = MockProvider.complete, Runner.take, Publisher._report, Runtime.warm_up
+    complete, take, report, warm_up = MockProvider.complete, Intake.take, Publisher._report, Runtime.warm_up
     once = {"take", "report"}
 
     async def complete_or_fail(self: MockProvider, call: Any) -> Any:
@@ -66,7 +66,7 @@ def worker() -> int:
             fails(call.user)
         return await complete(self, call)
 
-    async def take_or_fail(self: Runner, queue_id: str, priority: int) -> None:
+    async def take_or_fail(self: Intake, queue_id: str, priority: int) -> None:
         if "take" in once:
             once.remove("take")
             fails(queue_id)
@@ -88,7 +88,7 @@ def worker() -> int:
         await asyncio.wait([forgotten])
 
     MockProvider.complete = complete_or_fail  # type: ignore[method-assign]
-    Runner.take = take_or_fail  # type: ignore[method-assign,assignment]
+    Intake.take = take_or_fail  # type: ignore[method-assign,assignment]
     Publisher._report = report_or_fail  # type: ignore[method-assign]
     Runtime.warm_up = warm_up_and_fail  # type: ignore[method-assign]
     return run(load_settings(), LLMProviderType.MOCK)

@@ -8,13 +8,12 @@ import sys
 import time
 from typing import Any
 
-from umpire_servers import ROOT
-
 from contracts.enums import LLMProviderType
 from contracts.settings import BreakerSettings, MockSettings, RetrySettings, Settings, WorkerSettings
 from contracts.settings.load import PROVIDER_CLASSES
+from devtools.servers import ROOT
 from guard.limits import make_limiter
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from telemetry.observer import Note
 
 MOCK = LLMProviderType.MOCK

@@ -5,7 +5,7 @@ from typing import Any
 
 from access.api_key import DEFAULT_SCOPES, PREFIX, Scope, _checksum
 from access.api_keys import ApiKeys
-from ledger.connection import connect
+from ledger.redis.connection import connect
 
 
 @dataclass(frozen=True)

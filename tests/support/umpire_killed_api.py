@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
-from umpire_servers import apoll
+
+from devtools.servers import apoll
 
 ROUTE = "/api/v1/comparison"
 BODY = {"user_prompt": "x", "callback_topic": "t", "processing_mode": "queue"}

@@ -8,18 +8,19 @@ from uuid import UUID, uuid4
 
 from redis.asyncio import Redis
 
+from access.api_key import FIELDS
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType, QueueStatus
 from contracts.http import LLMComparisonRequest
 from contracts.settings import LedgerSettings
 from ledger.claims import Claims, Lease
 from ledger.completion import CompletedBy, Completion
-from ledger.custody import Custody
-from ledger.keys import API_KEY_FIELDS, API_KEYS, api_key
+from ledger.keys import API_KEYS, api_key
 from ledger.ledger import Ledger
 from ledger.outbox import Delivered, Outbox
 from ledger.outbox.dead_letters import DeadLetters
 from ledger.request import StoredRequest
+from ledger.sweeps import Sweeps
 
 MOCK = LLMProviderType.MOCK
 LEASE = 1.0
@@ -56,9 +57,12 @@ def ending(
     state: QueueStatus = QueueStatus.COMPLETED,
     by: CompletedBy = CompletedBy.ANY,
     cost: float = 0.0,
+    *,
+    code: str = "-",
+    claimed: float | None = None,
 ) -> Completion:
     event = b'{"data":"' + str(queue_id).encode() + b'"}'
-    return Completion(str(queue_id), state, by, "answers", "key", event, cost)
+    return Completion(str(queue_id), state, by, "answers", "key", event, cost, code=code, claimed=claimed)
 
 
 def lease_of(request: StoredRequest, number: int = 1) -> Lease:
@@ -83,8 +87,8 @@ class House:
     def claims(self, owner: str = "one", *, provider: LLMProviderType = MOCK, cap: float = 60.0) -> Claims:
         return Claims(self.redis, provider, self.settings, owner=owner, cap=cap)
 
-    def custody(self, owner: str = "custodian") -> Custody:
-        return Custody(self.redis, self.settings, owner=owner)
+    def sweeps(self, owner: str = "custodian") -> Sweeps:
+        return Sweeps(self.redis, self.settings, owner=owner)
 
     async def admit(self, *requests: StoredRequest) -> None:
         for request in requests:
@@ -92,7 +96,7 @@ class House:
 
     async def key(self, owner: str, **limits: float | str) -> None:
         """An API key as `umpire keys create` leaves it, with these of its limits set."""
-        fields = {**dict.fromkeys(API_KEY_FIELDS, ""), "name": f"{owner}'s key", **limits}
+        fields = {**dict.fromkeys(FIELDS, ""), "name": f"{owner}'s key", **limits}
         await self.redis.hset(api_key(owner), mapping=fields)
         await self.redis.sadd(API_KEYS, owner)
 

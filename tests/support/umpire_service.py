@@ -1,4 +1,4 @@
-"""The front door on a socket of the test's own, and a worker that does what the test says."""
+"""The API on a socket of this process, and a worker that answers as the test chooses."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,6 @@ from typing import Any, Self
 import httpx2
 import uvicorn
 from pydantic import SecretStr
-from umpire_servers import apoll, free_port
 
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMProviderType, QueueStatus
@@ -28,11 +27,12 @@ from contracts.settings import (
     Settings,
     SpoolSettings,
 )
+from devtools.servers import apoll, free_port
 from events.envelope import seal_result
 from guard.breaker import Breaker
 from ledger.claims import Claimed, Claims
 from ledger.completion import CompletedBy, Completion
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.tasks import cancel_and_wait
 from service.app import create_app
 from telemetry.metrics import Metrics
@@ -43,7 +43,7 @@ MOCK = LLMProviderType.MOCK
 SECRET = "the-secret-of-essay-A"
 BODY: dict[str, Any] = {"user_prompt": f"Which is better? {SECRET}", "callback_topic": "my.topic.v1"}
 
-#: Nobody listens there: the door must work without Kafka.
+#: No server listens there: the API must work without Kafka.
 NO_KAFKA = "127.0.0.1:9"
 
 
@@ -70,8 +70,8 @@ class Notes(list[Note]):
         return [note for note in self if note.what == what]
 
 
-class Door:
-    """One API process' application, served by a real uvicorn on this loop."""
+class RunningApi:
+    """The application of one API process, served by a real uvicorn on this loop."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -85,7 +85,7 @@ class Door:
     server: uvicorn.Server
 
     @property
-    def parts(self) -> Any:
+    def dependencies(self) -> Any:
         return self.app.state.dependencies
 
     async def post(self, body: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
@@ -98,15 +98,15 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def door(settings: Settings) -> AsyncIterator[Door]:
-    it = Door(settings)
+async def running_api(settings: Settings) -> AsyncIterator[RunningApi]:
+    it = RunningApi(settings)
     config = uvicorn.Config(
         it.app, port=it.port, loop="none", http=Protocol, log_config=None, access_log=False, lifespan="on"
     )
     server = it.server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve())
-    await apoll(lambda: server.started or serving.done(), what="the door is open")
+    await apoll(lambda: server.started or serving.done(), what="the API serves")
     try:
         yield it
     finally:
@@ -152,7 +152,7 @@ def failure(code: str, **details: Any) -> Callable[[Claimed], LLMComparisonResul
 
 
 class Worker:
-    """Claims what is queued for the mock and finishes it with `judge`, through the real ledger."""
+    """Claims the queued requests of the mock and completes them with `judge`, through the real ledger."""
 
     def __init__(self, settings: Settings, judge: Callable[[Claimed], LLMComparisonResultV1] = verdict) -> None:
         self._settings = settings
@@ -198,8 +198,8 @@ class Worker:
             await self.redis.aclose()
 
 
-async def open_breaker(it: Door) -> None:
-    """Through the guard's own breaker, as a worker would."""
+async def open_breaker(it: RunningApi) -> None:
+    """With the guard's own breaker, as a worker does."""
     redis = connect(it.settings.redis.redis_url.get_secret_value(), timeout=2.0)
     breaker = Breaker(redis, MOCK, it.settings)
     for _ in range(it.settings.breaker_volume):
@@ -207,13 +207,13 @@ async def open_breaker(it: Door) -> None:
     await redis.aclose()
 
     async def seen() -> bool:
-        return not (await it.parts.availability.read())[MOCK].available
+        return not (await it.dependencies.availability.read())[MOCK].available
 
     await apoll(seen, what="the breaker is open")
 
 
-async def admitted(it: Door) -> int:
-    return (await it.parts.ledger.stats.sizes()).unfinished
+async def admitted(it: RunningApi) -> int:
+    return (await it.dependencies.ledger.stats.sizes()).unfinished
 
 
 class Stopwatch:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trustme
-from umpire_redis import RedisServer
-from umpire_servers import free_port
+
+from devtools.redis import RedisServer
+from devtools.servers import free_port
 
 PASSWORD = "the-password-of-redis"
 

@@ -15,10 +15,6 @@ from uuid import UUID, uuid4
 import httpx2
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from redis.asyncio import Redis
-from umpire_aimock import Aimock
-from umpire_providers import KEY, PATHS, body_of
-from umpire_servers import Process, apoll, free_port, port_open
-from umpire_upstream import Connection, Upstream, answer
 
 from contracts.clock import utcnow
 from contracts.encoding import loads
@@ -28,11 +24,15 @@ from contracts.events import EventEnvelope, LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
 from contracts.queues import list_names, queue_name
 from contracts.settings import BreakerSettings, LedgerSettings, Settings
+from devtools.aimock import Aimock
+from devtools.providers import KEY, PATHS, body_of
+from devtools.servers import Process, apoll, free_port, port_open
+from devtools.upstream import Connection, Upstream, answer
 from guard.breaker import Breaker
-from ledger.connection import connect
 from ledger.ledger import Ledger
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from providers.manifest import Manifest
+from providers.models.manifest import Manifest
 
 #: A start takes two seconds on an idle machine; tests share two cores.
 START_SECONDS = 60.0

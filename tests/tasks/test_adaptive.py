@@ -4,12 +4,12 @@ after the first moments next to none is refused."""
 import asyncio
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

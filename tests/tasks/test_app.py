@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
-from umpire_servers import ROOT, Process, poll
 
 from contracts.queues import COMPARE_TASK, PRIORITY_SEPARATOR, PRIORITY_STEPS
-from tasks.app import SETTINGS, app
+from devtools.servers import ROOT, Process, poll
+from tasks.app import app
 from tasks.compare import compare, priority_of
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_is_in_force(name: str) -> None:
-    assert app.conf[name] == SETTINGS[name]
 
 
 def test_what_the_promises_rest_on() -> None:

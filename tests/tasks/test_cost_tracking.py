@@ -2,12 +2,12 @@
 
 import pytest
 from umpire_keys import make_key
-from umpire_servers import apoll
 from umpire_worker import api, desk, worker
 
 from contracts.enums import LLMProviderType
 from contracts.events import LLMCostTrackingV1
 from contracts.topics import COST_TRACKING
+from devtools.servers import apoll
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from celery import Celery
 from umpire_account import ANTHROPIC, KEY_REJECTED, MODEL_FORBIDDEN, Account
-from umpire_servers import apoll
-from umpire_upstream import Connection, upstream
 from umpire_worker import desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll
+from devtools.upstream import Connection, upstream
 from tasks.app import SETTINGS
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
@@ -84,7 +84,7 @@ async def test_rows_of_what_fails_carry_code_and_attempt(
         settings |= {
             "UMPIRE_MOCK_ERROR_RATE": "1",
             "UMPIRE_MOCK_ERROR_CODES": code,
-            "UMPIRE_RETRY_INITIAL_SECONDS": "0",
+            "UMPIRE_TEST_RETRY_INITIAL_SECONDS": "0",
         }
         with events_of(redis_url) as (_, heard):
             async with worker(MOCK, **settings):
@@ -96,7 +96,7 @@ async def test_rows_of_what_fails_carry_code_and_attempt(
 
 async def test_in_an_outage_rows_say_what_the_provider_did(redis_url: str, kafka_bootstrap: str) -> None:
     async with desk(redis_url, kafka_bootstrap) as at:
-        settings = {**at.settings, "UMPIRE_MOCK_LATENCY_MS": "0", "UMPIRE_RETRY_INITIAL_SECONDS": "0"}
+        settings = {**at.settings, "UMPIRE_MOCK_LATENCY_MS": "0", "UMPIRE_TEST_RETRY_INITIAL_SECONDS": "0"}
         settings |= {"UMPIRE_MOCK_ERROR_RATE": "1", "UMPIRE_BREAKER_FAILURES": "1"}
         with events_of(redis_url) as (_, heard):
             async with worker(MOCK, **settings):
@@ -136,7 +136,7 @@ async def test_the_row_of_one_that_is_given_back_before_its_next_call_has_the_co
     """Its first claim was deferred after an error; the second one finds the minute's only call used."""
     async with desk(redis_url, kafka_bootstrap) as at:
         settings = {**at.settings, "UMPIRE_MOCK_LATENCY_MS": "0", "UMPIRE_MOCK_ERROR_RATE": "1"}
-        settings |= {"UMPIRE_MOCK_RPM": "1", "UMPIRE_RETRY_ATTEMPTS": "1", "UMPIRE_DEFER_SECONDS": "0.1"}
+        settings |= {"UMPIRE_TEST_MOCK_RPM": "1", "UMPIRE_RETRY_ATTEMPTS": "1", "UMPIRE_TEST_DEFER_SECONDS": "0.1"}
         with events_of(redis_url) as (_, heard):
             async with worker(MOCK, **settings):
                 queue_id = await at.submit(MOCK)

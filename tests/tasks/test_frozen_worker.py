@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from umpire_providers import VERDICT, body_of
-from umpire_servers import apoll
-from umpire_upstream import answer, upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import VERDICT, body_of
+from devtools.servers import apoll
+from devtools.upstream import answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -21,7 +21,7 @@ async def test_its_call_is_made_a_second_time_and_its_own_verdict_is_not_told(
     """From outside it cannot be told from a dead one. The answer to its call waits in its socket until it thaws."""
     second = answer(200, body_of(ANTHROPIC, json.dumps({**VERDICT, "winner": "Essay A"})))
     async with desk(redis_url, kafka_bootstrap) as at, upstream(judging(seconds=1), second) as provider:
-        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        settings = {"UMPIRE_TEST_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings) as frozen:
             queue_id = await at.submit(ANTHROPIC)
             await apoll(lambda: len(provider.calls) == 1, what="its call is in flight")
@@ -45,7 +45,7 @@ async def test_it_makes_no_further_call_for_what_is_no_longer_its_own(redis_url:
         desk(redis_url, kafka_bootstrap) as at,
         upstream(overloaded, answer(200, body_of(ANTHROPIC))) as provider,
     ):
-        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        settings = {"UMPIRE_TEST_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings) as frozen:
             queue_id = await at.submit(ANTHROPIC)
             await apoll(lambda: "call.finished" in frozen.log, 30, what="its first attempt failed")
@@ -65,7 +65,7 @@ async def test_when_it_claims_the_same_request_again_its_first_claim_is_over(
         529, {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, {"retry-after": "8"}
     )
     async with desk(redis_url, kafka_bootstrap) as at, upstream(overloaded, judging(seconds=3)) as provider:
-        settings = {"UMPIRE_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
+        settings = {"UMPIRE_TEST_LEASE_SECONDS": "2", **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings) as frozen:
             queue_id = await at.submit(ANTHROPIC)
             await apoll(lambda: "call.finished" in frozen.log, 30, what="its first attempt failed")

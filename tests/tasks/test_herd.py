@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import desk, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -19,7 +19,7 @@ BACKLOG, SLOTS, WORKERS = 300, 64, 2
 #: Calls within the first second: a ninth of all slots, and what a busy machine bunches. All of them would be 128.
 FEW = 30
 
-SETTINGS = {"UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS), "UMPIRE_WORKER_THREADS": "16"}
+SETTINGS = {"UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS), "UMPIRE_TEST_WORKER_THREADS": "16"}
 GOOD = answer(200, body_of(ANTHROPIC))
 
 

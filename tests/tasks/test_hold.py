@@ -16,11 +16,11 @@ from umpire_account import (
     MODEL_FORBIDDEN,
     Account,
 )
-from umpire_servers import apoll
-from umpire_upstream import Connection, upstream
 from umpire_worker import CANARY, Desk, api, desk, reach, worker
 
 from contracts.enums import HoldReason, LLMErrorCode
+from devtools.servers import apoll
+from devtools.upstream import Connection, upstream
 from guard import hold as holds
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
@@ -29,7 +29,7 @@ SLOTS = 16
 
 SETTINGS = {
     # A try that counted would be seen: its request would wait for an hour.
-    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_TEST_DEFER_SECONDS": "3600",
     "UMPIRE_HOLD_PROBE_SECONDS": "1",
     "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),
 }
@@ -205,8 +205,8 @@ async def test_what_clients_and_operators_see(redis_url: str, kafka_bootstrap: s
             async def named(mode: str = mode) -> bool:
                 accepted = await submit(client, here.at, mode)
                 assert accepted.status_code == 202
-                # Mode `queue` does not wait to be told: it says what was known a moment ago.
-                return "on hold (misconfigured)" in accepted.json()["message"]
+                # Mode `queue` does not read the state again: its message has the last known one.
+                return "ends (misconfigured)" in accepted.json()["message"]
 
             await apoll(named, 10)
         status = here.at.lifecycle("llm_provider.provider_status.v1")

@@ -14,13 +14,13 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from umpire_cli import umpire
-from umpire_kafka import KafkaServer
-from umpire_servers import apoll
 from umpire_worker import Desk, desk, worker
 
 from contracts.encoding import loads
 from contracts.enums import LLMProviderType
 from contracts.topics import CALLBACK_DEAD_LETTER
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
 from ledger.outbox.dead_letters import DeadLetters
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
@@ -71,7 +71,7 @@ async def test_results_outlive_kafka_and_their_worker(redis_url: str, kafka_serv
             await apoll(lambda: waiting(at, 200), 60, what="200 results in the outbox")
             assert await at.states(first) == {"completed": 200}
             killed.process.kill()
-        patience = {"UMPIRE_OUTBOX_RESEND_SECONDS": "3", "UMPIRE_KAFKA_UNKNOWN_TOPIC_SECONDS": "2"}
+        patience = {"UMPIRE_TEST_OUTBOX_RESEND_SECONDS": "3", "UMPIRE_TEST_KAFKA_UNKNOWN_TOPIC_SECONDS": "2"}
         async with worker(MOCK, **FAST, **patience, **at.settings):
             second = [await at.submit(MOCK) for _ in range(100)]
             await apoll(lambda: waiting(at, 300), 60, what="300 results in the outbox")

@@ -1,15 +1,15 @@
-"""Without Kafka comparisons go on until what waits for it fills the ledger; then the door refuses until it is back."""
+"""Without Kafka comparisons go on until what waits for it fills the ledger; then the API refuses until it is back."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_kafka import KafkaServer
-from umpire_servers import apoll
-from umpire_service import door, settings_of
+from umpire_service import running_api, settings_of
 from umpire_worker import desk, worker
 
 from contracts.enums import LLMProviderType
+from devtools.kafka import KafkaServer
+from devtools.servers import apoll
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -24,7 +24,7 @@ async def test_results_without_kafka_fill_the_ledger_and_no_more(
     options = {"UMPIRE_MOCK_LATENCY_MS": "5", "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "2"}
     async with (
         desk(redis_url, kafka.bootstrap) as at,
-        door(settings_of(redis_url, kafka=kafka.bootstrap, ledger=bounds)) as api,
+        running_api(settings_of(redis_url, kafka=kafka.bootstrap, ledger=bounds)) as api,
     ):
         kafka.stop()
         accepted: list[str] = []
@@ -40,7 +40,7 @@ async def test_results_without_kafka_fill_the_ledger_and_no_more(
             await apoll(lambda: at.redis.xlen("umpire:outbox"), 60)
 
             async def judged() -> bool:
-                sizes = await api.parts.ledger.stats.sizes()
+                sizes = await api.dependencies.ledger.stats.sizes()
                 assert sizes.unfinished + sizes.outbox <= 20
                 return bool(sizes.outbox == 20)
 
@@ -60,5 +60,5 @@ async def test_results_without_kafka_fill_the_ledger_and_no_more(
             async def taken() -> bool:
                 return not await refused()
 
-            await apoll(taken, 60, what="the door takes requests again")
+            await apoll(taken, 60, what="the API takes requests again")
             assert (await api.get("/readyz")).json()["dependencies"]["redis"]["state"] == "up"

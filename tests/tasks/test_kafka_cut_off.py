@@ -1,11 +1,11 @@
 """One worker reaches Redis and not Kafka: what it cannot send, another one sends."""
 
 import pytest
-from umpire_servers import apoll, free_port
-from umpire_upstream import upstream
 from umpire_worker import desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -19,7 +19,7 @@ async def test_a_worker_that_is_cut_off_from_kafka_leaves_its_results_to_another
         settings = {
             **at.settings,
             **reach(ANTHROPIC, provider.url),
-            "UMPIRE_OUTBOX_RESEND_SECONDS": "4",
+            "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": "4",
             "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "3",
         }
         cut_off = {**settings, "UMPIRE_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}"}

@@ -2,14 +2,14 @@
 
 import pytest
 from umpire_ledger import House
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.clock import utcnow
 from contracts.encoding import loads
 from contracts.enums import LLMErrorCode, LLMProviderType
 from contracts.topics import COST_ALERT
+from devtools.servers import apoll
+from devtools.upstream import upstream
 from ledger import keys
 from ledger.outbox.dead_letters import DeadLetters
 

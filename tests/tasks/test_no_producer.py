@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from umpire_servers import apoll, free_port
 from umpire_worker import Desk, desk, worker
 
 from contracts.encoding import loads
 from contracts.enums import LLMProviderType
+from devtools.servers import apoll, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from umpire_providers import body_of
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import attempts_at, desk, reach, worker
 
 from contracts.enums import LLMErrorCode, LLMProviderType
+from devtools.providers import body_of
+from devtools.upstream import Connection, answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 

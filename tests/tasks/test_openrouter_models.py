@@ -1,14 +1,14 @@
 """OpenRouter hosts more models than the manifest has: the door lets any `vendor/model` in, and the worker checks it."""
 
 import pytest
-from umpire_providers import body_of, request_for
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import attempts_at, desk, reach, worker
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings
-from providers.manifest import Manifest
+from devtools.providers import body_of, request_for
+from devtools.upstream import Connection, answer, upstream
+from providers.models.manifest import Manifest
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -33,7 +33,7 @@ MODELS = {
 
 @pytest.mark.parametrize("model", [LISTED, UNKNOWN])
 def test_the_door_lets_it_in(model: str) -> None:
-    admitted = Manifest.load().admit(OPENROUTER, model, request_for(), Settings(), utcnow().date())
+    admitted = Manifest.load().model_for(OPENROUTER, model, request_for(), Settings(), utcnow().date())
     assert admitted.model_id == model
 
 

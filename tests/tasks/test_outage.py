@@ -6,12 +6,12 @@ import json
 from collections import Counter
 
 import pytest
-from umpire_providers import body_of
-from umpire_servers import apoll
-from umpire_upstream import Connection, answer, upstream
 from umpire_worker import CANARY, api, attempts_at, desk, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import body_of
+from devtools.servers import apoll
+from devtools.upstream import Connection, answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -20,9 +20,9 @@ BACKLOG, SLOTS = 60, 16
 
 SETTINGS = {
     "UMPIRE_RETRY_ATTEMPTS": "2",
-    "UMPIRE_RETRY_INITIAL_SECONDS": "1",
+    "UMPIRE_TEST_RETRY_INITIAL_SECONDS": "1",
     # A try that counted would be seen: its request would wait for an hour.
-    "UMPIRE_DEFER_SECONDS": "3600",
+    "UMPIRE_TEST_DEFER_SECONDS": "3600",
     "UMPIRE_BREAKER_FAILURES": "5",
     "UMPIRE_BREAKER_RECOVERY_SECONDS": "2",
     "UMPIRE_ANTHROPIC_CONCURRENCY": str(SLOTS),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from celery.concurrency import get_implementation
-from umpire_servers import poll
 
 from contracts.queues import COMPARE_TASK
+from devtools.servers import poll
 from tasks import pool as pool_module
 from tasks.loop import LoopThread
 from tasks.pool import LoopPool
@@ -45,7 +45,7 @@ class Told:
 def runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     loop, runner = LoopThread(), Runner()
     monkeypatch.setattr(pool_module.host, "loop", loop, raising=False)
-    monkeypatch.setattr(pool_module.host, "runner", runner, raising=False)
+    monkeypatch.setattr(pool_module.host, "intake", runner, raising=False)
     yield runner
     loop.stop()
 

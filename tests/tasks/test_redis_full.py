@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
-QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+QUICK = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_TEST_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
 
 
 async def test_verdicts_are_taken_while_redis_is_out_of_memory(

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
 ANTHROPIC = LLMProviderType.ANTHROPIC
-QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
+QUICK = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_TEST_LOST_POINTER_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "2"}
 
 
 async def test_a_killed_redis_costs_no_worker_and_no_second_call(
@@ -65,7 +65,7 @@ async def test_a_redis_that_is_away_for_longer_than_a_lease_makes_no_call_be_pai
     comes to renew them up to a third of a lease later.
     """
     redis = redis_server(aof=True)
-    long = {**QUICK, "UMPIRE_LEASE_SECONDS": "6", "UMPIRE_ANTHROPIC_CONCURRENCY": "8"}
+    long = {**QUICK, "UMPIRE_TEST_LEASE_SECONDS": "6", "UMPIRE_ANTHROPIC_CONCURRENCY": "8"}
     async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=12)) as provider:
         settings = {**long, **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings), worker(ANTHROPIC, **settings):

@@ -1,7 +1,7 @@
 """What was paid is not paid again because of a fault of ours: whatever is wrong with its verdict, the request ends."""
 
+import asyncio
 import json
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,21 +9,20 @@ import pytest
 from redis.asyncio import Redis
 from umpire_ledger import House, stored
 
-from contracts.enums import EssayComparisonWinner, QueueStatus
+from completion.finisher import Finisher
+from completion.judgement import Judgement, Spent
+from contracts.enums import EssayComparisonWinner
 from contracts.events import LLMComparisonResultV1
+from contracts.http import LLMComparisonRequest
 from contracts.settings import KafkaSettings
-from events.ending import ending_of
-from events.result import Judgement, Spent
 from guard.deferral import DeferralPolicy
-from guard.limits import Unlimited
-from guard.prefetch import PrefetchingLimiter
-from ledger.completion import CompletedBy
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from tasks.permission import Permission
-from tasks.rows import Rows
+from tasks.call.claim_start import ClaimStart
+from tasks.flower_events import FlowerEvents
+from tasks.key_policy import KeyPolicy
+from tasks.releaser import Releaser
 from tasks.runner import Runner
-from tasks.slots import Slots
 from telemetry.observer import Note
 
 
@@ -39,18 +38,15 @@ class PaidJudge:
             confidence=99.0,
         )  # fmt: skip
 
-    def completed(self, *_: object) -> None: ...
+    stopping = asyncio.Event()
+    retry_after_max = 60.0
 
 
-class QuietHook:
-    bound = staticmethod(lambda _: nullcontext())
+class NoKafka:
+    """A relay and a lifecycle that send nothing."""
 
-    def ending(self, request: StoredRequest, judgement: Judgement, state: QueueStatus, who: CompletedBy) -> Any:
-        return ending_of(request, judgement, state, who, prompt_sha256="0" * 64, settings=KafkaSettings())
-
-    def status(self, *_: object) -> None: ...
-    def publish(self, *_: object) -> None: ...
-    def ended(self, *_: object) -> None: ...
+    def send(self, *_: object, **__: object) -> None: ...
+    def tell(self, *_: object, **__: object) -> None: ...
 
 
 class OpenGate:
@@ -66,32 +62,32 @@ class Absurd(PaidJudge):
 
 
 @pytest.mark.parametrize("kind", [PaidJudge, Absurd])
-@pytest.mark.parametrize("faulty_ending", [False, True], ids=["event cannot be made", "hook raises"])
+@pytest.mark.parametrize("faulty", [False, True], ids=["event cannot be made", "finisher raises"])
 async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
-    redis_url: str, kind: type[PaidJudge], *, faulty_ending: bool
+    redis_url: str, kind: type[PaidJudge], *, faulty: bool
 ) -> None:
     redis: Redis = connect(redis_url, timeout=2.0)
-    house, judge, hook, notes = House(redis), kind(), QuietHook(), list[Note]()
-    if faulty_ending:
-        make, faults = hook.ending, iter([RuntimeError("a fault")])
+    house, judge, notes, flower, nothing = House(redis), kind(), list[Note](), FlowerEvents(), cast("Any", NoKafka())
+    faults = iter([RuntimeError("a fault")] if faulty else [])
 
-        def ending(*arguments: Any) -> Any:
-            for fault in faults:
-                raise fault
-            return make(*arguments)
+    def sha256(_: LLMComparisonRequest) -> str:
+        for fault in faults:
+            raise fault
+        return "0" * 64
 
-        hook.ending = ending  # type: ignore[assignment, method-assign]
     request = stored()
     await house.admit(request)
+    claims = house.claims()
     runner = Runner(
-        claims=house.claims(), slots=Slots(1), judge=cast("Any", judge), hook=cast("Any", hook),
-        gatekeeper=cast("Any", OpenGate()), rows=Rows(), ahead=PrefetchingLimiter(Unlimited()),
-        permission=Permission(""),
+        judge=cast("Any", judge),
+        finisher=Finisher(claims.finish, nothing, nothing, KafkaSettings(), sha256_of=sha256, observer=notes.append),
+        releaser=Releaser(claims, cast("Any", OpenGate()), nothing, flower, notes.append),
+        gatekeeper=cast("Any", OpenGate()), start=ClaimStart(KeyPolicy(""), nothing, notes.append),
         deferral=DeferralPolicy(tries=0, waits=(1.0,)),
-        take_along=1, observer=notes.append,
+        observer=notes.append,
     )  # fmt: skip
-    await runner.take(str(request.queue_id), 0)
-    assert await runner.drain(5) == 0
+    (claimed,) = await claims.claim(str(request.queue_id), more=0)
+    await runner.run(claimed, None, holds=lambda: True)
 
     (entry,) = await house.entries()
     result = LLMComparisonResultV1.model_validate_json(_data(entry[1][b"e"]))

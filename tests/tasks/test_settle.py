@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -20,7 +20,7 @@ async def test_settling_its_rate_limit_does_not_use_up_an_answers_time(
     redis_server: Callable[..., RedisServer], kafka_bootstrap: str
 ) -> None:
     redis = redis_server(aof=True)
-    limited = {"UMPIRE_ANTHROPIC_TPM": "100000000", "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": "4"}
+    limited = {"UMPIRE_ANTHROPIC_TPM": "100000000", "UMPIRE_TEST_ATTEMPT_TIMEOUT_SECONDS": "4"}
     async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=2)) as provider:
         async with worker(ANTHROPIC, **limited, **at.settings, **reach(ANTHROPIC, provider.url)):
             ids = [await at.submit(ANTHROPIC) for _ in range(3)]

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from umpire_servers import apoll
-
+from devtools.servers import apoll
 from tasks.slots import GATHER_FROM, Slots
 
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import hang, upstream
 from umpire_worker import attempts_at, desk, judging, open_breaker, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import hang, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -39,7 +39,7 @@ async def test_a_call_that_does_not_end_in_time_is_cut_off_and_left_to_others(
     redis_url: str, kafka_bootstrap: str
 ) -> None:
     async with desk(redis_url, kafka_bootstrap) as at, upstream(hang, judging()) as provider:
-        quick = {"UMPIRE_DRAIN_SECONDS": "0.5", "UMPIRE_LEASE_SECONDS": "2"}
+        quick = {"UMPIRE_DRAIN_SECONDS": "0.5", "UMPIRE_TEST_LEASE_SECONDS": "2"}
         settings = {**quick, **at.settings, **reach(ANTHROPIC, provider.url)}
         async with worker(ANTHROPIC, **settings) as first:
             queue_id = await at.submit(ANTHROPIC)

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from umpire_redis import RedisServer
-from umpire_servers import apoll
-from umpire_upstream import upstream
 from umpire_worker import attempts_at, desk, judging, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import apoll
+from devtools.upstream import upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -22,7 +22,7 @@ async def test_a_verdict_is_held_until_the_drain_is_over(
     """Of two workers, one has the patience until the ledger is back. What the other one held is judged again."""
     redis = redis_server(aof=True)
     async with desk(redis.url, kafka_bootstrap) as at, upstream(judging(seconds=2)) as provider:
-        one_slot = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
+        one_slot = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_ANTHROPIC_CONCURRENCY": "1"}
         settings = {**one_slot, **at.settings, **reach(ANTHROPIC, provider.url)}
         async with (
             worker(ANTHROPIC, **settings) as patient,

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from umpire_providers import VERDICT, body_of
-from umpire_upstream import answer, upstream
 from umpire_worker import attempts_at, desk, reach, worker
 
 from contracts.enums import LLMProviderType
+from devtools.providers import VERDICT, body_of
+from devtools.upstream import answer, upstream
 
 pytestmark = [pytest.mark.redis, pytest.mark.kafka]
 
@@ -22,8 +22,8 @@ def fails(status: int, kind: str, **headers: str) -> object:
 
 SETTINGS = {
     "UMPIRE_RETRY_ATTEMPTS": "2",
-    "UMPIRE_RETRY_INITIAL_SECONDS": "0.01",
-    "UMPIRE_DEFER_SECONDS": "0.2",
+    "UMPIRE_TEST_RETRY_INITIAL_SECONDS": "0.01",
+    "UMPIRE_TEST_DEFER_SECONDS": "0.2",
     "UMPIRE_BREAKER_FAILURES": "100",
     "UMPIRE_ANTHROPIC_CONCURRENCY": "1",
 }
@@ -48,7 +48,7 @@ async def test_two_answers_without_a_verdict_are_the_end_whatever_came_between(
 async def test_a_long_retry_after_closes_the_gate_for_all(redis_url: str, kafka_bootstrap: str) -> None:
     busy = fails(429, "rate_limit_error", **{"retry-after": "3"})
     async with desk(redis_url, kafka_bootstrap) as at, upstream(busy, GOOD) as provider:
-        settings = {**SETTINGS, "UMPIRE_RETRY_AFTER_MAX_SECONDS": "1", **at.settings}
+        settings = {**SETTINGS, "UMPIRE_TEST_RETRY_AFTER_MAX_SECONDS": "1", **at.settings}
         async with worker(ANTHROPIC, **settings, **reach(ANTHROPIC, provider.url)) as works:
             ids = [await at.submit(ANTHROPIC) for _ in range(3)]
             results = await at.inbox.until(ids)

@@ -10,12 +10,12 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
-from umpire_aimock import Aimock
 from umpire_dripping import dripping
-from umpire_providers import REAL, VERDICT
 from umpire_worker import CANARY, Result, Worker, attempts_at, desk, failed_lines, reach
 
 from contracts.enums import LLMErrorCode, LLMProviderType
+from devtools.aimock import Aimock
+from devtools.providers import REAL, VERDICT
 
 pytestmark = [pytest.mark.aimock, pytest.mark.redis, pytest.mark.kafka]
 
@@ -27,10 +27,10 @@ PERMANENT, ANSWERED, TRANSIENT = 1, 2, ATTEMPTS * (1 + DEFERRALS)
 SETTINGS = {
     "UMPIRE_RETRY_ATTEMPTS": str(ATTEMPTS),
     "UMPIRE_QUEUE_MAX_RETRIES": str(DEFERRALS),
-    "UMPIRE_DEFER_SECONDS": "0.2",
-    "UMPIRE_RETRY_INITIAL_SECONDS": "0.05",
+    "UMPIRE_TEST_DEFER_SECONDS": "0.2",
+    "UMPIRE_TEST_RETRY_INITIAL_SECONDS": "0.05",
     # Much for a call to this machine, little for a test.
-    "UMPIRE_ATTEMPT_TIMEOUT_SECONDS": "2.7",
+    "UMPIRE_TEST_ATTEMPT_TIMEOUT_SECONDS": "2.7",
     # The cases share a worker: one that is told to wait makes the others wait, which must not use up their time.
     "UMPIRE_CALL_DEADLINE_SECONDS": "40",
     # The breaker and the holds have tests of their own.

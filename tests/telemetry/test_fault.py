@@ -7,11 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from umpire_servers import ROOT, clean_environment
 
 from contracts.clock import from_ms
+from devtools.servers import ROOT, clean_environment
 from telemetry.fault import PACKAGES, fault, locations
-from telemetry.places import take_place
+from telemetry.process_files import take_process_file
 
 
 def raised(function, *arguments):
@@ -28,11 +28,11 @@ def line_of(path, text):
 
 
 def test_a_fault_in_the_standard_library_names_the_last_line_of_ours():
-    error = raised(take_place, Path("/dev/null/of a file"), "api")
+    error = raised(take_process_file, Path("/dev/null/of a file"), "api")
     told = fault(error)
     assert told["error"] == "NotADirectoryError"
     assert "places.py" not in told["at"]
-    assert told["ours"] == line_of("telemetry/places.py", "directory.mkdir(")
+    assert told["ours"] == line_of("telemetry/process_files.py", "directory.mkdir(")
     assert locations(error.__traceback__)["ours"] == told["ours"]
 
 
@@ -59,16 +59,16 @@ def test_a_line_of_the_standard_library_s_log_names_it_too():
 import logging
 from pathlib import Path
 from contracts.settings import TelemetrySettings
-from telemetry.places import take_place
+from telemetry.process_files import take_process_file
 from telemetry.process import start_telemetry
 
 start_telemetry(TelemetrySettings(), "x")
 try:
-    take_place(Path("/dev/null/of a file"), "api")
+    take_process_file(Path("/dev/null/of a file"), "api")
 except OSError:
     logging.getLogger("celery").exception("failed")
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, check=True
     )
-    assert json.loads(done.stderr)["ours"] == line_of("telemetry/places.py", "directory.mkdir(")
+    assert json.loads(done.stderr)["ours"] == line_of("telemetry/process_files.py", "directory.mkdir(")

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from umpire_cli import UMPIRE, Up
-from umpire_redis import RedisServer
-from umpire_servers import ROOT, Process, apoll, clean_environment, free_port, poll, port_open
 from umpire_worker import desk, worker
 
 from contracts.enums import LLMProviderType
+from devtools.redis import RedisServer
+from devtools.servers import ROOT, Process, apoll, clean_environment, free_port, poll, port_open
 
 MOCK = LLMProviderType.MOCK
-QUICK = {"UMPIRE_LEASE_SECONDS": "2", "UMPIRE_LOST_POINTER_SECONDS": "2"}
+QUICK = {"UMPIRE_TEST_LEASE_SECONDS": "2", "UMPIRE_TEST_LOST_POINTER_SECONDS": "2"}
 
 
 def parsed(text: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from umpire_servers import ROOT, clean_environment
+from devtools.servers import ROOT, clean_environment
 
 START = """
 import asyncio, logging

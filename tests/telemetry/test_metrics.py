@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.metrics import LATENCY_BUCKETS, PREFIX, TABLE, Metrics
+from telemetry.metric_table import LATENCY_BUCKETS, PREFIX, TABLE
+from telemetry.metrics import Metrics
 from telemetry.observer import Note
 
 
@@ -48,8 +49,8 @@ def test_two_notes_feed_one_metric():
 def test_a_histogram_is_the_one_that_the_library_would_make(value):
     metrics, registry = Metrics(), CollectorRegistry()
     theirs = Histogram(
-        PREFIX + "call_duration_seconds", "Time of a call", ["provider", "outcome"], buckets=LATENCY_BUCKETS,
-        registry=registry,
+        PREFIX + "call_duration_seconds", "Duration of a provider call", ["provider", "outcome"],
+        buckets=LATENCY_BUCKETS, registry=registry,
     )  # fmt: skip
     count = Counter(PREFIX + "calls_total", "Calls to a provider", ["provider", "outcome"], registry=registry)
     for amount in (value, 0.02):
@@ -63,7 +64,7 @@ def test_a_histogram_is_the_one_that_the_library_would_make(value):
 @pytest.mark.parametrize("label", ['a "quoted" one', "back\\slash", "two\nlines", "100 % é 漢", "{}", "%s"])
 def test_any_label_is_written_as_the_library_would(label):
     metrics, registry = Metrics(), CollectorRegistry()
-    count = Counter(PREFIX + "admitted_total", "Requests accepted", ["provider"], registry=registry)
+    count = Counter(PREFIX + "admitted_total", "Comparison requests accepted", ["provider"], registry=registry)
     metrics(Note("ledger.admitted", labels={"provider": label}))
     count.labels(label).inc()
     wanted = [line for line in generate_latest(registry).decode().split("\n") if "_created" not in line]

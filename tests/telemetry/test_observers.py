@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from umpire_servers import ROOT
 
 from contracts.settings import TelemetrySettings
+from devtools.servers import ROOT
 from telemetry.logging import LogObserver, configure_logging
-from telemetry.metrics import TABLE, Metrics
+from telemetry.metric_table import TABLE
+from telemetry.metrics import Metrics
 from telemetry.observer import Fanout, Note
 
 LEVELS = ("debug", "info", "warning", "error")
 ROOMS = (
     "service",
     "tasks",
+    "maintenance",
+    "completion",
     "events",
     "guard",
     "access",

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 from umpire_faulty import KEY
-from umpire_servers import ROOT, Process, apoll, clean_environment, free_port, port_open
 from umpire_worker import CANARY, desk
 
 from contracts.enums import LLMProviderType
-from telemetry.redaction import without_texts
+from devtools.servers import ROOT, Process, apoll, clean_environment, free_port, port_open
+from telemetry.redaction import remove_exception_texts
 
 FAULTY = ROOT / "tests/support/umpire_faulty.py"
 
@@ -36,7 +36,9 @@ async def test_a_worker_s_faults_tell_their_class_and_place(
 ) -> None:
     """In a call, in the Celery task, in the producer's callback, in a thread, a callback and a task of the loop."""
     async with desk(redis_url, kafka_bootstrap) as at:
-        process = faulty("worker", tmp_path, **at.settings, UMPIRE_LOST_POINTER_SECONDS="1", UMPIRE_LEASE_SECONDS="2")
+        process = faulty(
+            "worker", tmp_path, **at.settings, UMPIRE_TEST_LOST_POINTER_SECONDS="1", UMPIRE_TEST_LEASE_SECONDS="2"
+        )
         try:
             await asyncio.to_thread(process.start, (tmp_path / "log").exists)
             results = await at.inbox.until([await at.submit(LLMProviderType.MOCK, "fault:call")], 60)
@@ -120,7 +122,7 @@ def test_a_process_that_ends_by_a_fault_tells_no_more() -> None:
 def test_an_exception_among_a_line_s_values(message: str, arguments: tuple[object, ...], shown: str) -> None:
     """Of what a server or the system said, an operator needs the text; of a fault, the class."""
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, message, arguments, None)
-    assert without_texts(record)
+    assert remove_exception_texts(record)
     assert shown in record.getMessage()
     assert KEY not in record.getMessage()
 

@@ -12,25 +12,26 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 from umpire_cli import get
-from umpire_servers import ROOT, poll
 
-from cli.ports import listen, url_of
-from telemetry import cells as module
-from telemetry.cells import COUNTER, Cells, Key, read
+from cli.supervise.ports import listen, url_of
+from devtools.servers import ROOT, poll
+from telemetry import series_file as module
 from telemetry.endpoint import serve, serve_on
 from telemetry.library import LibraryMetrics
-from telemetry.metrics import PREFIX, Metrics
+from telemetry.metric_table import PREFIX
+from telemetry.metrics import Metrics
 from telemetry.observer import Note
-from telemetry.places import is_running, take_place
+from telemetry.process_files import is_running, take_process_file
+from telemetry.series_file import COUNTER, SeriesFile, SeriesKey, read
 
 COUNTING = """
 import sys, time
 from pathlib import Path
 from telemetry.metrics import Metrics
 from telemetry.observer import Note
-from telemetry.places import take_place
+from telemetry.process_files import take_process_file
 directory = Path(sys.argv[1])
-metrics = Metrics(place=take_place(directory, "api"), directory=directory)
+metrics = Metrics(process_file=take_process_file(directory, "api"), directory=directory)
 metrics.alive()
 for _ in range(100):
     metrics(Note("door.answered", labels={"route": "/x", "status": "202"}, value=0.02))
@@ -75,7 +76,7 @@ def test_one_scrape_tells_all_and_a_killed_process_leaves_its_numbers_to_its_suc
     tmp_path: Path, start: Start
 ) -> None:
     one, _ = start(), start()
-    mine = Metrics(place=take_place(tmp_path, "worker-mock"), directory=tmp_path)
+    mine = Metrics(process_file=take_process_file(tmp_path, "worker-mock"), directory=tmp_path)
     mine(Note("ledger.admitted", labels={"provider": "mock"}))
     mine.alive()
     told = scraped(mine)
@@ -97,7 +98,7 @@ def test_one_scrape_tells_all_and_a_killed_process_leaves_its_numbers_to_its_suc
 
 
 def test_a_process_whose_loop_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = Metrics(place=take_place(tmp_path, "worker-mock"), directory=tmp_path)
+    metrics = Metrics(process_file=take_process_file(tmp_path, "worker-mock"), directory=tmp_path)
     port = serve(metrics, "127.0.0.1", 0)
 
     def status(path: str) -> int:
@@ -118,20 +119,20 @@ def test_a_process_whose_loop_hangs_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_file_grows_and_is_gone_on_with(tmp_path: Path) -> None:
-    place = take_place(tmp_path, "api")
-    keys = [Key(COUNTER, "m", (f"label {n}", "å" * (n % 9))) for n in range(3_000)]
-    first = Cells(place.file)
+    place = take_process_file(tmp_path, "api")
+    keys = [SeriesKey(COUNTER, "m", (f"label {n}", "å" * (n % 9))) for n in range(3_000)]
+    first = SeriesFile(place.file)
     for n, key in enumerate(keys):
         first.take(key, 1 + n % 30)[n % 30] = n
     path = tmp_path / "api-1.metrics"
     assert path.stat().st_size > 5 * module.CHUNK_BYTES
     assert is_running(path)
-    found = {Key.decode(text): numbers[-1] for text, numbers in read(path)}
+    found = {SeriesKey.decode(text): numbers[-1] for text, numbers in read(path)}
     assert found == {key: n for n, key in enumerate(keys)}
     del first
     place.file.close()
     assert not is_running(path)
-    again = Cells(take_place(tmp_path, "api").file)
+    again = SeriesFile(take_process_file(tmp_path, "api").file)
     assert [again.take(key, 1 + n % 30)[-1] for n, key in enumerate(keys)] == [*range(3_000)]
     assert again.take(keys[0], 2)[0] == 0  # another version's histogram has other buckets
 
@@ -139,20 +140,20 @@ def test_a_file_grows_and_is_gone_on_with(tmp_path: Path) -> None:
 def test_garbage_in_a_file_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "api-1.metrics").write_bytes(b"\xff" * 3 * module.CHUNK_BYTES)
     (tmp_path / "api-2.metrics").write_bytes(b"short")
-    metrics = Metrics(place=take_place(tmp_path, "worker"), directory=tmp_path)
+    metrics = Metrics(process_file=take_process_file(tmp_path, "worker"), directory=tmp_path)
     assert scraped(metrics)["process_up", "api-1"] == 0
-    mine = Metrics(place=take_place(tmp_path, "api"), directory=tmp_path)
+    mine = Metrics(process_file=take_process_file(tmp_path, "api"), directory=tmp_path)
     mine(Note("ledger.admitted", labels={"provider": "mock"}))
     assert scraped(mine)["admitted_total", "api-1", "mock"] == 1
 
 
 def test_what_another_version_wrote_is_passed_over(tmp_path: Path) -> None:
-    cells = Cells(take_place(tmp_path, "api").file)
+    cells = SeriesFile(take_process_file(tmp_path, "api").file)
     name = PREFIX + "admitted_total"
-    cells.take(Key(COUNTER, PREFIX + "not_yet_total", ("x",)), 1)[0] = 1
-    cells.take(Key(COUNTER, name, ("mock", "one label more")), 1)[0] = 2
-    cells.take(Key(COUNTER, PREFIX + "call_duration_seconds", ("mock", "ok")), 4)[0] = 3  # other buckets
-    cells.take(Key(COUNTER, name, ("mock",)), 1)[0] = 4
+    cells.take(SeriesKey(COUNTER, PREFIX + "not_yet_total", ("x",)), 1)[0] = 1
+    cells.take(SeriesKey(COUNTER, name, ("mock", "one label more")), 1)[0] = 2
+    cells.take(SeriesKey(COUNTER, PREFIX + "call_duration_seconds", ("mock", "ok")), 4)[0] = 3  # other buckets
+    cells.take(SeriesKey(COUNTER, name, ("mock",)), 1)[0] = 4
     told = scraped(Metrics(directory=tmp_path))
     assert told["admitted_total", "api-1", "mock"] == 4
     assert not {"not_yet_total", "call_duration_seconds_sum"} & {key[0] for key in told}
@@ -162,7 +163,7 @@ def test_what_another_version_wrote_is_passed_over(tmp_path: Path) -> None:
 def test_a_second_scrape_shows_what_changed_since_the_first(tmp_path: Path) -> None:
     """A scrape keeps what it worked out of a series, but for the numbers."""
     reader = Metrics(directory=tmp_path)
-    mine = Metrics(place=take_place(tmp_path, "api"), directory=tmp_path)
+    mine = Metrics(process_file=take_process_file(tmp_path, "api"), directory=tmp_path)
     for count in range(1, 4):
         mine(Note("ledger.admitted", labels={"provider": "mock"}))
         mine(Note("ledger.admitted", labels={"provider": f"new {count}"}))
@@ -170,7 +171,7 @@ def test_a_second_scrape_shows_what_changed_since_the_first(tmp_path: Path) -> N
         assert told["admitted_total", "api-1", "mock"] == count
         assert told["admitted_total", "api-1", f"new {count}"] == 1
     (tmp_path / "api-1.metrics").unlink()
-    other = Metrics(place=take_place(tmp_path, "api"), directory=tmp_path)
+    other = Metrics(process_file=take_process_file(tmp_path, "api"), directory=tmp_path)
     other(Note("ledger.cancelled", labels={"provider": "mock"}))
     told = scraped(reader)
     assert told["cancelled_total", "api-1", "mock"] == 1
@@ -180,11 +181,11 @@ def test_a_second_scrape_shows_what_changed_since_the_first(tmp_path: Path) -> N
 def test_a_scrape_of_many_processes_decodes_no_key_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding keys and joining labels was nine tenths of a scrape."""
     for number in range(20):
-        metrics = Metrics(place=take_place(tmp_path, "worker-mock"), directory=tmp_path)
+        metrics = Metrics(process_file=take_process_file(tmp_path, "worker-mock"), directory=tmp_path)
         metrics(Note("call.finished", labels={"provider": f"p{number}", "outcome": "ok"}, value=1))
     reader = Metrics(directory=tmp_path)
     first = reader.render()
-    monkeypatch.setattr(Key, "decode", None)
+    monkeypatch.setattr(SeriesKey, "decode", None)
     assert reader.render() == first
     assert first.count(b"llm_provider_calls_total{") == 20
 
@@ -197,10 +198,10 @@ def test_without_room_on_the_disk_it_counts_for_itself(tmp_path: Path) -> None:
         def write(self, _: bytes) -> int:
             raise OSError(28, "No space left on device")
 
-    cells = Cells(Full())  # type: ignore[arg-type]
-    key = Key(COUNTER, "m", ())
+    cells = SeriesFile(Full())  # type: ignore[arg-type]
+    key = SeriesKey(COUNTER, "m", ())
     cells.take(key, 1)[0] += 5
-    assert [(Key.decode(text), *numbers) for text, numbers in cells] == [(key, 5.0)]
+    assert [(SeriesKey.decode(text), *numbers) for text, numbers in cells] == [(key, 5.0)]
 
 
 def test_a_process_that_counts_with_the_library_is_served_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,81 +1,81 @@
-"""Room for large bodies: bounded, first come first served, given back whatever becomes of who took or awaited it."""
+"""The budget of large bodies: bounded, first come first served, and released after every kind of failure."""
 
 import asyncio
 
 import pytest
-from umpire_servers import apoll
 
 import web.body_budget
 from contracts.errors import QueueFull
+from devtools.servers import apoll
 from web.body_budget import BodyBudget
 
 
-async def test_what_does_not_fit_waits_its_turn() -> None:
-    bodies, order = BodyBudget(100), list[str]()
+async def test_a_body_that_does_not_fit_waits_its_turn() -> None:
+    budget, order = BodyBudget(100), list[str]()
 
     async def take(name: str, size: int) -> None:
-        await bodies.take(size)
+        await budget.acquire(size)
         order.append(name)
 
-    await bodies.take(80)
+    await budget.acquire(80)
     waiting = [asyncio.create_task(take(name, size)) for name, size in (("large", 90), ("small", 5))]
     await asyncio.sleep(0)
     assert not order, "the small one does not overtake"
-    bodies.give(80)
+    budget.release(80)
     await apoll(lambda: order == ["large", "small"])
     await asyncio.gather(*waiting)
 
 
-async def test_a_body_larger_than_all_room_there_is_goes_alone() -> None:
-    bodies = BodyBudget(10)
-    await bodies.take(1_000)
-    waiting = asyncio.create_task(bodies.take(1))
+async def test_a_body_larger_than_the_budget_is_admitted_alone() -> None:
+    budget = BodyBudget(10)
+    await budget.acquire(1_000)
+    waiting = asyncio.create_task(budget.acquire(1))
     await asyncio.sleep(0)
     assert not waiting.done()
-    bodies.give(1_000)
+    budget.release(1_000)
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_who_waits_too_long_is_refused_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_waits_too_long_is_refused_and_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.body_budget, "WAIT_SECONDS", 0.05)
-    bodies = BodyBudget(10)
-    await bodies.take(8)
+    budget = BodyBudget(10)
+    await budget.acquire(8)
     with pytest.raises(QueueFull) as refused:
-        await bodies.take(5)
+        await budget.acquire(5)
     assert refused.value.retry_after
-    await bodies.take(2)
-    bodies.give(10)
-    await bodies.take(10)
+    await budget.acquire(2)
+    budget.release(10)
+    await budget.acquire(10)
 
 
-async def test_a_client_that_leaves_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    bodies = BodyBudget(10)
-    await bodies.take(8)
-    gone, patient = asyncio.create_task(bodies.take(9)), asyncio.create_task(bodies.take(2))
+async def test_a_cancelled_wait_lets_the_next_body_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = BodyBudget(10)
+    await budget.acquire(8)
+    gone, patient = asyncio.create_task(budget.acquire(9)), asyncio.create_task(budget.acquire(2))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait_for(patient, 1)
     # Let in and cancelled in the same moment: its room is free again.
-    late = asyncio.create_task(bodies.take(10))
+    late = asyncio.create_task(budget.acquire(10))
     await asyncio.sleep(0)
-    bodies.give(10)
+    budget.release(10)
     late.cancel()
     await asyncio.wait([late])
-    await asyncio.wait_for(bodies.take(10), 1)
+    await asyncio.wait_for(budget.acquire(10), 1)
 
 
-async def test_one_caller_gets_half_and_does_not_stand_in_the_way_of_others() -> None:
-    """It may send as slowly as it is let."""
-    bodies = BodyBudget(100)
+async def test_one_caller_gets_half_and_does_not_block_others() -> None:
+    """However slowly the first caller sends."""
+    budget = BodyBudget(100)
     for _ in range(2):
-        await bodies.take(25, "one")
-    third = asyncio.create_task(bodies.take(25, "one"))
+        await budget.acquire(25, "one")
+    third = asyncio.create_task(budget.acquire(25, "one"))
     await asyncio.sleep(0)
     assert not third.done()
-    await asyncio.wait_for(bodies.take(25, "other"), 1)
+    await asyncio.wait_for(budget.acquire(25, "other"), 1)
     assert not third.done()
-    bodies.give(25, "one")
+    budget.release(25, "one")
     await asyncio.wait_for(third, 1)
     # Alone it may have more than half, else it could never send one so large.
-    bodies.give(50, "one")
-    await asyncio.wait_for(bodies.take(70, "one"), 1)
+    budget.release(50, "one")
+    await asyncio.wait_for(budget.acquire(70, "one"), 1)

@@ -9,7 +9,7 @@ import pytest
 from web.lazy_timeout import lazy_timeout
 
 
-async def test_what_need_not_wait_gets_no_timer(monkeypatch):
+async def test_work_that_does_not_suspend_gets_no_timer(monkeypatch):
     monkeypatch.setattr(asyncio, "timeout", None)  # would raise
 
     async def work():
@@ -18,7 +18,7 @@ async def test_what_need_not_wait_gets_no_timer(monkeypatch):
     assert await lazy_timeout(0.0, work()) == 7
 
 
-async def test_what_waits_gets_its_answers_and_its_faults():
+async def test_suspended_work_gets_its_results_and_exceptions():
     async def work():
         seen = []
         for n in range(3):
@@ -37,7 +37,7 @@ async def test_what_waits_gets_its_answers_and_its_faults():
     assert await lazy_timeout(10, work()) == [0, 10, 2]
 
 
-async def test_its_own_fault_comes_through_before_and_after_it_waited():
+async def test_an_exception_of_the_work_is_raised_before_and_after_it_suspends():
     async def work(waits):
         for _ in range(waits):
             await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_its_own_fault_comes_through_before_and_after_it_waited():
             await lazy_timeout(10, work(waits))
 
 
-async def test_too_long_is_a_timeout_and_it_can_clear_up():
+async def test_work_that_takes_too_long_times_out_and_can_clean_up():
     cleared = []
 
     async def work():
@@ -63,7 +63,7 @@ async def test_too_long_is_a_timeout_and_it_can_clear_up():
     assert cleared == [True]
 
 
-async def test_who_is_cancelled_from_outside_is_cancelled():
+async def test_a_cancellation_from_outside_is_passed_on():
     begun, cleared = asyncio.Event(), []
 
     async def work():
@@ -82,7 +82,7 @@ async def test_who_is_cancelled_from_outside_is_cancelled():
     assert cleared == [True]
 
 
-async def test_who_was_cancelled_leaves_nothing_behind():
+async def test_cancelled_work_leaves_no_reference_cycle():
     class Held:
         pass
 

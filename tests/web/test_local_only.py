@@ -1,10 +1,10 @@
-"""UMPIRE_AUTH=off: the API is for this machine, and says so; elsewhere it does not start, or does not answer."""
+"""UMPIRE_AUTH=off: the API serves this machine only. On other addresses it does not start, or refuses requests."""
 
 import json
 
 import pytest
 from starlette.responses import PlainTextResponse
-from umpire_service import admitted, door, problem_of, settings_of
+from umpire_service import admitted, problem_of, running_api, settings_of
 
 from contracts.settings import SettingsError
 from service.app import create_app
@@ -20,16 +20,16 @@ def test_an_address_of_a_network_is_refused_at_the_start(host):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "::ffff:127.0.0.1"])
-def test_loopback_and_what_has_keys_start(host):
+def test_the_api_starts_on_loopback_or_with_auth_keys(host):
     create_app(settings_of(NO_REDIS, host=host))
     create_app(settings_of(NO_REDIS, host="0.0.0.0", auth="keys"))  # noqa: S104
 
 
-async def test_it_says_so(redis_url):
-    async with door(settings_of(redis_url)) as api:
+async def test_the_start_logs_that_authentication_is_off(redis_url):
+    async with running_api(settings_of(redis_url)) as api:
         assert [note.level for note in api.notes.named("auth.off")] == ["warning"]
         assert (await api.get("/api/v1/models")).status_code == 200
-    async with door(settings_of(redis_url, auth="keys")) as api:
+    async with running_api(settings_of(redis_url, auth="keys")) as api:
         assert not api.notes.named("auth.off")
 
 
@@ -43,8 +43,8 @@ async def test_it_says_so(redis_url):
         (("2001:db8::1", 80), 403),
     ],
 )
-async def test_a_server_that_was_told_another_address_serves_nobody_there(server, status):
-    """`uvicorn --host` is not among our settings; each connection tells where it arrived."""
+async def test_requests_to_an_address_other_than_loopback_are_refused(server, status):
+    """`uvicorn --host` is none of our settings, but each connection knows the address that it arrived at."""
     sent = []
 
     async def send(message):
@@ -57,9 +57,9 @@ async def test_a_server_that_was_told_another_address_serves_nobody_there(server
         assert json.loads(sent[1]["body"])["error_code"] == "LLM_AUTHENTICATION_FAILED"
 
 
-async def test_a_web_page_from_elsewhere_cannot_use_a_browser_on_this_machine(redis_url):
-    """Neither by a plain cross-origin POST nor by a name of its own that leads here (DNS rebinding)."""
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+async def test_a_page_of_another_site_cannot_call_the_api_from_a_local_browser(redis_url):
+    """Neither by a cross-origin POST nor by a host name that resolves to this machine (DNS rebinding)."""
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         for origin in (
             "https://evil.example",
             f"http://evil.example:{api.port}",

@@ -1,10 +1,10 @@
-"""The framework's own errors, and faults of ours, have the same shape as every other problem."""
+"""The framework's errors and unexpected errors have the same format as every other problem."""
 
 import asyncio
 import json
 
 import pytest
-from umpire_service import BODY, SECRET, Stopwatch, door, problem_of, settings_of
+from umpire_service import BODY, SECRET, Stopwatch, problem_of, running_api, settings_of
 
 pytestmark = pytest.mark.redis
 
@@ -44,12 +44,12 @@ async def test_head_answers_as_get_without_a_body(api, path):
     assert head.headers["content-type"] == get.headers["content-type"]
 
 
-async def test_a_fault_of_ours_is_a_500_that_tells_nothing(api, monkeypatch):
+async def test_an_unexpected_error_is_a_500_without_its_text(api, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(api.parts.admission, "check", broken)
-    monkeypatch.setattr(api.parts.manifest, "models", broken)
+    monkeypatch.setattr(api.dependencies.admission, "check", broken)
+    monkeypatch.setattr(api.dependencies.manifest, "models", broken)
     for answer in (await api.post(), await api.get("/api/v1/models")):
         problem_of(answer, 500, "LLM_INTERNAL_ERROR")
     notes = api.notes.named("error.unexpected")
@@ -57,21 +57,21 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing(api, monkeypatch):
     assert SECRET not in str(notes)
 
 
-async def test_a_fault_after_acceptance_carries_the_queue_id(api, monkeypatch):
+async def test_an_error_after_acceptance_carries_the_queue_id(api, monkeypatch):
     async def broken(*_):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(api.parts.waits, "result", broken)
+    monkeypatch.setattr(api.dependencies.waits, "result", broken)
     answer = await api.post()
     assert answer.status_code == 500
-    assert await api.parts.ledger.stats.state(answer.json()["queue_id"]) == "queued"
+    assert await api.dependencies.ledger.stats.state(answer.json()["queue_id"]) == "queued"
 
 
-async def test_redis_away_from_the_start_is_told_within_its_time_and_passes(redis_server):
-    """What needs Redis says so, typed and in time; what does not goes on."""
+async def test_without_redis_at_the_start_each_route_answers_in_time(redis_server):
+    """Routes that need Redis answer a typed 503; the others answer as usual."""
     server = redis_server(aof=True)
     server.kill()
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
         with Stopwatch() as watch:
             for mode in ("queue", "queue_if_unavailable"):
                 assert (await api.post(processing_mode=mode)).status_code == 202
@@ -88,9 +88,9 @@ async def test_redis_away_from_the_start_is_told_within_its_time_and_passes(redi
         assert not api.notes.named("error.unexpected")
 
 
-async def test_a_frozen_redis_costs_a_request_its_one_second_and_no_more(redis_server):
+async def test_a_frozen_redis_delays_a_request_by_at_most_its_redis_seconds(redis_server):
     server = redis_server()
-    async with door(settings_of(server.url, immediate_wait_seconds=0)) as api:
+    async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
         assert (await api.post()).status_code == 202
         server.pause()
         try:
@@ -107,7 +107,7 @@ async def test_a_frozen_redis_costs_a_request_its_one_second_and_no_more(redis_s
             server.resume()
 
 
-async def test_a_client_that_leaves_while_sending_is_no_fault(api):
+async def test_a_client_that_disconnects_while_sending_is_no_error(api):
     for sent in (b"", b"{"):
         _, writer = await asyncio.open_connection("127.0.0.1", api.port)
         writer.write(b"POST /api/v1/comparison HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" + sent)

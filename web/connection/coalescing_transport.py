@@ -1,14 +1,14 @@
-"""Sends an answer's head and body in one write. uvicorn makes two: each is a system call, and the first one wakes a
-client that does not have its whole answer yet.
+"""Sends an answer's head and body in one write. uvicorn makes two: each is a system call, and the first one wakes the
+client before the whole answer is there.
 """
 
 import asyncio
 from typing import Any
 
-#: Written at once: the client waits for it before it sends its body, so no second write follows.
+#: Never held: the client sends its body only after it, so no second write would follow.
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: Seconds that a closed transport has to write what is buffered; without a limit it would wait for ever.
+#: Seconds that a closed transport has to write its buffer. Without a limit it would wait for ever.
 CLOSE_SECONDS = 30.0
 
 
@@ -24,7 +24,7 @@ class CoalescingTransport(asyncio.Transport):
         self._loop = loop
         self._held: bytes | bytearray | memoryview | None = None
         self._closing: asyncio.TimerHandle | None = None
-        # These do not concern the held write.
+        # These do not affect the held write.
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
         self.is_closing = transport.is_closing  # type: ignore[method-assign]
@@ -41,7 +41,7 @@ class CoalescingTransport(asyncio.Transport):
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what is held, unless the connection is closing."""
+        """Send the held write, unless the connection is closing."""
         held, self._held = self._held, None
         if held is not None and not self._transport.is_closing():
             self._transport.write(held)

@@ -1,7 +1,7 @@
-"""The HTTP/1.1 connection: uvicorn's, with what it lacks. uvicorn reads a head of any size, for ever; and if a request
-asks for an upgrade that is not supported, it takes the body for the next request.
+"""uvicorn's HTTP/1.1 connection with bounds on the size and time of a request's head, and without upgrades. uvicorn has
+no such bounds; and if a request asks for an upgrade that is not supported, it parses the body as the next request.
 
-`--http web.connection.protocol:Protocol` if uvicorn is started by hand.
+To start uvicorn by hand, add `--http web.connection.protocol:Protocol`.
 """
 
 import asyncio
@@ -16,54 +16,54 @@ from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
 from web.connection.pipeline import BoundedPipeline
 from web.problem import problem
 
-#: Bytes of a request line and headers; also of all that surrounds the chunks of a body, trailers included.
+#: Bytes of a request line and headers; also of chunk sizes and trailers between two parts of a body.
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 
 #: Seconds from a connection's start, or from the previous answer, to the end of a request's head. An idle connection
-#: ends sooner, by the server's keep-alive. A body that the application does not read has the same time to arrive.
+#: ends sooner, by the server's keep-alive timeout. A body that the application does not read has the same time.
 HEAD_SECONDS = 30.0
 
-#: Seconds before the connection of a refused client is closed. It may still be sending: if the connection were closed
-#: at once, the kernel would discard an answer that the client has not read.
+#: Seconds before the connection of a refused client is closed. If it were closed at once, while the client still sends,
+#: the kernel would discard the answer.
 LINGER_SECONDS = 1.0
 
-_NOWHERE: Scope = {"type": "http", "path": "/"}
+_NO_REQUEST: Scope = {"type": "http", "path": "/"}
 
 
 class Protocol(BoundedPipeline):
     _timer: asyncio.TimerHandle | None = None
-    #: Loop time since which a head is awaited; None while a request is being answered.
-    _since: float | None = None
+    #: Loop time from which a head is awaited; None while a request is being answered.
+    _head_awaited_since: float | None = None
     #: Bytes received since the last head or part of a body.
-    _outside = 0
+    _bytes_outside_body = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._since = self.loop.time()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
+        self._head_awaited_since = self.loop.time()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._check_head_time)
 
     def eof_received(self) -> None:
         self._coalescing.close()
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_looking()
+        self._cancel_timer()
         super().connection_lost(exc)
 
-    def feed(self, data: bytes) -> None:
-        self._outside += len(data)
+    def parse_slice(self, data: bytes) -> None:
+        self._bytes_outside_body += len(data)
         try:
-            self._parse(memoryview(data))
+            self._feed_parser(memoryview(data))
         except httptools.HttpParserError:
             message = "Invalid HTTP request received."
             self.logger.warning(message)
             self.send_400_response(message)
-        if self._outside > MAX_HEAD_BYTES:
+        if self._bytes_outside_body > MAX_HEAD_BYTES:
             self._refuse_head()
 
-    def _parse(self, data: memoryview) -> None:
+    def _feed_parser(self, data: memoryview) -> None:
         while data and not self._refused:
             try:
                 self.parser.feed_data(data)
@@ -75,7 +75,7 @@ class Protocol(BoundedPipeline):
                 return
 
     def _ignore_upgrade(self) -> None:
-        """RFC 9110, 7.8. The parser ended the message after its head, so a new parser reads it without the upgrade."""
+        """RFC 9110, 7.8. The parser ended the message after its head: a new parser reads the head without Upgrade."""
         version = self.parser.get_http_version().encode()
         head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
         for name, value in self.headers:
@@ -101,18 +101,18 @@ class Protocol(BoundedPipeline):
             return
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refuse(405, "this is no proxy", MethodNotAllowed, {"Allow": ""})
+                self._refuse(405, "this server is no proxy", MethodNotAllowed, {"Allow": ""})
             return
-        self._outside = 0
-        self._since = None
+        self._bytes_outside_body = 0
+        self._head_awaited_since = None
         super().on_headers_complete()
-        # The parser passes the trailers of a chunked body to `on_header`, too: a new list keeps them off the request's.
+        # The parser passes the trailers of a chunked body to `on_header`, too: keep them out of the request's headers.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
-        self._outside = 0
+        self._bytes_outside_body = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -121,7 +121,7 @@ class Protocol(BoundedPipeline):
 
     def on_response_complete(self) -> None:
         if not self.pipeline:
-            self._since = self.loop.time()
+            self._head_awaited_since = self.loop.time()
         super().on_response_complete()
         if self.cycle is not None and self.cycle.more_body:
             # The client may send the rest of its body before it reads the answer: no keep-alive timeout until then.
@@ -146,27 +146,28 @@ class Protocol(BoundedPipeline):
         self._refused = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
-            # The error is not the previous request's: that one is answered first, since it may have been accepted.
+            # The previous request, which may have been accepted, is answered first, without this error.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        answer = problem(kind(message), _NOWHERE, status=status, headers={**headers, "Connection": "close"})
+        answer = problem(kind(message), _NO_REQUEST, status=status, headers={**headers, "Connection": "close"})
         head = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(answer.body)]))
-        self._stop_looking()
+        self._cancel_timer()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
-    def _look(self) -> None:
-        """Enforce HEAD_SECONDS. One timer serves the whole connection, because one for each request would cost more."""
-        left = HEAD_SECONDS if self._since is None else self._since + HEAD_SECONDS - self.loop.time()
+    def _check_head_time(self) -> None:
+        """Enforce HEAD_SECONDS, with one timer for the whole connection: a timer for each request would cost more."""
+        since = self.loop.time() if self._head_awaited_since is None else self._head_awaited_since
+        left = since + HEAD_SECONDS - self.loop.time()
         if left > 0:
-            self._timer = self.loop.call_later(left, self._look)
-        elif self._outside and (self.cycle is None or not self.cycle.more_body):
+            self._timer = self.loop.call_later(left, self._check_head_time)
+        elif self._bytes_outside_body and (self.cycle is None or not self.cycle.more_body):
             self._refuse(408, "the head of the request did not arrive in time")
         else:
             self.transport.close()
 
-    def _stop_looking(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -18,6 +18,7 @@ FLAG_TAIL = 0.05
 _SCREEN = 0.3
 _DRAWS = 300
 _LEAST_GRADES = 2
+_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +108,8 @@ def predict_grades(
         raise InvalidComparisons("anchors: want each essay at most once")
     grades = indices(anchor_grades, "anchor_grades", below=g, length=len(which))
     shares = np.full(g, 1 / g) if distribution is None else numbers(distribution, "distribution", length=g)
-    if np.any(shares <= 0) or not np.isfinite(shares.sum()):
-        raise InvalidComparisons("distribution: shares must be positive")
+    if np.any(shares <= 0) or not np.all(shares >= _LEAST_SHARE * shares.sum()):
+        raise InvalidComparisons(f"distribution: each share must be at least {_LEAST_SHARE:g} of all")
     tau = positive(prior_sd, "prior_sd", low=1e-4, high=1e4)
     model = BoundaryModel.of_distribution(shares, tau, known=distribution is not None)
     known = theta[which], variance[which], grades

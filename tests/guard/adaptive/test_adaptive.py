@@ -1,13 +1,13 @@
-"""Adaptive limits before upstreams of each kind, in simulated time: within a minute nearly all that there is to have,
-and next to nothing refused. The upstreams know their limits; the service does not."""
+"""Adaptive limits before upstreams of each kind, in simulated time: after a minute nearly the whole
+throughput, and hardly any refusals. The upstreams know their limits; the service does not."""
 
 import math
 
 import pytest
-from umpire_bearing import Upstream, World
+from umpire_simulation import Upstream, World
 
-#: Seconds from the start until the limits must have been found, and for which what comes after is looked at.
-SETTLED, LOOKED_AT = 60, 120
+#: Seconds from the start until the limits must have been found, and the seconds measured after that.
+SETTLED, MEASURED = 60, 120
 
 UNKNOWN_CONCURRENCY = [
     (Upstream(most=50), 50),
@@ -44,19 +44,21 @@ def kind(value: object) -> str:
 @pytest.mark.parametrize(
     ("upstream", "best"), UNKNOWN_CONCURRENCY + UNKNOWN_RATE + ANNOUNCED_RATE + NO_LIMIT + AT_RANDOM, ids=kind
 )
-def test_within_a_minute_it_does_nine_tenths_of_the_best(upstream: Upstream, best: float, retry_after: float) -> None:
-    world = World(upstream.anew(retry_after=retry_after)).run(SETTLED + LOOKED_AT)
-    assert world.good(SETTLED, SETTLED + LOOKED_AT) >= 0.9 * best
+def test_after_a_minute_throughput_is_nine_tenths_of_the_best(
+    upstream: Upstream, best: float, retry_after: float
+) -> None:
+    world = World(upstream.anew(retry_after=retry_after)).run(SETTLED + MEASURED)
+    assert world.good(SETTLED, SETTLED + MEASURED) >= 0.9 * best
     # What is refused at random is refused besides.
-    assert world.refused(SETTLED, SETTLED + LOOKED_AT) < 0.02 + upstream.at_random
+    assert world.refused(SETTLED, SETTLED + MEASURED) < 0.02 + upstream.at_random
 
 
 @pytest.mark.parametrize(("upstream", "best"), [*UNKNOWN_CONCURRENCY[:2], *ANNOUNCED_RATE[:2], *NO_LIMIT[:1]], ids=kind)
 def test_several_processes_share_a_limit(upstream: Upstream, best: float) -> None:
     processes = 3 if upstream.most + upstream.rate < math.inf or upstream.rate < math.inf else 1
-    world = World(upstream.anew(retry_after=1.0), processes=processes).run(SETTLED + LOOKED_AT)
-    assert world.good(SETTLED, SETTLED + LOOKED_AT) >= 0.9 * best
-    assert world.refused(SETTLED, SETTLED + LOOKED_AT) < 0.02
+    world = World(upstream.anew(retry_after=1.0), processes=processes).run(SETTLED + MEASURED)
+    assert world.good(SETTLED, SETTLED + MEASURED) >= 0.9 * best
+    assert world.refused(SETTLED, SETTLED + MEASURED) < 0.02
 
 
 @pytest.mark.parametrize("retry_after", [0.0, 1.0], ids=["without Retry-After", "Retry-After 1"])
@@ -65,9 +67,9 @@ def test_a_limit_that_changes_is_found_again(before: int, after: int, retry_afte
     upstream = Upstream(most=before, retry_after=retry_after)
     world = World(upstream).run(SETTLED)
     upstream.most = after
-    world.run(SETTLED + LOOKED_AT)
-    assert world.good(2 * SETTLED, 2 * SETTLED + LOOKED_AT) >= 0.9 * after
-    assert world.refused(2 * SETTLED, 2 * SETTLED + LOOKED_AT) < 0.02
+    world.run(SETTLED + MEASURED)
+    assert world.good(2 * SETTLED, 2 * SETTLED + MEASURED) >= 0.9 * after
+    assert world.refused(2 * SETTLED, 2 * SETTLED + MEASURED) < 0.02
 
 
 @pytest.mark.parametrize(("before", "after"), [(10, 20), (20, 10), (10, 30)])
@@ -75,22 +77,22 @@ def test_a_rate_that_changes_is_found_again(before: int, after: int) -> None:
     upstream = Upstream(rate=before, burst=30, jitter=0.2, retry_after=1.0)
     world = World(upstream).run(SETTLED)
     upstream.rate = after
-    world.run(SETTLED + LOOKED_AT)
-    assert world.good(2 * SETTLED, 2 * SETTLED + LOOKED_AT) >= 0.9 * after
-    assert world.refused(2 * SETTLED, 2 * SETTLED + LOOKED_AT) < 0.025
+    world.run(SETTLED + MEASURED)
+    assert world.good(2 * SETTLED, 2 * SETTLED + MEASURED) >= 0.9 * after
+    assert world.refused(2 * SETTLED, 2 * SETTLED + MEASURED) < 0.025
 
 
 def test_with_as_few_calls_as_one_processes_take_turns() -> None:
-    world = World(Upstream(most=1, retry_after=1.0), processes=2).run(SETTLED + LOOKED_AT)
-    assert world.good(SETTLED, SETTLED + LOOKED_AT) >= 0.9
-    assert all(process.calls > LOOKED_AT / 5 for process in world.processes)
+    world = World(Upstream(most=1, retry_after=1.0), processes=2).run(SETTLED + MEASURED)
+    assert world.good(SETTLED, SETTLED + MEASURED) >= 0.9
+    assert all(process.calls > MEASURED / 5 for process in world.processes)
 
 
 @pytest.mark.parametrize("upstream", [UNKNOWN_CONCURRENCY[0][0], UNKNOWN_RATE[0][0], ANNOUNCED_RATE[0][0]], ids=kind)
-def test_without_it_calls_are_refused_for_ever(upstream: Upstream) -> None:
+def test_without_adaptive_limits_calls_are_refused_for_ever(upstream: Upstream) -> None:
     """The upstreams do refuse what is too much."""
-    world = World(upstream.anew(), adaptive=False).run(SETTLED + LOOKED_AT)
-    assert world.refused(SETTLED, SETTLED + LOOKED_AT) > 0.1
+    world = World(upstream.anew(), adaptive=False).run(SETTLED + MEASURED)
+    assert world.refused(SETTLED, SETTLED + MEASURED) > 0.1
 
 
 def test_a_process_that_ends_leaves_its_share_to_the_others() -> None:

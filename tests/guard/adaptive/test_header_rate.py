@@ -1,11 +1,11 @@
-"""Limits that headers announce: a bucket is used up and then kept at its rate, a window is spread over its time."""
+"""Rates by rate-limit headers: a bucket is used up, then kept at its refill rate; a window is spread over its time."""
 
 import pytest
 
 from guard.adaptive.header_rate import HeaderLimit, HeaderRate
 
 
-def test_nothing_is_known_before_anything_was_said_nor_long_after() -> None:
+def test_there_is_no_rate_before_the_first_headers_and_long_after_the_last() -> None:
     announced = HeaderRate()
     announced.observe(None, 10, 1000.0, 1.0)
     assert announced.rate(1000.0) is None
@@ -33,7 +33,7 @@ def test_an_empty_bucket_slows_down_a_little() -> None:
     assert announced.used_up(1000.0)
 
 
-def test_what_is_left_of_a_window_is_spread_over_it() -> None:
+def test_the_rest_of_a_window_is_spread_over_its_remaining_time() -> None:
     announced, left, now = HeaderRate(), 300.0, 1030.0
     used = 5.0
     for _ in range(100):
@@ -45,7 +45,7 @@ def test_what_is_left_of_a_window_is_spread_over_it() -> None:
     assert announced.inflow < 0.1
 
 
-def test_of_a_window_that_others_used_up_little_is_taken() -> None:
+def test_a_window_that_others_used_up_still_gets_a_few_calls() -> None:
     announced = HeaderRate(limit=600, remaining=10, reset=50, at=1000.0)
     assert announced.rate(1000.0) == pytest.approx(0.98 * 0.2)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ledger.redis.group_commit import MOST_BYTES, GroupCommit
+from ledger.redis.group_commit import MAX_BATCH_BYTES, GroupCommit
 
 
 @pytest.mark.parametrize(
@@ -12,9 +12,9 @@ from ledger.redis.group_commit import MOST_BYTES, GroupCommit
     [
         ([1] * 5, [1, 4]),
         ([1] * 200, [1, 64, 64, 64, 7]),
-        ([MOST_BYTES] * 3, [1, 1, 1]),
-        ([1, 2 * MOST_BYTES, 1, 1], [1, 1, 2]),
-        ([1, MOST_BYTES // 2, MOST_BYTES // 2, 1], [1, 2, 1]),
+        ([MAX_BATCH_BYTES] * 3, [1, 1, 1]),
+        ([1, 2 * MAX_BATCH_BYTES, 1, 1], [1, 1, 2]),
+        ([1, MAX_BATCH_BYTES // 2, MAX_BATCH_BYTES // 2, 1], [1, 2, 1]),
     ],
 )
 async def test_a_round_trip_carries_so_many_bytes_or_one_item(sizes, rounds):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from umpire_cli import Up, get, umpire
-from umpire_redis import RedisServer
-from umpire_servers import ROOT, poll
-from umpire_service import Door, door, settings_of
+from umpire_service import RunningApi, running_api, settings_of
 
 from contracts.settings import RedisAddress
+from devtools.redis import RedisServer
+from devtools.servers import ROOT, poll
 from ledger.redis.preflight import RedisRefuses, preflight
 
 pytestmark = pytest.mark.redis
@@ -102,10 +102,10 @@ async def test_a_redis_that_forgets_is_a_warning_at_start_and_in_readiness(redis
     server = redis_server()
     server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 
-    async def warnings(api: Door) -> Any:
+    async def warnings(api: RunningApi) -> Any:
         return (await api.get("/readyz")).json()["dependencies"]["redis"]["warnings"]
 
-    async with door(settings_of(server.url)) as api:
+    async with running_api(settings_of(server.url)) as api:
         told = [note.fields["detail"] for note in api.notes.named("redis.not_durable")]
         assert [line.split(":")[0] for line in told] == ["maxmemory-policy is allkeys-lru", "appendonly is no"]
         assert await warnings(api) == told

@@ -14,7 +14,7 @@ from umpire_cli import umpire
 from umpire_tls import PASSWORD, Authority, impostor, redis_with_tls
 
 from contracts.settings import RedisSettings
-from ledger.connection import connect
+from ledger.redis.connection import connect
 from ledger.redis.preflight import RedisRefuses, preflight
 from tasks.app import SETTINGS, broker
 

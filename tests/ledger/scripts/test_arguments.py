@@ -41,8 +41,8 @@ def test_a_script_reads_its_arguments_in_the_order_of_its_table(script: Path, pa
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_rows_begin_behind_the_head_and_have_the_length_of_the_table(script: Path) -> None:
     head, row = len(table(script, "Head")), len(table(script, "Row"))
-    assert head + row, "each script has a table"
     text = script.read_text(encoding="utf-8")
+    assert head + row or "ARGV" not in text, "each script that has arguments has a table"
     for start, step in LOOPS.findall(text):
         steps = 2 if script.stem == "lost" else row
         assert (int(start), int(step or 0)) == (head + 1, steps)

@@ -8,61 +8,61 @@ from web.connection.coalescing_transport import CONTINUE, CoalescingTransport
 class Wire(asyncio.Transport):
     def __init__(self):
         super().__init__()
-        self.told = []
+        self.calls = []
         self.closing = False
 
     def write(self, data):
-        self.told.append(bytes(data))
+        self.calls.append(bytes(data))
 
     def close(self):
-        self.told.append("closed")
+        self.calls.append("closed")
         self.closing = True
 
     def is_closing(self):
         return self.closing
 
     def pause_reading(self):
-        self.told.append("paused")
+        self.calls.append("paused")
 
     resume_reading = abort = pause_reading
 
 
-async def test_two_writes_are_one_and_one_alone_goes_with_the_loops_next_pass():
+async def test_two_writes_are_joined_and_a_single_one_is_sent_in_the_next_iteration():
     wire = Wire()
     transport = CoalescingTransport(wire, asyncio.get_running_loop())
     transport.write(b"head")
     transport.write(b"body")
-    assert wire.told == [b"headbody"]
+    assert wire.calls == [b"headbody"]
     transport.write(b"head")
-    assert wire.told == [b"headbody"]
+    assert wire.calls == [b"headbody"]
     await asyncio.sleep(0)
-    assert wire.told == [b"headbody", b"head"]
+    assert wire.calls == [b"headbody", b"head"]
     # One after another, as of a long answer: each is sent, and in order.
     for part in (b"1", b"2", b"3", b""):
         transport.write(part)
     await asyncio.sleep(0)
-    assert b"".join(wire.told[2:]) == b"123"
+    assert b"".join(wire.calls[2:]) == b"123"
 
 
-async def test_what_is_held_goes_before_the_end_and_nothing_after_it():
+async def test_a_held_write_is_sent_before_close_and_none_after_it():
     wire = Wire()
     transport = CoalescingTransport(wire, asyncio.get_running_loop())
     transport.write(b"bye")
     transport.close()
     await asyncio.sleep(0)
-    assert wire.told == [b"bye", "closed"]
+    assert wire.calls == [b"bye", "closed"]
     transport.write(b"too late")
     await asyncio.sleep(0)
-    assert wire.told == [b"bye", "closed"]
+    assert wire.calls == [b"bye", "closed"]
 
 
-async def test_what_a_client_waits_for_is_not_held():
+async def test_100_continue_is_not_held():
     wire = Wire()
     transport = CoalescingTransport(wire, asyncio.get_running_loop())
     transport.write(CONTINUE)
     transport.write(b"head")
     transport.write(b"body")
-    assert wire.told == [CONTINUE, b"headbody"]
+    assert wire.calls == [CONTINUE, b"headbody"]
 
 
 async def test_the_loop_may_close_what_is_beneath_once_all_is_let_go():
@@ -72,4 +72,4 @@ async def test_the_loop_may_close_what_is_beneath_once_all_is_let_go():
     transport.flush()
     wire.close()
     await asyncio.sleep(0)
-    assert wire.told == [b"head", "closed"]
+    assert wire.calls == [b"head", "closed"]

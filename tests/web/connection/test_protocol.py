@@ -1,4 +1,4 @@
-"""What comes down a connection: slow, endless, malformed, pipelined; each is answered by a typed problem, and ends."""
+"""Slow, endless, malformed and pipelined requests on one connection: each gets a typed problem or its answer."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,13 @@ import json
 import time
 
 import pytest
-from umpire_servers import apoll
-from umpire_service import BODY, SECRET, admitted, door, settings_of
+from umpire_service import BODY, SECRET, admitted, running_api, settings_of
 
 import web.connection.protocol
 from access.api_key import DEFAULT_SCOPES
 from access.api_keys import ApiKeys
-from ledger.connection import connect
+from devtools.servers import apoll
+from ledger.redis.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -59,8 +59,8 @@ async def answer_of(reader):
 
 
 def is_problem(answer, status, code="LLM_INVALID_CONFIG"):
-    told, headers, body = answer
-    assert (told, headers["content-type"], body["error_code"]) == (status, "application/problem+json", code), body
+    actual, headers, body = answer
+    assert (actual, headers["content-type"], body["error_code"]) == (status, "application/problem+json", code), body
     return headers
 
 
@@ -80,7 +80,7 @@ async def drip(writer, data=b"x", every=0.05):
 
 
 async def test_a_dripping_body_ends_in_408_and_the_connection_is_closed(redis_url):
-    async with door(settings_of(redis_url, body_seconds=1.0)) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url, body_seconds=1.0)) as api, connection(api) as (reader, writer):
         writer.write(sized(b"", 1_000))
         dripping = asyncio.create_task(drip(writer))
         started = time.monotonic()
@@ -102,7 +102,7 @@ async def test_a_dripping_head_ends_in_408_and_an_idle_connection_ends(api, monk
         await dripping
 
 
-async def test_what_nobody_reads_may_not_drip_for_ever(api, monkeypatch):
+async def test_a_body_that_the_application_does_not_read_has_a_time_limit(api, monkeypatch):
     monkeypatch.setattr(web.connection.protocol, "HEAD_SECONDS", 1.0)
     async with connection(api) as (reader, writer):
         writer.write(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
@@ -129,7 +129,7 @@ async def test_headers_are_bounded(api, lines, what):
 
 
 async def test_a_head_in_one_packet_is_bounded_too(api):
-    """The parser has it complete before anybody could count packets."""
+    """The parser has the whole head before the protocol can count packets."""
     many = b"".join(b"h: %s\r\n" % (b"x" * 10_000) for _ in range(7))
     for head, status in [
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n", 431),
@@ -148,18 +148,18 @@ async def test_a_head_in_one_packet_is_bounded_too(api):
                 await until_closed(reader)
 
 
-async def test_trailers_are_no_headers(redis_url):
-    """Not even where they share a packet with the head: the request has not started by then."""
+async def test_trailers_do_not_become_headers(redis_url):
+    """Not even if they share a packet with the head: the request has not started by then."""
     settings = settings_of(redis_url, auth="keys", immediate_wait_seconds=0)
-    async with door(settings) as api, admin(api) as key:
+    async with running_api(settings) as api, admin(api) as key:
         authorization = b"Authorization: Bearer %s\r\n" % key
 
         async def status(head, trailers):
             async with connection(api) as (reader, writer):
                 chunks = b"%x\r\n%s\r\n0\r\n" % (len(GOOD), GOOD)
                 writer.write(POST + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + trailers + b"\r\n")
-                told, headers, _ = await answer_of(reader)
-                return told, "preference-applied" in headers
+                actual, headers, _ = await answer_of(reader)
+                return actual, "preference-applied" in headers
 
         assert await status(b"", authorization) == (401, False)
         for _ in range(2):
@@ -170,7 +170,7 @@ async def test_trailers_are_no_headers(redis_url):
 
 @contextlib.asynccontextmanager
 async def admin(api):
-    """A key of the door's."""
+    """An API key."""
     redis = connect(api.settings.redis.redis_url.get_secret_value(), timeout=2.0)
     _, text = await ApiKeys(redis).create("", DEFAULT_SCOPES, (), rate=None, max_queued=None, daily_cost=None)
     await redis.aclose()
@@ -203,7 +203,7 @@ async def test_trailers_are_bounded(api):
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50,
     ],
 )
-async def test_what_is_no_http_is_a_typed_400(api, garbage):
+async def test_invalid_http_is_a_typed_400(api, garbage):
     async with connection(api) as (reader, writer):
         writer.write(garbage)
         assert is_problem(await answer_of(reader), 400)["connection"] == "close"
@@ -220,7 +220,7 @@ async def test_a_length_that_is_too_small_cuts_the_body_off(api):
 
 
 async def test_garbage_after_a_request_does_not_take_its_answer(api):
-    """The request may have been accepted: its client must learn so."""
+    """The request may have been accepted, so its client must get the answer."""
     async with connection(api) as (reader, writer):
         writer.write(sized(GOOD) + b"garbage\r\n\r\n" * 10)
         status, _, body = await answer_of(reader)
@@ -239,8 +239,8 @@ async def test_pipelined_requests_are_answered_in_order(api):
 
 
 @upgrades
-async def test_an_upgrade_that_nobody_serves_is_an_ordinary_request(api, upgrade):
-    """JDK's HttpClient asks for h2c with every first request. Its body is a body, in whatever packets it comes."""
+async def test_an_unsupported_upgrade_is_an_ordinary_request(api, upgrade):
+    """The HttpClient of the JDK asks for h2c with its first request. Its body is read however it is split."""
     asked = sized(GOOD, more=upgrade)
     head = len(asked) - len(GOOD)
     for cuts in ([], [head], [head - 1], [head + 9], range(1, len(asked))):
@@ -269,7 +269,7 @@ async def test_a_chunked_body_after_an_ignored_upgrade(api, upgrade):
 
 @upgrades
 @pytest.mark.parametrize("packets", [1, 2])
-async def test_a_body_that_looks_like_a_request_is_none(api, upgrade, packets):
+async def test_a_body_that_looks_like_a_request_is_not_parsed_as_one(api, upgrade, packets):
     hidden = sized(GOOD)
     async with connection(api) as (reader, writer):
         writer.write(sized(b"", len(hidden), upgrade))
@@ -294,21 +294,21 @@ async def test_pipelined_requests_may_all_ask_for_upgrades(api):
 
 async def test_a_web_socket_is_answered_like_any_request(redis_url):
     asked = b"GET %s HTTP/1.1\r\nHost: localhost\r\n" + UPGRADES["websocket"] + b"\r\n"
-    async with door(settings_of(redis_url)) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url)) as api, connection(api) as (reader, writer):
         writer.write(asked % b"/nowhere")
         is_problem(await answer_of(reader), 404)
         writer.write(asked % b"/api/v1/comparison")
         assert is_problem(await answer_of(reader), 405)["allow"] == "options, post"
         writer.write(asked % b"/healthz")
         assert (await answer_of(reader))[0] == 200
-    async with door(settings_of(redis_url, auth="keys")) as api, connection(api) as (reader, writer):
+    async with running_api(settings_of(redis_url, auth="keys")) as api, connection(api) as (reader, writer):
         for path in (b"/nowhere", b"/api/v1/comparison", b"/api/v1/models"):
             writer.write(asked % path)
             is_problem(await answer_of(reader), 401, "LLM_AUTHENTICATION_FAILED")
 
 
 @upgrades
-async def test_an_ignored_upgrade_that_is_no_good_is_a_typed_problem(api, upgrade):
+async def test_an_invalid_request_with_an_ignored_upgrade_is_a_typed_problem(api, upgrade):
     for lines, status in [
         (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"Content-Length: 2\r\n\r\n[]garbage\r\n\r\n", 422),
@@ -329,8 +329,8 @@ async def test_connect_is_405(api, target):
         assert not await asyncio.wait_for(reader.read(), 5)
 
 
-async def test_a_body_after_an_ignored_upgrade_has_its_time(redis_url):
-    async with door(settings_of(redis_url, body_seconds=0.5)) as api, connection(api) as (reader, writer):
+async def test_a_body_after_an_ignored_upgrade_has_a_time_limit(redis_url):
+    async with running_api(settings_of(redis_url, body_seconds=0.5)) as api, connection(api) as (reader, writer):
         writer.write(sized(b"", 1_000, UPGRADES["h2c"]))
         is_problem(await answer_of(reader), 408)
         await until_closed(reader)
@@ -338,7 +338,7 @@ async def test_a_body_after_an_ignored_upgrade_has_its_time(redis_url):
 
 async def test_expect_100_continue(redis_url):
     expect = b"Expect: 100-continue\r\n"
-    async with door(settings_of(redis_url, max_body_bytes=10_000)) as api:
+    async with running_api(settings_of(redis_url, max_body_bytes=10_000)) as api:
         async with connection(api) as (reader, writer):
             writer.write(sized(b"", len(GOOD), expect))
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -351,8 +351,8 @@ async def test_expect_100_continue(redis_url):
 
 @pytest.mark.parametrize("busy", [0.0, 0.02], ids=["idle", "busy"])
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
-async def test_a_client_that_has_said_its_last_is_still_answered_whole(api, method, busy):
-    """As `nc -N` does: it shuts its side down behind its request."""
+async def test_a_client_that_has_closed_its_side_gets_the_whole_answer(api, method, busy):
+    """As `nc -N`: the client shuts down its side after the request."""
     for _ in range(5):
         async with connection(api) as (reader, writer):
             writer.write(HEALTH.replace(b"GET", method.encode()))
@@ -364,7 +364,7 @@ async def test_a_client_that_has_said_its_last_is_still_answered_whole(api, meth
         assert len(body) == (0 if method == "HEAD" else length)
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(api):
+async def test_a_client_that_within_its_body_admits_nothing(api):
     async with connection(api) as (_, writer):
         writer.write(sized(GOOD[:-1], len(GOOD)))
         await writer.drain()
@@ -394,8 +394,8 @@ N = 1_000_000
     ],
     ids=["objects", "lists", "blocks", "empty blocks", "no blocks", "wide", "unknown fields", "digits", "NULs"],
 )
-async def test_no_body_within_the_limit_stops_the_door(redis_url, body, status):
-    async with door(settings_of(redis_url, immediate_wait_seconds=0)) as api:
+async def test_no_body_within_the_limit_blocks_the_api(redis_url, body, status):
+    async with running_api(settings_of(redis_url, immediate_wait_seconds=0)) as api:
         started = time.process_time()
         answered = await api.post(body)
         spent = time.process_time() - started

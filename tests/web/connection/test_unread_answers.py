@@ -1,4 +1,4 @@
-"""Clients that send and do not read: what they cost is bounded, they are disconnected, and nothing of them stays."""
+"""Clients that send and do not read: their memory is bounded, they are disconnected, and all memory is released."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ import socket
 
 import psutil
 import pytest
-from umpire_servers import apoll
-from umpire_service import NO_KAFKA, door, settings_of
+from umpire_service import NO_KAFKA, running_api, settings_of
 from umpire_worker import api as api_process
 
 import web.connection.coalescing_transport
 import web.connection.pipeline
+from devtools.servers import apoll
 from web.connection.protocol import Protocol
 
 pytestmark = pytest.mark.redis
@@ -28,7 +28,7 @@ BEARABLE = 150
 
 @contextlib.asynccontextmanager
 async def deaf(port, data):
-    """A client that sends what the server takes of `data`, and reads nothing."""
+    """A client that sends as much of `data` as the server accepts, and reads nothing."""
     _reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
     writer.transport.pause_reading()
     writer.write(data)
@@ -57,19 +57,19 @@ async def test_memory_comes_back_after_forty_clients_that_never_read(redis_url):
         assert meanwhile < 2 * BEARABLE
 
 
-async def test_who_never_reads_is_disconnected(redis_url, monkeypatch):
+async def test_a_client_that_never_reads_is_disconnected(redis_url, monkeypatch):
     monkeypatch.setattr(web.connection.pipeline, "WRITE_SECONDS", 1.0)
-    async with door(settings_of(redis_url)) as api, deaf(api.port, DOCUMENT * 200):
+    async with running_api(settings_of(redis_url)) as api, deaf(api.port, DOCUMENT * 200):
         await apoll(lambda: connections(api), what="it is connected")
         await apoll(lambda: not connections(api), 10, what="it is disconnected")
 
 
 @pytest.mark.parametrize("half_closed", [False, True])
 async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_url, monkeypatch, half_closed):
-    """Its transport still has something to write, too little for uvicorn to be told of it."""
+    """Its transport still has data to write, but too little for `pause_writing`."""
     monkeypatch.setattr(web.connection.pipeline, "WRITE_SECONDS", 1_000.0)
     monkeypatch.setattr(web.connection.coalescing_transport, "CLOSE_SECONDS", 1.0)
-    async with door(settings_of(redis_url)) as api:
+    async with running_api(settings_of(redis_url)) as api:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
             client.connect(("127.0.0.1", api.port))
@@ -86,10 +86,10 @@ async def test_a_closed_connection_does_not_wait_for_ever_for_its_reader(redis_u
 
 
 async def test_a_slow_reader_gets_everything(redis_url, monkeypatch):
-    """Whoever takes something in time is not disconnected, and no pipelined request is lost at the bounds."""
+    """A client that reads slowly is not disconnected, and no pipelined request is lost at the bounds."""
     monkeypatch.setattr(web.connection.pipeline, "WRITE_SECONDS", 1.0)
     count = 40 * web.connection.pipeline.MAX_PIPELINED
-    async with door(settings_of(redis_url)) as api:
+    async with running_api(settings_of(redis_url)) as api:
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         writer.write(b"".join(b"GET /nowhere-%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % n for n in range(count)))
         seen = []
@@ -107,8 +107,8 @@ async def test_a_slow_reader_gets_everything(redis_url, monkeypatch):
 
 
 async def test_a_lost_connection_leaves_no_garbage_for_the_collector(redis_url):
-    """The collector runs seldom in a process as it is shipped: what is in a reference cycle stays for hours."""
-    async with door(settings_of(redis_url)) as api:
+    """The API's garbage collector runs seldom: a reference cycle would stay for hours."""
+    async with running_api(settings_of(redis_url)) as api:
         gc.collect()
         gc.disable()
         try:

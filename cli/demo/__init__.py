@@ -1,0 +1,1 @@
+"""`umpire demo`: ranks sample essays on a temporary stack."""

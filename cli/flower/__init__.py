@@ -1,0 +1,1 @@
+"""`umpire flower`: Flower behind a password, read-only."""

@@ -1,0 +1,1 @@
+"""Commands for an operator of a running service: API keys, outbox, holds, models, topics."""

@@ -1,0 +1,1 @@
+"""`umpire up`: the embedded stack with its servers and data directory."""

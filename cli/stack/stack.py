@@ -1,0 +1,215 @@
+"""All of umpire on one machine: Redis, Kafka, the API, the workers of each provider, and Flower."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cli.serve.redis_check import check_own_redis
+from cli.serve.topics import make_topics
+from cli.serve.workers import worker_names, worker_part
+from cli.stack.api_part import ApiPart, answers_ok
+from cli.stack.data_directory import DataDirectory, StackFile
+from cli.stack.embedded import EmbeddedKafka, EmbeddedRedis
+from cli.supervise.children import umpire
+from cli.supervise.files import LogFile
+from cli.supervise.metrics import child_environment, listen_for_scrapes, metrics_url, serve_port
+from cli.supervise.part import Launch, StackPart
+from cli.supervise.ports import url_of
+from cli.supervise.supervisor import Supervisor
+from contracts.enums import LLMProviderType
+from contracts.settings import Settings
+from ledger.redis.tasks import cancel_and_wait
+
+#: How often /readyz of a new API is asked, and the pause between two tries in seconds.
+_READY_TRIES, _READY_PAUSE = 50, 0.1
+
+
+class Stack:
+    """Starts everything in a data directory that the caller has locked. Used by `umpire up` and the demo."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: DataDirectory,
+        api: socket.socket,
+        flower: socket.socket,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._sockets = {"api": api, "flower": flower}
+        self._say = say
+        self._file = StackFile(directory, self.describe, say)
+        self._stopping = False
+        self._replacing: set[asyncio.Task[None]] = set()
+        path = directory.path.resolve()
+        self._embedded_redis = None if "UMPIRE_REDIS_URL" in os.environ else EmbeddedRedis(path / "redis")
+        self._embedded_kafka = None if "UMPIRE_KAFKA_BOOTSTRAP" in os.environ else EmbeddedKafka(path / "kafka.address")
+        auth = settings.flower.flower_basic_auth
+        self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
+        self.flower_url = url_of(flower)
+        self._metrics = settings.telemetry.metrics_directory or path / "metrics"
+        self._servers = self._server_parts()
+        self._workers = self._worker_parts(path)
+        self._api = ApiPart(settings, api, path, self._environment, self._part)
+        #: URLs for Prometheus to scrape, by part. Each series is at exactly one of them.
+        self.scraped: dict[str, str] = {}
+        self.metrics_urls = self._serve_metrics()
+        self._flower = self._part("flower", self._launch_flower, lambda: answers_ok(f"{self.flower_url}/healthcheck"))
+        # The API stops first, then the workers, which finish their requests, then Flower; Redis and Kafka stop last.
+        self._supervisor = Supervisor(
+            [self._api.part], [part for _, part in self._workers], [self._flower], self._servers[::-1]
+        )
+
+    @property
+    def api_url(self) -> str:
+        return self._api.url
+
+    @property
+    def redis_url(self) -> str:
+        return self._embedded_redis.url if self._embedded_redis else self._settings.redis.redis_url.get_secret_value()
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        return self._embedded_kafka.bootstrap if self._embedded_kafka else self._settings.kafka.kafka_bootstrap
+
+    @property
+    def kafka_is_embedded(self) -> bool:
+        return self._embedded_kafka is not None
+
+    @property
+    def redis_address(self) -> str:
+        """Host and port, without the password."""
+        return self.redis_url.rpartition("@")[2].removeprefix("redis://")
+
+    async def start(self) -> None:
+        """Start all parts. Raises Failure, with the reason, when a part does not start. Call `stop` in either case."""
+        await self._supervisor.start(self._servers)
+        if not self._embedded_redis:
+            await check_own_redis(self._settings.redis.address(), self._say)
+        if not self._embedded_kafka:  # the embedded broker makes topics on first use
+            await self._make_topics()
+        await self._supervisor.start([self._api.part, *[part for _, part in self._workers], self._flower])
+        await self._until_api_accepts()
+        self._file.start()
+
+    async def _make_topics(self) -> None:
+        done, line = await asyncio.to_thread(make_topics, self._settings)
+        if not done:
+            self._say(f"warning: {line}. Copies of dead letters are lost without it.")
+
+    async def _until_api_accepts(self) -> None:
+        """Wait for /readyz, but only for seconds: a full ledger refuses requests until the workers have emptied it."""
+        for _ in range(_READY_TRIES):
+            if await answers_ok(f"{self.api_url}/readyz"):
+                return
+            await asyncio.sleep(_READY_PAUSE)
+        self._say("the API refuses requests at present; GET /readyz of the API has the reason")
+
+    async def watch(self) -> None:
+        following = asyncio.create_task(self._api.follow(self._say, self._file.update))
+        try:
+            await self._supervisor.watch()
+        finally:
+            await cancel_and_wait(following)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._file.stop()
+        self._sockets["api"].close()
+        await self._supervisor.stop()
+        for server in self._sockets.values():
+            server.close()
+        for task in self._replacing:
+            task.cancel()
+
+    def kill(self) -> None:
+        self._say("stopping at once")
+        self._supervisor.kill()
+
+    def describe(self) -> dict[str, Any]:
+        """The content of stack.json."""
+        workers: dict[str, list[int]] = {}
+        for provider, part in self._workers:
+            workers.setdefault(provider.value, []).extend([part.pid] if part.pid else [])
+        pids: dict[str, Any] = {"api": self._api.pids, "workers": workers}
+        pids |= {part.name: part.pid for part in (*self._servers, self._flower)}
+        return {
+            "api": self.api_url,
+            "flower": self.flower_url,
+            "redis": self.redis_url,
+            "kafka": self.kafka_bootstrap,
+            "metrics": self.metrics_urls,
+            "pids": {"redis": None, "kafka": None, **pids},
+            "flower_auth": self.flower_auth,
+        }
+
+    def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> StackPart:
+        log = LogFile(self._directory.path / "logs" / f"{name}.log")
+        return StackPart(name, launch, self._say, ready=ready, log=log, changed=self._file.update, **more)
+
+    def _server_parts(self) -> list[StackPart]:
+        parts = []
+        if self._embedded_redis:
+            parts.append(self._part("redis", self._embedded_redis.launch, self._embedded_redis.ready))
+        if self._embedded_kafka:
+            kafka = self._embedded_kafka
+            parts.append(self._part("kafka", kafka.launch, kafka.ready, on_ready=self._kafka_is_ready))
+        return parts
+
+    def _worker_parts(self, path: Path) -> list[tuple[LLMProviderType, StackPart]]:
+        def make(provider: LLMProviderType, name: str, index: int) -> StackPart:
+            ready = path / f"{name}.ready"
+            part = worker_part(self._settings, provider, name, index, ready, self._say, self._environment)
+            part.log = LogFile(self._directory.path / "logs" / f"{part.name}.log")
+            part.changed = self._file.update
+            return part
+
+        names = worker_names(self._settings, self._settings.enabled)
+        return [(provider, make(provider, name, index)) for index, (provider, name) in enumerate(names)]
+
+    def _environment(self) -> dict[str, str]:
+        return child_environment(
+            self._metrics,
+            UMPIRE_REDIS_URL=self.redis_url,
+            UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
+            UMPIRE_SPOOL_PATH=os.environ.get(
+                "UMPIRE_SPOOL_PATH", str(self._directory.path.resolve() / "spool.sqlite3")
+            ),
+        )
+
+    def _serve_metrics(self) -> list[str]:
+        """Serve metrics; returns their URLs. If a metrics port is set, Flower's port is the one after the workers'."""
+        if self._settings.telemetry.metrics_directory is None:
+            for old in self._metrics.glob("*"):  # files of an earlier stack, which may have had more processes
+                old.unlink()
+        everything = serve_port(self._settings, self._metrics)
+        port = self._settings.telemetry.metrics_port
+        self._sockets["flower metrics"] = listen_for_scrapes(
+            self._settings, port + 1 + len(self._workers) if port else 0
+        )
+        self.scraped = {"api": f"{self.api_url}/metrics", "flower": metrics_url(self._sockets["flower metrics"])}
+        api, flower = self.scraped.values()
+        return [api, *([everything] if everything else []), flower]
+
+    def _launch_flower(self) -> Launch:
+        page, metrics = (self._sockets[name].fileno() for name in ("flower", "flower metrics"))
+        environment = {**self._environment(), "UMPIRE_FLOWER_BASIC_AUTH": self.flower_auth}
+        command = umpire("flower", "--descriptor", str(page), "--metrics-descriptor", str(metrics))
+        return Launch(command, environment, (page, metrics))
+
+    def _kafka_is_ready(self) -> None:
+        """Restart the broker's clients: the embedded broker has a new port after each start."""
+        clients = [part for part in (self._api.part, *[part for _, part in self._workers]) if part.pid]
+        if not clients or self._stopping:
+            return
+        self._file.update()
+        self._say(f"kafka has a new address, {self.kafka_bootstrap}: the API and the workers are restarted to use it")
+        for part in clients:
+            task = asyncio.create_task(part.replace())
+            self._replacing.add(task)
+            task.add_done_callback(self._replacing.discard)

@@ -1,0 +1,53 @@
+"""Metrics of several processes under one supervisor: their shared directory, and the supervisor's port."""
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.supervise.children import environment
+from cli.supervise.ports import listen, url_of
+from contracts.settings import Settings
+
+_DIRECTORY, _PORT = "UMPIRE_METRICS_DIRECTORY", "UMPIRE_METRICS_PORT"
+
+
+@contextmanager
+def shared_metrics(settings: Settings) -> Iterator[Path]:
+    """The metrics directory of all children, from the settings or temporary. Serves UMPIRE_METRICS_PORT if it is set.
+
+    Raises Failure if the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="umpire-metrics-") as temporary:
+        directory = settings.telemetry.metrics_directory or Path(temporary)
+        serve_port(settings, directory)
+        yield directory
+
+
+def serve_port(settings: Settings, directory: Path) -> str | None:
+    """Serve the metrics of all processes of the directory at UMPIRE_METRICS_PORT. Returns the URL; None: not set."""
+    if settings.telemetry.metrics_port is None:
+        return None
+    from telemetry.endpoint import serve_on
+    from telemetry.metrics import Metrics
+
+    server = listen_for_scrapes(settings, settings.telemetry.metrics_port)
+    serve_on(Metrics(directory=directory), server)
+    return metrics_url(server)
+
+
+def listen_for_scrapes(settings: Settings, port: int) -> socket.socket:
+    """A listening socket for Prometheus. Raises Failure if the port is taken."""
+    return listen(settings.telemetry.metrics_host, port, setting=_PORT)
+
+
+def metrics_url(server: socket.socket) -> str:
+    return f"{url_of(server)}/metrics"
+
+
+def child_environment(directory: Path, **extra: str) -> dict[str, str]:
+    """The environment of a child: its metrics go into `directory`, and the supervisor's port is removed."""
+    variables = environment(**{_DIRECTORY: str(directory.resolve())}, **extra)
+    variables.pop(_PORT, None)
+    return variables

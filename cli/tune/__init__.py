@@ -1,0 +1,1 @@
+"""`umpire tune`: measures how many calls a provider takes, and advises settings."""

@@ -1,0 +1,93 @@
+"""One call of `umpire tune`: sends a sample comparison with the provider's adapter, like a worker."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from cli.tune.budget import Budget
+from cli.tune.level import CallResult
+from contracts.errors import (
+    AnswerError,
+    ProviderRateLimited,
+    ProviderServerError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UmpireError,
+    is_permanent,
+)
+from contracts.http import LLMComparisonRequest
+from guard.grace_timeout import GraceTimeout, within_grace
+from providers.answers.verdict import parse_verdict
+from providers.base import Provider, ProviderAnswer, RateHeaders
+from providers.models.model_info import ModelInfo
+from providers.request.prompt import build_call
+
+
+class TuneCaller:
+    def __init__(
+        self,
+        provider: Provider,
+        info: ModelInfo,
+        request: Callable[[int], LLMComparisonRequest],
+        budget: Budget,
+        timeout: float,
+    ) -> None:
+        """`request(n)` returns the n-th comparison; `timeout` is that of one call, in seconds."""
+        self._provider = provider
+        self._info = info
+        self._request = request
+        self._timeout = timeout
+        self._mark = f"tune-{time.time_ns():x}"
+        self.budget = budget
+        self.announced = RateHeaders()
+        """The last rate limits in the provider's headers."""
+        self.resume = 0.0
+        """No call may start before this time (time.monotonic), because of a Retry-After."""
+
+    async def call(self) -> CallResult | None:
+        """One call; None when the budget forbids it."""
+        if not self.budget.take():
+            return None
+        number = self.budget.made
+        call, _ = build_call(self._request(number), self._info, attempt_id=f"{self._mark}.{number}")
+        began = time.monotonic()
+        try:
+            completion = await within_grace(self._timeout, self._provider.complete(call))
+        except GraceTimeout:
+            return self._failed(began, ProviderTimeout(f"no whole answer within {self._timeout:g} s"))
+        except UmpireError as error:
+            return self._failed(began, error)
+        except asyncio.CancelledError:
+            self.budget.failed(perhaps_paid=True)
+            raise
+        return self._answered(began, completion)
+
+    def _answered(self, began: float, completion: ProviderAnswer) -> CallResult:
+        used = completion.usage
+        self._note(completion.headers)
+        tokens = used.input_tokens + used.output_tokens
+        ended = CallResult(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
+        try:
+            parse_verdict(completion)
+        except UmpireError as error:
+            return replace(ended, code=error.code.value, error=error)
+        return ended
+
+    def _failed(self, began: float, error: UmpireError) -> CallResult:
+        overloaded = isinstance(error, ProviderUnavailable) and "status_code" in error.details
+        refused = isinstance(error, ProviderRateLimited) or overloaded
+        free = refused or is_permanent(error) or isinstance(error, ProviderUnavailable | ProviderServerError)
+        self.budget.failed(perhaps_paid=not free or isinstance(error, AnswerError))
+        if error.retry_after:
+            self.resume = max(self.resume, time.monotonic() + error.retry_after)
+        return CallResult(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0, error=error)
+
+    def _note(self, headers: RateHeaders | None) -> None:
+        if headers is not None:
+            known = self.announced
+            self.announced = replace(
+                headers,
+                requests_limit=headers.requests_limit or known.requests_limit,
+                tokens_limit=headers.tokens_limit or known.tokens_limit,
+            )

@@ -1,0 +1,1 @@
+"""Parses providers' answers: verdict, usage and errors. All of it is pure."""

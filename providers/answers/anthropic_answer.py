@@ -1,0 +1,113 @@
+"""Parses an answer of Anthropic's Messages API: body to completion. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.encoding import dumps
+from contracts.enums import LLMProviderType
+from providers.answers.answer_error import answer_or_raise, error_of_object, is_error
+from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, unreadable_answer
+from providers.answers.fields import Counts, document, items, mapping, text
+from providers.answers.response_headers import ANTHROPIC, rate_headers, retry_after
+from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason
+from providers.request import verdict_schema
+
+CODES = ErrorCodes(
+    spend=frozenset(
+        {
+            "enforced_spend_limit_reached",
+            "contract_spend_limit_reached",
+            "linked_organization_spend_limit_reached",
+            "billing_error",
+        }
+    ),
+    credentials=frozenset({"authentication_error"}),
+    too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
+    unavailable=frozenset({"overloaded_error"}),
+)
+
+_STOPS = {
+    "end_turn": StopReason.END,
+    "stop_sequence": StopReason.END,
+    "tool_use": StopReason.END,
+    "max_tokens": StopReason.LENGTH,
+    "refusal": StopReason.REFUSAL,
+    "model_context_window_exceeded": StopReason.CONTEXT,
+}
+
+
+def parse_answer(body: bytes, headers: Mapping[str, str], model: str) -> ProviderAnswer:
+    """The completion in a body. `model` is the requested model.
+
+    Raises
+    ------
+    ParsingError
+        The body is not an answer of this API.
+    UmpireError
+        The answer reports an error.
+    """
+    message = document(body)
+    if message is None:
+        raise unreadable_answer(LLMProviderType.ANTHROPIC)
+    reported = message.get("error")
+    if "content" not in message and not is_error(reported):
+        raise unreadable_answer(LLMProviderType.ANTHROPIC)
+    stop = message.get("stop_reason")
+    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    found = ProviderAnswer(
+        text=_text(message.get("content")),
+        model=answer_model(text(message.get("model")), model),
+        usage=_usage(message.get("usage")),
+        stop_reason=reason,
+        stopped="" if reason is StopReason.END else safe_stop_reason(stop),
+        headers=rate_headers(headers, ANTHROPIC),
+    )
+    if not is_error(reported):
+        return found
+    asked = ErrorAnswer(LLMProviderType.ANTHROPIC, 0, (), headers.get("request-id"), retry_after(headers, ANTHROPIC))
+    return answer_or_raise(found, error=error_of_object(reported, CODES, asked))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    blocks = items(content)
+    submitted = [_written(block.get("input")) for block in blocks if _is_verdict(block)]
+    if submitted:
+        # Joined, so that two tool calls do not parse as a verdict.
+        return "".join(submitted)
+    return "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
+
+
+def _is_verdict(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_use" and block.get("name") == verdict_schema.NAME
+
+
+def _written(value: Any) -> str:
+    try:
+        return dumps(value).decode()
+    except ValueError:  # half a surrogate pair, which providers/answers/verdict.py rejects
+        return json.dumps(value)
+
+
+def _usage(value: Any) -> Usage:
+    counts = Counts(value)
+    cached = counts.optional("cache_read_input_tokens")
+    written = counts.optional("cache_creation_input_tokens")
+    # Anthropic's input_tokens does not include tokens read from or written to its cache.
+    input_tokens = counts.needed("input_tokens") + cached + written
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=counts.needed("output_tokens"),
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=counts.inside(counts.optional("cache_creation", "ephemeral_1h_input_tokens"), written),
+        reasoning_tokens=_reasoning(value, "output_tokens_details", "thinking_tokens"),
+        known=counts.known,
+    )
+
+
+def _reasoning(value: Any, *path: str) -> int:
+    """For information only: it does not affect the price, so the cost is known even if this count is unreadable."""
+    return Counts({"all": mapping(value)}).optional("all", *path)

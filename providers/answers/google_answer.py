@@ -1,0 +1,99 @@
+"""Parses an answer of the Gemini API: body to completion, and its errors. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.enums import LLMProviderType
+from contracts.errors import UmpireError
+from providers.answers.answer_error import answer_or_raise, error_of_object, is_error
+from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, unreadable_answer
+from providers.answers.fields import Counts, document, items, mapping, text
+from providers.answers.response_headers import retry_after
+from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason
+
+_CODES = ErrorCodes(
+    # Reasons in ErrorInfo: Google answers a bad key with status 400.
+    credentials=frozenset(
+        {
+            "API_KEY_INVALID",
+            "API_KEY_EXPIRED",
+            "API_KEY_SERVICE_BLOCKED",
+            "API_KEY_HTTP_REFERRER_BLOCKED",
+            "API_KEY_IP_ADDRESS_BLOCKED",
+            "CONSUMER_INVALID",
+            "CONSUMER_SUSPENDED",
+            "SERVICE_DISABLED",
+        }
+    ),
+    spend=frozenset({"BILLING_DISABLED"}),
+)
+
+_STOPS = {
+    "STOP": StopReason.END,
+    "MAX_TOKENS": StopReason.LENGTH,
+    # Gemini 4 offers to continue in another call, but each of our calls is one call upstream.
+    "CONTINUATION": StopReason.LENGTH,
+    "SAFETY": StopReason.REFUSAL,
+    "BLOCKLIST": StopReason.REFUSAL,
+    "PROHIBITED_CONTENT": StopReason.REFUSAL,
+    "SPII": StopReason.REFUSAL,
+    "MODEL_ARMOR": StopReason.REFUSAL,
+    # For these the same prompt would be refused again. After OTHER or a malformed answer another call may succeed.
+    "ESCALATION": StopReason.REFUSAL,
+    "PUP_LIMITED_DISABLED": StopReason.REFUSAL,
+    "RECITATION": StopReason.REFUSAL,
+    "LANGUAGE": StopReason.REFUSAL,
+}
+
+
+def parse_answer(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> ProviderAnswer:
+    """The completion in a body. `model` is the requested model.
+
+    Raises
+    ------
+    ParsingError
+        The body is not an answer of this API.
+    UmpireError
+        The answer reports an error.
+    """
+    answer = document(body)
+    if answer is None:
+        raise unreadable_answer(LLMProviderType.GOOGLE)
+    error = answer.get("error")
+    candidate = next(iter(items(answer.get("candidates"))), {})
+    blocked = text(mapping(answer.get("promptFeedback")).get("blockReason"))
+    stop = candidate.get("finishReason")
+    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    parts = items(mapping(candidate.get("content")).get("parts"))
+    found = ProviderAnswer(
+        text="".join(text(part.get("text")) for part in parts if part.get("thought") is not True),
+        model=answer_model(text(answer.get("modelVersion")), model),
+        usage=_usage(answer.get("usageMetadata")),
+        stop_reason=reason,
+        stopped=safe_stop_reason(blocked) or ("" if reason is StopReason.END else safe_stop_reason(stop)),
+    )
+    if is_error(error):
+        return answer_or_raise(found, error=_reported(error, headers or {}))
+    return answer_or_raise(found, refused=True) if blocked else found
+
+
+def _usage(value: Any) -> Usage:
+    counts = Counts(value)
+    input_tokens, thoughts = counts.needed("promptTokenCount"), counts.optional("thoughtsTokenCount")
+    return Usage(
+        input_tokens=input_tokens,
+        # Google counts thoughts separately from the answer, and charges the same price for them.
+        output_tokens=counts.needed("candidatesTokenCount") + thoughts,
+        cached_tokens=counts.inside(counts.optional("cachedContentTokenCount"), input_tokens),
+        reasoning_tokens=thoughts,
+        known=counts.known,
+    )
+
+
+def error_of_response(status: int, body: Any, headers: Mapping[str, str]) -> UmpireError:
+    """The error for an answer with an error status; `body` is its parsed JSON."""
+    return _reported(mapping(body).get("error"), headers, status)
+
+
+def _reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
+    return error_of_object(error, _CODES, ErrorAnswer(LLMProviderType.GOOGLE, status, (), None, retry_after(headers)))

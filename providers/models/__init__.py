@@ -1,0 +1,1 @@
+"""The models: manifest, prices, and OpenRouter's own list."""

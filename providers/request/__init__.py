@@ -1,0 +1,1 @@
+"""Builds the request to a provider: prompt, schema of the verdict, prompt cache, context window."""

@@ -1,0 +1,1 @@
+"""The gate of a worker process: whether it consumes from its queue, and the holds of its provider."""
