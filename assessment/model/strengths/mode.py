@@ -60,6 +60,11 @@ def find_mode(
     x, moved, curvature, before = start, np.inf, None, np.inf
     z = posterior.log_odds(x)
     value = posterior.value(x, precision, z)
+    if not np.isfinite(value):
+        # Thresholds that were extrapolated past each other.
+        x = posterior.start()
+        z = posterior.log_odds(x)
+        value = posterior.value(x, precision, z)
     for iteration in range(limit + 1):
         gradient = posterior.gradient(x, precision, z)
         size = float(np.max(np.abs(gradient)))
