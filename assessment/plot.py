@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from assessment.errors import InvalidComparisons
-from assessment.fit import BradleyTerryFit
+from assessment.model.strengths.fit import BradleyTerryFit
 
 #: Half-width of a 95 % interval, in standard errors.
 _Z95 = 1.96

@@ -7,11 +7,12 @@ import asyncio
 import json
 import math
 import random
+from bisect import bisect_left
 
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
-from contracts.settings import MockSettings
+from contracts.settings import MockConfidence, MockSettings
 from providers.base import Call, ProviderAnswer, StopReason, Usage
 from providers.mock_essays import find_essays, strength
 from providers.models.manifest import Manifest
@@ -19,6 +20,12 @@ from providers.models.model_info import ModelInfo
 
 _CHARS_PER_TOKEN = 4
 
+#: Perceived margins, in logits, that separate the confidences 1 to 5.
+CONFIDENCE_THRESHOLDS = (0.75, 1.5, 2.5, 4.0)
+#: In logits: the noise of confidences of kind `half`, and the margin that separates 4 from 5 in kind `high`.
+HALF_NOISE_SD, HIGH_THRESHOLD = 1.5, 2.0
+#: Relative frequencies of the confidences 1 to 5 of kind `uneven`.
+UNEVEN = (2, 8, 20, 50, 20)
 #: Standard deviation, in logits, of the strengths of essays whose text states none (mode `latent`).
 _STRENGTH_SPREAD = 2.0
 
@@ -87,11 +94,8 @@ class MockProvider:
         log_odds = settings.position_bias if a_first else -settings.position_bias
         if essays and settings.mode == "latent":
             log_odds += strength(essays.a, _STRENGTH_SPREAD) - strength(essays.b, _STRENGTH_SPREAD)
-        # tanh(x / 2) is 2p − 1 of the logistic probability p = σ(x), and does not overflow.
-        margin = math.tanh(log_odds / 2)
-        a_wins = draw.random() < (1 + margin) / 2
-        winner = EssayComparisonWinner.ESSAY_A if a_wins else EssayComparisonWinner.ESSAY_B
-        return _answer(winner, confidence=1 + round(4 * abs(margin)))
+        a_wins, confidence = judge(log_odds, settings.confidence, settings.lapse_rate, draw)
+        return _answer(EssayComparisonWinner.ESSAY_A if a_wins else EssayComparisonWinner.ESSAY_B, confidence)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -101,6 +105,36 @@ class MockProvider:
 
     async def close(self) -> None:
         """Does nothing: the mock has no open resources."""
+
+
+def judge(log_odds: float, kind: MockConfidence, lapse_rate: float, draw: random.Random) -> tuple[bool, int]:
+    """Judge one pair: whether essay A wins, and the confidence.
+
+    The judge perceives the log odds of essay A plus logistic noise, so winners follow the Bradley–Terry model. A lapse
+    perceives the noise alone. benchmarks/judging simulates whole classes by the same rules.
+    """
+    lapsed = lapse_rate > 0 and draw.random() < lapse_rate
+    share = draw.random()
+    noise = math.log1p(-share) - math.log(share) if share else math.inf
+    margin = (0.0 if lapsed else log_odds) + noise
+    return margin > 0, _confidence(log_odds, abs(margin), kind, draw)
+
+
+def _confidence(log_odds: float, margin: float, kind: MockConfidence, draw: random.Random) -> int:
+    match kind:
+        case "expected":
+            # tanh(x / 2) is 2p − 1 of the logistic probability p = σ(x), and does not overflow.
+            return 1 + round(4 * abs(math.tanh(log_odds / 2)))
+        case "perceived":
+            return 1 + bisect_left(CONFIDENCE_THRESHOLDS, margin)
+        case "half":
+            return 1 + bisect_left(CONFIDENCE_THRESHOLDS, abs(margin + draw.gauss(0, HALF_NOISE_SD)))
+        case "high":
+            return 5 if margin > HIGH_THRESHOLD else 4
+        case "noise":
+            return draw.randint(1, 5)
+        case "uneven":
+            return draw.choices(range(1, 6), UNEVEN)[0]
 
 
 def _answer(winner: EssayComparisonWinner, confidence: int) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from assessment.fit import BradleyTerryFit, fit_bradley_terry
+from assessment.model.strengths.fit import BradleyTerryFit, fit_bradley_terry
 from assessment.samples import INTENDED_ORDER, TOPIC, load_samples
 from cli.client.api_client import ApiClient
 from cli.client.follow import Follower, Verdict

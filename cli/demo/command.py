@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from assessment.fit import BradleyTerryFit
+from assessment.model.strengths.fit import BradleyTerryFit
 from assessment.samples import INTENDED_ORDER, TOPIC
 from cli.console import out, say
 from cli.demo.batch import Batch, judge_all

@@ -4,7 +4,7 @@ from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, TelemetrySettings
 from contracts.settings.load import Settings, SettingsError, load_settings
-from contracts.settings.provider import HostedProviderSettings, MockSettings, ProviderSettings
+from contracts.settings.provider import HostedProviderSettings, MockConfidence, MockSettings, ProviderSettings
 from contracts.settings.redis import RedisAddress, RedisSettings
 from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
@@ -18,6 +18,7 @@ __all__ = [
     "HostedProviderSettings",
     "KafkaSettings",
     "LedgerSettings",
+    "MockConfidence",
     "MockSettings",
     "ProviderSettings",
     "RedisAddress",

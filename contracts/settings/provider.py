@@ -82,6 +82,9 @@ class OpenRouterSettings(CachingSettings):
     model_config = SettingsConfigDict(env_prefix="UMPIRE_OPENROUTER_")
 
 
+MockConfidence = Literal["expected", "perceived", "half", "high", "noise", "uneven"]
+
+
 class MockSettings(ProviderSettings):
     """The mock provider: it makes no network calls and costs nothing."""
 
@@ -108,3 +111,8 @@ class MockSettings(ProviderSettings):
     """Error codes of the failed calls; each call gets one of them at random."""
     position_bias: float = 0.0
     """Log-odds in favour of the essay that is shown first, in modes `latent` and `random`."""
+    confidence: MockConfidence = "expected"
+    """What the mock's confidence depends on. `expected`: the expected margin of the pair. `perceived`: the margin that
+    this answer perceived. `half`: that, with noise. `high`: 4 or 5, by that margin. `noise` and `uneven`: nothing."""
+    lapse_rate: float = Field(0.0, ge=0, le=1)
+    """Share of the mock's answers that ignore the essays, from 0 to 1, in modes `latent` and `random`."""

@@ -6,7 +6,7 @@ import pytest
 from umpire_assessment import simulate
 
 from assessment.errors import InvalidComparisons
-from assessment.fit import fit_bradley_terry
+from assessment.model.strengths.fit import fit_bradley_terry
 from assessment.plot import plot_ranking
 from assessment.samples import load_samples
 

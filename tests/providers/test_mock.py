@@ -2,15 +2,18 @@
 
 import asyncio
 import math
+import random
 import time
 from collections import Counter
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.judging.judges import SimulatedJudge
 from contracts import errors
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.enums import LLMErrorCode, LLMProviderType
@@ -18,7 +21,7 @@ from contracts.settings import MockSettings, SettingsError, load_settings
 from devtools.providers import PROMPT, request_for
 from providers.answers.verdict import Verdict, parse_verdict
 from providers.base import Call
-from providers.mock import MockProvider
+from providers.mock import MockProvider, judge
 from providers.mock_essays import find_essays, strength
 from providers.models.manifest import Manifest
 from providers.request.prompt import build_call
@@ -86,6 +89,47 @@ async def test_confidence_follows_the_margin() -> None:
     for difference, confidence in ((0.0, 1), (1.2, 3), (10.0, 5)):
         prompt = f"Essay A\nstrength={difference}\nEssay B\nstrength=0"
         assert {verdict.confidence for verdict in await verdicts(mock(), 5, prompt)} == {confidence}
+
+
+@pytest.mark.parametrize("kind", ["perceived", "half", "high", "noise", "uneven"])
+async def test_confidences_say_as_much_as_their_kind(kind: str) -> None:
+    """Those about the margin are higher for essays far apart; `noise` and `uneven` are not; `high` is 4 or 5."""
+    near, far = "Essay A\nstrength=0\nEssay B\nstrength=0", "Essay A\nstrength=4\nEssay B\nstrength=0"
+    found = [await verdicts(mock(confidence=kind), 1000, prompt) for prompt in (near, far)]
+    low, high = (mean(verdict.confidence for verdict in some) for some in found)
+    informative = kind not in {"noise", "uneven"}
+    assert (high - low > 0.3) is informative
+    if not informative:
+        assert abs(high - low) < 0.2
+    levels = {verdict.confidence for some in found for verdict in some}
+    assert levels == ({4, 5} if kind == "high" else {1, 2, 3, 4, 5})
+
+
+@pytest.mark.parametrize("kind", ["perceived", "half", "high", "noise", "uneven"])
+async def test_confidences_change_no_winner(kind: str) -> None:
+    prompt = "Essay A\nstrength=0.5\nEssay B\nstrength=0"
+    assert [v.winner for v in await verdicts(mock(confidence=kind), 100, prompt)] == [
+        v.winner for v in await verdicts(mock(), 100, prompt)
+    ]
+
+
+async def test_lapses_ignore_the_essays() -> None:
+    prompt = "Essay A\nstrength=20\nEssay B\nstrength=0"
+    assert share_of_a(await verdicts(mock(lapse_rate=0.4), 2000, prompt)) == pytest.approx(0.8, abs=0.04)
+    assert share_of_a(await verdicts(mock(lapse_rate=1.0), 2000, prompt)) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["expected", "perceived", "half", "high", "noise", "uneven"])
+def test_the_simulator_of_classes_has_the_same_judge(kind: Any) -> None:
+    """benchmarks/judging judges arrays of pairs, with the same frequencies of winner and confidence."""
+    count = 20_000
+    judge_of_many = SimulatedJudge(order_effect=0.4, lapse_rate=0.2, confidence=kind)
+    shown = np.tile([0, 1], (count, 1))
+    wins, sure = judge_of_many.answer(np.array([1.0, 0.0]), shown, np.random.default_rng(1), np.random.default_rng(2))
+    draw = random.Random(3)
+    one_by_one = Counter(judge(1.4, kind, 0.2, draw) for _ in range(count))
+    for answer, tally in Counter(zip(wins.tolist(), sure.tolist(), strict=True)).items():
+        assert one_by_one[answer] == pytest.approx(tally, abs=5 * math.sqrt(count / 4))
 
 
 async def test_errors_come_at_their_rate_and_as_their_class() -> None:

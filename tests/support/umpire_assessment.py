@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 from scipy.optimize import minimize
 
-from assessment.fit import ORDER_PRIOR_SD
-from assessment.prior import PSEUDO_ITEMS, PSEUDO_SD
+from assessment.model.strengths.posterior import ORDER_PRIOR_SD
+from assessment.model.strengths.prior import PSEUDO_ITEMS, PSEUDO_SD
 
 
 def simulate(n, each, *, sd, order, seed):

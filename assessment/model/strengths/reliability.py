@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from assessment.posterior import Array
+from assessment.model.arrays import Array
 
 
 def empirical_bayes_reliability(strengths: Array, standard_errors: Array) -> float:
@@ -18,5 +18,18 @@ def empirical_bayes_reliability(strengths: Array, standard_errors: Array) -> flo
     standard_errors : array, shape (n,)
         Standard errors of the strengths, in logits.
     """
+    return share_known(strengths, float(np.mean(standard_errors**2)))
+
+
+def share_known(strengths: Array, error_variance: float) -> float:
+    """empirical_bayes_reliability for a mean posterior variance, in squared logits."""
     spread = float(np.var(strengths, ddof=1))
-    return spread / (spread + float(np.mean(standard_errors**2)))
+    return spread / (spread + error_variance)
+
+
+def reliability_error(reliability: float, log_error: float) -> float:
+    """Standard error of a reliability, from the standard error of log τ.
+
+    r = τ² / (τ² + error) nearly, so logit r moves by 2 for each unit of log τ while the errors stay as they are.
+    """
+    return float(min(2 * reliability * (1 - reliability) * log_error, 0.5))

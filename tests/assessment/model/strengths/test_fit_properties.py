@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assessment.fit import fit_bradley_terry
+from assessment.model.strengths.fit import fit_bradley_terry
 
 
 @st.composite

@@ -8,7 +8,8 @@ from scipy.optimize import minimize
 from umpire_assessment import log_marginal, log_posterior, round_robin, simulate
 
 from assessment.errors import AssessmentError, InsufficientComparisons, InvalidComparisons, ScoreConvergenceFailed
-from assessment.fit import ORDER_PRIOR_SD, fit_bradley_terry
+from assessment.model.strengths.fit import fit_bradley_terry
+from assessment.model.strengths.posterior import ORDER_PRIOR_SD
 from contracts.enums import CJAssessmentErrorCode
 
 #: American League 1987, wins of row over column: Agresti, Categorical Data Analysis (1990), table 10.10.

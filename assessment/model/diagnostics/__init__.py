@@ -1,0 +1,1 @@
+"""What the verdicts show about the judges, the essays and the design."""

@@ -1,0 +1,1 @@
+"""Grades from anchors: an ordinal model on the scale of the strengths."""

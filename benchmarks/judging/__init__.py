@@ -1,0 +1,4 @@
+"""Simulated classes and judges with known truth, and how well assessment/model finds it.
+
+Run by `python -m benchmarks judging`.
+"""
