@@ -65,7 +65,7 @@ def _summary(data: dict[str, Any]) -> dict[str, Any]:
 
 class DeadLetterTopic:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
-        """`publisher` must send each event in a batch of its own, since brokers apply their size limit to the batch."""
+        """`publisher` must send one event per batch, since brokers apply their size limit to the batch."""
         self._publisher = publisher
         self._topic = settings.topic_prefix + CALLBACK_DEAD_LETTER
         self._observer = observer

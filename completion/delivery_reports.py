@@ -114,8 +114,8 @@ class DeliveryReports:
                 self._send_alone(entry)
 
     async def _settle_failed(self, failed: Sequence[tuple[bytes, DeliveryError]]) -> None:
-        told = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
-        dispositions = await self._outbox.undelivered(told)
+        reports = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
+        dispositions = await self._outbox.undelivered(reports)
         for (_, error), (disposition, entry) in zip(failed, dispositions, strict=True):
             if disposition is Disposition.DEAD and entry is not None:
                 fields = {"queue_id": entry.queue_id, "topic": entry.topic}

@@ -1,4 +1,4 @@
-"""aimock: a stand-in for the providers' APIs that others wrote, in a process of its own."""
+"""Starts aimock, a third-party program that simulates the providers' APIs."""
 
 import http.client
 import json

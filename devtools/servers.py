@@ -27,7 +27,7 @@ class ServerMissing(Exception):
         self.reason = reason
 
 
-#: Each process of pytest-xdist has ports of its own, and gives none twice: what is down for a moment keeps its port.
+#: Each pytest-xdist process has its own range of ports and uses each once, so a server that restarts keeps its port.
 _PORTS = range(20_000, 32_000)
 _given: set[int] = set()
 

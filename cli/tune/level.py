@@ -93,7 +93,7 @@ def measured(
     cut: bool = False,
     cpu: float = 0.0,
 ) -> LoadLevel:
-    """The level's figures. A call counts by the share of its own duration that lies in the window.
+    """The level's figures. A call counts with the share of its duration that lies in the window.
 
     So calls that were in flight when the window opened or closed count too, and the result does not depend on how many
     whole calls fit in: if all calls take W seconds, N at a time, the rate is N / W, however short the window.

@@ -20,7 +20,7 @@ from assessment.model.strengths.verdicts import Verdicts
 MIN_JUDGES = 3
 #: Prior standard deviation of the log of a discrimination that becomes a weight.
 WEIGHT_PRIOR_SD = 0.3
-#: A judge is weak when its slope is below this share of the best one's, by this many of its own standard errors.
+#: A judge is weak if its slope lies this many of its standard errors below this share of the best judge's slope.
 WEAK_SHARE, WEAK_ERRORS = 0.5, 2.0
 _LOG_SLOPES: Array = np.linspace(-3.0, 1.5, 181)
 _ORDERS: Array = np.linspace(-2.0, 2.0, 41)
