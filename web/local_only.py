@@ -44,12 +44,13 @@ def _is_foreign(scope: Scope) -> bool:
     if server and _is_ip_address(server[0], loopback=False):
         return True
     on_network = bool(server and server[1] is not None)
-    return any(
-        (name == b"origin" and not _is_local_url(value))
+    for name, value in scope["headers"]:
+        if name == b"origin" and not _is_local_url(value):
+            return True
         # DNS rebinding: a page whose own name resolves to this machine sends no Origin with a GET. So check Host, too.
-        or (name == b"host" and on_network and value != b"" and not _is_local_url(b"//" + value))
-        for name, value in scope["headers"]
-    )
+        if name == b"host" and on_network and value and not _is_local_url(b"//" + value):
+            return True
+    return False
 
 
 @lru_cache(maxsize=64)
