@@ -1,7 +1,6 @@
 """Random bytes and ids, taken from the operating system in blocks: its call costs as much as validating an event."""
 
 import os
-from uuid import UUID
 
 #: Portions in one block.
 _PORTIONS = 64
@@ -26,7 +25,11 @@ class RandomBytes:
 
 _uuids = RandomBytes(16)
 
+#: Hexadecimal digit → the digit that holds its last two bits and the variant of RFC 9562.
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
-def random_uuid() -> UUID:
-    """As uuid.uuid4."""
-    return UUID(bytes=_uuids.take(), version=4)
+
+def random_uuid_text() -> str:
+    """As str(uuid.uuid4()), RFC 9562, 5.4; a fifth of its time."""
+    text = _uuids.take().hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"

@@ -8,7 +8,7 @@ from contracts.base import Outgoing
 from contracts.clock import iso_now
 from contracts.encoding import dumps
 from contracts.events import SERVICE_NAME, LLMComparisonResultV1
-from contracts.random_ids import random_uuid
+from contracts.random_ids import random_uuid_text
 from contracts.settings import KafkaSettings
 from contracts.topics import COMPARISON_RESULT, result_event_id
 
@@ -48,7 +48,8 @@ def seal(
     time: str | None = None,
 ) -> Sealed:
     """Encode an event. `event_type`: its conventional topic name, whatever topic it is sent to. `time`: default now."""
-    its_id, correlation = str(event_id or random_uuid()), str(correlation_id)
+    its_id = str(event_id) if event_id else random_uuid_text()
+    correlation = str(correlation_id)
     time = time or iso_now()
     metadata = dumps({"traceparent": traceparent}) if traceparent else b"null"
     value = _ENVELOPE % (

@@ -1,8 +1,9 @@
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.queues import SimpleQueue
+from uuid import RFC_4122, UUID
 
-from contracts.random_ids import RandomBytes, random_uuid
+from contracts.random_ids import RandomBytes, random_uuid_text
 
 
 def test_portions_have_their_size_and_none_is_given_twice_in_threads() -> None:
@@ -14,8 +15,9 @@ def test_portions_have_their_size_and_none_is_given_twice_in_threads() -> None:
 
 
 def test_uuids_are_of_version_4() -> None:
-    made = [random_uuid() for _ in range(1_000)]
-    assert {one.version for one in made} == {4}
+    made = [random_uuid_text() for _ in range(1_000)]
+    assert {(UUID(one).version, UUID(one).variant) for one in made} == {(4, RFC_4122)}
+    assert all(str(UUID(one)) == one for one in made)
     assert len(set(made)) == 1_000
 
 
