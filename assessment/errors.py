@@ -3,10 +3,12 @@
 AssessmentError
 ├── InvalidComparisons        the caller's data are not comparisons of these items (also a ValueError)
 ├── InsufficientComparisons   nothing to fit: fewer than two items, or no comparison
-└── ScoreConvergenceFailed    the fit did not reach its tolerance
+├── ScoreConvergenceFailed    the fit did not reach its tolerance
+├── UnreadableEvent           not a JSON object: nothing can be answered
+└── InvalidAssessmentRequest  a field of a request event is missing or wrong
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from contracts.enums import CJAssessmentErrorCode
 
@@ -26,3 +28,19 @@ class InsufficientComparisons(AssessmentError):
 
 class ScoreConvergenceFailed(AssessmentError):
     code = CJAssessmentErrorCode.SCORE_CONVERGENCE_FAILED
+
+
+class UnreadableEvent(AssessmentError):
+    pass
+
+
+class InvalidAssessmentRequest(AssessmentError):
+    """`field`: the path of the field in `data`, or in the envelope. `identity`: what is readable of the event."""
+
+    code = CJAssessmentErrorCode.INVALID_REQUEST
+
+    def __init__(self, message: str, *, field: str, identity: Any) -> None:
+        super().__init__(f"{field}: {message}")
+        self.message = message
+        self.field = field
+        self.identity = identity

@@ -15,11 +15,19 @@ COST_ALERT = "llm_provider.cost_alert.v1"
 COST_TRACKING = "llm_provider.cost_tracking.v1"
 CALLBACK_DEAD_LETTER = "llm_provider.callback_dead_letter.v1"
 
+#: Topics of the assessment.
+ASSESSMENT_REQUESTED = "els.cj_assessment.requested.v1"
+ASSESSMENT_COMPLETED = "cj_assessment.completed.v1"
+ASSESSMENT_FAILED = "cj_assessment.failed.v1"
+ASSESSMENT_RESULT = "assessment.result.published.v1"
+ASSESSMENT_PROGRESS = "cj_assessment.progress.v1"
+RESOURCE_CONSUMPTION = "resource.consumption.v1"
+
 #: Topics of the service's own events, and of the assessment. Their consumers expect no other events there.
 _OWN = (
     QUEUE_STATUS, REQUEST_STARTED, REQUEST_COMPLETED, FAILURE, PROVIDER_STATUS, QUEUE_FULL, COST_ALERT, COST_TRACKING,
-    CALLBACK_DEAD_LETTER, "llm_provider.usage_analytics.v1", "els.cj_assessment.requested.v1",
-    "cj_assessment.completed.v1", "cj_assessment.failed.v1", "assessment.result.published.v1",
+    CALLBACK_DEAD_LETTER, "llm_provider.usage_analytics.v1", ASSESSMENT_REQUESTED, ASSESSMENT_COMPLETED,
+    ASSESSMENT_FAILED, ASSESSMENT_RESULT, ASSESSMENT_PROGRESS, RESOURCE_CONSUMPTION,
 )  # fmt: skip
 
 #: Kafka's own rule for a topic name: at most 249 of these characters, and neither "." nor "..".
@@ -28,10 +36,22 @@ LEGAL_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
 #: Namespace of result event ids. If it changed, consumers would take a redelivery for a new event.
 _RESULT_NAMESPACE = UUID("6f1a1d3e-0b7c-5c39-9a51-2f4b8c7d9e10")
 
+#: Namespace of the assessment's event ids, for the same reason.
+_ASSESSMENT_NAMESPACE = UUID("b6a4c1f0-5f0e-5d6b-8f3c-2f1f0f4b9a77")
+
 
 def result_event_id(queue_id: UUID | str) -> UUID:
     """The `event_id` of a request's result: uuid5 of the queue id, the same at every redelivery."""
     return uuid5(_RESULT_NAMESPACE, str(queue_id))
+
+
+def assessment_event_id(subject: UUID | str, kind: str, version: int) -> UUID:
+    """The `event_id` of an assessment's event, the same at every redelivery.
+
+    `subject`: the assessment, or the request's event_id if no assessment was created. `kind`: the topic name without
+    its prefix. `version`: of the result; an extended assessment publishes version 2.
+    """
+    return uuid5(_ASSESSMENT_NAMESPACE, f"{subject}/{kind}/{version}")
 
 
 def own_topics(prefix: str) -> frozenset[str]:
