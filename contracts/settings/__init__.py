@@ -1,5 +1,6 @@
 """Settings from the environment, prefix `UMPIRE_`, one class a concern. docs/settings.md is generated from them."""
 
+from contracts.settings.assessment import AssessmentSettings, DatabaseSettings
 from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
 from contracts.settings.infra import FlowerSettings, KafkaSettings, TelemetrySettings
@@ -10,8 +11,10 @@ from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
 
 __all__ = [
+    "AssessmentSettings",
     "BreakerSettings",
     "ClientSettings",
+    "DatabaseSettings",
     "DevelopmentSettings",
     "FlowerSettings",
     "HoldSettings",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from contracts.enums import LLMProviderType
+from contracts.settings.assessment import AssessmentSettings, DatabaseSettings
 from contracts.settings.base import PREFIX, TEST_PREFIX, Concern
 from contracts.settings.development import DevelopmentSettings
 from contracts.settings.guard import BreakerSettings, HoldSettings, RetrySettings
@@ -47,6 +48,8 @@ CONCERNS: tuple[type[Concern], ...] = (
     TelemetrySettings,
     DevelopmentSettings,
     ClientSettings,
+    AssessmentSettings,
+    DatabaseSettings,
     *PROVIDER_CLASSES.values(),
 )
 
@@ -66,6 +69,10 @@ def variables(concern: type[Concern]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Settings:
+    """Of the API and the workers. The assessment makes AssessmentSettings and DatabaseSettings itself; they are among
+    CONCERNS, so that every process knows their names and refuses wrong values.
+    """
+
     service: ServiceSettings = field(default_factory=ServiceSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
@@ -129,6 +136,8 @@ def load_settings() -> Settings:
     problems = [f"{name}: {REMOVED.get(name, 'unknown setting')}" for name in ours if name not in known]
     for concern in CONCERNS:
         names = {field_name: name for name, field_name in variables(concern).items()}
+        if not os.environ.keys() & set(names.values()):
+            continue  # its defaults are valid
         try:
             concern()
         except ValidationError as error:
