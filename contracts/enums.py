@@ -118,10 +118,40 @@ def known_code(value: str | None) -> LLMErrorCode | None:
 
 
 class CJAssessmentErrorCode(StrEnum):
+    """Why an assessment failed; CALLBACK_CORRELATION_FAILED is in logs and metrics only."""
+
     INSUFFICIENT_COMPARISONS = "CJ_INSUFFICIENT_COMPARISONS"
     SCORE_CONVERGENCE_FAILED = "CJ_SCORE_CONVERGENCE_FAILED"
     COMPARISON_IMBALANCE = "CJ_COMPARISON_IMBALANCE"
     CALLBACK_CORRELATION_FAILED = "CJ_CALLBACK_CORRELATION_FAILED"
+    INVALID_REQUEST = "CJ_INVALID_REQUEST"
+    UNKNOWN_ASSIGNMENT = "CJ_UNKNOWN_ASSIGNMENT"
+    CONTENT_UNAVAILABLE = "CJ_CONTENT_UNAVAILABLE"
+    CANCELLED = "CJ_CANCELLED"
+    STUCK = "CJ_STUCK"
+
+
+class CJBatchStateEnum(StrEnum):
+    """State of an assessment."""
+
+    INITIALIZING = "INITIALIZING"
+    GENERATING_PAIRS = "GENERATING_PAIRS"
+    WAITING_CALLBACKS = "WAITING_CALLBACKS"
+    SCORING = "SCORING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class ProcessingStage(StrEnum):
+    """Stage in the `system_metadata` of an assessment's events."""
+
+    PENDING = "pending"
+    INITIALIZED = "initialized"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 #: Error code of a request that was refused because of a hold, or expired during one.
