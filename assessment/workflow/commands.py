@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assessment.workflow.outcome import AssessmentOutcome
+from assessment.workflow.outcome.numbers import AssessmentOutcome
 from assessment.workflow.state import ComparisonRow, RoundRow, WorkflowStopReason
 from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
 

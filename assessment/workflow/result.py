@@ -8,9 +8,9 @@ from assessment.model.diagnostics.design import FEW_SHARE, DesignReport, describ
 from assessment.model.diagnostics.judges import HIGH_ORDER_EFFECT
 from assessment.model.diagnostics.misfit import misfit
 from assessment.model.grades.predict import GradePrediction
-from assessment.workflow.grading import confidence_label, grade_essays, letter_grade, normalized_score
-from assessment.workflow.judges import summarize_judges
-from assessment.workflow.outcome import AssessmentOutcome, EssayScore, GradeCalibration, JudgeSummary
+from assessment.workflow.outcome.grading import confidence_label, grade_essays, letter_grade, normalized_score
+from assessment.workflow.outcome.judges import summarize_judges
+from assessment.workflow.outcome.numbers import AssessmentOutcome, EssayScore, GradeCalibration, JudgeSummary
 from assessment.workflow.scoring import EssayFit
 from assessment.workflow.state import (
     ComparisonStatus,

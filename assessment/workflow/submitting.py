@@ -6,6 +6,8 @@ come back for straggler_seconds, the missing ones are no longer counted. Provide
 submitted whole.
 """
 
+from math import inf
+
 from assessment.workflow.commands import Submit
 from assessment.workflow.state import ComparisonRow, WorkflowOptions, WorkflowState
 from assessment.workflow.tally import Tally
@@ -27,9 +29,7 @@ def choose_submissions(state: WorkflowState, tally: Tally, unscored: list[int], 
         Nothing has come back for straggler_seconds.
     """
     options = state.assessment.options
-    room: float = options.batch_size * options.max_concurrent_batches - (0 if quiet else tally.in_flight)
-    if options.batching_mode is LLMBatchingMode.PROVIDER_BATCH_API:
-        room = float("inf")
+    room = free_room(options, 0 if quiet else tally.in_flight)
     due = pool_is_due(tally, unscored, options, quiet=quiet)
     chunks: list[Submit] = []
     for rows, retry in ((tally.pooled if due else [], True), (tally.planned, False)):
@@ -43,6 +43,13 @@ def choose_submissions(state: WorkflowState, tally: Tally, unscored: list[int], 
             chunks.append(Submit(state.assessment.chunks + len(chunks), numbers, retry))
             _move(chosen, tally, retry=retry)
     return chunks
+
+
+def free_room(options: WorkflowOptions, in_flight: int) -> float:
+    """How many more comparisons may be in flight."""
+    if options.batching_mode is LLMBatchingMode.PROVIDER_BATCH_API:
+        return inf
+    return options.batch_size * options.max_concurrent_batches - in_flight
 
 
 def pool_is_due(tally: Tally, unscored: list[int], options: WorkflowOptions, *, quiet: bool) -> bool:

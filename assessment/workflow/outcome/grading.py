@@ -4,7 +4,7 @@ import re
 
 from assessment.errors import ScoreConvergenceFailed
 from assessment.model.grades.predict import ADVISED_KNOWN, ADVISED_UNKNOWN, GradePrediction, predict_grades
-from assessment.workflow.outcome import HIGH_FROM, MID_FROM, GradeCalibration, GradeConfidence
+from assessment.workflow.outcome.numbers import HIGH_FROM, MID_FROM, GradeCalibration, GradeConfidence
 from assessment.workflow.scoring import EssayFit
 from assessment.workflow.state import EssayRow, WorkflowOptions, WorkflowState
 

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from assessment.model.diagnostics.judges import JudgeReport, describe_judges
-from assessment.workflow.outcome import JudgeSummary
+from assessment.workflow.outcome.numbers import JudgeSummary
 from assessment.workflow.scoring import EssayFit
 from assessment.workflow.state import WorkflowState
 
