@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from assessment.workflow.outcome.numbers import AssessmentOutcome
 from assessment.workflow.state import ComparisonRow, RoundRow, WorkflowStopReason
 from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
 
@@ -61,10 +62,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Publish the result (assessment.workflow.result) of this version; the completed event for version 1 only."""
+    """End as COMPLETED: the result and resource events of this version; the completed event for version 1 only."""
 
     reason: WorkflowStopReason
     version: int
+    outcome: AssessmentOutcome
+    #: Verdicts that were not billed before; add them to the assessment's `billed`.
+    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Fail:
     state: CJBatchStateEnum
     error_code: CJAssessmentErrorCode
     message: str
+    #: As of Complete.
+    quantity: int
 
 
 Command = PlanRound | Submit | GiveUp | AskRedelivery | Score | Stop | Complete | Fail
