@@ -5,7 +5,13 @@ AssessmentError
 ├── InsufficientComparisons   nothing to fit: fewer than two items, or no comparison
 ├── ScoreConvergenceFailed    the fit did not reach its tolerance
 ├── UnreadableEvent           not a JSON object: nothing can be answered
-└── InvalidAssessmentRequest  a field of a request event is missing or wrong
+├── InvalidAssessmentRequest  a field of a request event is missing or wrong
+├── StoreUnavailable          the database cannot be reached, or took too long: trying again helps
+├── DatabaseInUse             another process uses this SQLite file
+├── AssessmentNotFound
+├── IdempotencyMismatch       the Idempotency-Key was used before, with another body
+├── UnknownAssignment
+└── AssignmentInUse           its grade scale or origin cannot change while it has anchors
 """
 
 from typing import Any, ClassVar
@@ -44,3 +50,27 @@ class InvalidAssessmentRequest(AssessmentError):
         self.message = message
         self.field = field
         self.identity = identity
+
+
+class StoreUnavailable(AssessmentError):
+    pass
+
+
+class DatabaseInUse(AssessmentError):
+    pass
+
+
+class AssessmentNotFound(AssessmentError):
+    pass
+
+
+class IdempotencyMismatch(AssessmentError):
+    pass
+
+
+class UnknownAssignment(AssessmentError):
+    code = CJAssessmentErrorCode.UNKNOWN_ASSIGNMENT
+
+
+class AssignmentInUse(AssessmentError):
+    pass

@@ -15,6 +15,7 @@ import pytest
 
 from devtools.aimock import Aimock
 from devtools.kafka import EmbeddedKafka, KafkaServer
+from devtools.postgres import PostgresServer
 from devtools.redis import RedisServer
 from devtools.servers import ServerMissing
 
@@ -113,6 +114,33 @@ def _real_kafka() -> Iterator[_Lazy]:
 @pytest.fixture(scope="session")
 def _embedded_kafka() -> Iterator[_Lazy]:
     yield from _session(EmbeddedKafka)
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[_Lazy]:
+    yield from _session(PostgresServer)
+
+
+@pytest.fixture
+def postgres_url(_postgres: _Lazy) -> Iterator[str]:
+    """UMPIRE_DATABASE_URL of an empty database on the session's PostgreSQL. Do not stop that server."""
+    server: PostgresServer = need(_postgres.get)
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[Callable[..., PostgresServer]]:
+    """Factory of running PostgreSQLs of the test's own, to kill, freeze and start again."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: Any) -> PostgresServer:
+            server = need(lambda: PostgresServer(**options))
+            stack.callback(server.discard)
+            return server.start()
+
+        yield make
 
 
 @pytest.fixture

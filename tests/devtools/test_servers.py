@@ -5,6 +5,7 @@ import json
 import os
 import socket
 
+import psycopg
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer
@@ -41,6 +42,42 @@ def test_a_frozen_redis_answers_again_after_the_thaw(redis_server):
     server.pause()
     with pytest.raises(redis.exceptions.TimeoutError):
         client.ping()
+    server.resume()
+    assert poll(server.ready)
+
+
+@pytest.mark.postgres
+def test_each_test_gets_an_empty_database(postgres_url):
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE TABLE left_over (n int)")
+
+
+@pytest.mark.postgres
+def test_the_next_one_has_no_table_of_it(postgres_url):
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        found = connection.execute("SELECT to_regclass('left_over')").fetchone()
+    assert found == (None,)
+
+
+@pytest.mark.postgres
+def test_a_postgres_keeps_what_it_acknowledged_over_kill_9_and_copies_a_database(postgres_server):
+    server = postgres_server()
+    first = server.create_database()
+    server.sql("CREATE TABLE kept AS SELECT 7 AS n", first)
+    server.kill()
+    server.start()
+    assert server.sql("SELECT n FROM kept", server.create_database(first)) == [(7,)]
+    server.stop()
+    assert not server.ready()
+
+
+@pytest.mark.postgres
+def test_a_frozen_postgres_answers_again_after_the_thaw(postgres_server):
+    server = postgres_server()
+    url = server.url().replace("+psycopg", "")
+    server.pause()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=2)
     server.resume()
     assert poll(server.ready)
 

@@ -1,0 +1,1 @@
+"""Migrations, by Alembic: what runs them, and versions/ with one file each."""

@@ -1,0 +1,283 @@
+"""The tables. Those of assessment.workflow.state have one column for each field, in its order; what follows them in a
+table, and all other tables, belongs to the store. Times are seconds since 1970.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, Table
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _assessment(**options: bool) -> Column[object]:
+    return Column("assessment_id", sa.Uuid, ForeignKey("assessments.id", ondelete="CASCADE"), nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _required(name: str, kind: object) -> Column[object]:
+    return Column(name, kind, nullable=False)  # type: ignore[arg-type]
+
+
+assessments = Table(
+    "assessments",
+    metadata,
+    Column("id", sa.Uuid, primary_key=True),
+    _required("batch_id", sa.Text),
+    _required("options", sa.JSON),
+    _required("created_at", sa.Double),
+    _required("state", sa.String(20)),
+    _required("revision", sa.Integer),
+    _required("version", sa.Integer),
+    _required("cancel_requested", sa.Boolean),
+    Column("stop_reason", sa.String(20)),
+    Column("error_code", sa.String(40)),
+    _required("chunks", sa.Integer),
+    _required("strengths", sa.JSON),
+    _required("graded", sa.JSON),
+    _required("progress_clock", sa.Double),
+    _required("arrival_clock", sa.Double),
+    _required("paused_seconds", sa.Double),
+    Column("paused_at", sa.Double),
+    Column("waiting_for", sa.Text),
+    Column("completed_at", sa.Double),
+    _required("billed", sa.Integer),
+    # API key of the caller; null: it came by Kafka.
+    Column("owner", sa.Text),
+    # The caller's batch id while the assessment has not ended: a second request for it finds this one.
+    Column("open_key", sa.Text, unique=True),
+    # When the next step is due; null: never.
+    Column("due_at", sa.Double),
+    # Until then another process is at that step.
+    _required("leased_until", sa.Double),
+    # Its texts, justifications and names were erased.
+    Column("erased_at", sa.Double),
+)
+Index("ix_assessments_due_at", assessments.c.due_at, postgresql_where=assessments.c.due_at.is_not(None))
+Index("ix_assessments_owner_created_at", assessments.c.owner, assessments.c.created_at)
+
+requests = Table(
+    "requests",
+    metadata,
+    _assessment(primary_key=True),
+    # The whole request as it came, never rewritten: an event's envelope, or an HTTP body.
+    _required("original", sa.JSON),
+    _required("source", sa.String(10)),
+    _required("correlation_id", sa.Uuid),
+    Column("traceparent", sa.Text),
+)
+
+#: Ids by which a repeated request is recognised: event ids and Idempotency-Keys.
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("kind", sa.String(20), primary_key=True),
+    Column("key", sa.Text, primary_key=True),
+    _assessment(),
+    # Hash of the body, so that one key with two bodies is noticed.
+    Column("digest", sa.Text),
+)
+Index("ix_request_keys_assessment_id", request_keys.c.assessment_id)
+
+judges = Table(
+    "judges",
+    metadata,
+    _assessment(primary_key=True),
+    Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    Column("provider", sa.Text),
+    Column("model", sa.Text),
+    Column("temperature", sa.Double),
+    Column("reasoning_effort", sa.Text),
+    _required("share", sa.Double),
+    Column("estimated_cost_usd", sa.Double),
+)
+
+essays = Table(
+    "essays",
+    metadata,
+    _assessment(primary_key=True),
+    Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    _required("essay_id", sa.Text),
+    _required("text_status", sa.String(10)),
+    Column("known_grade", sa.Text),
+    Column("words", sa.Integer),
+    Column("error", sa.Text),
+    Column("text_storage_id", sa.Text),
+    Column("display_name", sa.Text),
+    # When its text is to be fetched; later while a process is at it; null: it is not to be fetched.
+    Column("fetch_at", sa.Double),
+    _required("fetches", sa.Integer),
+)
+Index("ix_essays_fetch_at", essays.c.fetch_at, postgresql_where=essays.c.fetch_at.is_not(None))
+
+#: Apart from the essays, so that a decision does not read them.
+essay_texts = Table(
+    "essay_texts",
+    metadata,
+    _assessment(primary_key=True),
+    Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    _required("text", sa.Text),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    _assessment(primary_key=True),
+    Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _required("planned", sa.Integer),
+    Column("scored_at", sa.Double),
+    _required("partial", sa.Boolean),
+    Column("reliability", sa.Double),
+    Column("score_change", sa.Double),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    _assessment(primary_key=True),
+    Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _required("round", sa.Integer),
+    _required("first", sa.Integer),
+    _required("second", sa.Integer),
+    _required("judge", sa.Integer),
+    _required("status", sa.String(10)),
+    _required("submissions", sa.Integer),
+    _required("attempts", sa.Integer),
+    Column("chunk", sa.Integer),
+    Column("submitted_clock", sa.Double),
+    Column("expires_clock", sa.Double),
+    Column("asked_clock", sa.Double),
+    Column("first_won", sa.Boolean),
+    Column("confidence", sa.Double),
+    _required("verdicts", sa.Integer),
+    _required("cost_usd", sa.Double),
+    _required("prompt_tokens", sa.BigInteger),
+    _required("completion_tokens", sa.BigInteger),
+    Column("error_code", sa.Text),
+)
+
+#: Requests to the comparison service, each with up to 200 comparisons. Never changed once sent, so that one that is
+#: built again is the same.
+chunks = Table(
+    "chunks",
+    metadata,
+    _assessment(primary_key=True),
+    Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
+    _required("retry", sa.Boolean),
+    _required("created_at", sa.Double),
+    # When it was first sent: its Idempotency-Key lapses some time after that.
+    Column("sent_at", sa.Double),
+    # When it is to be sent; later while a process is at it; null: it was answered.
+    Column("due_at", sa.Double),
+)
+Index("ix_chunks_due_at", chunks.c.due_at, postgresql_where=chunks.c.due_at.is_not(None))
+
+#: One row for each time that a comparison is part of a chunk: a callback is found by its correlation id.
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("correlation_id", sa.Uuid, primary_key=True),
+    _assessment(),
+    _required("number", sa.Integer),
+    _required("submission", sa.Integer),
+    _required("chunk", sa.Integer),
+)
+Index("ix_submissions_assessment_id_chunk", submissions.c.assessment_id, submissions.c.chunk)
+
+#: Callbacks: at most one for each submission.
+answers = Table(
+    "answers",
+    metadata,
+    Column("correlation_id", sa.Uuid, primary_key=True),
+    _assessment(),
+    _required("number", sa.Integer),
+    _required("submission", sa.Integer),
+    Column("first_won", sa.Boolean),
+    Column("confidence", sa.Double),
+    Column("justification", sa.Text),
+    Column("error_code", sa.Text),
+    Column("error_reason", sa.Text),
+    Column("provider", sa.Text),
+    Column("model", sa.Text),
+    _required("cost_usd", sa.Double),
+    _required("cost_known", sa.Boolean),
+    _required("prompt_tokens", sa.BigInteger),
+    _required("completion_tokens", sa.BigInteger),
+    Column("requested_at", sa.Double),
+    Column("completed_at", sa.Double),
+    _required("received_at", sa.Double),
+)
+Index("ix_answers_assessment_id_number", answers.c.assessment_id, answers.c.number)
+
+#: Events to publish, as bytes that are built once.
+outbox = Table(
+    "outbox",
+    metadata,
+    # A plain INTEGER is what SQLite counts up by itself.
+    Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _required("event_id", sa.Uuid),
+    _required("topic", sa.Text),
+    _required("key", sa.Text),
+    _required("headers", sa.JSON),
+    _required("value", sa.LargeBinary),
+    _required("created_at", sa.Double),
+    # When it is to be published; later while a process is at it; null: it was published.
+    Column("due_at", sa.Double),
+    Column("published_at", sa.Double),
+    sa.UniqueConstraint("event_id"),
+)
+Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=outbox.c.due_at.is_not(None))
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("assignment_id", sa.Text, primary_key=True),
+    _required("instructions", sa.Text),
+    Column("student_prompt", sa.Text),
+    Column("rubric", sa.Text),
+    # A name, or a list of grades from low to high.
+    _required("grade_scale", sa.JSON),
+    _required("context_origin", sa.Text),
+    Column("title", sa.Text),
+    # Settings of its assessments that differ from the environment's.
+    _required("overrides", sa.JSON),
+    _required("created_at", sa.Double),
+    _required("updated_at", sa.Double),
+)
+
+anchors = Table(
+    "anchors",
+    metadata,
+    Column("anchor_id", sa.Uuid, primary_key=True),
+    Column("assignment_id", sa.Text, ForeignKey("assignments.assignment_id", ondelete="CASCADE"), nullable=False),
+    Column("label", sa.Text),
+    _required("grade", sa.Text),
+    _required("storage_id", sa.Text),
+    _required("text", sa.Text),
+    _required("created_at", sa.Double),
+    sa.UniqueConstraint("assignment_id", "label"),
+)
+
+#: The built-in content store.
+contents = Table(
+    "contents",
+    metadata,
+    # API key that stored it; empty: none.
+    Column("owner", sa.Text, primary_key=True),
+    Column("id", sa.String(32), primary_key=True),
+    _required("content_type", sa.Text),
+    _required("body", sa.LargeBinary),
+    _required("created_at", sa.Double),
+)
+
+#: Random values that all processes of an installation share.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", sa.Text, primary_key=True),
+    _required("value", sa.LargeBinary),
+)

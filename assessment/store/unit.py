@@ -1,0 +1,127 @@
+"""A step of one assessment: its rows under the row lock, and what the step changes, in one transaction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from assessment.store import tables
+from assessment.store.outbox import outbox_rows
+from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, ROUND, RowMapping
+from assessment.store.statements import insert, insert_new, insert_or_update, update_rows
+from assessment.store.stored import NewChunk, OutboxEvent
+from assessment.workflow.state import ENDED, AssessmentRow, ComparisonRow, TextStatus, WorkflowState, correlation_id
+
+
+class LockedAssessment:
+    """`state`: as it is stored; after `save`, as it was saved. `erased`: texts and names are gone."""
+
+    def __init__(self, connection: AsyncConnection, state: WorkflowState, *, erased: bool) -> None:
+        self._connection = connection
+        self.state = state
+        self.erased = erased
+
+    async def save(
+        self,
+        after: WorkflowState,
+        *,
+        now: float,
+        due_at: float | None,
+        events: Sequence[OutboxEvent] = (),
+        chunks: Sequence[NewChunk] = (),
+        answered: Sequence[int] = (),
+        texts: Mapping[int, str] = {},
+    ) -> None:
+        """Write what differs from `state`, add 1 to the revision if anything does, and end the lease of the step.
+
+        Parameters
+        ----------
+        now : float
+            Wall time.
+        after : WorkflowState
+            Rounds and comparisons may be new or changed, essays changed. Judges never change.
+        due_at : float or None
+            When the next step is due; None: a callback will say so.
+        events : sequence of OutboxEvent
+            To be published. One whose event_id is there already is not stored again.
+        chunks : sequence of NewChunk
+            Submissions that begin, and are to be sent at once. Their comparisons are those of `after` that have one
+            submission more.
+        answered : sequence of int
+            Chunks that the comparison service has answered: they are not sent again.
+        texts : mapping of int to str
+            Texts that were fetched, by the index of their essay.
+        """
+        before, connection = self.state, self._connection
+        its_id = {"assessment_id": before.assessment.id}
+        submitted = list(_newly_submitted(before.comparisons, after.comparisons))
+        if not {row.chunk for row in submitted} <= {one.chunk for one in chunks}:
+            raise ValueError("a comparison was submitted, and its chunk is not new")
+        row = _with_revision(before, after)
+        await self._write_assessment(row, due_at)
+        await self._write_essays(after)
+        await self._write(ROUND, before.rounds, after.rounds)
+        await self._write(COMPARISON, before.comparisons, after.comparisons)
+        new = [its_id | {"chunk": c.chunk, "retry": c.retry, "created_at": now, "due_at": now} for c in chunks]
+        await insert(connection, tables.chunks, new)
+        await insert(connection, tables.submissions, [its_id | _submission(row.id, one) for one in submitted])
+        if answered:
+            table = tables.chunks
+            mine = (table.c.assessment_id == row.id, table.c.chunk.in_(answered))
+            await connection.execute(update(table).where(*mine).values(due_at=None))
+        stored = [its_id | {"index": index, "text": text} for index, text in texts.items()]
+        await insert_or_update(connection, tables.essay_texts, stored)
+        await insert_new(connection, tables.outbox, outbox_rows(events, now))
+        self.state = replace(after, assessment=row)
+
+    async def _write_assessment(self, row: AssessmentRow, due_at: float | None) -> None:
+        values: dict[str, Any] = {"id": row.id, "due_at": due_at, "leased_until": 0.0}
+        if row != self.state.assessment:
+            values |= ASSESSMENT.values(row)
+        if row.state in ENDED:
+            values["open_key"] = None
+        await update_rows(self._connection, tables.assessments, [values])
+
+    async def _write_essays(self, after: WorkflowState) -> None:
+        its_id = {"assessment_id": after.assessment.id}
+        changed = [
+            its_id | ESSAY.values(new) | ({} if new.text_status is TextStatus.PENDING else {"fetch_at": None})
+            for old, new in zip(self.state.essays, after.essays, strict=True)
+            if new != old
+        ]
+        for row in changed:  # a few at a time; some without the last column
+            await update_rows(self._connection, tables.essays, [row])
+
+    async def _write(self, mapping: RowMapping[Any], before: Sequence[Any], after: Sequence[Any]) -> None:
+        its_id = {"assessment_id": self.state.assessment.id}
+        changed = [new for old, new in zip(before, after[: len(before)], strict=True) if new != old]
+        await update_rows(self._connection, mapping.table, [its_id | mapping.values(row) for row in changed])
+        await insert(self._connection, mapping.table, [its_id | mapping.values(r) for r in after[len(before) :]])
+
+
+def _with_revision(before: WorkflowState, after: WorkflowState) -> AssessmentRow:
+    old, new = before.assessment, after.assessment
+    same = replace(new, revision=old.revision) == old and (before.essays, before.rounds, before.comparisons) == (
+        after.essays,
+        after.rounds,
+        after.comparisons,
+    )
+    return replace(new, revision=old.revision + (not same))
+
+
+def _newly_submitted(before: Sequence[ComparisonRow], after: Sequence[ComparisonRow]) -> Iterator[ComparisonRow]:
+    for number, row in enumerate(after):
+        submissions = before[number].submissions if number < len(before) else 0
+        if row.submissions > submissions:
+            yield row
+
+
+def _submission(assessment: Any, row: ComparisonRow) -> dict[str, Any]:
+    return {
+        "correlation_id": correlation_id(assessment, row.number, row.submissions),
+        "number": row.number,
+        "submission": row.submissions,
+        "chunk": row.chunk,
+    }
