@@ -33,10 +33,10 @@ def apply_decision(state: WorkflowState, decision: WorkflowDecision, now: float)
     Returns
     -------
     WorkflowState
-        The same object if the decision changes nothing but when to look again. Otherwise `revision` is one higher.
+        `revision` is one higher, unless the decision changes nothing but `wake_at`.
     """
     if not decision.commands and not decision.path:
-        return state
+        return replace(state, assessment=replace(state.assessment, wake_at=decision.wake_at))
     change = _Change(state, now)
     for command in decision.commands:
         change.carry_out(command)
@@ -97,7 +97,7 @@ class _Change:
         if decision.path:
             # A change of state is progress; so is a score, which has a path, too. A retry is none.
             self._set(state=decision.path[-1], progress_clock=self._assessment.clock(self._now))
-        self._set(revision=self._assessment.revision + 1)
+        self._set(revision=self._assessment.revision + 1, wake_at=decision.wake_at)
         return replace(
             self._state,
             assessment=self._assessment,

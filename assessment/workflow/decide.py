@@ -22,7 +22,7 @@ from assessment.workflow.commands import (
 from assessment.workflow.planning import Planner, RoundPlan, round_row, rounds_ahead
 from assessment.workflow.result import build_outcome, single_essay_outcome
 from assessment.workflow.scoring import fit_essays, largest_change
-from assessment.workflow.state import ENDED, TextStatus, WorkflowState, WorkflowStopReason
+from assessment.workflow.state import ENDED, ComparisonStatus, TextStatus, WorkflowState, WorkflowStopReason
 from assessment.workflow.stopping import may_be_scored, only_failures, quiet_seconds, stop_by_rule
 from assessment.workflow.submitting import choose_submissions
 from assessment.workflow.tally import take_tally
@@ -30,6 +30,7 @@ from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
 
 #: With fewer anchors a single student essay has nothing to be compared with.
 ANCHORS_OF_A_SINGLE_ESSAY = 3
+_UNSENT = frozenset({ComparisonStatus.PLANNED, ComparisonStatus.ASSIGNED})
 
 
 def decide(state: WorkflowState, now: float) -> WorkflowDecision:
@@ -212,7 +213,7 @@ class _Step:
 
     def _end_stuck(self) -> WorkflowDecision:
         """The monitor: with enough verdicts the assessment is completed with what it has, else it fails."""
-        submitted = sum(one.submissions > 0 for one in self.state.comparisons)
+        submitted = sum(one.status not in _UNSENT for one in self.state.comparisons)
         enough = self.options.partial_completion_threshold * submitted
         if submitted and self.tally.succeeded >= enough:
             return self._complete(WorkflowStopReason.STUCK)

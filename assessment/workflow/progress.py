@@ -69,9 +69,7 @@ def progress_of(rounds: Sequence[RoundRow], counts: Counts) -> WorkflowProgress:
     )
 
 
-def decision_is_due(
-    assessment: AssessmentRow, rounds: Sequence[RoundRow], counts: Counts, now: float, wake_at: float | None
-) -> bool:
+def decision_is_due(assessment: AssessmentRow, rounds: Sequence[RoundRow], counts: Counts, now: float) -> bool:
     """Whether `decide` may have commands; if False, it has none.
 
     Parameters
@@ -84,13 +82,12 @@ def decision_is_due(
         Of all comparisons.
     now : float
         Wall time.
-    wake_at : float or None
-        Of the newest decision.
     """
     if assessment.state in ENDED:
         return False
     waiting = assessment.state is CJBatchStateEnum.WAITING_CALLBACKS
-    if not waiting or assessment.cancel_requested or (wake_at is not None and now >= wake_at):
+    awake = assessment.wake_at is not None and now >= assessment.wake_at
+    if not waiting or awake or assessment.cancel_requested:
         return True
     status = _by_status(counts)
     in_flight = sum(status.get(one, 0) for one in IN_FLIGHT)

@@ -58,7 +58,7 @@ class JudgedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FailedAnswer:
-    """A callback with an error, or a submission that was refused."""
+    """A callback with an error."""
 
     kind: FailureKind
     error_code: str
@@ -152,6 +152,13 @@ def failed(comparison: ComparisonRow, submission: int, answer: FailedAnswer, opt
     )
 
 
+def refused(comparison: ComparisonRow, submission: int, code: str, options: WorkflowOptions) -> ComparisonRow:
+    """The comparison service does not accept a submission; unchanged if another process saw it accepted."""
+    if comparison.status is not ComparisonStatus.ASSIGNED:
+        return comparison
+    return failed(comparison, submission, FailedAnswer(failure_kind(code, refused=True), code), options)
+
+
 def given_up(comparison: ComparisonRow, options: WorkflowOptions) -> ComparisonRow:
     """No callback came until time to live and grace were over."""
     if comparison.status is not ComparisonStatus.SUBMITTED:
@@ -169,7 +176,8 @@ def arrived(assessment: AssessmentRow, now: float) -> AssessmentRow:
 def paused(assessment: AssessmentRow, now: float, waiting_for: str) -> AssessmentRow:
     """A hold or an outage began. A second one beside it changes the words only."""
     begin = now if assessment.paused_at is None else assessment.paused_at
-    return replace(assessment, paused_at=begin, waiting_for=waiting_for, revision=assessment.revision + 1)
+    revision = assessment.revision + 1
+    return replace(assessment, paused_at=begin, waiting_for=waiting_for, wake_at=now, revision=revision)
 
 
 def resumed(assessment: AssessmentRow, now: float) -> AssessmentRow:
@@ -181,6 +189,7 @@ def resumed(assessment: AssessmentRow, now: float) -> AssessmentRow:
         assessment,
         paused_at=None,
         waiting_for=None,
+        wake_at=now,
         paused_seconds=assessment.paused_seconds + lasted,
         revision=assessment.revision + 1,
     )

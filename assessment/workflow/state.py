@@ -124,6 +124,8 @@ class AssessmentRow:
     paused_seconds: float = 0.0
     #: Start of the hold or outage that lasts; None when there is none.
     paused_at: float | None = None
+    #: When to decide again even if no callback comes, in wall time; None: never.
+    wake_at: float | None = None
     #: Why it is paused, in words for people.
     waiting_for: str | None = None
     completed_at: float | None = None

@@ -18,6 +18,7 @@ from assessment.workflow.record import (
     failure_kind,
     judged,
     paused,
+    refused,
     resumed,
 )
 from assessment.workflow.state import (
@@ -83,8 +84,7 @@ class Store:
 
     def refuse(self, number, submission, code, now):
         """A submission that the comparison service did not accept."""
-        answer = FailedAnswer(failure_kind(code, refused=True), code)
-        self._put([failed(self.state.comparisons[number], submission, answer, self.state.assessment.options)], now)
+        self._put([refused(self.state.comparisons[number], submission, code, self.state.assessment.options)], now)
 
     def accept(self, pairs, now, ttl=TTL):
         clock = self.state.assessment.clock(now)
@@ -129,7 +129,6 @@ class Run:
         self.sent = []
         self.decisions = []
         self.asked = []
-        self.wake_at = None
 
     @property
     def state(self):
@@ -138,6 +137,10 @@ class Run:
     @property
     def row(self):
         return self.store.state.assessment
+
+    @property
+    def wake_at(self):
+        return self.row.wake_at
 
     @property
     def ended(self):
@@ -159,12 +162,9 @@ class Run:
 
     def step(self):
         """Decide once, and send what is to be sent."""
-        due = decision_is_due(
-            self.row, self.state.rounds, count_comparisons(self.state.comparisons), self.now, self.wake_at
-        )
+        due = decision_is_due(self.row, self.state.rounds, count_comparisons(self.state.comparisons), self.now)
         decision = decide(self.state, self.now)
         assert due or not (decision.commands or decision.path), "decision_is_due missed a decision"
-        self.wake_at = decision.wake_at
         before = self.state
         self.store.write(apply_decision(before, decision, self.now), read=before)
         if decision.commands or decision.path:
