@@ -100,7 +100,7 @@ class Callbacks:
         for assessment in new:
             own = locked[assessment]
             row = arrived(own.row, now)
-            due = decision_is_due(row, rounds[assessment], counts[assessment], now, own.due_at)
+            due = decision_is_due(row, rounds[assessment], counts[assessment], now)
             touched.append(ASSESSMENT.values(row) | {"due_at": now if due else own.due_at})
         await update_rows(connection, tables.assessments, touched)
 

@@ -43,6 +43,7 @@ assessments = Table(
     _required("arrival_clock", sa.Double),
     _required("paused_seconds", sa.Double),
     Column("paused_at", sa.Double),
+    Column("wake_at", sa.Double),
     Column("waiting_for", sa.Text),
     Column("completed_at", sa.Double),
     _required("billed", sa.Integer),
@@ -50,7 +51,7 @@ assessments = Table(
     Column("owner", sa.Text),
     # The caller's batch id while the assessment has not ended: a second request for it finds this one.
     Column("open_key", sa.Text, unique=True),
-    # When the next step is due; null: never.
+    # When the next step is due: at wake_at, or earlier since something has come; null: never.
     Column("due_at", sa.Double),
     # Until then another process is at that step.
     _required("leased_until", sa.Double),

@@ -12,6 +12,7 @@ from assessment.store.outbox import outbox_rows
 from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, ROUND, RowMapping
 from assessment.store.statements import insert, insert_new, insert_or_update, update_rows
 from assessment.store.stored import NewChunk, OutboxEvent
+from assessment.workflow.progress import count_comparisons, decision_is_due
 from assessment.workflow.state import ENDED, AssessmentRow, ComparisonRow, TextStatus, WorkflowState, correlation_id
 
 
@@ -28,13 +29,13 @@ class LockedAssessment:
         after: WorkflowState,
         *,
         now: float,
-        due_at: float | None,
+        decided: bool,
         events: Sequence[OutboxEvent] = (),
         chunks: Sequence[NewChunk] = (),
         answered: Sequence[int] = (),
         texts: Mapping[int, str] = {},
     ) -> None:
-        """Write what differs from `state`, add 1 to the revision if anything does, and end the lease of the step.
+        """Write what differs from `state`, and add 1 to the revision if anything does.
 
         Parameters
         ----------
@@ -42,8 +43,9 @@ class LockedAssessment:
             Wall time.
         after : WorkflowState
             Rounds and comparisons may be new or changed, essays changed. Judges never change.
-        due_at : float or None
-            When the next step is due; None: a callback will say so.
+        decided : bool
+            It is what `decide` made of `state`: the next step is due at its `wake_at`, and the lease of this one ends.
+            Otherwise the next step is due now if a decision may have commands, and nothing else changes about it.
         events : sequence of OutboxEvent
             To be published. One whose event_id is there already is not stored again.
         chunks : sequence of NewChunk
@@ -60,7 +62,7 @@ class LockedAssessment:
         if not {row.chunk for row in submitted} <= {one.chunk for one in chunks}:
             raise ValueError("a comparison was submitted, and its chunk is not new")
         row = _with_revision(before, after)
-        await self._write_assessment(row, due_at)
+        await self._write_assessment(row, self._due(after, now, decided=decided))
         await self._write_essays(after)
         await self._write(ROUND, before.rounds, after.rounds)
         await self._write(COMPARISON, before.comparisons, after.comparisons)
@@ -76,13 +78,21 @@ class LockedAssessment:
         await insert_new(connection, tables.outbox, outbox_rows(events, now))
         self.state = replace(after, assessment=row)
 
-    async def _write_assessment(self, row: AssessmentRow, due_at: float | None) -> None:
-        values: dict[str, Any] = {"id": row.id, "due_at": due_at, "leased_until": 0.0}
+    @staticmethod
+    def _due(after: WorkflowState, now: float, *, decided: bool) -> dict[str, Any]:
+        if decided:
+            return {"due_at": after.assessment.wake_at, "leased_until": 0.0}
+        counts = count_comparisons(after.comparisons)
+        return {"due_at": now} if decision_is_due(after.assessment, after.rounds, counts, now) else {}
+
+    async def _write_assessment(self, row: AssessmentRow, due: dict[str, Any]) -> None:
+        values: dict[str, Any] = {"id": row.id} | due
         if row != self.state.assessment:
             values |= ASSESSMENT.values(row)
         if row.state in ENDED:
             values["open_key"] = None
-        await update_rows(self._connection, tables.assessments, [values])
+        if len(values) > 1:
+            await update_rows(self._connection, tables.assessments, [values])
 
     async def _write_essays(self, after: WorkflowState) -> None:
         its_id = {"assessment_id": after.assessment.id}

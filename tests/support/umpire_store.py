@@ -74,6 +74,11 @@ def planned(state, pairs, *, number=0):
     )
 
 
+def asleep(state, until):
+    """The state with its next step at this time."""
+    return replace(state, assessment=replace(state.assessment, wake_at=until))
+
+
 def submitted(state, numbers, chunk=0):
     """The state with these comparisons assigned to a chunk."""
     rows = list(state.comparisons)
@@ -90,10 +95,10 @@ async def running(store, pairs=((0, 1), (2, 3)), *, accept=True, **changes):
     its_id = (await store.assessments.create(new, now=NOW)).assessment
     async with store.assessments.locked(its_id) as unit:
         state = submitted(planned(unit.state, pairs), range(len(pairs)))
-        await unit.save(state, now=NOW, due_at=NOW + 500, chunks=[NewChunk(0)])
+        await unit.save(asleep(state, NOW + 500), now=NOW, decided=True, chunks=[NewChunk(0)])
     if accept:
         async with store.assessments.locked(its_id) as unit:
-            await unit.save(accept_all(unit.state), now=NOW, due_at=NOW + 500, answered=[0])
+            await unit.save(accept_all(unit.state), now=NOW, decided=False, answered=[0])
     return its_id
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from umpire_store import NOW, accept_all, event, event_key, new_assessment, planned, running, submitted, verdict
+from umpire_store import NOW, accept_all, asleep, event, event_key, new_assessment, planned, running, submitted, verdict
 
 from assessment.errors import AssessmentNotFound, IdempotencyMismatch
 from assessment.store.stored import NewChunk, RequestKey
@@ -44,7 +44,7 @@ async def test_every_field_of_every_row_survives(store):
     )  # fmt: skip
     row = AssessmentRow(
         its_id, "b", options, 1.25, CJBatchStateEnum.SCORING, 1, 2, True, WorkflowStopReason.BUDGET,
-        CJAssessmentErrorCode.STUCK, 3, (0.1, -1e-300), (0, 2), 1.1, 2.2, 3.3, 4.4, "a hold", 5.5, 6,
+        CJAssessmentErrorCode.STUCK, 3, (0.1, -1e-300), (0, 2), 1.1, 2.2, 3.3, 4.4, 7.7, "a hold", 5.5, 6,
     )  # fmt: skip
     async with store.assessments.locked(its_id) as unit:
         essays = (replace(unit.state.essays[0], text_status=TextStatus.FAILED, words=7, error="404"),)
@@ -60,7 +60,7 @@ async def test_every_field_of_every_row_survives(store):
                 ComparisonRow(1, 1, 2, 3, 0),
             ),
         )  # fmt: skip
-        await unit.save(after, now=NOW, due_at=None)
+        await unit.save(after, now=NOW, decided=True)
         assert unit.state == after
     assert await store.assessments.read(its_id) == after
 
@@ -92,7 +92,7 @@ async def test_an_event_that_found_an_unfinished_assessment_finds_it_when_it_is_
     second = await store.assessments.create(new_assessment(keys=[event_key("two")]), now=NOW)
     async with store.assessments.locked(first.assessment) as unit:
         ended = replace(unit.state.assessment, state=CJBatchStateEnum.COMPLETED)
-        await unit.save(replace(unit.state, assessment=ended), now=NOW, due_at=None)
+        await unit.save(replace(unit.state, assessment=ended), now=NOW, decided=True)
     for key in ("one", "two"):
         again = await store.assessments.create(new_assessment(keys=[event_key(key)]), now=NOW)
         assert (again.assessment, again.created) == (first.assessment, False)
@@ -120,7 +120,7 @@ async def test_a_step_writes_what_differs_and_adds_one_to_the_revision(store):
     assert state.assessment.revision == 2
     assert [row.status for row in state.comparisons] == [ComparisonStatus.SUBMITTED] * 2
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(unit.state, now=NOW, due_at=NOW + 9)
+        await unit.save(unit.state, now=NOW, decided=True)
     assert await store.assessments.read(its_id) == state
 
 
@@ -130,7 +130,7 @@ async def test_a_step_that_fails_changes_nothing(store):
     with pytest.raises(RuntimeError):
         async with store.assessments.locked(its_id) as unit:
             after = submitted(planned(unit.state, [(1, 2)], number=1), [2], chunk=1)
-            await unit.save(after, now=NOW, due_at=None, events=[event()], chunks=[NewChunk(1)])
+            await unit.save(after, now=NOW, decided=True, events=[event()], chunks=[NewChunk(1)])
             raise RuntimeError
     assert await store.assessments.read(its_id) == before
     assert await store.outbox.claim(now=NOW, limit=9, lease_seconds=1) == []
@@ -142,7 +142,7 @@ async def test_a_submission_without_its_chunk_is_refused(store):
     async with store.assessments.locked(its_id) as unit:
         after = submitted(planned(unit.state, [(1, 2)], number=1), [2], chunk=1)
         with pytest.raises(ValueError, match="chunk is not new"):
-            await unit.save(after, now=NOW, due_at=None)
+            await unit.save(after, now=NOW, decided=True)
 
 
 async def test_two_steps_at_once_come_one_after_the_other(store):
@@ -152,7 +152,7 @@ async def test_two_steps_at_once_come_one_after_the_other(store):
         async with store.assessments.locked(its_id) as unit:
             row = unit.state.assessment
             await asyncio.sleep(0.001)
-            await unit.save(replace(unit.state, assessment=replace(row, billed=row.billed + 1)), now=NOW, due_at=None)
+            await unit.save(replace(unit.state, assessment=replace(row, billed=row.billed + 1)), now=NOW, decided=True)
 
     await asyncio.gather(*(step() for _ in range(20)))
     row = (await store.assessments.read(its_id)).assessment
@@ -170,12 +170,33 @@ async def test_a_step_is_claimed_by_one_process_until_it_saves_or_its_lease_ends
     assert await claim(NOW + 5) == made[2:]
     assert await claim(NOW + 6) == []
     async with store.assessments.locked(made[0]) as unit:
-        await unit.save(unit.state, now=NOW, due_at=NOW + 10)
+        await unit.save(asleep(unit.state, NOW + 10), now=NOW, decided=True)
     async with store.assessments.locked(made[1]) as unit:
-        await unit.save(unit.state, now=NOW, due_at=None)
+        await unit.save(unit.state, now=NOW, decided=True)
     assert await claim(NOW + 11) == [made[0]]
     assert await claim(NOW + 36) == [made[2]]
     assert await claim(NOW + 1e9) == [made[2], made[0]]
+
+
+async def test_what_is_no_decision_makes_a_step_due_only_if_there_is_something_to_decide(store):
+    """And it neither ends the lease of a step, nor puts off one that is due."""
+    its_id = await running(store, accept=False)
+
+    async def claim(now):
+        return await store.assessments.claim_due(now=now, limit=9, lease_seconds=30)
+
+    async with store.assessments.locked(its_id) as unit:
+        await unit.save(accept_all(unit.state), now=NOW + 1, decided=False, answered=[0])
+    assert await claim(NOW + 2) == []
+    await store.callbacks.record([verdict(its_id, 0), verdict(its_id, 1)], now=NOW + 3)
+    async with store.assessments.locked(its_id) as unit:
+        row = replace(unit.state.assessment, cancel_requested=True)
+        await unit.save(replace(unit.state, assessment=row), now=NOW + 4, decided=False)
+    assert await claim(NOW + 4) == [its_id]
+    async with store.assessments.locked(its_id) as unit:
+        await unit.save(unit.state, now=NOW + 5, decided=False)
+    assert await claim(NOW + 6) == []
+    assert await claim(NOW + 34) == [its_id]
 
 
 async def test_claims_at_once_share_what_is_due(store):
@@ -201,7 +222,7 @@ async def test_a_chunk_is_read_as_it_was_made_whatever_became_of_it(store):
     assert [(one.comparison.number, one.submission) for one in made.items] == [(0, 1), (1, 1)]
     assert [one.correlation_id for one in made.items] == [correlation_id(its_id, n, 1) for n in (0, 1)]
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(accept_all(unit.state), now=NOW, due_at=None, answered=[0])
+        await unit.save(accept_all(unit.state), now=NOW, decided=False, answered=[0])
     await store.callbacks.record([verdict(its_id, 0)], now=NOW)
     again = await store.chunks.read(its_id, 0)
     assert [(one.submission, one.correlation_id) for one in again.items] == [
@@ -219,7 +240,7 @@ async def test_a_chunk_is_sent_until_it_was_answered(store):
     await store.chunks.postpone(its_id, 0, until=NOW + 100)
     assert await store.chunks.claim(now=NOW + 99, limit=9, lease_seconds=30) == []
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(accept_all(unit.state), now=NOW, due_at=None, answered=[0])
+        await unit.save(accept_all(unit.state), now=NOW, decided=False, answered=[0])
     assert await store.chunks.claim(now=NOW + 1e6, limit=9, lease_seconds=30) == []
     await store.chunks.postpone(its_id, 0, until=NOW)
     assert await store.chunks.claim(now=NOW + 1e6, limit=9, lease_seconds=30) == []
@@ -241,7 +262,7 @@ async def test_texts_are_fetched_until_their_essay_has_one_or_failed(store):
                 third,
             ),
         )
-        await unit.save(after, now=NOW, due_at=NOW, texts={0: "a text"})
+        await unit.save(after, now=NOW, decided=False, texts={0: "a text"})
     await store.texts.postpone(claimed[2], until=NOW + 40)
     await store.texts.postpone(claimed[1], until=NOW + 40)
     assert [one.index for one in await store.texts.claim(now=NOW + 39, limit=9, lease_seconds=30)] == []

@@ -72,7 +72,7 @@ async def test_a_verdict_of_an_earlier_submission_counts_and_the_later_one_is_co
     its_id = await running(store)
     await store.callbacks.record([failure(its_id, 0)], now=NOW)
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(submitted(unit.state, [0], chunk=1), now=NOW, due_at=None, chunks=[NewChunk(1, retry=True)])
+        await unit.save(submitted(unit.state, [0], chunk=1), now=NOW, decided=True, chunks=[NewChunk(1, retry=True)])
     assert (await store.chunks.read(its_id, 1)).retry
     second = verdict(its_id, 0, first_won=False, submission=2)
     await store.callbacks.record([second], now=NOW)
@@ -87,7 +87,7 @@ async def test_two_verdicts_of_two_submissions_in_one_group(store):
     async with store.assessments.locked(its_id) as unit:
         rows = tuple(replace(row, status=ComparisonStatus.POOLED) for row in unit.state.comparisons)
         state = submitted(replace(unit.state, comparisons=rows), [0], chunk=1)
-        await unit.save(accept_all(state), now=NOW, due_at=None, chunks=[NewChunk(1)])
+        await unit.save(accept_all(state), now=NOW, decided=False, chunks=[NewChunk(1)])
     group = [verdict(its_id, 0, first_won=False, submission=2), verdict(its_id, 0, submission=1)]
     assert len((await store.callbacks.record(group, now=NOW)).new) == 2
     row = (await store.assessments.read(its_id)).comparisons[0]
@@ -113,7 +113,7 @@ async def test_a_callback_and_a_step_at_once_both_count(store):
     async def step():
         async with store.assessments.locked(its_id) as unit:
             row = replace(unit.state.assessment, billed=unit.state.assessment.billed + 1)
-            await unit.save(replace(unit.state, assessment=row), now=NOW, due_at=NOW + 500)
+            await unit.save(replace(unit.state, assessment=row), now=NOW, decided=True)
 
     await asyncio.gather(*(step() for _ in range(5)), *(store.callbacks.record([verdict(its_id, n)], now=NOW + 1)
                                                         for n in (0, 1)))  # fmt: skip
@@ -126,7 +126,7 @@ async def test_an_ended_assessment_stores_late_verdicts_and_is_not_due(store):
     its_id = await running(store)
     async with store.assessments.locked(its_id) as unit:
         row = replace(unit.state.assessment, state=CJBatchStateEnum.CANCELLED)
-        await unit.save(replace(unit.state, assessment=row), now=NOW, due_at=None)
+        await unit.save(replace(unit.state, assessment=row), now=NOW, decided=True)
     assert len((await store.callbacks.record([verdict(its_id, 0)], now=NOW)).new) == 1
     assert await due(store) == []
 

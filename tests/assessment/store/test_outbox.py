@@ -49,7 +49,7 @@ async def test_events_of_a_step_are_stored_with_it(store):
     its_id = await running(store)
     one = event()
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(unit.state, now=NOW, due_at=None, events=[one, one])
+        await unit.save(unit.state, now=NOW, decided=True, events=[one, one])
     async with store.assessments.locked(its_id) as unit:
-        await unit.save(unit.state, now=NOW, due_at=None, events=[one])
+        await unit.save(unit.state, now=NOW, decided=True, events=[one])
     assert [queued.event for queued in await store.outbox.claim(now=NOW, limit=9, lease_seconds=1)] == [one]

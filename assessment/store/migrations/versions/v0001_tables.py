@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("arrival_clock", sa.Double(), nullable=False),
         sa.Column("paused_seconds", sa.Double(), nullable=False),
         sa.Column("paused_at", sa.Double(), nullable=True),
+        sa.Column("wake_at", sa.Double(), nullable=True),
         sa.Column("waiting_for", sa.Text(), nullable=True),
         sa.Column("completed_at", sa.Double(), nullable=True),
         sa.Column("billed", sa.Integer(), nullable=False),
