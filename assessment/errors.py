@@ -6,6 +6,8 @@ AssessmentError
 ├── ScoreConvergenceFailed    the fit did not reach its tolerance
 ├── UnreadableEvent           not a JSON object: nothing can be answered
 ├── InvalidAssessmentRequest  a field of a request event is missing or wrong
+├── InvalidGradeScale
+├── ContentUnavailable        the text of an essay cannot be fetched, or is none
 ├── StoreUnavailable          the database cannot be reached, or took too long: trying again helps
 ├── DatabaseInUse             another process uses this SQLite file
 ├── AssessmentNotFound
@@ -50,6 +52,20 @@ class InvalidAssessmentRequest(AssessmentError):
         self.message = message
         self.field = field
         self.identity = identity
+
+
+class InvalidGradeScale(AssessmentError):
+    code = CJAssessmentErrorCode.INVALID_REQUEST
+
+
+class ContentUnavailable(AssessmentError):
+    """`permanent`: fetching the text again does not help."""
+
+    code = CJAssessmentErrorCode.CONTENT_UNAVAILABLE
+
+    def __init__(self, message: str, *, permanent: bool = True) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class StoreUnavailable(AssessmentError):

@@ -12,7 +12,7 @@ from assessment.store.statements import claim
 from assessment.store.stored import ChunkItem, StoredChunk
 
 
-class Chunks:
+class SubmissionChunks:
     def __init__(self, database: Database) -> None:
         self._database = database
 

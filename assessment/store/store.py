@@ -8,7 +8,7 @@ from assessment.store import tables
 from assessment.store.assessments import Assessments
 from assessment.store.assignments import Assignments
 from assessment.store.callbacks import Callbacks
-from assessment.store.chunks import Chunks
+from assessment.store.chunks import SubmissionChunks
 from assessment.store.contents import ContentStore
 from assessment.store.database import Database
 from assessment.store.essay_texts import EssayTexts
@@ -24,7 +24,7 @@ class AssessmentStore:
         self.database = database
         self.assessments = Assessments(database)
         self.callbacks = Callbacks(database)
-        self.chunks = Chunks(database)
+        self.chunks = SubmissionChunks(database)
         self.texts = EssayTexts(database)
         self.outbox = EventOutbox(database)
         self.assignments = Assignments(database)

@@ -5,6 +5,17 @@ table, and all other tables, belongs to the store. Times are seconds since 1970.
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table
 
+
+class CleanText(sa.TypeDecorator[str]):
+    """Text from anywhere. PostgreSQL has no NUL in texts: it becomes U+FFFD, the replacement character."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - its signature
+        return value.replace("\0", "\ufffd") if value and "\0" in value else value
+
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,7 +38,7 @@ assessments = Table(
     "assessments",
     metadata,
     Column("id", sa.Uuid, primary_key=True),
-    _required("batch_id", sa.Text),
+    _required("batch_id", CleanText),
     _required("options", sa.JSON),
     _required("created_at", sa.Double),
     _required("state", sa.String(20)),
@@ -44,13 +55,13 @@ assessments = Table(
     _required("paused_seconds", sa.Double),
     Column("paused_at", sa.Double),
     Column("wake_at", sa.Double),
-    Column("waiting_for", sa.Text),
+    Column("waiting_for", CleanText),
     Column("completed_at", sa.Double),
     _required("billed", sa.Integer),
     # API key of the caller; null: it came by Kafka.
-    Column("owner", sa.Text),
+    Column("owner", CleanText),
     # The caller's batch id while the assessment has not ended: a second request for it finds this one.
-    Column("open_key", sa.Text, unique=True),
+    Column("open_key", CleanText, unique=True),
     # When the next step is due: at wake_at, or earlier since something has come; null: never.
     Column("due_at", sa.Double),
     # Until then another process is at that step.
@@ -69,7 +80,7 @@ requests = Table(
     _required("original", sa.JSON),
     _required("source", sa.String(10)),
     _required("correlation_id", sa.Uuid),
-    Column("traceparent", sa.Text),
+    Column("traceparent", CleanText),
 )
 
 #: Ids by which a repeated request is recognised: event ids and Idempotency-Keys.
@@ -77,10 +88,10 @@ request_keys = Table(
     "request_keys",
     metadata,
     Column("kind", sa.String(20), primary_key=True),
-    Column("key", sa.Text, primary_key=True),
+    Column("key", CleanText, primary_key=True),
     _assessment(),
     # Hash of the body, so that one key with two bodies is noticed.
-    Column("digest", sa.Text),
+    Column("digest", CleanText),
 )
 Index("ix_request_keys_assessment_id", request_keys.c.assessment_id)
 
@@ -89,10 +100,10 @@ judges = Table(
     metadata,
     _assessment(primary_key=True),
     Column("index", sa.Integer, primary_key=True, autoincrement=False),
-    Column("provider", sa.Text),
-    Column("model", sa.Text),
+    Column("provider", CleanText),
+    Column("model", CleanText),
     Column("temperature", sa.Double),
-    Column("reasoning_effort", sa.Text),
+    Column("reasoning_effort", CleanText),
     _required("share", sa.Double),
     Column("estimated_cost_usd", sa.Double),
 )
@@ -102,13 +113,13 @@ essays = Table(
     metadata,
     _assessment(primary_key=True),
     Column("index", sa.Integer, primary_key=True, autoincrement=False),
-    _required("essay_id", sa.Text),
+    _required("essay_id", CleanText),
     _required("text_status", sa.String(10)),
-    Column("known_grade", sa.Text),
+    Column("known_grade", CleanText),
     Column("words", sa.Integer),
-    Column("error", sa.Text),
-    Column("text_storage_id", sa.Text),
-    Column("display_name", sa.Text),
+    Column("error", CleanText),
+    Column("text_storage_id", CleanText),
+    Column("display_name", CleanText),
     # When its text is to be fetched; later while a process is at it; null: it is not to be fetched.
     Column("fetch_at", sa.Double),
     _required("fetches", sa.Integer),
@@ -121,7 +132,7 @@ essay_texts = Table(
     metadata,
     _assessment(primary_key=True),
     Column("index", sa.Integer, primary_key=True, autoincrement=False),
-    _required("text", sa.Text),
+    _required("text", CleanText),
 )
 
 rounds = Table(
@@ -158,7 +169,7 @@ comparisons = Table(
     _required("cost_usd", sa.Double),
     _required("prompt_tokens", sa.BigInteger),
     _required("completion_tokens", sa.BigInteger),
-    Column("error_code", sa.Text),
+    Column("error_code", CleanText),
 )
 
 #: Requests to the comparison service, each with up to 200 comparisons. Never changed once sent, so that one that is
@@ -199,11 +210,11 @@ answers = Table(
     _required("submission", sa.Integer),
     Column("first_won", sa.Boolean),
     Column("confidence", sa.Double),
-    Column("justification", sa.Text),
-    Column("error_code", sa.Text),
-    Column("error_reason", sa.Text),
-    Column("provider", sa.Text),
-    Column("model", sa.Text),
+    Column("justification", CleanText),
+    Column("error_code", CleanText),
+    Column("error_reason", CleanText),
+    Column("provider", CleanText),
+    Column("model", CleanText),
     _required("cost_usd", sa.Double),
     _required("cost_known", sa.Boolean),
     _required("prompt_tokens", sa.BigInteger),
@@ -221,8 +232,8 @@ outbox = Table(
     # A plain INTEGER is what SQLite counts up by itself.
     Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     _required("event_id", sa.Uuid),
-    _required("topic", sa.Text),
-    _required("key", sa.Text),
+    _required("topic", CleanText),
+    _required("key", CleanText),
     _required("headers", sa.JSON),
     _required("value", sa.LargeBinary),
     _required("created_at", sa.Double),
@@ -236,14 +247,14 @@ Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=outbox.c.due_at.is_n
 assignments = Table(
     "assignments",
     metadata,
-    Column("assignment_id", sa.Text, primary_key=True),
-    _required("instructions", sa.Text),
-    Column("student_prompt", sa.Text),
-    Column("rubric", sa.Text),
+    Column("assignment_id", CleanText, primary_key=True),
+    _required("instructions", CleanText),
+    Column("student_prompt", CleanText),
+    Column("rubric", CleanText),
     # A name, or a list of grades from low to high.
     _required("grade_scale", sa.JSON),
-    _required("context_origin", sa.Text),
-    Column("title", sa.Text),
+    _required("context_origin", CleanText),
+    Column("title", CleanText),
     # Settings of its assessments that differ from the environment's.
     _required("overrides", sa.JSON),
     _required("created_at", sa.Double),
@@ -254,11 +265,11 @@ anchors = Table(
     "anchors",
     metadata,
     Column("anchor_id", sa.Uuid, primary_key=True),
-    Column("assignment_id", sa.Text, ForeignKey("assignments.assignment_id", ondelete="CASCADE"), nullable=False),
-    Column("label", sa.Text),
-    _required("grade", sa.Text),
-    _required("storage_id", sa.Text),
-    _required("text", sa.Text),
+    Column("assignment_id", CleanText, ForeignKey("assignments.assignment_id", ondelete="CASCADE"), nullable=False),
+    Column("label", CleanText),
+    _required("grade", CleanText),
+    _required("storage_id", CleanText),
+    _required("text", CleanText),
     _required("created_at", sa.Double),
     sa.UniqueConstraint("assignment_id", "label"),
 )
@@ -268,9 +279,9 @@ contents = Table(
     "contents",
     metadata,
     # API key that stored it; empty: none.
-    Column("owner", sa.Text, primary_key=True),
+    Column("owner", CleanText, primary_key=True),
     Column("id", sa.String(32), primary_key=True),
-    _required("content_type", sa.Text),
+    _required("content_type", CleanText),
     _required("body", sa.LargeBinary),
     _required("created_at", sa.Double),
 )
@@ -279,6 +290,6 @@ contents = Table(
 secrets = Table(
     "secrets",
     metadata,
-    Column("name", sa.Text, primary_key=True),
+    Column("name", CleanText, primary_key=True),
     _required("value", sa.LargeBinary),
 )

@@ -45,7 +45,9 @@ def new_assessment(students=4, *, batch="batch-1", keys=(), owner=None, ready=Tr
             EssaySource(f"text {n}", display_name=f"Name {n}") if ready else EssaySource(text_storage_id=f"s{n}")
             for n in range(students)
         ),
-        request=StoredAssessmentRequest({"data": {"entity_id": batch, "å": [1.5, None]}}, "kafka", uuid4(), "00-x"),
+        request=StoredAssessmentRequest(
+            {"data": {"entity_id": batch, "å": [1.5, None], "odd": "\0"}}, "kafka", uuid4(), "00-x"
+        ),
         keys=tuple(keys),
         open_key=batch,
         owner=owner,

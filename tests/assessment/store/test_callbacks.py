@@ -149,3 +149,13 @@ async def test_a_large_group(store):
     recorded = await store.callbacks.record([verdict(its_id, number) for number in range(700)], now=NOW)
     assert len(recorded.new) == 700
     assert len((await store.chunks.read(its_id, 0)).items) == 700
+
+
+async def test_a_text_that_postgresql_could_not_hold_stops_no_group(store):
+    its_id = await running(store)
+    odd = verdict(its_id, 0, justification="a\0b", model="m\0", provider="\0")
+    recorded = await store.callbacks.record([odd, verdict(its_id, 1)], now=NOW)
+    assert len(recorded.new) == 2
+    async with store.database.reading() as connection:
+        rows = await connection.execute(select(tables.answers.c.justification).order_by(tables.answers.c.number))
+        assert rows.scalars().all() == ["a\ufffdb", "Clearer."]
