@@ -8,7 +8,9 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import HostedProviderSettings
-from providers.answers.google_answer import error_of_response, parse_answer
+from providers.answers.error_mapping import error_of_object
+from providers.answers.fields import mapping
+from providers.answers.google_answer import ERRORS, parse_answer
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, ProviderAnswer
 from providers.http.bounded import UnreadableBody
 from providers.http.recorder import Recorder
@@ -90,7 +92,7 @@ class GoogleProvider:
         except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
             raise _failed(error) from None
         http = response.sdk_http_response
-        return parse_answer((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
+        return parse_answer((http.body if http else None) or "", (http.headers if http else None) or {}, call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
@@ -142,5 +144,6 @@ def _failed(error: Exception) -> UmpireError:
     from google.genai.errors import APIError
 
     if isinstance(error, APIError):
-        return error_of_response(error.code, error.details, getattr(error.response, "headers", {}))
+        headers = getattr(error.response, "headers", {})
+        return error_of_object(mapping(error.details).get("error"), ERRORS, headers, error.code)
     return transport_error(LLMProviderType.GOOGLE, error)

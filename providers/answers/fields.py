@@ -2,10 +2,11 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.encoding import loads
-from providers.base import Usage
+from providers.base import StopReason, Usage, safe_stop_reason
 
 #: No call has more tokens: a larger count is an error of the provider.
 MOST_TOKENS = 1_000_000_000
@@ -47,6 +48,12 @@ def items(value: Any) -> list[dict[str, Any]]:
 
 def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def stop_reason(reported: Any, known: Mapping[str, StopReason]) -> tuple[StopReason, str]:
+    """The stop reason that a provider reports, and the same in its own spelling (empty: an ordinary end)."""
+    reason = known.get(reported, StopReason.OTHER) if isinstance(reported, str) else StopReason.OTHER
+    return reason, "" if reason is StopReason.END else safe_stop_reason(reported)
 
 
 def count(value: Any) -> int | None:

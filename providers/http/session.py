@@ -92,7 +92,7 @@ def _recording(recorder: Recorder) -> aiohttp.ClientMiddlewareType:
         body = await request.body.as_bytes() if request.body else b""
         with recorder.exchange(request.method, str(request.url), request.headers.items(), body) as exchange:
             response = await handler(request)
-            exchange.answered(response.status, response.headers.items())
+            exchange.status, exchange.response_headers = response.status, list(response.headers.items())
             # The response keeps its body: the SDK then reads the same bytes.
             exchange.response_body = await response.read()
             return response

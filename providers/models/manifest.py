@@ -27,10 +27,12 @@ class Manifest:
             self._models[info.provider][info.model_id] = info
         self._defaults = {provider: self._models[provider][name] for provider, name in defaults.items()}
 
-    @classmethod
-    def load(cls) -> "Manifest":
+    @staticmethod
+    @cache
+    def load() -> "Manifest":
         """The manifest of this release."""
-        return _load()
+        with resources.files("providers.models").joinpath("manifest.toml").open("rb") as file:
+            return manifest_from(tomllib.load(file))
 
     def models(self, provider: LLMProviderType) -> list[ModelInfo]:
         return list(self._models[provider].values())
@@ -77,7 +79,7 @@ class Manifest:
             )
         return info
 
-    def misfits(self, settings: Settings, today: date) -> list[str]:
+    def unusable_defaults(self, settings: Settings, today: date) -> list[str]:
         """One line for each default model set by the operator that requests would be refused for."""
         found = []
         for provider in settings.enabled:
@@ -103,12 +105,6 @@ def _unchecked(provider: LLMProviderType, model: str) -> ModelInfo | None:
         context_window=_UNCHECKED_WINDOW,
         max_output=_UNCHECKED_WINDOW,
     )
-
-
-@cache
-def _load() -> Manifest:
-    with resources.files("providers.models").joinpath("manifest.toml").open("rb") as file:
-        return manifest_from(tomllib.load(file))
 
 
 def manifest_from(document: Mapping[str, Any]) -> Manifest:

@@ -112,7 +112,7 @@ class Directory:
             known = self._models.get(model) or self._models.get(model.partition(":")[0])
         if known is None or known.is_shut_down(today):
             raise InvalidConfig("OpenRouter does not list this model", provider="openrouter", reason="unknown_model")
-        return known if known.model_id == model else _named(known, model)
+        return known if known.model_id == model else replace(known, model_id=model)
 
     async def entries(self) -> list[DirectoryEntry]:
         """Fetch the current list."""
@@ -190,8 +190,3 @@ def _explicit_cache(model: str) -> bool:
 
 def _per_million(price: float | None) -> float | None:
     return None if price is None else price * _MILLION
-
-
-def _named(info: ModelInfo, model: str) -> ModelInfo:
-    """The same model under the variant's name."""
-    return replace(info, model_id=model)
