@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from guard.limits import PendingReservation, RateLimiter, Reservation, Unlimited
+from guard.limits import Limiter, PendingReservation, Reservation
 from ledger.scripts import Piggyback
 
 #: A reservation is prefetched for the last call's model and this many times its tokens: the next essays may be longer.
@@ -15,9 +15,11 @@ HEADROOM = 1.25
 
 
 class PrefetchingLimiter:
-    """Wraps the process' Limiter. `settle` and `cancel` work in the background. To be used on one event loop."""
+    """Wraps the process' Limiter. `settle` and `cancel` work in the background: a paid answer must not run into its
+    deadline while it waits for Redis. To be used on one event loop.
+    """
 
-    def __init__(self, limiter: Unlimited | RateLimiter) -> None:
+    def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self.burst_tokens = limiter.burst_tokens
         self._last: tuple[str, int] | None = None

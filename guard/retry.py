@@ -67,7 +67,7 @@ def decide(
         return 0.0 if answers < MAX_ANSWERS else None
     if is_permanent(error) or attempt >= policy.attempts:
         return None
-    wait = jitter * min(policy.initial * 2.0 ** (attempt - 1), _room(attempt, left, policy))
+    wait = jitter * min(policy.initial * 2.0 ** (attempt - 1), _longest_wait(attempt, left, policy))
     if error.retry_after is None:
         return wait
     if error.retry_after > policy.retry_after_max:
@@ -77,7 +77,7 @@ def decide(
     return wait if left - wait >= min(policy.attempt_timeout, left / 2) else None
 
 
-def _room(attempt: int, left: float, policy: RetryPolicy) -> float:
+def _longest_wait(attempt: int, left: float, policy: RetryPolicy) -> float:
     """Longest wait that leaves every further attempt its time, and every further wait as much as this one."""
     further = policy.attempts - attempt
     return left / further - min(policy.attempt_timeout, (1 - WAITS_SHARE) * left / further)

@@ -148,7 +148,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
-        "signs of life": lambda: keep_alive(metrics),
+        "heartbeat": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
         "drainer": drainer.run,
         **maintenance.duties,

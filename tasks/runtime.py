@@ -15,7 +15,7 @@ from guard.breaker import Breaker
 from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.hold import Holds
-from guard.limits import Unlimited, make_limiter
+from guard.limits import RateLimiter, make_limiter
 from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
@@ -27,14 +27,12 @@ from ledger.stats import LedgerStats
 from maintenance.build import build
 from providers.factory import make_provider
 from tasks.call.adaptive_duty import AdaptiveDuty
-from tasks.call.claim_start import ClaimStart
 from tasks.call.judge import Judge
-from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
+from tasks.call.permit_queue import PermitQueue, SharedPermits
 from tasks.flower_events import FlowerEvents
 from tasks.gate.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.intake import Intake
-from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
 from tasks.runner import Runner
 from tasks.slots import Slots
@@ -107,11 +105,11 @@ class Runtime:
             probe_seconds=cap,
             automatic=settings.hold.hold == "on",
             # No slow start under our own rate limit: it spaces calls already, and closes the gate now and then.
-            reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
+            reopened=(lambda: None) if isinstance(limiter, RateLimiter) else pace.restart,
         )
         places = Slots(slots)
         flower.slots, flower.in_flight = slots, lambda: places.count - places.free
-        permits: PermitQueue = UnlimitedPermits()
+        permits = PermitQueue()
         self._adaptive: AdaptiveDuty | None = None
         if settings.worker.adaptive_concurrency:
             permits = shared = SharedPermits(places)
@@ -134,7 +132,8 @@ class Runtime:
             finisher=maintenance.finisher,
             releaser=Releaser(self._claims, self._gatekeeper, delivery.lifecycle, flower, observer),
             gatekeeper=self._gatekeeper,
-            start=ClaimStart(KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT), delivery.lifecycle, observer),
+            own_topic=settings.kafka.topic_prefix + COMPARISON_RESULT,
+            lifecycle=delivery.lifecycle,
             deferral=DeferralPolicy.from_settings(settings.retry),
             observer=observer,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Generic, TypeVar
 
 from ledger.redis.timers import SharedTimer
@@ -19,25 +20,22 @@ MAX_BATCH_BYTES = 4_000_000
 GATHER_SECONDS = 0.001
 
 
+@dataclass(eq=False)
 class GroupCommit(Generic[ItemT, ResultT]):
     """Batches items for `commit`, which returns one result for each item, in order, or raises for all of them.
 
     A single item is committed at once: the delay applies only if the previous batch had more than one item.
+
+    `limit`: most items in a batch. `weigh`: bytes of an item, if items may be large. `gather`: in seconds.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
-        *,
-        limit: int = 64,
-        weigh: Callable[[ItemT], int] | None = None,
-        gather: float = GATHER_SECONDS,
-    ) -> None:
-        """`limit`: most items in a batch. `weigh`: bytes of an item, if items may be large. `gather`: in seconds."""
-        self._commit = commit
-        self._limit = limit
-        self._weigh = weigh
-        self._gather = gather
+    commit: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]]
+    _: KW_ONLY
+    limit: int = 64
+    weigh: Callable[[ItemT], int] | None = None
+    gather: float = GATHER_SECONDS
+
+    def __post_init__(self) -> None:
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._last_was_shared = False
@@ -70,13 +68,13 @@ class GroupCommit(Generic[ItemT, ResultT]):
     async def _flush(self) -> None:
         try:
             while self._due:
-                if self._last_was_shared and len(self._waiting) < self._limit // 2:
-                    await asyncio.sleep(self._gather)
+                if self._last_was_shared and len(self._waiting) < self.limit // 2:
+                    await asyncio.sleep(self.gather)
                 batch = self._next_batch()
                 if not batch:
                     return
                 try:
-                    results = await self._commit([item for item, _ in batch])
+                    results = await self.commit([item for item, _ in batch])
                 except BaseException as error:
                     for _, future in batch:
                         if not future.done():
@@ -103,12 +101,12 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def _batch_size(self) -> int:
         """How many of the waiting items fit into one round trip: at least one."""
-        first = self._waiting[: self._limit]
-        if self._weigh is None:
+        first = self._waiting[: self.limit]
+        if self.weigh is None:
             return len(first)
         room = MAX_BATCH_BYTES
         for count, (item, _) in enumerate(first):
-            room -= self._weigh(item)
+            room -= self.weigh(item)
             if room < 0 and count:
                 return count
         return len(first)

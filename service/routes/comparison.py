@@ -209,10 +209,9 @@ def _queued_response(
 def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -> None:
     """Log and publish the acceptance. Every later answer carries the queue id, also an error."""
     scope[QUEUE_ID] = stored.queue_id
-    queue_id = str(stored.queue_id)
     dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))
     event = LLMQueueStatusV1(
-        queue_id=queue_id,
+        queue_id=str(stored.queue_id),
         correlation_id=stored.correlation_id,
         status=QueueStatus.QUEUED,
         event=QueueEvent.QUEUED,
@@ -221,4 +220,4 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.tell(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.publish(event, stored)

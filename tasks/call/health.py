@@ -34,7 +34,7 @@ class Health:
         probe, claim.probe = claim.probe, None
         model_probe, claim.model_probe = claim.model_probe, None
         if probe is not None and probe.breaker:
-            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe.name, claim.seconds))
+            self._gatekeeper.apply(await self._breaker.probe_succeeded(probe.name, claim.seconds))
         if probe is not None and probe.hold:
             await self._holds.lift(probe.name)
         if model_probe is not None:
@@ -54,7 +54,7 @@ class Health:
             await self._settle(probe.name, "", came=claim.came)
         model_probe, claim.model_probe = claim.model_probe, None
         if model_probe is not None and not claim.called:
-            await self._holds.probe_released(model_probe, model=claim.stored.model)
+            await self._holds.shared.probe_released(model_probe, model=claim.stored.model)
         elif model_probe is not None and not of_model:
             await self._settle(model_probe, claim.stored.model, came=claim.came)
         if probe is not None and probe.breaker:
@@ -66,7 +66,7 @@ class Health:
         if came:
             await self._holds.lift(name, model=model)
         else:
-            await self._holds.probe_failed(name, model=model)
+            await self._holds.shared.probe_failed(name, model=model)
 
     async def _hold(self, claim: ClaimState, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
         """Put the provider, or the model, on hold. None: the request itself is at fault, and ends."""

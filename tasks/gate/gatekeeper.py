@@ -116,7 +116,7 @@ class Gatekeeper:
             self._state = state
         self.broken = state is not CircuitState.CLOSED
 
-    def tell(self, transition: Transition | None) -> None:
+    def apply(self, transition: Transition | None) -> None:
         """Handle the breaker's answer to a report of this process: apply and publish a change of its state."""
         if transition is None:
             if self._breaker.known is not CircuitState.CLOSED and not self.broken:
@@ -129,7 +129,7 @@ class Gatekeeper:
             self._set_open(is_open=False, reason=transition.state.value)
         self._wake.set()
         hold = self.holds.hold
-        self._lifecycle.tell(
+        self._lifecycle.publish(
             LLMProviderStatusV1(
                 provider=transition.provider,
                 circuit_state=transition.state,
@@ -147,7 +147,7 @@ class Gatekeeper:
                 Unavailable, RedisError, OSError, TimeoutError
             ):  # the gate stays as it is meanwhile
                 await self.holds.report_raised()
-                self.tell(await self._breaker.flush())
+                self.apply(await self._breaker.flush())
                 version = self.holds.version
                 state = await self._gate.read()
                 if version is not None and version == self.holds.version:
@@ -167,7 +167,7 @@ class Gatekeeper:
 
     async def _lease(self, run: RunProbe) -> None:
         probe = Probe(uuid4().hex, breaker=self.broken, hold=self.holds.hold is not None)
-        if probe.hold and not await self.holds.lease_probe(probe.name):
+        if probe.hold and not await self.holds.shared.lease_probe(probe.name, self._probe_seconds):
             return
         if probe.breaker:
             transition = None
@@ -175,10 +175,10 @@ class Gatekeeper:
                 transition = await self._breaker.lease_probe(probe.name, self._probe_seconds)
             finally:
                 if transition is None and probe.hold:
-                    await self.holds.probe_released(probe.name)
+                    await self.holds.shared.probe_released(probe.name)
             if transition is None:
                 return
-            self.tell(transition)
+            self.apply(transition)
         task = asyncio.create_task(self._run(run, probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -191,7 +191,7 @@ class Gatekeeper:
             if probe.breaker:
                 await self._breaker.probe_released(probe.name)
             if probe.hold:
-                await self.holds.probe_released(probe.name)
+                await self.holds.shared.probe_released(probe.name)
 
     def _set_open(self, *, is_open: bool, reason: str) -> None:
         if is_open and not self.open:
