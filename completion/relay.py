@@ -60,7 +60,10 @@ class Relay:
         self._reports: list[DeliveryReport] = []
         #: Number of events sent and not yet reported.
         self._unreported = 0
-        self._unanswered_since: float | None = None
+        self.unanswered_since: float | None = None
+        """Time (time.monotonic) since which results have been sent without any answer from the brokers. None while no
+        result waits for an answer.
+        """
         #: Entries that this version cannot read and has counted.
         self._unknown: set[bytes] = set()
         self._delivery_reports = DeliveryReports(
@@ -85,13 +88,6 @@ class Relay:
     def outage(self) -> str | None:
         """Kafka's name of the error that left this process without a working producer, or None."""
         return self.publisher.outage or self.alone.outage
-
-    @property
-    def unanswered_since(self) -> float | None:
-        """Time (time.monotonic) since which results have been sent without any answer from the brokers. None while no
-        result waits for an answer.
-        """
-        return self._unanswered_since
 
     def send(
         self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers, *, forbidden: bool = False
@@ -142,8 +138,8 @@ class Relay:
 
     def _count_sent(self) -> None:
         self._unreported += 1
-        if self._unanswered_since is None:
-            self._unanswered_since = time.monotonic()
+        if self.unanswered_since is None:
+            self.unanswered_since = time.monotonic()
 
     def _send_alone(self, entry: Entry) -> None:
         self._count_sent()
@@ -206,7 +202,7 @@ class Relay:
             reports, self._reports = self._reports, []
         self._unreported -= len(reports)
         if any(report.error is None or report.error.answered for report in reports):
-            self._unanswered_since = time.monotonic() if self._unreported else None
+            self.unanswered_since = time.monotonic() if self._unreported else None
         self._delivery_reports.add(reports)
 
     def _done(self, entry_ids: Iterable[bytes]) -> None:

@@ -154,21 +154,18 @@ class Breaker:
             return None
         state = self.known = CircuitState(reply[0].decode())
         retry_after = reply[2] / 1000 if state is CircuitState.OPEN else None
-        self._note(state, retry_after, failures=reply[3], code=reply[4].decode())
-        return Transition(self._provider, state, from_ms(reply[1]), retry_after)
-
-    def _note(self, state: CircuitState, retry_after: float | None, *, failures: int, code: str) -> None:
         labels = {"provider": self._provider.value, "state": state.value}
         if retry_after is None:
             self._observer(Note("breaker.changed", "info", labels))
-            return
-        fields = {
-            "error_code": code,
-            "failures": failures,
-            "window_seconds": self._window_ms / 1000,
-            "next_probe_seconds": retry_after,
-        }
-        self._observer(Note("breaker.changed", "warning", labels, fields=fields))
+        else:
+            fields = {
+                "error_code": reply[4].decode(),
+                "failures": reply[3],
+                "window_seconds": self._window_ms / 1000,
+                "next_probe_seconds": retry_after,
+            }
+            self._observer(Note("breaker.changed", "warning", labels, fields=fields))
+        return Transition(self._provider, state, from_ms(reply[1]), retry_after)
 
 
 def _trips(error: UmpireError) -> bool:

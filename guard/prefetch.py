@@ -60,18 +60,15 @@ class PrefetchingLimiter:
                 self._pending = None
                 reservation = await self._limiter.answer(pending)
                 if reservation.granted and reservation.model == model:
-                    return self._as_needed(reservation, tokens)
+                    if reservation.tokens <= tokens:
+                        return reservation
+                    # Give back at once the tokens that the call does not need.
+                    self._in_background(self._limiter.settle(reservation, tokens))
+                    return replace(reservation, tokens=tokens)
                 await self.cancel(reservation)
             else:
                 self.drop()
         return await self._limiter.reserve(model, tokens)
-
-    def _as_needed(self, reservation: Reservation, tokens: int) -> Reservation:
-        """Give back at once the tokens that the call does not need."""
-        if reservation.tokens > tokens:
-            self._in_background(self._limiter.settle(reservation, tokens))
-            return replace(reservation, tokens=tokens)
-        return reservation
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

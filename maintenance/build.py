@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from completion.delivery import Delivery
 from completion.finisher import Finisher, FlowerRows
 from contracts.settings import Settings
-from events.recovery import recover
+from events.producer import recover
 from ledger.completion import Completion
 from ledger.spend import SpendThresholds
 from ledger.spool import Spool

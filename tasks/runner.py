@@ -9,9 +9,9 @@ from completion.judgement import Judgement, Spent
 from completion.lifecycle_events import status_of
 from contracts.enums import QueueEvent, QueueStatus
 from contracts.errors import InternalError
+from contracts.settings import RetrySettings
 from contracts.trace import trace_id
 from events.lifecycle import Lifecycle
-from guard.deferral import DeferralPolicy
 from ledger.claims import Claimed
 from tasks.call.claim_state import NotNow, Probe
 from tasks.call.judge import Judge
@@ -32,7 +32,7 @@ class Runner:
     gatekeeper: Gatekeeper
     own_topic: str
     lifecycle: Lifecycle
-    deferral: DeferralPolicy
+    settings: RetrySettings
     observer: Observer
 
     def __post_init__(self) -> None:
@@ -81,8 +81,7 @@ class Runner:
                 tries=claimed.tries,
                 stopping=self.judge.stopping.is_set(),
                 shut=self.gatekeeper.shut,
-                deferral=self.deferral,
-                retry_after_max=self.judge.policy.retry_after_max,
+                settings=self.settings,
                 random=self._random,
             )
             await self._carry_out(decision, claimed, judgement)

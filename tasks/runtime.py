@@ -12,7 +12,6 @@ from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT
 from guard.adaptive.exchange import LimitExchange
 from guard.breaker import Breaker
-from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.hold import Holds
 from guard.limits import RateLimiter, make_limiter
@@ -97,7 +96,7 @@ class Runtime:
             provider,
             gate=Gate(redis, provider, observer),
             breaker=breaker,
-            holds=Holds(redis, provider, settings.hold, observer),
+            shared_holds=Holds(redis, provider, settings.hold, observer),
             parked=Parked(redis, provider),
             flower=flower,
             lifecycle=delivery.lifecycle,
@@ -134,7 +133,7 @@ class Runtime:
             gatekeeper=self._gatekeeper,
             own_topic=settings.kafka.topic_prefix + COMPARISON_RESULT,
             lifecycle=delivery.lifecycle,
-            deferral=DeferralPolicy.from_settings(settings.retry),
+            settings=settings.retry,
             observer=observer,
         )
         self.intake = Intake(
@@ -184,7 +183,7 @@ class Runtime:
         try:
             await self._maintenance.leave()
             if self._adaptive is not None:
-                await self._adaptive.leave()
+                await self._adaptive.exchange.leave()
             await self._claims.leave()
         except (RedisError, OSError) as error:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))

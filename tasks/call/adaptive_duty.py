@@ -56,10 +56,6 @@ class AdaptiveDuty:
         self.permits.follow(update.allocation)
         self._report(update)
 
-    async def leave(self) -> None:
-        """Free this process' share for the others at once. Raises RedisError or OSError if Redis is unavailable."""
-        await self.exchange.leave()
-
     def _report(self, update: LimitUpdate) -> None:
         limit = update.control.concurrency.limit
         rate = math.inf if update.control.rate is None else update.control.rate

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,8 +14,7 @@ from completion.judgement import Judgement, Spent
 from contracts.enums import EssayComparisonWinner
 from contracts.events import LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
-from contracts.settings import KafkaSettings
-from guard.deferral import DeferralPolicy
+from contracts.settings import KafkaSettings, RetrySettings
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest
 from tasks.flower_events import FlowerEvents
@@ -38,7 +36,6 @@ class PaidJudge:
         )  # fmt: skip
 
     stopping = asyncio.Event()
-    policy = SimpleNamespace(retry_after_max=60.0)
 
 
 class NoKafka:
@@ -82,7 +79,7 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
         finisher=Finisher(claims.finish, nothing, nothing, KafkaSettings(), sha256_of=sha256, observer=notes.append),
         releaser=Releaser(claims, cast("Any", OpenGate()), nothing, flower, notes.append),
         gatekeeper=cast("Any", OpenGate()), own_topic="", lifecycle=nothing,
-        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
+        settings=RetrySettings(queue_max_retries=0),
         observer=notes.append,
     )  # fmt: skip
     (claimed,) = await claims.claim(str(request.queue_id), more=0)

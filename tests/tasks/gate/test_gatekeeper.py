@@ -73,7 +73,7 @@ class Worker:
             MOCK,
             gate=Gate(redis, MOCK),
             breaker=self.breaker,
-            holds=Holds(redis, MOCK, HoldSettings()),
+            shared_holds=Holds(redis, MOCK, HoldSettings()),
             parked=Parked(redis, MOCK),
             flower=flower,
             lifecycle=cast("Any", self.lifecycle),
