@@ -63,10 +63,6 @@ _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 Dropped = Callable[[], None]
 
 
-def _nothing() -> None:
-    """The default of `dropped`."""
-
-
 class Traced(Protocol):
     """A request (ledger/request.py::StoredRequest), of which an event's headers carry the id and the trace."""
 
@@ -104,7 +100,7 @@ class Lifecycle:
         of: Traced | None = None,
         *,
         event_id: UUID | None = None,
-        dropped: Dropped = _nothing,
+        dropped: Dropped = lambda: None,
     ) -> None:
         """Send soon, or drop if the broker is unavailable or the queue more than half full. Never blocks or raises.
 

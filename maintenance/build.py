@@ -23,14 +23,6 @@ from providers.request.prompt import prompt_sha256
 from telemetry.observer import Observer
 
 
-def _nothing() -> None:
-    """The default of `unanswered`."""
-
-
-def _false() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Maintenance:
     finisher: Finisher
@@ -58,8 +50,8 @@ def build(
     observer: Observer,
     flower: FlowerRows | None = None,
     fallback: bool = False,
-    unanswered: Callable[[], None] = _nothing,
-    redis_away: Callable[[], bool] = _false,
+    unanswered: Callable[[], None] = lambda: None,
+    redis_away: Callable[[], bool] = lambda: False,
     spool: Spool | None = None,
 ) -> Maintenance:
     """`write`: see Finisher. `fallback`: only while no worker is alive. `unanswered` is called whenever Redis does not

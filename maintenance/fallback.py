@@ -3,20 +3,23 @@ alerts that dead workers left are sent to Kafka.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from ledger.stats import LedgerStats
 
 
+@dataclass(eq=False)
 class Fallback:
-    """Decides whether an API process does maintenance: only while no worker is alive."""
+    """Decides whether an API process does maintenance: only while no worker is alive.
 
-    def __init__(
-        self, figures: LedgerStats, take: Callable[[], Awaitable[bool]], leave: Callable[[], Awaitable[None]]
-    ) -> None:
-        """`take` takes or keeps the maintenance lock; `leave` releases the locks that this process holds."""
-        self._figures = figures
-        self._take = take
-        self._leave = leave
+    `take` takes or keeps the maintenance lock; `leave` releases the locks that this process holds.
+    """
+
+    figures: LedgerStats
+    take: Callable[[], Awaitable[bool]]
+    leave: Callable[[], Awaitable[None]]
+
+    def __post_init__(self) -> None:
         self.no_worker = False
         """No worker was alive at the last check. Any process may then resend results, not only the one with the
         maintenance lock: that one's producer may have failed.
@@ -24,8 +27,8 @@ class Fallback:
 
     async def in_charge(self) -> bool:
         """Whether this process holds the maintenance lock."""
-        self.no_worker = not await self._figures.workers()
+        self.no_worker = not await self.figures.workers()
         if self.no_worker:
-            return await self._take()
-        await self._leave()
+            return await self.take()
+        await self.leave()
         return False

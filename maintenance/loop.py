@@ -70,10 +70,10 @@ class MaintenanceLoop:
         self.holds = False
         """Whether this process holds the maintenance lock."""
         self._chores = [
-            _Chore(TICK_SECONDS, self._push_due),
+            _Chore(TICK_SECONDS, partial(self._push, "deferred_pushed", self.sweeps.push_due)),
             _Chore(1.0, self._take_back_lapsed),
             _Chore(1.0, self._expire),
-            _Chore(2.0, self._push_lost),
+            _Chore(2.0, partial(self._push, "pointer_pushed", self.sweeps.push_lost)),
         ]
 
     async def watch(self) -> None:
@@ -125,13 +125,9 @@ class MaintenanceLoop:
         lease = self.settings.lease_seconds
         return self._well_since is not None and time.monotonic() - self._well_since >= lease
 
-    async def _push_due(self) -> None:
+    async def _push(self, action: str, sweep: Callable[[LLMProviderType], Awaitable[int]]) -> None:
         for provider in LLMProviderType:
-            self._note("deferred_pushed", await self._timed(partial(self.sweeps.push_due, provider)))
-
-    async def _push_lost(self) -> None:
-        for provider in LLMProviderType:
-            self._note("pointer_pushed", await self._timed(partial(self.sweeps.push_lost, provider)))
+            self._note(action, await self._timed(partial(sweep, provider)))
 
     async def _take_back_lapsed(self) -> None:
         if not self._well:

@@ -1,7 +1,7 @@
 """Logs how full the queue is every half minute, for operators who have logs but no metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,23 +38,18 @@ class QueueSnapshots:
             await self.check()
 
     async def check(self) -> None:
-        reports: dict[Mode, Callable[[], Awaitable[None]]] = {"redis": self._report_ledger, "spool": self._report_spool}
-        if (report := reports.get(self.mode())) is not None:
-            try:
-                await report()
-            except (RedisError, OSError, Unavailable) as error:
-                self.observer(Note("queue_metrics_unread", fields={"error": type(error).__name__}))
-
-    async def _report_ledger(self) -> None:
-        sizes, backlogs = await asyncio.gather(self.stats.sizes(), self.stats.backlogs(self.providers))
-        queued = sum(backlog.queued + backlog.deferred for backlog in backlogs.values())
-        size = sizes.unfinished + sizes.outbox
-        self._report("redis", size, queued, sizes.usage, accepting=not sizes.full)
-
-    async def _report_spool(self) -> None:
-        if self.spool is not None:
-            size = await self.spool.size()
-            self._report("spool", size.requests, size.requests, size.usage, accepting=not size.refusing)
+        mode = self.mode()
+        try:
+            if mode == "redis":
+                sizes, backlogs = await asyncio.gather(self.stats.sizes(), self.stats.backlogs(self.providers))
+                queued = sum(backlog.queued + backlog.deferred for backlog in backlogs.values())
+                size = sizes.unfinished + sizes.outbox
+                self._report(mode, size, queued, sizes.usage, accepting=not sizes.full)
+            elif mode == "spool" and self.spool is not None:
+                spool = await self.spool.size()
+                self._report(mode, spool.requests, spool.requests, spool.usage, accepting=not spool.refusing)
+        except (RedisError, OSError, Unavailable) as error:
+            self.observer(Note("queue_metrics_unread", fields={"error": type(error).__name__}))
 
     def _report(self, mode: str, size: int, queued: int, usage: float, *, accepting: bool) -> None:
         """`size`: entries that count towards the bounds. `queued`: requests that wait for a call."""

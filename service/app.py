@@ -103,14 +103,14 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         app.wrap(LocalOnly)
     else:
         scopes = RouteScopes(routes, SCOPE_OF)
-        app.wrap(lambda inner: Authentication(inner, scopes, _authenticator_of, settings.service, observer))
+
+        def authenticator_of(scope: Scope) -> Authenticator:
+            authenticator: Authenticator = scope["app"].state.dependencies.authenticator
+            return authenticator
+
+        app.wrap(lambda inner: Authentication(inner, scopes, authenticator_of, settings.service, observer))
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
-
-
-def _authenticator_of(scope: Scope) -> Authenticator:
-    authenticator: Authenticator = scope["app"].state.dependencies.authenticator
-    return authenticator
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ class FlowerEvents:
         self.slots = 0
         self.in_flight: Callable[[], int] = lambda: 0
         """Returns how many slots run a comparison now."""
-        self.on_start: Callable[[], None] | None = None
+        self.on_start: Callable[[], object] | None = None
         """Called in the consumer's thread each time a consumer has (re)connected."""
 
     def attach(self, consumer: Consumer) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -113,7 +112,7 @@ class Runtime:
         if settings.worker.adaptive_concurrency:
             permits = shared = SharedPermits(places)
             self._adaptive = AdaptiveDuty(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
-        flower.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
+        flower.on_start = lambda: loop.call_soon_threadsafe(self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
@@ -190,7 +189,3 @@ class Runtime:
         await self._ahead.close(SHORT_SECONDS)
         await self._provider.close()
         await self._redis.aclose()
-
-
-def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(function)

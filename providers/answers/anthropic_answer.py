@@ -62,15 +62,12 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = items(content)
-    submitted = [_written(block.get("input")) for block in blocks if _is_verdict(block)]
+    verdict = "tool_use", verdict_schema.NAME
+    submitted = [_written(block.get("input")) for block in blocks if (block.get("type"), block.get("name")) == verdict]
     if submitted:
         # Joined, so that two tool calls do not parse as a verdict.
         return "".join(submitted)
     return "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
-
-
-def _is_verdict(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_use" and block.get("name") == verdict_schema.NAME
 
 
 def _written(value: Any) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ValidationError
@@ -79,17 +79,15 @@ class _Page(BaseModel):
     links: _Links | None = None
 
 
+@dataclass(eq=False)
 class Directory:
-    def __init__(
-        self,
-        page: Callable[[int], Awaitable[bytes]],
-        observer: Observer = silent,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`page` returns the list from an offset on, as JSON."""
-        self._page = page
-        self._observer = observer
-        self._clock = clock
+    """`page` returns the list from an offset on, as JSON."""
+
+    page: Callable[[int], Awaitable[bytes]]
+    observer: Observer = silent
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self._lock = asyncio.Lock()
         self._models: dict[str, ModelInfo] = {}
         self._good_until = 0.0
@@ -118,35 +116,31 @@ class Directory:
         """Fetch the current list."""
         found: list[DirectoryEntry] = []
         for _ in range(_PAGES):
-            page = _parse(await self._page(len(found)))
+            try:
+                page = _Page.model_validate_json(await self.page(len(found)))
+            except ValidationError:
+                raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
             found += page.data
             if not page.data or page.links is None or page.links.next is None:
                 break
         return found
 
     async def _refresh(self) -> None:
-        if self._clock() < self._good_until:
+        if self.clock() < self._good_until:
             return
         async with self._lock:
-            if self._clock() < self._good_until:
+            if self.clock() < self._good_until:
                 return
             try:
                 entries = await self.entries()
             except UmpireError as error:
                 if not self._models:
                     raise
-                self._good_until = self._clock() + RETRY
-                self._observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
+                self._good_until = self.clock() + RETRY
+                self.observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
                 return
             self._models = {entry.id: _info(entry) for entry in entries}
-            self._good_until = self._clock() + KEPT
-
-
-def _parse(content: bytes) -> _Page:
-    try:
-        return _Page.model_validate_json(content)
-    except ValidationError:
-        raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
+            self._good_until = self.clock() + KEPT
 
 
 def _info(entry: DirectoryEntry) -> ModelInfo:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from guard.adaptive.controller import Process
-from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate, ProcessReport
+from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate
 from tasks.call.permit_queue import SharedPermits
 from telemetry.observer import Note, Observer
 from telemetry.outage import Outage
@@ -45,7 +45,7 @@ class AdaptiveDuty:
         self._reported = now
         process = Process(self.slots, self.permits.limit, self.permits.wants)
         try:
-            update = await self.exchange.report(ProcessReport(process, counts, headers))
+            update = await self.exchange.report(process, counts, headers)
         except (RedisError, OSError) as error:
             if self._outage.failed():
                 self.observer(

@@ -39,8 +39,8 @@ RunProbe = Callable[[Probe], Awaitable[None]]
 
 @dataclass(eq=False)
 class Gatekeeper:
-    """`shared_holds`: the holds in Redis. `probe_seconds`: how long a probe may take (its lease). `automatic`: whether a
-    fault of the account puts the provider on hold. `reopened` is called when the gate was closed and is open again.
+    """`shared_holds`: the holds in Redis. `probe_seconds`: how long a probe may take (its lease). `automatic`: whether
+    a fault of the account puts the provider on hold. `reopened` is called when the gate was closed and is open again.
     """
 
     provider: LLMProviderType
@@ -144,19 +144,16 @@ class Gatekeeper:
                 version = self.holds.version
                 state = await self.gate.read()
                 if version is not None and version == self.holds.version:
-                    await self._follow_state(state)
+                    self.breaker.known = state.state
+                    self._set_state(state.state)
+                    self._set_open(is_open=state.open, reason=_why_closed(state))
+                    await self.holds.follow(state)
                     if state.probe_due and await waiting():
                         await self._lease(probe)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
-
-    async def _follow_state(self, state: GateState) -> None:
-        self.breaker.known = state.state
-        self._set_state(state.state)
-        self._set_open(is_open=state.open, reason=_why_closed(state))
-        await self.holds.follow(state)
 
     async def _lease(self, run: RunProbe) -> None:
         probe = Probe(uuid4().hex, breaker=self.broken, hold=self.holds.hold is not None)
