@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from contracts.errors import UmpireError
 from events.delivery_error import DeliveryError
-from ledger.outbox import Delivered, Disposition, Entry, Undelivered
+from ledger.outbox import Delivered, Disposition, Entry, Outbox, Undelivered
 from telemetry.observer import Note, Observer
 
 #: First and longest wait, in seconds, before another try while Redis does not take the reports.
@@ -24,21 +24,13 @@ class DeliveryReport(NamedTuple):
     error: DeliveryError | None
 
 
-class OutboxPort(Protocol):
-    """The operations of the outbox that the relay needs."""
-
-    async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
-    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Disposition, Entry | None]]: ...
-    async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
-
-
 @dataclass(eq=False)
 class DeliveryReports:
     """`done` is called with entries that the outbox has settled; `send_alone` sends a result again, in a batch of
     its own; `on_dead_letter` is called with each result that was refused for good.
     """
 
-    outbox: OutboxPort
+    outbox: Outbox
     unknown_topic_seconds: float
     done: Callable[[Iterable[bytes]], None]
     send_alone: Callable[[Entry], None]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from completion.delivery_reports import DeliveryReport, DeliveryReports, OutboxPort
+from completion.delivery_reports import DeliveryReport, DeliveryReports
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery_error import FORBIDDEN, DeliveryError
 from events.headers import Headers, headers_of_value
 from events.producer import Publisher
-from ledger.outbox import Entry
+from ledger.outbox import Entry, Outbox
 from telemetry.observer import Note, Observer, silent
 
 #: Reports that arrive within this time, in seconds, are settled together: after the delivery this is not urgent.
@@ -38,7 +38,7 @@ class Relay:
     """
 
     publisher: Publisher
-    outbox: OutboxPort
+    outbox: Outbox
     loop: asyncio.AbstractEventLoop
     settings: Settings
     observer: Observer = silent

@@ -87,7 +87,8 @@ class Breaker:
             Redis does not answer.
         """
         try:
-            reply = await self._script(*self._head("lease"), *BreakerLease(owner, duration_ms(seconds)))
+            head = BreakerHead("lease", self._provider.value)
+            reply = await self._script(*head, *BreakerLease(owner, duration_ms(seconds)))
         except RedisError as error:
             raise Unavailable("Redis is unavailable: no probe can be leased") from error
         return self._transition(reply)
@@ -140,14 +141,11 @@ class Breaker:
     async def _noting(self, operation: str, *args: str | float) -> Any:
         """Run the script. If it raises RedisError, note that as well."""
         try:
-            return await self._script(*self._head(operation), *args)
+            return await self._script(*BreakerHead(operation, self._provider.value), *args)
         except RedisError as error:
             labels = {"provider": self._provider.value, "operation": operation}
             self._observer(Note("breaker.unreported", "warning", labels, fields={"error": type(error).__name__}))
             raise
-
-    def _head(self, operation: str) -> BreakerHead:
-        return BreakerHead(operation, self._provider.value)
 
     def _transition(self, reply: Any) -> Transition | None:
         if reply is None or len(reply) == 1:

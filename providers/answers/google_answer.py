@@ -26,21 +26,19 @@ ERRORS = ErrorFormat(
     ),
 )
 
+#: Finish reasons after which the same prompt would be refused again. After OTHER or a malformed answer another call may
+#: succeed.
+_REFUSED = (
+    "SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "ESCALATION", "PUP_LIMITED_DISABLED",
+    "RECITATION", "LANGUAGE",
+)  # fmt: skip
+
 _STOPS = {
     "STOP": StopReason.END,
     "MAX_TOKENS": StopReason.LENGTH,
     # Gemini 4 offers to continue in another call, but each of our calls is one call upstream.
     "CONTINUATION": StopReason.LENGTH,
-    "SAFETY": StopReason.REFUSAL,
-    "BLOCKLIST": StopReason.REFUSAL,
-    "PROHIBITED_CONTENT": StopReason.REFUSAL,
-    "SPII": StopReason.REFUSAL,
-    "MODEL_ARMOR": StopReason.REFUSAL,
-    # For these the same prompt would be refused again. After OTHER or a malformed answer another call may succeed.
-    "ESCALATION": StopReason.REFUSAL,
-    "PUP_LIMITED_DISABLED": StopReason.REFUSAL,
-    "RECITATION": StopReason.REFUSAL,
-    "LANGUAGE": StopReason.REFUSAL,
+    **dict.fromkeys(_REFUSED, StopReason.REFUSAL),
 }
 
 
