@@ -130,9 +130,9 @@ class Finisher:
         self.relay.send(entry_id, record.topic, record.key, record.event, headers, forbidden=record.forbidden)
         if note := failure_of(stored, judgement, record.state):
             self.observer(note)
-        self.lifecycle.publish(request_completed(stored, judgement), stored)
+        self.lifecycle.send(request_completed(stored, judgement), stored)
         event = status_of(stored, record.state, _EVENTS[record.state], attempt, judgement.error)
-        self.lifecycle.publish(event, stored)
+        self.lifecycle.send(event, stored)
 
 
 def _outcome(state: QueueStatus, error: UmpireError, judgement: Judgement) -> str:

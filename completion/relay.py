@@ -147,7 +147,7 @@ class Relay:
         on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
         self.alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
-    async def wait_below(self, limit: int) -> None:
+    async def wait_for_capacity(self, limit: int) -> None:
         """Wait until fewer than `limit` results are in flight."""
         while len(self._in_flight) >= limit:
             self._fewer.clear()
@@ -161,7 +161,7 @@ class Relay:
         try:
             async with asyncio.timeout(within):
                 await asyncio.to_thread(self.publisher.flush, within)
-                await self.wait_below(1)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             pass
         return len(self._in_flight)
@@ -172,7 +172,7 @@ class Relay:
         """
         try:
             async with asyncio.timeout(within):
-                await self.wait_below(1)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             self._delivery_reports.cancel()
 

@@ -94,7 +94,7 @@ class Lifecycle:
         self._observer = observer
         self._gathered: list[_Gathered] = []
 
-    def publish(
+    def send(
         self,
         event: LifecycleEvent,
         of: Traced | None = None,
@@ -110,7 +110,7 @@ class Lifecycle:
         topic = self._wanted.get(type(event))
         if topic is None:
             return
-        if not self._publisher.has_room():
+        if not self._publisher.has_capacity():
             self._drop(topic, "no_room", dropped)
             return
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id

@@ -34,17 +34,17 @@ class CostAlerts:
 
     def __post_init__(self) -> None:
         #: Alerts that were dropped and must be sent again. Also appended to from the producer's thread.
-        self._unsent: list[ThresholdCrossed] = []
+        self._dropped: list[ThresholdCrossed] = []
         #: Alerts already logged: while Kafka is unavailable, each check finds the same ones again.
         self._logged: set[tuple[date, str, Decimal]] = set()
 
     async def watch(self) -> None:
-        """Run `check` every PERIOD_SECONDS while this process is in charge. Never returns."""
+        """Call `run_once` every PERIOD_SECONDS while this process is in charge. Never returns."""
         outage = Outage()
         while True:
             if self.in_charge():
                 try:
-                    await self.check()
+                    await self.run_once()
                     outage.succeeded()
                 except (RedisError, OSError) as error:
                     self.observer(
@@ -52,19 +52,19 @@ class CostAlerts:
                     )
             await asyncio.sleep(PERIOD_SECONDS)
 
-    async def check(self) -> None:
-        unsent, self._unsent = self._unsent, []
+    async def run_once(self) -> None:
+        dropped, self._dropped = self._dropped, []
         try:
-            await self.spending.unmark(unsent)
+            await self.spending.unmark(dropped)
         except BaseException:
-            self._unsent += unsent
+            self._dropped += dropped
             raise
         oldest = utcnow().date() - timedelta(days=1)
         self._logged = {mark for mark in self._logged if mark[0] >= oldest}
         for one in await self.spending.newly_crossed():
-            self._publish(one)
+            self._send(one)
 
-    def _publish(self, one: ThresholdCrossed) -> None:
+    def _send(self, one: ThresholdCrossed) -> None:
         fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
         mark = (one.day, one.key_id, one.share)
         if mark not in self._logged:
@@ -78,4 +78,4 @@ class CostAlerts:
             metadata={**fields, "limit": float(one.limit)},
         )
         event_id = uuid5(_NAMESPACE, f"{one.key_id} {one.day} {one.share}")
-        self.lifecycle.publish(event, event_id=event_id, dropped=lambda: self._unsent.append(one))
+        self.lifecycle.send(event, event_id=event_id, dropped=lambda: self._dropped.append(one))

@@ -77,13 +77,13 @@ class MaintenanceLoop:
         ]
 
     async def watch(self) -> None:
-        """Run `check` every TICK_SECONDS. Never returns."""
+        """Call `run_once` every TICK_SECONDS. Never returns."""
         while True:
             started = time.monotonic()
-            await self.check()
+            await self.run_once()
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
-    async def check(self) -> None:
+    async def run_once(self) -> None:
         """Check the lock, Redis' health and its clock; then, with the lock, run the sweeps that are due."""
         started = time.monotonic()
         try:

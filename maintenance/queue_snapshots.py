@@ -35,9 +35,9 @@ class QueueSnapshots:
         """Report every PERIOD_SECONDS. Never returns."""
         while True:
             await asyncio.sleep(PERIOD_SECONDS)
-            await self.check()
+            await self.run_once()
 
-    async def check(self) -> None:
+    async def run_once(self) -> None:
         mode = self.mode()
         try:
             if mode == "redis":

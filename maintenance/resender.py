@@ -90,22 +90,22 @@ class Resender:
 
     async def _send_due(self) -> None:
         taken = BATCH
-        while taken == BATCH and await self._may_send_more():
+        while taken == BATCH and await self._may_continue():
             taken, entries = await self.outbox.take_due(BATCH)
             self._resend(entries)
 
     async def _send_old(self) -> None:
         """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
         now, after = await self.sweeps.now_ms(), None
-        while await self._may_send_more():
+        while await self._may_continue():
             after, entries = await self.outbox.older_than(now, self._age, after=after, limit=BATCH)
             if after is None:
                 return
             self._resend(entries)
 
-    async def _may_send_more(self) -> bool:
+    async def _may_continue(self) -> bool:
         """Wait until few enough results are in flight. False if another process holds the lock by then."""
-        await self.relay.wait_below(BATCH if self.relay.away else WINDOW)
+        await self.relay.wait_for_capacity(BATCH if self.relay.away else WINDOW)
         return await self._in_charge()
 
     def _resend(self, entries: list[Entry]) -> None:

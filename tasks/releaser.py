@@ -32,7 +32,7 @@ class Releaser:
         labels = {"provider": stored.provider.value, "error_code": code}
         self.observer(Note("comparison.deferred", "info", labels, delay))
         event = status_of(stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
-        self.lifecycle.publish(event, stored)
+        self.lifecycle.send(event, stored)
         self._end(claimed, "deferred", f"{code}, attempt {judgement.spent.attempts}")
 
     async def release(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> None:

@@ -63,7 +63,7 @@ class Runner:
     async def _run(self, claimed: Claimed, probe: Probe | None, holds: Callable[[], bool]) -> None:
         stored, spent = claimed.stored, Spent.read(claimed.spent)
         self.observer(Note("comparison.claimed", labels={"provider": stored.provider.value}, value=claimed.waited))
-        self.lifecycle.publish(status_of(stored, QueueStatus.PROCESSING, QueueEvent.PROCESSING, claimed.tries), stored)
+        self.lifecycle.send(status_of(stored, QueueStatus.PROCESSING, QueueEvent.PROCESSING, claimed.tries), stored)
         key = check_key(claimed, self.own_topic)
         if key.refusal is not None:
             refused = Judgement(model=stored.model, spent=spent, error=key.refusal)

@@ -135,7 +135,7 @@ class LocalLimiter:
         self.counts.seconds += seconds
         self.counts.tokens += tokens
 
-    def requests_wanted(self) -> int:
+    def capacity(self) -> int:
         """Requests that should be in this process, waiting or in flight."""
         waiting = 1 + math.ceil(AHEAD_SECONDS * (self._allocation.rate if self.paced else self._answered))
         return waiting + (min(self.limit, self.in_flight) if self.paced else self.limit)

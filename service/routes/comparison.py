@@ -220,4 +220,4 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.publish(event, stored)
+    dependencies.lifecycle.send(event, stored)

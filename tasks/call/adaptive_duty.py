@@ -29,17 +29,17 @@ class AdaptiveDuty:
     def __post_init__(self) -> None:
         self._labels = {"provider": self.provider.value}
         self._reported = time.monotonic()
-        self._reported_limits: tuple[float, float] | None = None
-        self._logged = -math.inf
+        self._announced: tuple[float, float] | None = None
+        self._logged_at = -math.inf
         self._outage = Outage()
 
     async def watch(self) -> None:
         """Run for ever. While Redis is unavailable, the process keeps its last share."""
         while True:
-            await self.check()
+            await self.run_once()
             await asyncio.sleep(REPORT_SECONDS)
 
-    async def check(self) -> None:
+    async def run_once(self) -> None:
         now = time.monotonic()
         counts, headers = self.permits.report(max(now - self._reported, 0.001))
         self._reported = now
@@ -54,20 +54,20 @@ class AdaptiveDuty:
             return
         self._outage.succeeded()
         self.permits.follow(update.allocation)
-        self._report(update)
+        self._note_changes(update)
 
-    def _report(self, update: LimitUpdate) -> None:
+    def _note_changes(self, update: LimitUpdate) -> None:
         limit = update.control.concurrency.limit
         rate = math.inf if update.control.rate is None else update.control.rate
-        if self._reported_limits != (limit, rate):
-            self._reported_limits = limit, rate
+        if self._announced != (limit, rate):
+            self._announced = limit, rate
             self.observer(Note("adaptive.concurrency", labels=self._labels, value=limit))
             self.observer(Note("adaptive.rate", labels=self._labels, value=rate))
         before = update.before
         if before is None or (limit >= before.concurrency.limit and rate >= (before.rate or math.inf)):
             return
         now = time.monotonic()
-        recent = now < self._logged + QUIET_SECONDS
-        self._logged = self._logged if recent else now
+        recently = now < self._logged_at + QUIET_SECONDS
+        self._logged_at = self._logged_at if recently else now
         fields = {"concurrency": limit, "starts_a_second": None if rate == math.inf else round(rate, 2)}
-        self.observer(Note("adaptive.lowered", "debug" if recent else "info", self._labels, fields=fields))
+        self.observer(Note("adaptive.lowered", "debug" if recently else "info", self._labels, fields=fields))

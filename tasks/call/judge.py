@@ -77,7 +77,7 @@ class Judge:
             user_id=stored.request.user_id,
             metadata=stored.request.metadata,
         )
-        self.lifecycle.publish(started, stored)
+        self.lifecycle.send(started, stored)
         try:
             judgement = await attempts(
                 lambda _: self._attempt(claim),
@@ -188,7 +188,7 @@ class Judge:
             response_time_ms=round(seconds * 1000),
             metadata={"cost_known": price is not None, **stored.request.metadata},
         )
-        self.lifecycle.publish(event, stored)
+        self.lifecycle.send(event, stored)
 
     async def _failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
@@ -201,7 +201,7 @@ class Judge:
         fields = {"error": type(error).__name__, **error.details}
         try:
             transition, release = await self._health.failed(claim, error, seconds)
-            self.gatekeeper.apply(transition)
+            self.gatekeeper.announce(transition)
         finally:
             # Only now is it known whether the breaker is open.
             self.gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
@@ -218,7 +218,7 @@ class Judge:
                 circuit_breaker_opened=transition is not None and transition.retry_after is not None,
                 metadata=stored.request.metadata,
             )
-            self.lifecycle.publish(event, stored)
+            self.lifecycle.send(event, stored)
         if release is not None:
             raise release
 

@@ -59,7 +59,7 @@ class SharedPermits(PermitQueue):
         self._backing_off = 0
         self._closed = False
         self._headers: RateHeaders | None = None
-        slots.follow(lambda: self._limiter.requests_wanted() + self._backing_off)
+        slots.follow(lambda: self._limiter.capacity() + self._backing_off)
 
     @property
     def limit(self) -> int:

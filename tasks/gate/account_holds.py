@@ -176,7 +176,7 @@ class AccountHolds:
         self.observer(
             Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
         )
-        self.lifecycle.publish(
+        self.lifecycle.send(
             LLMProviderStatusV1(
                 provider=self.provider,
                 circuit_state=state.state,

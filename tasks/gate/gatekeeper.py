@@ -109,7 +109,7 @@ class Gatekeeper:
             self._state = state
         self.broken = state is not CircuitState.CLOSED
 
-    def apply(self, transition: Transition | None) -> None:
+    def announce(self, transition: Transition | None) -> None:
         """Handle the breaker's answer to a report of this process: apply and publish a change of its state."""
         if transition is None:
             if self.breaker.known is not CircuitState.CLOSED and not self.broken:
@@ -122,7 +122,7 @@ class Gatekeeper:
             self._set_open(is_open=False, reason=transition.state.value)
         self._wake.set()
         hold = self.holds.hold
-        self.lifecycle.publish(
+        self.lifecycle.send(
             LLMProviderStatusV1(
                 provider=transition.provider,
                 circuit_state=transition.state,
@@ -140,7 +140,7 @@ class Gatekeeper:
                 Unavailable, RedisError, OSError, TimeoutError
             ):  # the gate stays as it is meanwhile
                 await self.holds.report_raised()
-                self.apply(await self.breaker.flush())
+                self.announce(await self.breaker.flush())
                 version = self.holds.version
                 state = await self.gate.read()
                 if version is not None and version == self.holds.version:
@@ -168,7 +168,7 @@ class Gatekeeper:
                     await self.holds.shared.probe_released(probe.name)
             if transition is None:
                 return
-            self.apply(transition)
+            self.announce(transition)
         task = asyncio.create_task(self._run(run, probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -42,7 +42,6 @@ class NoKafka:
     """A relay and a lifecycle that send nothing."""
 
     def send(self, *_: object, **__: object) -> None: ...
-    def publish(self, *_: object, **__: object) -> None: ...
 
 
 class OpenGate:

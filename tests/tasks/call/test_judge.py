@@ -65,7 +65,7 @@ class Gatekeeper:
         self.pauses: list[float] = []
         self.note = Remembered()
 
-    def apply(self, transition: object) -> None: ...
+    def announce(self, transition: object) -> None: ...
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -88,7 +88,7 @@ class Breaker:
 
 
 class Lifecycle(list[Any]):
-    def publish(self, event: object, *_: object, **__: object) -> None:
+    def send(self, event: object, *_: object, **__: object) -> None:
         self.append(event)
 
 
