@@ -187,10 +187,8 @@ class Relay:
         with self._lock:
             self._reports.append(DeliveryReport(entry_id, size, error))
             first = len(self._reports) == 1
-        if first:
-            self._wake()
-
-    def _wake(self) -> None:
+        if not first:
+            return
         try:
             self.loop.call_soon_threadsafe(self.loop.call_later, _GATHER_SECONDS, self._gather)
         except RuntimeError:

@@ -82,19 +82,19 @@ FIELDS = {
 }
 
 
-def _named(name: str) -> Callable[[str], str]:
+def named(name: str) -> Callable[[str], str]:
     return lambda of: f"{PREFIX}{name}:{of}"
 
 
-def _daily(name: str) -> Callable[[date], str]:
+def daily(name: str) -> Callable[[date], str]:
     return lambda of: f"{PREFIX}{name}:{of.isoformat()}"
 
 
 #: By queue id.
-record, body, answer, dead = _named("req"), _named("body"), _named("answer"), _named("dead")
+record, body, answer, dead = named("req"), named("body"), named("answer"), named("dead")
 #: By provider.
-queued, deferred = _named("queued"), _named("deferred")
+queued, deferred = named("queued"), named("deferred")
 #: By the hash of an Idempotency-Key, the id of an API key, and the name of an API process.
-idempotency, api_key, replies = _named("once"), _named("apikey"), _named("replies")
+idempotency, api_key, replies = named("once"), named("apikey"), named("replies")
 #: By day.
-day, spent, alerted = _daily("day"), _daily("spent"), _daily("alerted")
+day, spent, alerted = daily("day"), daily("spent"), daily("alerted")

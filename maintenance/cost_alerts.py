@@ -47,9 +47,8 @@ class CostAlerts:
                     await self.run_once()
                     outage.succeeded()
                 except (RedisError, OSError) as error:
-                    self.observer(
-                        Note("alerts.hindered", outage.failure_level(), fields={"error": type(error).__name__})
-                    )
+                    fields = {"error": type(error).__name__}
+                    self.observer(Note("alerts.hindered", outage.failure_level(), fields=fields))
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def run_once(self) -> None:

@@ -98,9 +98,8 @@ class MaintenanceLoop:
                     await chore.run()
         except (RedisError, OSError) as error:
             self._well_since, self.holds = None, False
-            self.observer(
-                Note("custodian.hindered", self._outage.failure_level(), fields={"error": type(error).__name__})
-            )
+            fields = {"error": type(error).__name__}
+            self.observer(Note("custodian.hindered", self._outage.failure_level(), fields=fields))
             if not isinstance(error, ResponseError):
                 self.unanswered()
 

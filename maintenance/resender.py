@@ -45,7 +45,6 @@ class Resender:
     may: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
-        self._age = self.settings.outbox_resend_seconds
         self._next_sweep = 0.0
         self.holds = False
         """Whether this process has the lock."""
@@ -96,9 +95,9 @@ class Resender:
 
     async def _send_old(self) -> None:
         """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
-        now, after = await self.sweeps.now_ms(), None
+        now, age, after = await self.sweeps.now_ms(), self.settings.outbox_resend_seconds, None
         while await self._may_continue():
-            after, entries = await self.outbox.older_than(now, self._age, after=after, limit=BATCH)
+            after, entries = await self.outbox.older_than(now, age, after=after, limit=BATCH)
             if after is None:
                 return
             self._resend(entries)

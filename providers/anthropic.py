@@ -9,7 +9,7 @@ from providers.base import Call
 from providers.http.recorder import Recorder
 from providers.http.sdk_client import http_client, http_options
 from providers.request import verdict_schema
-from providers.request.cache_breakpoints import Ttl, prompt_parts
+from providers.request.cache_breakpoints import prompt_parts
 from providers.sdk_provider import SdkProvider
 
 if TYPE_CHECKING:
@@ -52,14 +52,12 @@ def make_client(settings: HostedProviderSettings, recorder: Recorder | None) -> 
     return client
 
 
-def _breakpoint(ttl: Ttl) -> dict[str, Any]:
-    return {"cache_control": {"type": "ephemeral", "ttl": ttl}}
-
-
 def parameters(call: Call) -> dict[str, Any]:
     """The body of the request to the Messages API."""
     info = call.model_info
-    system, content = prompt_parts(call, "text", _breakpoint, cached=info.prompt_cache)
+    system, content = prompt_parts(
+        call, "text", lambda ttl: {"cache_control": {"type": "ephemeral", "ttl": ttl}}, cached=info.prompt_cache
+    )
     body: dict[str, Any] = {
         "model": call.model,
         "max_tokens": call.max_tokens,

@@ -80,16 +80,13 @@ class GoogleProvider:
 
     async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
-        from aiohttp import ClientError
-        from google.genai.errors import APIError
-
         from providers.google_types import text
 
         try:
             response = await client.aio.models.generate_content(
                 model=call.model, contents=text(call.user), config=parameters(call)
             )
-        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
+        except _exceptions() as error:
             raise _failed(error) from None
         http = response.sdk_http_response
         return parse_answer((http.body if http else None) or "", (http.headers if http else None) or {}, call.model)
@@ -99,9 +96,6 @@ class GoogleProvider:
 
     async def list_models(self) -> list[str]:
         client = await self._client.get()
-        from aiohttp import ClientError
-        from google.genai.errors import APIError
-
         try:
             pager = await client.aio.models.list()
             return [
@@ -109,7 +103,7 @@ class GoogleProvider:
                 async for model in pager
                 if model.name and "generateContent" in (model.supported_actions or ())
             ]
-        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
+        except _exceptions() as error:
             raise _failed(error) from None
 
     async def close(self) -> None:
@@ -138,6 +132,14 @@ def parameters(call: Call) -> "Config":
     if call.effort is not None:
         chosen["thinking_config"] = ThinkingConfig(thinking_level=ThinkingLevel(call.effort.value.upper()))
     return config({ATTEMPT_HEADER: call.attempt_id}, chosen)
+
+
+def _exceptions() -> tuple[type[Exception], ...]:
+    """What a call to the SDK can raise."""
+    from aiohttp import ClientError
+    from google.genai.errors import APIError
+
+    return APIError, ClientError, UnreadableBody, OSError, ValueError
 
 
 def _failed(error: Exception) -> UmpireError:

@@ -67,10 +67,6 @@ def make_client(
     return client
 
 
-def _breakpoint(ttl: Ttl) -> dict[str, Any]:
-    return {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": _TIMES[ttl]}}
-
-
 def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     """The body of the request to the Responses API. `explicit_cache`: cache only blocks that the caller marked."""
     text: dict[str, Any] = {}
@@ -91,7 +87,9 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
         # be wasted: the cache is not read again.
         body["prompt_cache_options"] = {"mode": "explicit"}
     if explicit and any(block.cacheable for block in call.blocks):
-        system, user = prompt_parts(call, "input_text", _breakpoint)
+        system, user = prompt_parts(
+            call, "input_text", lambda ttl: {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": _TIMES[ttl]}}
+        )
         # A breakpoint belongs to a part of a message; `instructions` is a string without parts.
         messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         body["input"] = [*messages, {"role": "user", "content": user}]

@@ -13,7 +13,7 @@ from providers.models.model_info import ModelInfo
 from providers.models.openrouter_directory import Directory
 from providers.openai import make_client, sdk_errors
 from providers.request import verdict_schema
-from providers.request.cache_breakpoints import Ttl, prompt_parts
+from providers.request.cache_breakpoints import prompt_parts
 from providers.sdk_provider import SdkProvider
 from telemetry.observer import Observer, silent
 
@@ -21,11 +21,6 @@ _BASE_URL = "https://openrouter.ai/api/v1"
 
 #: OpenRouter lists the applications that call it by these headers.
 _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
-
-
-def _breakpoint(_ttl: Ttl) -> dict[str, Any]:
-    """OpenRouter's breakpoints have no cache time."""
-    return {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 
 class OpenRouterProvider(SdkProvider):
@@ -66,7 +61,8 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     system: str | list[dict[str, Any]] = call.system
     user: str | list[dict[str, Any]] = call.user
     if explicit and any(block.cacheable for block in call.blocks):
-        system, user = prompt_parts(call, "text", _breakpoint)
+        # OpenRouter's breakpoints have no cache time.
+        system, user = prompt_parts(call, "text", lambda _: {"prompt_cache_breakpoint": {"mode": "explicit"}})
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     body: dict[str, Any] = {
         "model": call.model,

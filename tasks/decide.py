@@ -7,8 +7,7 @@ from typing import NamedTuple
 from completion.judgement import Judgement, Spent
 from contracts.errors import AnswerError, is_permanent
 from contracts.settings import RetrySettings
-from guard.deferral import next_deferral
-from guard.retry import MAX_ANSWERS
+from guard.retry import MAX_ANSWERS, next_deferral
 from tasks.call.claim_state import NotNow
 
 

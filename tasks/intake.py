@@ -53,9 +53,6 @@ class Intake:
         """The heartbeat found that this process no longer holds these leases: none of their calls may start."""
         self._lost |= {lease for lease in self._running.values() if lease in leases}
 
-    def _holds(self, lease: Lease) -> bool:
-        return lease not in self._lost and self.claims.is_fresh(lease)
-
     async def take(self, queue_id: str, priority: int) -> None:
         """The body of the Celery task: wait for a slot, then claim the request, and more while slots are free."""
         self._held.add(queue_id)
@@ -96,7 +93,11 @@ class Intake:
 
     def _start(self, claimed: Claimed, probe: Probe | None) -> asyncio.Task[None]:
         lease = claimed.lease
-        task = asyncio.create_task(self.runner.run(claimed, probe, holds=partial(self._holds, lease)))
+
+        def holds() -> bool:
+            return lease not in self._lost and self.claims.is_fresh(lease)
+
+        task = asyncio.create_task(self.runner.run(claimed, probe, holds=holds))
         self._running[task] = lease
         task.add_done_callback(self._ended)
         return task

@@ -6,9 +6,9 @@ read them. Each process computes its own share.
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 
 from contracts.clock import duration_ms
@@ -36,6 +36,8 @@ _REQUESTS, _TOKENS = "=requests", "=tokens"
 _AMOUNTS = {field.name for field in fields(CallCounts)}
 _PROCESS_FIELDS = tuple(field.name for field in fields(Process))
 
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 Headers = tuple[HeaderLimit | None, HeaderLimit | None]
 
@@ -76,11 +78,11 @@ class LimitExchange:
         read.setdefault(self._owner, process)
         names = sorted(read)
         processes = [read[name] for name in names]
-        control, before = _control(kept), None
+        control, before = _read(Controller, kept) or Controller(), None
         if turn:
             passed, sums = turn[0] / 1000, _pairs(turn[1])
             before = control.model_copy(deep=True)
-            headers = _header_limit(sums.get(_REQUESTS)), _header_limit(sums.get(_TOKENS))
+            headers = _read(HeaderLimit, sums.get(_REQUESTS)), _read(HeaderLimit, sums.get(_TOKENS))
             control.update(_counts(sums), headers, processes, now, min(passed, LONGEST_UPDATE_SECONDS))
             await self._run("keep", AdaptKeep(time, control.model_dump_json(), duration_ms(MEMORY_SECONDS)))
         allocation = allocations(control, processes, now)[names.index(self._owner)]
@@ -109,13 +111,6 @@ def _counts(sums: dict[str, bytes]) -> CallCounts:
     return CallCounts(seconds=seconds, **{name: round(amount) for name, amount in counted.items()})
 
 
-def _header_limit(text: bytes | None) -> HeaderLimit | None:
-    try:
-        return None if text is None else HeaderLimit.model_validate_json(text)
-    except ValidationError:  # from a newer version
-        return None
-
-
 def _process(row: bytes) -> Process | None:
     """The process that a row describes, without fields that a newer version added; None: it cannot be read."""
     try:
@@ -125,12 +120,12 @@ def _process(row: bytes) -> Process | None:
         return None
 
 
-def _control(kept: bytes) -> Controller:
-    """The stored limits; new ones if another version stored them and this one cannot read them."""
+def _read(kind: type[ModelT], text: bytes | None) -> ModelT | None:
+    """None if nothing is stored, or if another version stored it and this one cannot read it."""
     try:
-        return Controller.model_validate_json(kept) if kept else Controller()
+        return kind.model_validate_json(text) if text else None
     except ValidationError:
-        return Controller()
+        return None
 
 
 def _pairs(flat: list[Any]) -> dict[str, bytes]:

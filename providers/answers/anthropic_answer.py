@@ -6,8 +6,7 @@ from typing import Any
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
-from providers.answers.answer_error import answer_or_raise, is_error
-from providers.answers.error_mapping import ErrorFormat, error_of_object, unreadable_answer
+from providers.answers.error_mapping import ErrorFormat, answer_or_raise, error_of_object, is_error, unreadable_answer
 from providers.answers.fields import Counts, document, items, stop_reason, text
 from providers.answers.response_headers import ANTHROPIC, rate_headers
 from providers.base import ProviderAnswer, StopReason, Usage, answer_model

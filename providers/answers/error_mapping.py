@@ -7,7 +7,7 @@ may quote the prompt.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts import errors
@@ -17,6 +17,8 @@ from providers.answers import error_phrases
 from providers.answers.error_object import ErrorObject, parse_error_object
 from providers.answers.fields import UNKNOWN_USAGE
 from providers.answers.response_headers import RateNames, retry_after
+from providers.answers.verdict import holds_verdict
+from providers.base import ProviderAnswer, StopReason
 
 #: The form of a code. Anything else may be free text, or a quotation of the request, even a key, and is left out.
 _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
@@ -175,3 +177,30 @@ _UNREADABLE = {
     "encoding": "{} sent a body in an encoding that was not asked for",
     "headers_too_large": "{} sent headers that are too large",
 }
+
+
+def is_error(value: Any) -> bool:
+    """Whether an answer's `error` field reports an error: null and empty values do not."""
+    return parse_error_object(value) is not None
+
+
+def answer_or_raise(
+    completion: ProviderAnswer, *, error: UmpireError | None = None, refused: bool = False
+) -> ProviderAnswer:
+    """The completion of an answer that also reported an error or a refusal. A readable verdict wins over both; without
+    one, a refusal becomes the stop reason, and an error is raised.
+
+    Raises
+    ------
+    UmpireError
+        `error`, with the usage of the answer that reported it.
+    """
+    if (error is None and not refused) or holds_verdict(completion):
+        return completion
+    if error is None:
+        return replace(completion, stop_reason=StopReason.REFUSAL)
+    usage = completion.usage
+    # An answer with text or tokens was perhaps billed.
+    if completion.text or usage.input_tokens or usage.output_tokens:
+        error.usage = usage
+    raise error

@@ -11,6 +11,9 @@ from providers.base import StopReason, Usage, safe_stop_reason
 #: No call has more tokens: a larger count is an error of the provider.
 MOST_TOKENS = 1_000_000_000
 
+#: An integer of more digits is read as a float: the time to read it exactly grows with the square of the digits.
+_LONGEST_INTEGER = 20
+
 
 def document(body: bytes | str) -> dict[str, Any] | None:
     """The JSON object of a body; None if it is not one. NaN and Infinity are accepted, as some providers send them."""
@@ -21,18 +24,13 @@ def document(body: bytes | str) -> dict[str, Any] | None:
         # a byte order mark, and `parse_int` allows numbers of thousands of digits.
         try:
             whole = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-            found = json.loads(whole.lstrip("\ufeff"), parse_int=_integer)
+            found = json.loads(
+                whole.lstrip("\ufeff"),
+                parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits),
+            )
         except (ValueError, RecursionError):
             return None
     return found if isinstance(found, dict) else None
-
-
-#: An integer of more digits is read as a float: the time to read it exactly grows with the square of the digits.
-_LONGEST_INTEGER = 20
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def mapping(value: Any) -> dict[str, Any]:

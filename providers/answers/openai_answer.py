@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.enums import LLMProviderType
-from providers.answers.answer_error import answer_or_raise, is_error
-from providers.answers.error_mapping import ErrorFormat, error_of_object, unreadable_answer
+from providers.answers.error_mapping import ErrorFormat, answer_or_raise, error_of_object, is_error, unreadable_answer
 from providers.answers.fields import Counts, document, items, mapping, text
 from providers.answers.response_headers import OPENAI, rate_headers
 from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason

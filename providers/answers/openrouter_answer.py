@@ -6,8 +6,7 @@ from typing import Any
 
 from contracts.enums import LLMProviderType
 from providers.answers import openai_answer
-from providers.answers.answer_error import answer_or_raise, is_error
-from providers.answers.error_mapping import error_of_object, unreadable_answer
+from providers.answers.error_mapping import answer_or_raise, error_of_object, is_error, unreadable_answer
 from providers.answers.fields import amount, document, items, mapping, stop_reason, text
 from providers.answers.openai_answer import usage_of
 from providers.answers.response_headers import OPENROUTER, rate_headers

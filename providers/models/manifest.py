@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -131,3 +131,29 @@ def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo
     entry["prices"] = tuple(Prices(**price) for price in prices)
     model_id = entry.pop("model_id")
     return [ModelInfo(model_id=name, provider=provider, **entry) for name in (model_id, *snapshots)]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference between the manifest and a provider's own list of models."""
+
+    provider: LLMProviderType
+    model: str
+    #: not_listed: only in the manifest; not_in_manifest: only in the provider's list; still_listed: shut down by the
+    #: manifest, but in the provider's list.
+    kind: str
+
+
+def compare(manifest: Manifest, provider: LLMProviderType, listed: Iterable[str], today: date) -> list[Difference]:
+    """The differences that `umpire models check` reports. `listed`: the ids in the provider's list."""
+    theirs = set(listed)
+    ours = {info.model_id: info for info in manifest.models(provider)}
+    found = []
+    for name, info in ours.items():
+        if info.is_shut_down(today):
+            if name in theirs:
+                found.append(Difference(provider, name, "still_listed"))
+        elif name not in theirs:
+            found.append(Difference(provider, name, "not_listed"))
+    found += [Difference(provider, name, "not_in_manifest") for name in sorted(theirs - ours.keys())]
+    return found

@@ -146,7 +146,7 @@ class Directory:
 def _info(entry: DirectoryEntry) -> ModelInfo:
     takes = frozenset(entry.supported_parameters)
     window = entry.top_provider.context_length or entry.context_length or _UNKNOWN_WINDOW
-    pricing = entry.pricing
+    pricing, gpt = entry.pricing, _GPT.match(entry.id)
     prices: tuple[Prices, ...] = ()
     # OpenRouter marks a price that depends on the routing by a negative number.
     if pricing.prompt is not None and pricing.completion is not None and min(pricing.prompt, pricing.completion) >= 0:
@@ -170,16 +170,11 @@ def _info(entry: DirectoryEntry) -> ModelInfo:
         effort=_EFFORTS if "reasoning" in takes else frozenset(),
         reasoning="reasoning" in takes,
         verbosity="verbosity" in takes,
-        explicit_cache=_explicit_cache(entry.id),
+        explicit_cache=gpt is not None and (int(gpt[1]), int(gpt[2] or 0)) >= _EXPLICIT_CACHE_SINCE,
         prices=prices,
         release_date=datetime.fromtimestamp(entry.created, UTC).date() if entry.created else None,
         shutdown_date=entry.expiration_date,
     )
-
-
-def _explicit_cache(model: str) -> bool:
-    match = _GPT.match(model)
-    return match is not None and (int(match[1]), int(match[2] or 0)) >= _EXPLICIT_CACHE_SINCE
 
 
 def _per_million(price: float | None) -> float | None:

@@ -48,9 +48,8 @@ class AdaptiveDuty:
             update = await self.exchange.report(process, counts, headers)
         except (RedisError, OSError) as error:
             if self._outage.failed():
-                self.observer(
-                    Note("adaptive.unshared", "warning", self._labels, fields={"error": type(error).__name__})
-                )
+                fields = {"error": type(error).__name__}
+                self.observer(Note("adaptive.unshared", "warning", self._labels, fields=fields))
             return
         self._outage.succeeded()
         self.permits.follow(update.allocation)

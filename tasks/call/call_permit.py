@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from guard.prefetch import PrefetchingLimiter
-from guard.retry import RetryPolicy
+from guard.retry import RetryPolicy, sleep_unless
 from guard.slow_start import SlowStart
 from providers.models.model_info import ModelInfo
 from providers.request.prompt import estimate_tokens
@@ -27,17 +27,14 @@ class CallPermit:
     policy: RetryPolicy
     stopping: asyncio.Event
 
-    def __post_init__(self) -> None:
-        self._holds = self.gatekeeper.holds
-
     async def acquire(self, claim: ClaimState, info: ModelInfo) -> None:
         """Wait for slow start, the model's rate limit and a permit; a probe waits for the rate limit only.
 
         Raises NotNow if the call may not start; at once while the provider's gate is closed.
         """
         self.back_off(claim, backing_off=False)
-        if claim.model_probe is None and claim.stored.model in self._holds.models:
-            claim.model_probe = await self._holds.lease_model_probe(claim.stored.model)
+        if claim.model_probe is None and claim.stored.model in self.gatekeeper.holds.models:
+            claim.model_probe = await self.gatekeeper.holds.lease_model_probe(claim.stored.model)
         self._check_may_start(claim)
         if claim.probe is None:
             await self._wait_for_slow_start(claim)
@@ -46,7 +43,7 @@ class CallPermit:
             raise NotNow("rate_limit", reservation.pause)
         claim.reservation = reservation
         if reservation.wait:
-            await _unless(self.stopping, reservation.wait)
+            await sleep_unless(self.stopping, reservation.wait)
             self._check_may_start(claim)
         claim.permit = self.permits.acquire_now() if claim.probe is not None else self.permits.try_acquire()
         if claim.permit is None:
@@ -75,7 +72,7 @@ class CallPermit:
                 raise NotNow("patience", wait)
             claim.waited += wait
             given = self.pace.round
-            await _unless(self.stopping, wait)
+            await sleep_unless(self.stopping, wait)
             self._check_may_start(claim)
             if self.pace.round == given:
                 return
@@ -87,7 +84,7 @@ class CallPermit:
             raise NotNow("lease")
         if claim.probe is None and (why := self.gatekeeper.shut):
             raise NotNow(why)
-        if claim.model_probe is None and claim.stored.model in self._holds.models:
+        if claim.model_probe is None and claim.stored.model in self.gatekeeper.holds.models:
             raise NotNow("model_hold")
 
     async def release(self, claim: ClaimState) -> None:
@@ -98,13 +95,4 @@ class CallPermit:
         if claim.reservation is not None:
             await self.limiter.cancel(claim.reservation)
         if claim.model_probe is not None:
-            await self._holds.shared.probe_released(claim.model_probe, model=claim.stored.model)
-
-
-async def _unless(event: asyncio.Event, seconds: float) -> None:
-    """Sleep for `seconds`, or until `event` is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+            await self.gatekeeper.holds.shared.probe_released(claim.model_probe, model=claim.stored.model)

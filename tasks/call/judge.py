@@ -192,10 +192,9 @@ class Judge:
 
     async def _failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
-        claim.spent = claim.spent.failed(error.code)
-        if isinstance(error, AnswerError):
-            claim.spent = claim.spent.answered()
-        else:
+        answered = isinstance(error, AnswerError)
+        claim.spent = claim.spent.failed(error.code, answered=answered)
+        if not answered:
             claim.failure = error
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
         fields = {"error": type(error).__name__, **error.details}

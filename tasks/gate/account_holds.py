@@ -131,8 +131,11 @@ class AccountHolds:
         self.hold = state.hold
         ended = self.models.keys() - state.held_models.keys()
         self.models = dict(state.held_models)
-        if not self.automatic:
-            await self._lift_all(state)
+        if not self.automatic:  # they were switched off: lift those that began before
+            if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
+                await self.shared.probe_succeeded("")
+            for model in state.held_models:
+                await self.shared.probe_succeeded("", model=model)
         await self._announce(state)
         self._to_wake |= ended
         for model in tuple(self._to_wake - state.held_models.keys()):
@@ -153,13 +156,6 @@ class AccountHolds:
             self._to_wake.discard(model)
             self._wake_after.pop(model, None)
 
-    async def _lift_all(self, state: GateState) -> None:
-        """Automatic holds were switched off: lift those that began before."""
-        if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
-            await self.shared.probe_succeeded("")
-        for model in state.held_models:
-            await self.shared.probe_succeeded("", model=model)
-
     async def _announce(self, state: GateState) -> None:
         """Log and publish that a hold began or ended, if this process is the first to see it."""
         hold = state.hold
@@ -173,9 +169,8 @@ class AccountHolds:
         if not first:
             return
         labels = {"provider": self.provider.value, "hold": hold.reason.value if hold else "none"}
-        self.observer(
-            Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
-        )
+        fields = {"error_code": state.last_error}
+        self.observer(Note("hold.changed", "warning" if hold else "info", labels, fields=fields))
         self.lifecycle.send(
             LLMProviderStatusV1(
                 provider=self.provider,

@@ -20,6 +20,7 @@ from events.lifecycle import Lifecycle
 from guard.breaker import Breaker, Transition
 from guard.gate import Gate, GateState
 from guard.hold import Holds
+from guard.retry import sleep_unless
 from ledger.parked import Parked
 from tasks.call.claim_state import Probe
 from tasks.flower_events import Consumer, FlowerEvents
@@ -150,9 +151,7 @@ class Gatekeeper:
                     await self.holds.follow(state)
                     if state.probe_due and await waiting():
                         await self._lease(probe)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_SECONDS):
-                    await self._wake.wait()
+            await sleep_unless(self._wake, WATCH_SECONDS)
             self._wake.clear()
 
     async def _lease(self, run: RunProbe) -> None:

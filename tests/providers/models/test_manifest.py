@@ -15,8 +15,7 @@ from contracts.settings.load import PROVIDER_CLASSES
 from devtools.providers import request_for
 from providers.base import Usage
 from providers.models.cost import cost
-from providers.models.manifest import Manifest, manifest_from
-from providers.models.manifest_check import Difference, compare
+from providers.models.manifest import Difference, Manifest, compare, manifest_from
 from providers.models.model_info import Prices
 from providers.request.prompt import estimate_tokens
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.settings import RetrySettings
-from guard.deferral import next_deferral
+from guard.retry import next_deferral
 
 RNG = random.Random(1)
 
