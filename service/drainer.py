@@ -31,9 +31,6 @@ class Drainer:
     rate: float
     observer: Observer
 
-    def __post_init__(self) -> None:
-        self._batch_size = max(1, round(self.rate * ROUND_SECONDS))
-
     async def run(self) -> None:
         """Never ends."""
         while True:
@@ -56,7 +53,7 @@ class Drainer:
         if (state := await self.ledger.stats.redis_state()) != "up":
             self.acceptance.record(state)
             return
-        batch = await self.spool.oldest(self._batch_size)
+        batch = await self.spool.oldest(max(1, round(self.rate * ROUND_SECONDS)))
         outcomes = await asyncio.gather(*(self._move_to_ledger(stored) for stored in batch))
         moved = [str(stored.queue_id) for stored, done in zip(batch, outcomes, strict=True) if done]
         await self.spool.remove(moved)

@@ -47,17 +47,14 @@ class CallPermit:
             self._check_may_start(claim)
         claim.permit = self.permits.acquire_now() if claim.probe is not None else self.permits.try_acquire()
         if claim.permit is None:
-            await self._wait_for_permit(claim)
+            began = time.monotonic()
+            try:
+                claim.permit = await self.permits.acquire(PATIENCE_SHARE * self.policy.deadline - claim.waited)
+            except TimeoutError as error:
+                raise NotNow("patience") from error
+            claim.waited += time.monotonic() - began
         # Each step above may have waited: a hold that another call raised meanwhile must stop this one.
         self._check_may_start(claim)
-
-    async def _wait_for_permit(self, claim: ClaimState) -> None:
-        began = time.monotonic()
-        try:
-            claim.permit = await self.permits.acquire(PATIENCE_SHARE * self.policy.deadline - claim.waited)
-        except TimeoutError as error:
-            raise NotNow("patience") from error
-        claim.waited += time.monotonic() - began
 
     def back_off(self, claim: ClaimState, *, backing_off: bool) -> None:
         """Note whether the claim waits between two attempts: its request then has a slot and needs no permit."""

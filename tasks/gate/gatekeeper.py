@@ -18,7 +18,7 @@ from contracts.events import LLMProviderStatusV1
 from contracts.queues import queue_name
 from events.lifecycle import Lifecycle
 from guard.breaker import Breaker, Transition
-from guard.gate import Gate, GateState
+from guard.gate import Gate
 from guard.hold import Holds
 from guard.retry import sleep_unless
 from ledger.parked import Parked
@@ -147,7 +147,8 @@ class Gatekeeper:
                 if version is not None and version == self.holds.version:
                     self.breaker.known = state.state
                     self._set_state(state.state)
-                    self._set_open(is_open=state.open, reason=_why_closed(state))
+                    paused = "paused" if state.state is CircuitState.CLOSED else state.state.value
+                    self._set_open(is_open=state.open, reason=state.hold.reason.value if state.hold else paused)
                     await self.holds.follow(state)
                     if state.probe_due and await waiting():
                         await self._lease(probe)
@@ -210,9 +211,3 @@ class Gatekeeper:
         """A consumer has (re)connected. It consumes, unless the last one was set not to."""
         self._consuming = None
         self._wake.set()
-
-
-def _why_closed(state: GateState) -> str:
-    if state.hold is not None:
-        return state.hold.reason.value
-    return "paused" if state.state is CircuitState.CLOSED else state.state.value
