@@ -20,8 +20,8 @@ from pydantic import BaseModel, SecretStr
 from contracts import errors, events, http, topics
 from contracts.base import Incoming, Outgoing
 from contracts.enums import ON_KAFKA
+from contracts.settings import CONCERNS, PROVIDER_CLASSES, variables
 from contracts.settings.base import TEST_PREFIX
-from contracts.settings.load import CONCERNS, PROVIDER_CLASSES, variables
 from service.routes.openapi_fields import FIELDS
 from telemetry.metrics import table as metric_table
 from web.problem import type_uri

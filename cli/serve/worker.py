@@ -5,8 +5,7 @@ from pathlib import Path
 
 from cli.failure import USAGE, Failure
 from contracts.enums import LLMProviderType
-from contracts.settings import Settings
-from contracts.settings.load import PROVIDER_CLASSES, variables
+from contracts.settings import PROVIDER_CLASSES, Settings, variables
 
 
 def serve_workers(

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings import LedgerSettings, RetrySettings, Settings, SettingsError, load_settings
-from contracts.settings.load import CONCERNS, variables
+from contracts.settings import (
+    CONCERNS,
+    LedgerSettings,
+    RetrySettings,
+    Settings,
+    SettingsError,
+    load_settings,
+    variables,
+)
 from contracts.settings.removed import REMOVED
 
 DOCS = Path(__file__).parents[2] / "docs"
