@@ -28,12 +28,14 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
         _with_bound,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _named(process),
+        lambda _, __, event: {**event, "process": process},
     ]
+    # Colours on a terminal only: in a file or a pipe, their codes would split the words that one searches for.
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=_has_colours())
+        else structlog.dev.ConsoleRenderer(colors=colours)
     )
     level = _LEVELS[settings.log_level]
     structlog.configure(
@@ -56,19 +58,6 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
     logging.captureWarnings(True)
-
-
-def _has_colours() -> bool:
-    """On a terminal only: in a file or a pipe, colour codes would split the words that one searches for."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _named(process: str) -> structlog.typing.Processor:
-    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["process"] = process
-        return event
-
-    return add
 
 
 class LogObserver:
