@@ -50,14 +50,14 @@ class ApiKey:
     scopes: frozenset[str]
     topics: tuple[str, ...]
     #: Requests a minute.
-    rate: int | None
+    rate: int | None = None
     #: Unfinished requests at one time.
-    max_queued: int | None
+    max_queued: int | None = None
     #: USD a day, UTC.
-    daily_cost: float | None
+    daily_cost: float | None = None
     #: Times in ms since the epoch.
     created: int
-    revoked: int | None
+    revoked: int | None = None
     #: Mode of its requests that do not name one; None: the operator's default.
     processing_mode: ProcessingMode | None = None
 

@@ -117,21 +117,19 @@ class Authentication:
             return
         known: Authenticated | None = None
         try:
-            known = await self._authenticate(scope)
-            _check_rate(known.rate)
-            _check_scope(known.key, needed)
+            began = time.monotonic()
+            known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), self._redis_seconds)
+            scope[_CALLER] = Caller(known.key, max(0.0, self._redis_seconds - (time.monotonic() - began)))
+            if known.rate is not None and not known.rate.granted:
+                message = "the API key's requests per minute are used up"
+                raise QuotaExceeded(message, retry_after=known.rate.wait, limit="request_rate")
+            if needed is not None and needed not in known.key.scopes:
+                raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
         except UmpireError as error:
             await self._refusal(scope, error, known)(scope, receive, send)
             return
         policy = policy_header(known.key)
         await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
-
-    async def _authenticate(self, scope: Scope) -> Authenticated:
-        seconds = self._redis_seconds
-        began = time.monotonic()
-        known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), seconds)
-        scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
-        return known
 
     def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
@@ -153,18 +151,6 @@ def _bearer_token(scope: Scope) -> str:
     if kind.lower() != "bearer" or not text:
         raise AuthenticationFailed("send an API key with the request: Authorization: Bearer …", reason="missing")
     return text.strip(" ")
-
-
-def _check_rate(rate: Rate | None) -> None:
-    if rate is not None and not rate.granted:
-        raise QuotaExceeded(
-            "the API key's requests per minute are used up", retry_after=rate.wait, limit="request_rate"
-        )
-
-
-def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
-    if needed is not None and needed not in key.scopes:
-        raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
 
 
 def _adding_rate_headers(send: Send, policy: str, rate: Rate | None) -> Send:
