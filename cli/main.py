@@ -78,7 +78,7 @@ def api(
     """Run the HTTP API, in one process or in several that share the port."""
     settings = read_serving_settings()
     from cli.serve.api import listen_for_callers, serve_all
-    from cli.serve.redis_check import check_redis
+    from cli.serve.checks import check_redis
     from cli.supervise.ports import inherited
 
     check_redis(settings.redis.address())
@@ -109,7 +109,7 @@ def worker(
         for value, name in ((concurrency, "--concurrency"), (processes, "--processes")):
             if value is not None:
                 raise typer.BadParameter(f"{name} needs --provider")
-    from cli.serve.redis_check import check_redis
+    from cli.serve.checks import check_redis
     from cli.serve.worker import serve_workers
 
     check_redis(settings.redis.address())
@@ -123,7 +123,7 @@ def flower(
     """Run Flower, the web page of queues and workers, read-only. Set its user:password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
     from cli.flower import server as flower_server
-    from cli.serve.redis_check import check_redis
+    from cli.serve.checks import check_redis
     from cli.supervise.metrics import listen_for_scrapes
     from cli.supervise.ports import inherited, listen
 
@@ -209,7 +209,7 @@ def topics() -> None:
     Exit code 1: Kafka refused, or is unavailable.
     """
     settings = read_settings()
-    from cli.serve.topics import make_topics
+    from cli.serve.checks import make_topics
 
     done, line = make_topics(settings)
     if not done:

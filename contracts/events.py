@@ -1,4 +1,4 @@
-"""Events on Kafka. The docstring of a field is its description in docs/schemas/, where docs/generate.py puts it."""
+"""Events on Kafka. The docstring of a field is its description in docs/schemas/, where docs/generate/ puts it."""
 
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID

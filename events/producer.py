@@ -117,7 +117,7 @@ class Publisher:
         except KafkaException as refused:
             on_delivery(delivery_error(refused.args[0]))
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
         if self._away.active and not self._away.may_try():
             return False

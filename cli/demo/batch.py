@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 import numpy as np
@@ -24,7 +26,6 @@ _SEED = 2026
 #: Strengths, in logits, of the best and the worst essay: clear differences, but with some unexpected verdicts.
 _BEST, _WORST = 2.4, -2.4
 _TOPIC_NAME = "umpire.demo.verdicts.v1"
-_ACCEPTED = 202
 #: All verdicts must come within the first time; for the second time after that, a surplus verdict is an error.
 _LONGEST_WAIT_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
 
@@ -71,28 +72,22 @@ class Batch:
 
 def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: Watcher, leaving: threading.Event) -> list[int]:
     """Submit every pair and return its winner. Raises Failure unless each has exactly one verdict."""
-    follower = Follower(kafka, _TOPIC_NAME)
-    try:
+    with closing(Follower(kafka, _TOPIC_NAME)) as follower:
         accepted = _submit(batch, api, view)
         events = _collect(follower, accepted, batch, view, leaving)
-    finally:
-        follower.close()
     return [_sides(batch.pairs[index], events[request_id])[0] for request_id, index in accepted.items()]
 
 
 def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
     """Queue id → index of its pair, in the order of the pairs."""
     accepted: dict[str, int] = {}
-    client = ApiClient(api)
-    try:
+    with closing(ApiClient(api)) as client:
         for index, pair in enumerate(batch.pairs):
             answer = client.compare(batch.request(pair), prefer="respond-async")
-            if answer.status != _ACCEPTED:
+            if answer.status != HTTPStatus.ACCEPTED:
                 raise Failure(f"the API refused a comparison: {answer.status} {answer.body.get('detail', '')}")
             accepted[str(answer.body["queue_id"])] = index
             view.accepted(len(accepted))
-    finally:
-        client.close()
     return accepted
 
 

@@ -6,7 +6,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -92,30 +91,24 @@ def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Eve
     return batch.fit(verdicts)
 
 
-class BatchView:
+class BatchView(Progress):
+    """Two bars on a terminal, and a line for each verdict."""
+
     def __init__(self, batch: Batch) -> None:
-        self._total = len(batch.pairs)
         columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Progress(*columns, console=out, disable=not out.is_terminal)
-        self._accepted = self._bars.add_task("accepted", total=self._total)
-        self._judged = self._bars.add_task("verdicts", total=self._total)
-        self._verdicts = 0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        super().__init__(*columns, console=out, disable=not out.is_terminal)
+        self._total, self._verdicts = len(batch.pairs), 0
+        self._accepted_bar = self.add_task("accepted", total=self._total)
+        self._verdict_bar = self.add_task("verdicts", total=self._total)
 
     def accepted(self, count: int) -> None:
-        self._bars.update(self._accepted, completed=count)
+        self.update(self._accepted_bar, completed=count)
         if count == self._total:
             out.print(f"accepted {count} comparisons")
 
     def verdict(self, winner: str, loser: str, confidence: float) -> None:
         self._verdicts += 1
-        self._bars.advance(self._judged)
+        self.advance(self._verdict_bar)
         names = (f"{winner:>8}", "bold green"), " beats ", f"{loser:8}"
         out.print(Text.assemble(f"{self._verdicts:>4}/{self._total} ", *names, (f" confidence {confidence:g}", "dim")))
 

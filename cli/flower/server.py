@@ -44,8 +44,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     from flower.urls import settings as tornado_settings
     from tornado.httpserver import HTTPServer
 
-    from cli.flower.password import PasswordCheck
-    from cli.flower.views import HANDLERS
+    from cli.flower.pages import HANDLERS, PasswordCheck
     from tasks.app import app as celery
     from tasks.app import broker
     from telemetry.logging import configure_logging

@@ -1,7 +1,6 @@
 """`umpire models`: shows the manifest, and compares it with the providers' lists."""
 
 import asyncio
-from datetime import date
 
 from rich.markup import escape
 from rich.measure import Measurement
@@ -71,10 +70,11 @@ def _notes(info: ModelInfoResponse, default: str) -> str:
 
 def check(settings: Settings) -> int:
     """Report the differences. Exit code 1 if a provider does not list its default model, or could not be asked."""
-    return asyncio.run(_check(settings, Manifest.load(), utcnow().date()))
+    return asyncio.run(_check(settings))
 
 
-async def _check(settings: Settings, manifest: Manifest, today: date) -> int:
+async def _check(settings: Settings) -> int:
+    manifest, today = Manifest.load(), utcnow().date()
     found: list[Difference] = []
     code = 0
     for provider in settings.enabled:
@@ -89,7 +89,13 @@ async def _check(settings: Settings, manifest: Manifest, today: date) -> int:
         if default not in listed:
             err.print(f"[bold red]{provider.value} does not list {default}[/bold red], the default model")
             code = 1
-    _report(found)
+    if found:
+        table = _table("provider", "model", "difference")
+        for difference in found:
+            table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
+        _print(table)
+    else:
+        out.print("the manifest and the providers agree")
     return code
 
 
@@ -99,13 +105,3 @@ async def _listed(settings: Settings, provider: LLMProviderType) -> list[str]:
         return await adapter.list_models()
     finally:
         await adapter.close()
-
-
-def _report(found: list[Difference]) -> None:
-    if not found:
-        out.print("the manifest and the providers agree")
-        return
-    table = _table("provider", "model", "difference")
-    for difference in found:
-        table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
-    _print(table)

@@ -26,7 +26,13 @@ class DataDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._check_owner()
+            status = self.path.stat()
+            if why := _unsafe(status):
+                fix = f", or run `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
+                raise Failure(
+                    f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
+                    f"another with --data-dir{fix}"
+                )
             # The open file holds the lock, so the kernel releases it however this process ends.
             self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -49,15 +55,6 @@ class DataDirectory:
         if self._lock is not None:
             os.ftruncate(self._lock, 0)
             os.close(self._lock)
-
-    def _check_owner(self) -> None:
-        status = self.path.stat()
-        if why := _unsafe(status):
-            fix = f", or run `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
-            raise Failure(
-                f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
-                f"another with --data-dir{fix}"
-            )
 
     def write_stack_file(self, stack: Mapping[str, Any]) -> None:
         """Write stack.json, readable by its owner only, since it holds passwords. Raises OSError; see files.py."""
@@ -91,14 +88,13 @@ class StackFile:
         """Write the file, between `start` and `stop` only. On a full disk the stack goes on with an outdated file."""
         if not self._started:
             return
-        failing = self._retry is not None
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        failing, self._retry = self._retry, None
+        if failing is not None:
+            failing.cancel()
         try:
             self._directory.write_stack_file(self._describe())
         except OSError as error:
-            if not failing:
+            if failing is None:
                 self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
             self._retry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.update)
 

@@ -20,11 +20,6 @@ def umpire(*arguments: str) -> list[str]:
     return python_module("cli.main", *arguments)
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """The environment of our own processes: this process's variables and `extra`."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", **extra}
-
-
 def bare_environment() -> Mapping[str, str]:
     """The environment of third-party servers: without UMPIRE_ settings, which hold keys."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

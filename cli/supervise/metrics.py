@@ -1,12 +1,12 @@
 """Metrics of several processes under one supervisor: their shared directory, and the supervisor's port."""
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.supervise.children import environment
 from cli.supervise.ports import listen, url_of
 from contracts.settings import Settings
 
@@ -48,6 +48,6 @@ def metrics_url(server: socket.socket) -> str:
 
 def child_environment(directory: Path, **extra: str) -> dict[str, str]:
     """The environment of a child: its metrics go into `directory`, and the supervisor's port is removed."""
-    variables = environment(**{_DIRECTORY: str(directory.resolve())}, **extra)
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", _DIRECTORY: str(directory.resolve()), **extra}
     variables.pop(_PORT, None)
     return variables

@@ -109,7 +109,7 @@ async def for_ever() -> None:
 
 
 @asynccontextmanager
-async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+async def stop_signals(on_second: Callable[[], None] = lambda: None) -> AsyncIterator[asyncio.Event]:
     """An event that SIGTERM, SIGINT and SIGHUP set; a second signal calls `on_second`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

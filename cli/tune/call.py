@@ -65,7 +65,13 @@ class TuneCaller:
 
     def _answered(self, began: float, completion: ProviderAnswer) -> CallResult:
         used = completion.usage
-        self._note(completion.headers)
+        if (headers := completion.headers) is not None:
+            known = self.announced
+            self.announced = replace(
+                headers,
+                requests_limit=headers.requests_limit or known.requests_limit,
+                tokens_limit=headers.tokens_limit or known.tokens_limit,
+            )
         tokens = used.input_tokens + used.output_tokens
         ended = CallResult(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
         try:
@@ -82,12 +88,3 @@ class TuneCaller:
         if error.retry_after:
             self.resume = max(self.resume, time.monotonic() + error.retry_after)
         return CallResult(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0, error=error)
-
-    def _note(self, headers: RateHeaders | None) -> None:
-        if headers is not None:
-            known = self.announced
-            self.announced = replace(
-                headers,
-                requests_limit=headers.requests_limit or known.requests_limit,
-                tokens_limit=headers.tokens_limit or known.tokens_limit,
-            )

@@ -18,7 +18,7 @@ TEST_PREFIX = "UMPIRE_TEST_"
 
 
 class Concern(BaseSettings):
-    """Settings of one concern. A field's docstring is its line in docs/settings.md; docs/generate.py reads it from the
+    """Settings of one concern. A field's docstring is its line in docs/settings.md; docs/generate/ reads it from the
     source, because pydantic would read it in each process at each start.
     """
 

@@ -221,4 +221,4 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.tell(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.send(event, queue_id=queue_id, traceparent=stored.traceparent)

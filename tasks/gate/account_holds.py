@@ -196,7 +196,7 @@ class AccountHolds:
         self._observer(
             Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
         )
-        self._lifecycle.tell(
+        self._lifecycle.send(
             LLMProviderStatusV1(
                 provider=self._provider,
                 circuit_state=state.state,
