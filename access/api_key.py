@@ -13,10 +13,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from contracts.enums import ProcessingMode
+from contracts.enums import ProcessingMode, known
 from contracts.topics import TopicPatterns
 
 PREFIX = "umpire_"
@@ -81,14 +81,6 @@ def whole(text: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _mode(text: str) -> ProcessingMode | None:
-    """A mode that only a newer version knows counts as the operator's default: its caller is not locked out."""
-    try:
-        return ProcessingMode(text) if text else None
-    except ValueError:
-        return None
-
-
 def _list(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
@@ -114,7 +106,8 @@ FIELDS = {
     "created": _Field("created", lambda text: whole(text) or 0),
     # Any text means that the key is revoked.
     "revoked": _Field("revoked", lambda text: (whole(text) or 0) if text else None),
-    "mode": _Field("processing_mode", _mode),
+    # A mode that only a newer version knows counts as the operator's default: its caller is not locked out.
+    "mode": _Field("processing_mode", partial(known, ProcessingMode)),
 }
 
 

@@ -68,22 +68,17 @@ class ApiKeys:
         pipeline.hmget(keys.OWNED, ids)
         pipeline.hmget(keys.spent(utcnow().date()), ids)
         *records, owned, spent = await pipeline.execute()
-        found = zip(ids, records, owned, spent, strict=True)
-        uses = [
-            KeyUse(key_of(key_id, _decoded(record)), whole(_text_of(unfinished)) or 0, number(_text_of(cost)) or 0.0)
-            for key_id, record, unfinished, cost in found
-            if record
-        ]
+        uses = []
+        for key_id, record, unfinished, cost in zip(ids, records, owned, spent, strict=True):
+            if record:
+                key = key_of(key_id, {_text_of(name): _text_of(value) for name, value in record.items()})
+                uses.append(KeyUse(key, whole(_text_of(unfinished)) or 0, number(_text_of(cost)) or 0.0))
         return sorted(uses, key=lambda use: (use.key.created, use.key.id))
 
     async def revoke(self, key_ids: list[str]) -> list[str]:
         """Revoke these keys. Returns the ids of those that exist, whether revoked now or before."""
         known = [bool(await self._revoke(*RevokeHead(key_id, to_ms(utcnow())))) for key_id in key_ids]
         return [key_id for key_id, is_known in zip(key_ids, known, strict=True) if is_known]
-
-
-def _decoded(record: dict[bytes, bytes]) -> dict[str, str]:
-    return {_text_of(name): _text_of(value) for name, value in record.items()}
 
 
 def _text_of(value: bytes | None) -> str:

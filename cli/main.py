@@ -1,20 +1,19 @@
 """The `umpire` command. Each command imports what it needs when it runs, so that `umpire --help` is quick."""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
 from cli.operate.holds import pause, resume
 from cli.operate.keys import keys_app
 from cli.operate.outbox import outbox_app
-from cli.options import AsJson, DataDir, ProviderName
+from cli.options import DEFAULT_DATA, AsJson, DataDir, read_serving_settings, read_settings, service_version
 from cli.tune.command import tune
 from cli.visible import visible
+from contracts.enums import LLMProviderType
 
 app = typer.Typer(
     name="umpire",
@@ -77,7 +76,7 @@ def api(
 ) -> None:
     """Run the HTTP API, in one process or in several that share the port."""
     settings = read_serving_settings()
-    from cli.serve.api import listen_for_callers, serve_all
+    from cli.serve.api import listen_for_callers, serve
     from cli.serve.checks import check_redis
     from cli.supervise.ports import inherited
 
@@ -87,13 +86,13 @@ def api(
         server = inherited(descriptor)
     else:
         server = listen_for_callers(settings, host or service.host, service.port if port is None else port)
-    serve_all(settings, server, processes or service.api_processes, pids_file)
+    serve(settings, server, processes or service.api_processes, pids_file)
 
 
 @app.command()
 def worker(
     provider: Annotated[
-        ProviderName | None, typer.Option(help="Provider to call. Without it: workers of each enabled provider.")
+        LLMProviderType | None, typer.Option(help="Provider to call. Without it: workers of each enabled provider.")
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Slots of a process: how many comparisons it handles at a time.")
@@ -113,7 +112,7 @@ def worker(
     from cli.serve.worker import serve_workers
 
     check_redis(settings.redis.address())
-    raise typer.Exit(serve_workers(settings, provider and provider.value, concurrency, processes, ready_file))
+    raise typer.Exit(serve_workers(settings, provider, concurrency, processes, ready_file))
 
 
 @app.command()
@@ -124,7 +123,7 @@ def flower(
     settings = read_settings()
     from cli.flower import server as flower_server
     from cli.serve.checks import check_redis
-    from cli.supervise.metrics import listen_for_scrapes
+    from cli.supervise.children import listen_for_scrapes
     from cli.supervise.ports import inherited, listen
 
     flower_server.check(settings)
@@ -151,7 +150,9 @@ def compare(
     api_url: Annotated[str | None, typer.Option("--api", help="URL of the API, such as http://127.0.0.1:8080.")] = None,
     topic: Annotated[str | None, typer.Option(help="Callback topic for the result.")] = None,
     question: Annotated[str | None, typer.Option(help="The question by which the essays are judged.")] = None,
-    provider: Annotated[ProviderName | None, typer.Option(help="Provider to use instead of the default one.")] = None,
+    provider: Annotated[
+        LLMProviderType | None, typer.Option(help="Provider to use instead of the default one.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model to use instead of the provider's default one.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Longest wait for the verdict, in seconds.")] = 300.0,
     data_dir: DataDir = DEFAULT_DATA,
@@ -163,21 +164,21 @@ def compare(
     settings = read_settings()
     from cli.client.compare import CompareOptions, compare
 
-    options = CompareOptions(essay_a, essay_b, topic, question, provider and provider.value, model, timeout)
+    options = CompareOptions(essay_a, essay_b, topic, question, provider, model, timeout)
     raise typer.Exit(compare(settings, options, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
 
 
 @models_app.callback()
 def models(
     context: typer.Context,
-    provider: Annotated[ProviderName | None, typer.Option(help="Show this provider's models only.")] = None,
+    provider: Annotated[LLMProviderType | None, typer.Option(help="Show this provider's models only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/v1/models answers.")] = False,
 ) -> None:
     """List the models of the manifest with their prices, or check them (`umpire models check`)."""
     if context.invoked_subcommand is None:
         from cli.operate.models import show
 
-        show(provider and provider.value, as_json=as_json)
+        show(provider, as_json=as_json)
 
 
 @models_app.command("check")
@@ -219,10 +220,7 @@ def topics() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            typer.echo(f"umpire {version('umpire-service')}")
-        except PackageNotFoundError:  # run from the source tree
-            typer.echo("umpire (not installed)")
+        typer.echo(f"umpire {service_version() or '(not installed)'}")
         raise typer.Exit
 
 

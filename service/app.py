@@ -103,7 +103,11 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         app.wrap(LocalOnly)
     else:
         scopes = RouteScopes(routes, SCOPE_OF)
-        app.wrap(lambda inner: Authentication(inner, scopes, _authenticator_of, settings.service, observer))
+        app.wrap(
+            lambda inner: Authentication(
+                inner, scopes, _authenticator_of, settings.service.door_redis_seconds, observer
+            )
+        )
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
 

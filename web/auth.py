@@ -89,37 +89,31 @@ class RouteScopes:
         return False, None
 
 
+@dataclass(frozen=True, slots=True)
 class Authentication:
     """ASGI middleware, not installed if UMPIRE_AUTH is off."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scopes: RouteScopes,
-        authenticator_of: Callable[[Scope], Authenticator],
-        settings: ServiceSettings,
-        observer: Observer,
-    ) -> None:
-        """`authenticator_of` takes the ASGI scope, because the authenticator is created after the application."""
-        self._app = app
-        self._scopes = scopes
-        self._authenticator_of = authenticator_of
-        self._redis_seconds = settings.door_redis_seconds
-        self._observer = observer
+    app: ASGIApp
+    scopes: RouteScopes
+    #: Takes the ASGI scope, because the authenticator is created after the application.
+    authenticator_of: Callable[[Scope], Authenticator]
+    #: Seconds that Redis has to answer in one request.
+    redis_seconds: float
+    observer: Observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # the API has no WebSocket
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
-        is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
+        is_open, needed = self.scopes.find(scope) if scope["type"] == "http" else (True, None)
         if is_open:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         known: Authenticated | None = None
         try:
             began = time.monotonic()
-            known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), self._redis_seconds)
-            scope[_CALLER] = Caller(known.key, max(0.0, self._redis_seconds - (time.monotonic() - began)))
+            known = await self.authenticator_of(scope).authenticate(_bearer_token(scope), self.redis_seconds)
+            scope[_CALLER] = Caller(known.key, max(0.0, self.redis_seconds - (time.monotonic() - began)))
             if known.rate is not None and not known.rate.granted:
                 message = "the API key's requests per minute are used up"
                 raise QuotaExceeded(message, retry_after=known.rate.wait, limit="request_rate")
@@ -129,12 +123,12 @@ class Authentication:
             await self._refusal(scope, error, known)(scope, receive, send)
             return
         policy = policy_header(known.key)
-        await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
+        await self.app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
 
     def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
-        self._observer(Note("key.refused", labels={"reason": reason}))
-        self._observer(Note("door.refused", labels={"error_code": error.code.value}))
+        self.observer(Note("key.refused", labels={"reason": reason}))
+        self.observer(Note("door.refused", labels={"error_code": error.code.value}))
         policy = policy_header(known.key) if known else ""
         headers = {POLICY: policy} if policy else {}
         if isinstance(error, AuthenticationFailed):

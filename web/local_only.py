@@ -1,6 +1,7 @@
 """Without authentication, the API serves this machine only, and no web page of another site."""
 
 import ipaddress
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ def check_binding(settings: Settings, host: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class LocalOnly:
     """ASGI middleware that refuses requests to an address other than loopback, in case the server was started with
     another one than the settings', and requests that a page of another site makes in a browser on this machine.
@@ -28,15 +30,14 @@ class LocalOnly:
     text.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _is_foreign(scope):
             error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
             await problem(error, scope)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 def _is_foreign(scope: Scope) -> bool:

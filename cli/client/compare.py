@@ -19,6 +19,7 @@ from cli.client.prompt import comparison_prompt
 from cli.console import err, out, show_json
 from cli.failure import USAGE, Failure
 from cli.stack.data_directory import is_private_stack, read_stack
+from contracts.enums import LLMProviderType
 from contracts.settings import KafkaSettings, Settings
 from contracts.topics import COMPARISON_RESULT
 
@@ -32,7 +33,7 @@ class CompareOptions:
     essay_b: Path
     topic: str | None
     question: str | None
-    provider: str | None
+    provider: LLMProviderType | None
     model: str | None
     timeout: float
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from assessment.model.strengths.fit import BradleyTerryFit, fit_bradley_terry
 from assessment.samples import INTENDED_ORDER, TOPIC, load_samples
 from cli.client.api_client import ApiClient
 from cli.client.follow import Follower, Verdict
-from cli.client.pairs import balanced_rounds
-from cli.client.prompt import comparison_prompt
+from cli.client.prompt import balanced_rounds, comparison_prompt
 from cli.failure import Failure
 from contracts.enums import EssayComparisonWinner
 from contracts.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from cli.demo.command import BatchView
 
 #: 22 rounds of 6 pairs: 132 comparisons, 22 per essay, which is shown first in 11 of them.
 _ROUNDS = 22
@@ -30,13 +32,6 @@ _TOPIC_NAME = "umpire.demo.verdicts.v1"
 _LONGEST_WAIT_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
 
 Pair = tuple[int, int]
-
-
-class Watcher(Protocol):
-    """Shows the progress of a batch."""
-
-    def accepted(self, count: int) -> None: ...
-    def verdict(self, winner: str, loser: str, confidence: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class Batch:
         return fit_bradley_terry(len(self.names), outcomes, [first for first, _ in self.pairs])
 
 
-def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: Watcher, leaving: threading.Event) -> list[int]:
+def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: "BatchView", leaving: threading.Event) -> list[int]:
     """Submit every pair and return its winner. Raises Failure unless each has exactly one verdict."""
     with closing(Follower(kafka, _TOPIC_NAME)) as follower:
         accepted = _submit(batch, api, view)
@@ -78,7 +73,7 @@ def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: Watcher, leavi
     return [_sides(batch.pairs[index], events[request_id])[0] for request_id, index in accepted.items()]
 
 
-def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
+def _submit(batch: Batch, api: str, view: "BatchView") -> dict[str, int]:
     """Queue id → index of its pair, in the order of the pairs."""
     accepted: dict[str, int] = {}
     with closing(ApiClient(api)) as client:
@@ -92,7 +87,7 @@ def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
 
 
 def _collect(
-    follower: Follower, accepted: Mapping[str, int], batch: Batch, view: Watcher, leaving: threading.Event
+    follower: Follower, accepted: Mapping[str, int], batch: Batch, view: "BatchView", leaving: threading.Event
 ) -> dict[str, Verdict]:
     """Request id → its event. Repeated deliveries of one event count once. Raises Failure on missing or extra ones."""
     events: dict[str, Verdict] = {}

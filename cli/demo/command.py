@@ -15,8 +15,8 @@ from assessment.model.strengths.fit import BradleyTerryFit
 from assessment.samples import INTENDED_ORDER, TOPIC
 from cli.console import out, say
 from cli.demo.batch import Batch, judge_all
-from cli.environment import read_settings
 from cli.failure import Failure
+from cli.options import read_settings
 from cli.stack.data_directory import DataDirectory
 from cli.stack.stack import Stack
 from cli.supervise.ports import listen
@@ -71,10 +71,15 @@ async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Bat
     fits: list[BradleyTerryFit] = []
     leaving = threading.Event()
 
+    def rank() -> BradleyTerryFit:
+        kafka = settings.kafka.model_copy(update={"kafka_bootstrap": stack.kafka_bootstrap})
+        with BatchView(batch) as view:
+            return batch.fit(judge_all(batch, stack.api_url, kafka, view, leaving))
+
     async def job() -> None:
         say(f"the stack is up after {time.monotonic() - began:.1f} s: Redis, Kafka, the API, a worker and Flower")
         try:
-            fits.append(await asyncio.to_thread(_rank, settings, stack, batch, leaving))
+            fits.append(await asyncio.to_thread(rank))
         finally:
             leaving.set()  # a cancelled to_thread leaves the thread running
 
@@ -82,13 +87,6 @@ async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Bat
     await run(stack, job, say)
     say("everything is stopped")
     return fits[0] if fits else None
-
-
-def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Event) -> BradleyTerryFit:
-    kafka = settings.kafka.model_copy(update={"kafka_bootstrap": stack.kafka_bootstrap})
-    with BatchView(batch) as view:
-        verdicts = judge_all(batch, stack.api_url, kafka, view, leaving)
-    return batch.fit(verdicts)
 
 
 class BatchView(Progress):

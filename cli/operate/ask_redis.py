@@ -9,8 +9,8 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
-from cli.environment import read_settings
 from cli.failure import Failure
+from cli.options import read_settings
 from cli.serve.checks import check_redis
 from cli.stack.data_directory import read_stack
 from ledger.redis.connection import connect

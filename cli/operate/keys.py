@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA
-from cli.options import AsJson, DataDir
+from cli.options import DEFAULT_DATA, AsJson, DataDir
 from contracts.enums import ProcessingMode
 
 keys_app = typer.Typer(help="Make, list and revoke API keys and their limits.", no_args_is_help=True)

@@ -26,11 +26,11 @@ _KINDS = {
 }
 
 
-def show(provider: str | None, *, as_json: bool) -> None:
+def show(provider: LLMProviderType | None, *, as_json: bool) -> None:
     manifest = Manifest.load()
     # The mock is shown only with `--provider mock`, as in the API.
     real = [each for each in LLMProviderType if each is not LLMProviderType.MOCK]
-    chosen = [LLMProviderType(provider)] if provider else real
+    chosen = [provider] if provider else real
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
     if as_json:
         show_json(ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values()))))

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA
 from cli.failure import USAGE, Failure
-from cli.options import AsJson, DataDir
+from cli.options import DEFAULT_DATA, AsJson, DataDir
 
 outbox_app = typer.Typer(help="Show, resend or delete results that did not reach Kafka.", no_args_is_help=True)
 

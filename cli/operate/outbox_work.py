@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from cli.console import out, report_ids, show_json, show_json_text
-from cli.environment import read_settings
 from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
+from cli.options import read_settings
 from contracts.clock import iso
 from contracts.encoding import loads
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from cli.failure import USAGE, Failure
-from contracts.settings import RedisAddress, Settings
+from contracts.settings import Settings
+from contracts.settings.redis import RedisAddress
 from contracts.topics import CALLBACK_DEAD_LETTER
 from ledger.redis.preflight import RedisRefuses, durability_of, preflight
 

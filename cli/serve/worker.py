@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cli.failure import USAGE, Failure
-from cli.supervise.children import umpire
-from cli.supervise.metrics import child_environment, shared_metrics
+from cli.supervise.children import child_environment, shared_metrics, umpire
 from cli.supervise.part import Launch, StackPart
 from cli.supervise.supervisor import Supervisor, for_ever, run
 from contracts.enums import LLMProviderType
@@ -20,13 +19,16 @@ SLACK_SECONDS = 10.0
 
 
 def serve_workers(
-    settings: Settings, name: str | None, concurrency: int | None, processes: int | None, ready_file: Path | None
+    settings: Settings,
+    provider: LLMProviderType | None,
+    concurrency: int | None,
+    processes: int | None,
+    ready_file: Path | None,
 ) -> int:
-    """Run workers. `name`: of the provider; None: all that are enabled. Returns the exit code."""
+    """Run workers. `provider`: None means all that are enabled. Returns the exit code."""
     providers = settings.enabled
     options: tuple[str, ...] = ()
-    if name is not None:
-        provider = LLMProviderType(name)
+    if provider is not None:
         check_enabled(settings, provider)
         count = processes or settings.providers[provider].processes
         if count == 1:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,17 +65,15 @@ class DataDirectory:
         (self.path / STACK_FILE).unlink(missing_ok=True)
 
 
+@dataclass
 class StackFile:
     """Keeps stack.json of a running stack up to date. If it cannot be written, such as on a full disk, tries again."""
 
-    def __init__(
-        self, directory: DataDirectory, describe: Callable[[], Mapping[str, Any]], say: Callable[[str], None]
-    ) -> None:
-        self._directory = directory
-        self._describe = describe
-        self._say = say
-        self._started = False
-        self._retry: asyncio.TimerHandle | None = None
+    directory: DataDirectory
+    describe: Callable[[], Mapping[str, Any]]
+    say: Callable[[str], None]
+    _started: bool = False
+    _retry: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._started = True
@@ -82,7 +81,7 @@ class StackFile:
 
     def stop(self) -> None:
         self._started = False
-        self._directory.remove_stack_file()
+        self.directory.remove_stack_file()
 
     def update(self) -> None:
         """Write the file, between `start` and `stop` only. On a full disk the stack goes on with an outdated file."""
@@ -92,10 +91,10 @@ class StackFile:
         if failing is not None:
             failing.cancel()
         try:
-            self._directory.write_stack_file(self._describe())
+            self.directory.write_stack_file(self.describe())
         except OSError as error:
             if failing is None:
-                self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
+                self.say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
             self._retry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.update)
 
 

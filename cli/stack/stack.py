@@ -12,9 +12,8 @@ from cli.serve.worker import worker_parts
 from cli.stack.api_part import ApiPart, answers_ok
 from cli.stack.data_directory import DataDirectory, StackFile
 from cli.stack.embedded import EmbeddedKafka, EmbeddedRedis
-from cli.supervise.children import umpire
+from cli.supervise.children import child_environment, listen_for_scrapes, metrics_url, serve_port, umpire
 from cli.supervise.files import LogFile
-from cli.supervise.metrics import child_environment, listen_for_scrapes, metrics_url, serve_port
 from cli.supervise.part import Launch, StackPart
 from cli.supervise.ports import url_of
 from cli.supervise.supervisor import Supervisor

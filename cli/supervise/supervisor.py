@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -82,19 +82,19 @@ async def run(parts: Runnable, job: Callable[[], Coroutine[Any, Any, None]], say
 
     async def work() -> None:
         await parts.start()
-        await _first_of(parts.watch(), job())
+        await first_of(parts.watch(), job())
 
     async with stop_signals(parts.kill) as stop:
         try:
-            await _first_of(work(), stop.wait())
+            await first_of(work(), stop.wait())
         finally:
             say("stopping (again to stop at once)" if stop.is_set() else "stopping")
             await parts.stop()
 
 
-async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+async def first_of(*awaitables: Awaitable[Any]) -> None:
     """Run until the first one ends, and cancel the others. Raises its exception if it failed."""
-    tasks = [asyncio.create_task(one) for one in coroutines]
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

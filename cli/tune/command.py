@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import read_settings
-from cli.options import ProviderName
+from cli.options import read_settings
+from contracts.enums import LLMProviderType
 
 
 def tune(
     provider: Annotated[
-        ProviderName | None,
+        LLMProviderType | None,
         typer.Option(help="Provider to measure. Without it: UMPIRE_DEFAULT_PROVIDER or the first enabled."),
     ] = None,
     levels: Annotated[
@@ -41,7 +41,5 @@ def tune(
     settings = read_settings()
     from cli.tune.run import TuneOptions, tune
 
-    named = provider.value if provider else None
-    raise typer.Exit(
-        tune(settings, TuneOptions(named, levels, seconds, calls, max_calls, max_cost, target, output, yes))
-    )
+    options = TuneOptions(provider, levels, seconds, calls, max_calls, max_cost, target, output, yes)
+    raise typer.Exit(tune(settings, options))

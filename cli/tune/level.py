@@ -75,10 +75,6 @@ class LoadLevel:
     cpu: float = 0.0
 
     @property
-    def refused_share(self) -> float:
-        return self.refusals / self.calls if self.calls else 0.0
-
-    @property
     def failed(self) -> int:
         """Calls without a verdict that were not refused."""
         return self.calls - self.verdicts - self.refusals

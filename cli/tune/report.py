@@ -35,7 +35,7 @@ class TuneReport:
     stopped: str
     calls: int
     #: USD; None: unknown.
-    spent: float | None
+    spent_usd: float | None
     quota: Quota
     advice: Advice | None
 
@@ -56,18 +56,9 @@ class TuneReport:
         return files
 
     def as_json(self) -> dict[str, Any]:
-        content = {
-            "provider": self.provider.value,
-            "model": self.model,
-            "levels": [asdict(level) for level in self.levels],
-            "stopped": self.stopped or None,
-            "calls": self.calls,
-            "spent_usd": self.spent,
-            "quota": asdict(self.quota),
-            "advice": None,
-        }
+        content = asdict(self) | {"stopped": self.stopped or None}
         if self.advice:
-            content["advice"] = asdict(self.advice) | {"knee": self.advice.knee.concurrency}
+            content["advice"]["knee"] = self.advice.knee.concurrency
         return content
 
 
@@ -121,8 +112,8 @@ def _comment(text: str, width: int) -> list[str]:
 
 def level_table(report: TuneReport) -> Table:
     knee = report.advice.knee.concurrency if report.advice and report.advice.limited else None
-    spent = "" if not report.spent else f", ${report.spent:.4f}"
-    spent = ", at an unknown price" if report.spent is None else spent
+    spent = "" if not report.spent_usd else f", ${report.spent_usd:.4f}"
+    spent = ", at an unknown price" if report.spent_usd is None else spent
     table = Table(header_style="bold", title_justify="left", caption_justify="left", padding=(0, 1), box=None)
     table.title = f"{report.provider.value} {report.model}: {report.calls:,} calls{spent}"
     table.add_column("in flight", justify="right")

@@ -9,8 +9,7 @@ from pathlib import Path
 import typer
 
 from assessment.samples import TOPIC, load_samples
-from cli.client.pairs import balanced_rounds
-from cli.client.prompt import comparison_prompt
+from cli.client.prompt import balanced_rounds, comparison_prompt
 from cli.console import err, out
 from cli.failure import USAGE, Failure
 from cli.serve.worker import check_enabled, with_fields
@@ -46,7 +45,7 @@ _ROUNDS, _SEED = 22, 2026
 
 @dataclass(frozen=True)
 class TuneOptions:
-    provider: str | None
+    provider: LLMProviderType | None
     levels: str | None
     seconds: float
     calls: int | None
@@ -59,7 +58,7 @@ class TuneOptions:
 
 def tune(settings: Settings, options: TuneOptions) -> int:
     """Run `umpire tune`. Returns exit code 0 with advice, 1 without. Raises Failure, also when interrupted."""
-    provider = LLMProviderType(options.provider) if options.provider else settings.default_provider
+    provider = options.provider or settings.default_provider
     check_enabled(settings, provider)
     levels = _levels(options.levels)
     request = sample_requests()
@@ -83,7 +82,7 @@ def tune(settings: Settings, options: TuneOptions) -> int:
         levels=sweep.levels,
         stopped=sweep.stopped,
         calls=budget.made,
-        spent=budget.spent,
+        spent_usd=budget.spent,
         quota=quota,
         advice=advise(sweep.levels, quota, provider, settings, options.target),
     )

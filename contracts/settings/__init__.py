@@ -4,8 +4,10 @@ docs/settings.md is generated from the classes.
 """
 
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_type_hints
 
 from pydantic import ValidationError
@@ -18,40 +20,14 @@ from contracts.settings.provider import (
     AnthropicSettings,
     GoogleSettings,
     HostedProviderSettings,
-    MockConfidence,
     MockSettings,
     OpenAISettings,
     OpenRouterSettings,
     ProviderSettings,
 )
-from contracts.settings.redis import RedisAddress, RedisSettings
-from contracts.settings.removed import REMOVED
+from contracts.settings.redis import RedisSettings
 from contracts.settings.service import ClientSettings, ServiceSettings
 from contracts.settings.work import LedgerSettings, SpoolSettings, WorkerSettings
-
-__all__ = [
-    "BreakerSettings",
-    "ClientSettings",
-    "DevelopmentSettings",
-    "FlowerSettings",
-    "HoldSettings",
-    "HostedProviderSettings",
-    "KafkaSettings",
-    "LedgerSettings",
-    "MockConfidence",
-    "MockSettings",
-    "ProviderSettings",
-    "RedisAddress",
-    "RedisSettings",
-    "RetrySettings",
-    "ServiceSettings",
-    "Settings",
-    "SettingsError",
-    "SpoolSettings",
-    "TelemetrySettings",
-    "WorkerSettings",
-    "load_settings",
-]
 
 PROVIDER_CLASSES: dict[LLMProviderType, type[ProviderSettings]] = {
     LLMProviderType.ANTHROPIC: AnthropicSettings,
@@ -134,6 +110,12 @@ CONCERNS: tuple[type[Concern], ...] = (
 )
 
 
+def removed_settings() -> dict[str, str]:
+    """Name of a removed setting → what replaced it, and what to do."""
+    replaced = tomllib.loads(Path(__file__).with_name("removed.toml").read_text(encoding="utf-8"))
+    return {name: f"is no setting any more: {by}. Remove it from the environment" for name, by in replaced.items()}
+
+
 def load_settings() -> Settings:
     """The settings of this process, from its environment.
 
@@ -144,7 +126,9 @@ def load_settings() -> Settings:
     """
     known = {name for concern in CONCERNS for name in variables(concern)}
     ours = sorted(name for name in os.environ if name.startswith(PREFIX))
-    problems = [f"{name}: {REMOVED.get(name, 'unknown setting')}" for name in ours if name not in known]
+    unknown = [name for name in ours if name not in known]
+    removed = removed_settings() if unknown else {}
+    problems = [f"{name}: {removed.get(name, 'unknown setting')}" for name in unknown]
     for concern in CONCERNS:
         names = {field_name: name for name, field_name in variables(concern).items()}
         try:

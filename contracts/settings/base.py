@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.enums import LLMErrorCode
@@ -64,7 +64,7 @@ def split(value: Any) -> Any:
 
 #: A list in one variable, its parts separated by commas.
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(split)]
-CommaFloats = Annotated[list[float], NoDecode, BeforeValidator(split)]
+CommaFloats = Annotated[list[NonNegativeFloat], NoDecode, BeforeValidator(split)]
 CommaCodes = Annotated[list[LLMErrorCode], NoDecode, BeforeValidator(split)]
 
 #: What an HTTP header may hold, as the clients in use encode it (RFC 9110, 5.5, without obs-text).

@@ -12,6 +12,15 @@ from contracts.base import Incoming, Outgoing
 from docs.generate.common import GENERATED, docstring
 from service.routes.openapi_fields import FIELDS
 
+#: Fields that mean the same in each event without a docstring of its own.
+SHARED = {
+    "correlation_id": "As in the request.",
+    "user_id": "As in the request.",
+    "metadata": "The metadata of the request.",
+    "request_type": "Always `comparison`.",
+    "trace_id": "Trace id of the W3C trace context, 32 hex digits.",
+}
+
 #: What each event is, and when it is sent.
 EVENTS: dict[str, tuple[type[Outgoing], str]] = {
     topics.COMPARISON_RESULT: (
@@ -66,7 +75,16 @@ def _describe(schema: dict[str, Any]) -> None:
             if name in FIELDS:
                 described["description"] = FIELDS[name][field][0]
             elif hasattr(events, name):
-                described["description"] = docstring(getattr(events, name), field)
+                described["description"] = _description(getattr(events, name), field)
+
+
+def _description(event: type[BaseModel], field: str) -> str:
+    try:
+        return docstring(event, field)
+    except LookupError:
+        if field not in SHARED:
+            raise
+        return SHARED[field]
 
 
 def schemas() -> dict[str, str]:

@@ -11,7 +11,7 @@ from telemetry.metrics.metrics import ProcessState
 
 
 class Source(Protocol):
-    """What is served: see Metrics and LibraryMetrics."""
+    """What is served: such as Metrics."""
 
     content_type: str
 

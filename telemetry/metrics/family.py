@@ -81,9 +81,7 @@ class CounterFamily(MetricFamily):
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         key = tuple([labels.get(label, "") for label in self._labels])
         with self._lock:
-            place = self._numbers.get(key)
-            if place is None:
-                place = self._place(key)
+            place = self._numbers.get(key) or self._place(key)
             place[0] += amount
 
 
@@ -95,9 +93,7 @@ class GaugeFamily(MetricFamily):
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         key = tuple([labels.get(label, "") for label in self._labels])
         with self._lock:
-            place = self._numbers.get(key)
-            if place is None:
-                place = self._place(key)
+            place = self._numbers.get(key) or self._place(key)
             place[0] = amount
 
 
@@ -118,9 +114,7 @@ class HistogramFamily(MetricFamily):
         key = tuple([labels.get(label, "") for label in self._labels])
         bucket = bisect_left(self._bounds, amount)
         with self._lock:
-            place = self._numbers.get(key)
-            if place is None:
-                place = self._place(key)
+            place = self._numbers.get(key) or self._place(key)
             place[bucket] += 1
             place[-1] += amount
 

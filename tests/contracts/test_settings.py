@@ -13,14 +13,16 @@ from contracts.settings import (
     Settings,
     SettingsError,
     load_settings,
+    removed_settings,
     variables,
 )
-from contracts.settings.removed import REMOVED
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 ANTHROPIC, OPENAI, MOCK = LLMProviderType.ANTHROPIC, LLMProviderType.OPENAI, LLMProviderType.MOCK
 KEY = "sk-canary-1234"
+
+REMOVED = removed_settings()
 
 
 @pytest.fixture

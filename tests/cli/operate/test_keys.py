@@ -10,9 +10,9 @@ from umpire_cli import umpire
 
 from access.api_key import id_of
 from access.authenticator import Authenticator
-from cli.environment import DEFAULT_DATA
 from cli.failure import Failure
 from cli.operate.keys_work import create
+from cli.options import DEFAULT_DATA
 from contracts.clock import utcnow
 from contracts.errors import AuthenticationFailed
 from devtools.redis import RedisServer
