@@ -11,7 +11,6 @@ from cli.operate.holds import pause, resume
 from cli.operate.keys import keys_app
 from cli.operate.outbox import outbox_app
 from cli.options import DEFAULT_DATA, AsJson, DataDir, read_serving_settings, read_settings, service_version
-from cli.tune.command import tune
 from cli.visible import visible
 from contracts.enums import LLMProviderType
 
@@ -25,7 +24,6 @@ models_app = typer.Typer(invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
-app.command()(tune)
 app.command()(pause)
 app.command()(resume)
 
@@ -191,6 +189,43 @@ def models_check() -> None:
     from cli.operate.models import check
 
     raise typer.Exit(check(settings))
+
+
+@app.command()
+def tune(
+    provider: Annotated[
+        LLMProviderType | None,
+        typer.Option(help="Provider to measure. Without it: UMPIRE_DEFAULT_PROVIDER or the first enabled."),
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Numbers of calls in flight to try.", metavar="N,N,…", show_default="1,2,4,…,256")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=600, help="Length of a level in seconds, after the first calls.")
+    ] = 5.0,
+    calls: Annotated[int | None, typer.Option(min=1, help="Most calls of a level. Without it: no limit.")] = None,
+    max_calls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most calls of all levels together.", show_default="500; the mock: no limit"),
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars of all levels together.")] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Comparisons a second that you need.", show_default="what the provider allows"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--out", help="Directory for tune.png and tune.json.")] = Path("tune-output"),
+    yes: Annotated[bool, typer.Option("--yes", help="Make calls that cost money without asking.")] = False,
+) -> None:
+    """Measure how many calls in flight a provider takes, and print settings for your workers.
+
+    It sends sample comparisons to the provider directly, without Redis and Kafka.
+    Calls of real providers cost money: it first shows the highest possible cost, and asks.
+    """
+    settings = read_settings()
+    from cli.tune.run import TuneOptions, tune
+
+    options = TuneOptions(provider, levels, seconds, calls, max_calls, max_cost, target, output, yes)
+    raise typer.Exit(tune(settings, options))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from telemetry.fault import fault, locations
 from telemetry.observer import Note, Observer
 from web.handlers import HANDLED, ErrorHandler
-from web.problem import internal_error, problem
+from web.problem import INTERNAL_ERROR, problem
 
 
 class Application(FastAPI):
@@ -109,7 +109,7 @@ class ErrorBoundary:
             fields = {**fault(error), **locations(error.__traceback__)}
             self.observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))
             if not status:
-                await problem(internal_error(), scope)(scope, receive, send_and_note_status)
+                await problem(INTERNAL_ERROR, scope)(scope, receive, send_and_note_status)
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
             labels = {"route": route, "status": str(status)}

@@ -13,13 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from access import api_key
 from access.api_key import ApiKey
 from access.authenticator import Authenticated, Authenticator
-from access.request_rate import Rate
+from access.request_rate import POLICY, Rate, policy_header, remaining_header
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
 from contracts.settings import ServiceSettings
 from telemetry.observer import Note, Observer
 from web.problem import problem
-from web.rate_headers import POLICY, policy_header, remaining_header
 
 #: Scope that an API key needs, by method and path of a route. None: the route needs no key.
 ScopeTable = Mapping[tuple[str, str], api_key.Scope | None]

@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 from starlette.responses import Response
 from starlette.types import Scope
 
+from access.request_rate import POLICIES, exhausted_header
 from contracts.clock import utcnow
 from contracts.encoding import dumps
 from contracts.enums import LLMErrorCode
 from contracts.errors import InternalError, UmpireError
 from contracts.events import SERVICE_NAME
 from contracts.http import Problem
-from web.rate_headers import POLICIES, exhausted_header
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -28,6 +28,9 @@ QUEUE_ID = "umpire.queue_id"
 
 #: `Retry-After` in seconds, if waiting helps and the time is unknown.
 DEFAULT_RETRY_AFTER = 5.0
+
+#: The error for an unexpected exception. It holds no detail of that.
+INTERNAL_ERROR = InternalError("Internal error. Search the log for this correlation id.")
 
 #: Longest path that `instance` repeats, in bytes: it comes from the caller and may have any length.
 _MAX_INSTANCE = 200
@@ -51,11 +54,6 @@ def error_tree(root: type[UmpireError] = UmpireError) -> Iterator[type[UmpireErr
     yield root
     for child in root.__subclasses__():
         yield from error_tree(child)
-
-
-def internal_error() -> InternalError:
-    """The error for an unexpected exception. It holds no detail of that."""
-    return InternalError("Internal error. Search the log for this correlation id.")
 
 
 def retry_after(error: UmpireError) -> int | None:

@@ -78,12 +78,15 @@ async def _check(settings: Settings) -> int:
     found: list[Difference] = []
     code = 0
     for provider in settings.enabled:
+        adapter = make_provider(provider, settings)
         try:
-            listed = await _listed(settings, provider)
+            listed = await adapter.list_models()
         except UmpireError as error:
             err.print(f"{provider.value} could not be asked: {error.message} ({error.code.value})", markup=False)
             code = 1
             continue
+        finally:
+            await adapter.close()
         found += compare(manifest, provider, listed, today)
         default = settings.providers[provider].default_model or manifest.default(provider).model_id
         if default not in listed:
@@ -97,11 +100,3 @@ async def _check(settings: Settings) -> int:
     else:
         out.print("the manifest and the providers agree")
     return code
-
-
-async def _listed(settings: Settings, provider: LLMProviderType) -> list[str]:
-    adapter = make_provider(provider, settings)
-    try:
-        return await adapter.list_models()
-    finally:
-        await adapter.close()

@@ -8,10 +8,11 @@ from redis.asyncio import Redis
 from rich.markup import escape
 from rich.table import Column, Table
 
-from cli.console import out, report_ids, show_json, show_json_text
+from cli.console import out, report_ids, show_json
 from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
 from cli.options import read_settings
+from cli.visible import visible_json
 from contracts.clock import iso
 from contracts.encoding import loads
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
@@ -32,9 +33,8 @@ def list_(data_dir: Path, limit: int, *, as_json: bool) -> None:
 
     waiting, count, letters = ask_redis(data_dir, read)
     if as_json:
-        counts = {"waiting": waiting.results, "oldest_waiting_seconds": waiting.oldest_seconds, "dead": count}
-        limits = {"dead_max": most, "dead_letters": [_fields(one) for one in letters]}
-        show_json(counts | limits)
+        sizes = {"waiting": waiting.results, "oldest_waiting_seconds": waiting.oldest_seconds, "dead": count}
+        show_json(sizes | {"dead_max": most, "dead_letters": [_fields(one) for one in letters]})
         return
     age = "" if waiting.oldest_seconds is None else f", the oldest for {waiting.oldest_seconds:.0f} s"
     out.print(f"{waiting.results} waiting for Kafka{age}; {count} dead letters")
@@ -58,7 +58,7 @@ def show(data_dir: Path, queue_id: str, *, as_json: bool) -> None:
     if as_json:
         show_json(fields)
     else:
-        show_json_text(json.dumps(fields, indent=2, ensure_ascii=False))
+        print(visible_json(json.dumps(fields, indent=2, ensure_ascii=False)))  # noqa: T201
 
 
 def replay(data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:

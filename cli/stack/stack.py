@@ -49,7 +49,11 @@ class Stack:
         self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
         self.flower_url = url_of(flower)
         self._metrics = settings.telemetry.metrics_directory or path / "metrics"
-        self._servers = self._server_parts()
+        self._servers: list[StackPart] = []
+        if redis := self._embedded_redis:
+            self._servers.append(self._part("redis", redis.launch, redis.ready))
+        if kafka := self._embedded_kafka:
+            self._servers.append(self._part("kafka", kafka.launch, kafka.ready, on_ready=self._kafka_is_ready))
         workers = worker_parts(settings, settings.enabled, path, self._environment, self._part)
         self._workers = {part: provider for provider, part in workers}
         self._api = ApiPart(settings, api, path, self._environment, self._part)
@@ -69,11 +73,6 @@ class Stack:
     @property
     def kafka_bootstrap(self) -> str:
         return self._embedded_kafka.bootstrap if self._embedded_kafka else self._settings.kafka.kafka_bootstrap
-
-    @property
-    def redis_address(self) -> str:
-        """Host and port, without the password."""
-        return self.redis_url.rpartition("@")[2].removeprefix("redis://")
 
     async def start(self) -> None:
         """Start all parts. Raises Failure, with the reason, when a part does not start. Call `stop` in either case."""
@@ -137,15 +136,6 @@ class Stack:
     def _part(self, name: str, launch: Callable[[], Launch], ready: Callable[..., Any], **more: Any) -> StackPart:
         log = LogFile(self._directory.path / "logs" / f"{name}.log")
         return StackPart(name, launch, self._say, ready=ready, log=log, changed=self._file.update, **more)
-
-    def _server_parts(self) -> list[StackPart]:
-        parts = []
-        if self._embedded_redis:
-            parts.append(self._part("redis", self._embedded_redis.launch, self._embedded_redis.ready))
-        if self._embedded_kafka:
-            kafka = self._embedded_kafka
-            parts.append(self._part("kafka", kafka.launch, kafka.ready, on_ready=self._kafka_is_ready))
-        return parts
 
     def _environment(self) -> dict[str, str]:
         return child_environment(

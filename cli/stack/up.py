@@ -83,7 +83,7 @@ def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> No
     for name, value in {
         "api": f"{stack.api_url}/api/v1   (try: umpire compare A.txt B.txt{data})",
         "flower": f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})",
-        "redis": stack.redis_address,
+        "redis": stack.redis_url.rpartition("@")[2].removeprefix("redis://"),  # without the password
         "kafka": stack.kafka_bootstrap,
         "metrics": "   ".join(stack.metrics_urls),
         "workers": ", ".join(provider.value for provider in settings.enabled),

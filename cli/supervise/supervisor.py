@@ -19,11 +19,8 @@ class Supervisor:
     def __init__(self, *stages: Sequence[StackPart]) -> None:
         """`stages`: the parts in the order in which they stop; those of one stage stop concurrently."""
         self._stages = stages
+        self._parts = [part for stage in stages for part in stage]
         self._tasks: dict[StackPart, asyncio.Task[None]] = {}
-
-    @property
-    def _parts(self) -> list[StackPart]:
-        return [part for stage in self._stages for part in stage]
 
     async def start(self, parts: Sequence[StackPart] | None = None) -> None:
         """Start these parts, or all, and wait until each is ready. Raises Failure when one does not start."""

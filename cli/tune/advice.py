@@ -189,10 +189,9 @@ def _processes(rate: float, processes: int, machine: Machine, provider: LLMProvi
 
 
 def _limits(quota: Quota, provider: LLMProviderType) -> list[Setting]:
-    known = {"RPM": quota.rpm, "TPM": quota.tpm}
     return [
         Setting(f"UMPIRE_{provider.value.upper()}_{name}", value, f"the limit a minute, {quota.source}")
-        for name, value in known.items()
+        for name, value in (("RPM", quota.rpm), ("TPM", quota.tpm))
         if value
     ]
 

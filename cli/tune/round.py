@@ -59,13 +59,16 @@ class Round:
 
     async def run(self) -> LoadLevel:
         self._begin, used = time.monotonic(), time.process_time()
-        starts = (self._begin + self._spread * number / self._concurrency for number in range(self._concurrency))
-        await first_of(asyncio.gather(*map(self._slot, starts)), self._stop.wait(), self._watch())
+        await first_of(self._run_slots(), self._stop.wait(), self._watch())
         if self._stop.is_set():
             self._end()
         late = sum(self._late) / len(self._late) if self._late else 0.0
         used = time.process_time() - used
         return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut, cpu=used)
+
+    async def _run_slots(self) -> None:
+        starts = (self._begin + self._spread * number / self._concurrency for number in range(self._concurrency))
+        await asyncio.gather(*map(self._slot, starts))
 
     async def _watch(self) -> None:
         """Measure how late sleeps end: on a machine that is not overloaded, far less than a millisecond."""
