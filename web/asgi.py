@@ -104,7 +104,7 @@ class ErrorBoundary:
         except ClientDisconnect:
             if status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 status = 0  # the client has not received the framework's 500
-            self.observer(Note("door.client_left"))
+            self.observer(Note("http.client_left"))
         except Exception as error:  # noqa: BLE001 - outermost: counted, logged by its class and location
             fields = {**fault(error), **locations(error.__traceback__)}
             self.observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))
@@ -113,4 +113,4 @@ class ErrorBoundary:
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
             labels = {"route": route, "status": str(status)}
-            self.observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
+            self.observer(Note("http.answered", labels=labels, value=time.monotonic() - started))

@@ -127,7 +127,7 @@ class Authentication:
     def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
         self.observer(Note("key.refused", labels={"reason": reason}))
-        self.observer(Note("door.refused", labels={"error_code": error.code.value}))
+        self.observer(Note("http.refused", labels={"error_code": error.code.value}))
         policy = policy_header(known.key) if known else ""
         headers = {POLICY: policy} if policy else {}
         if isinstance(error, AuthenticationFailed):

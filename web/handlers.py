@@ -50,7 +50,7 @@ def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandl
     async def on_error(request: Request, error: Exception) -> Response:
         match error:
             case UmpireError():
-                observer(Note("door.refused", labels={"error_code": error.code.value}))
+                observer(Note("http.refused", labels={"error_code": error.code.value}))
                 return problem(error, request.scope)
             case RequestValidationError():
                 return problem(invalid_request(error.errors()), request.scope)

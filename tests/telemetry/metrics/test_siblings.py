@@ -34,7 +34,7 @@ directory = Path(sys.argv[1])
 metrics = Metrics(process_file=take_process_file(directory, "api"), directory=directory)
 metrics.alive()
 for _ in range(100):
-    metrics(Note("door.answered", labels={"route": "/x", "status": "202"}, value=0.02))
+    metrics(Note("http.answered", labels={"route": "/x", "status": "202"}, value=0.02))
 metrics(Note("adaptive.concurrency", labels={"provider": "mock"}, value=7))
 print("counted", flush=True)
 time.sleep(60)
