@@ -37,9 +37,9 @@ from service.routes import cancellation, comparison, health, providers
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
-from telemetry.duty import for_ever
 from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note, Observer
+from telemetry.outage import for_ever
 from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut
 from web.auth import Authentication, RouteScopes
@@ -108,7 +108,8 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
             authenticator: Authenticator = scope["app"].state.dependencies.authenticator
             return authenticator
 
-        app.wrap(lambda inner: Authentication(inner, scopes, authenticator_of, settings.service, observer))
+        seconds = settings.service.door_redis_seconds
+        app.wrap(lambda inner: Authentication(inner, scopes, authenticator_of, seconds, observer))
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
 
