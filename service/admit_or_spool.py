@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from redis.exceptions import ResponseError
@@ -26,24 +27,18 @@ TRY_SECONDS = 0.5
 ALARM_SECONDS = 5.0
 
 
+@dataclass(eq=False)
 class Acceptance:
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        spool: Spool,
-        lifecycle: Lifecycle,
-        observer: Observer,
-        *,
-        unanswered: Callable[[], None],
-    ) -> None:
-        """`unanswered` is called whenever Redis does not answer."""
-        self._settings = settings
-        self._ledger = ledger
-        self._spool = spool
-        self._lifecycle = lifecycle
-        self._observer = observer
-        self._unanswered = unanswered
+    """`unanswered` is called whenever Redis does not answer."""
+
+    settings: Settings
+    ledger: Ledger
+    spool: Spool
+    lifecycle: Lifecycle
+    observer: Observer
+    unanswered: Callable[[], None]
+
+    def __post_init__(self) -> None:
         #: As of the last operation on Redis.
         self.redis_state: RedisState = "up"
         self._outage = Outage(retry_seconds=TRY_SECONDS)
@@ -92,11 +87,11 @@ class Acceptance:
             raise Unavailable(detail, retry_after=5.0)
         # If Redis has accepted the request and only its answer was lost, the drainer's second admit changes nothing.
         try:
-            await self._spool.put(stored)
+            await self.spool.put(stored)
         except QueueFull as full:
-            self._announce_full("spool", full, self._settings.spool.queue_max_size)
+            self._announce_full("spool", full, self.settings.spool.queue_max_size)
             raise
-        self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
+        self.observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
         return None
 
     async def accept_in_ledger(
@@ -110,11 +105,11 @@ class Acceptance:
     ) -> int:
         """Write the request to the ledger, never to the spool. Arguments, result and errors: see Ledger.admit."""
         try:
-            return await self._ledger.admit(
+            return await self.ledger.admit(
                 stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
             )
         except QueueFull as full:
-            self._announce_full("redis", full, self._settings.ledger.ledger_max_size)
+            self._announce_full("redis", full, self.settings.ledger.ledger_max_size)
             raise
 
     def _announce_full(self, backend: Literal["redis", "spool"], full: QueueFull, max_size: int) -> None:
@@ -122,9 +117,9 @@ class Acceptance:
         now = time.monotonic()
         if now >= self._next_alarm:
             self._next_alarm = now + ALARM_SECONDS
-            self._observer(Note("queue.full", "warning", fields={"backend": backend}))
+            self.observer(Note("queue.full", "warning", fields={"backend": backend}))
             size = int(full.details.get("size", max_size))
-            self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
+            self.lifecycle.send(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
 
     def record_failure(self, error: TimeoutError | Unavailable) -> None:
         """Record that the ledger accepted nothing. The cause of `error` is the answer of Redis, if there was one."""
@@ -138,10 +133,10 @@ class Acceptance:
         changed, self.redis_state = state != self.redis_state, state
         if state == "up":
             if self._outage.succeeded():
-                self._observer(Note("ledger.back", "info"))
+                self.observer(Note("ledger.back", "info"))
             return
         self._outage.failed()
         if changed:
-            self._observer(Note("ledger.away", "warning", fields={"redis": state}))
+            self.observer(Note("ledger.away", "warning", fields={"redis": state}))
         if state == "down":
-            self._unanswered()
+            self.unanswered()

@@ -7,8 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from contracts.enums import LLMBatchingMode, LLMProviderType
-from contracts.settings.base import Concern
-from contracts.settings.text import BaseUrl, HeaderSecret
+from contracts.settings.base import BaseUrl, Concern, HeaderSecret
 from contracts.topics import LEGAL_TOPIC
 
 #: Most processes need the names of these settings only.

@@ -30,9 +30,8 @@ from web.auth import api_key_of, default_mode, owner_of, redis_seconds
 from web.body import check_media_type, parse, read_body, salvage_correlation_id
 from web.body_budget import BodyReservation
 from web.json_values import MIN_VALUES, check_value_count
-from web.prefer import Prefer, parse_prefer
 from web.problem import CORRELATION_ID, QUEUE_ID
-from web.request_headers import RequestHeaders
+from web.request_headers import Prefer, RequestHeaders, parse_prefer
 
 router = APIRouter(route_class=PlainRoute)
 
@@ -209,10 +208,9 @@ def _queued_response(
 def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -> None:
     """Log and publish the acceptance. Every later answer carries the queue id, also an error."""
     scope[QUEUE_ID] = stored.queue_id
-    queue_id = str(stored.queue_id)
     dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider}))
     event = LLMQueueStatusV1(
-        queue_id=queue_id,
+        queue_id=str(stored.queue_id),
         correlation_id=stored.correlation_id,
         status=QueueStatus.QUEUED,
         event=QueueEvent.QUEUED,
@@ -221,4 +219,4 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.tell(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.send(event, stored)
