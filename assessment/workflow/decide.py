@@ -23,7 +23,7 @@ from assessment.workflow.planning import Planner, RoundPlan, round_row, rounds_a
 from assessment.workflow.result import build_outcome, single_essay_outcome
 from assessment.workflow.scoring import fit_essays, largest_change
 from assessment.workflow.state import ENDED, ComparisonStatus, TextStatus, WorkflowState, WorkflowStopReason
-from assessment.workflow.stopping import may_be_scored, only_failures, quiet_seconds, stop_by_rule
+from assessment.workflow.stopping import may_be_scored, quiet_seconds, stop_by_rule
 from assessment.workflow.submitting import choose_submissions
 from assessment.workflow.tally import take_tally
 from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
@@ -151,8 +151,6 @@ class _Step:
         self.commands.append(Score(tuple(scored), self.strengths, graded))
         for one in scored:
             self.rounds[one.number] = one
-        if only_failures(self.tally, [one for one in self.rounds if one.scored_at is not None]):
-            return WorkflowStopReason.FAILURES
         reason = stop_by_rule(self.state, self.tally, self.rounds, exhausted=False)
         # The budget ends it only after the rounds that are still to come.
         return reason if reason is not WorkflowStopReason.BUDGET else None

@@ -57,7 +57,7 @@ class Planner:
         Before the decision.
     tally : Tally
         Of it. Comparisons that failed for good are left out of the history, so that their essays come first; so are
-        broken essays.
+        broken essays. Broken judges get nothing.
     strengths : tuple of float
         Of the newest fit, one for each essay; empty before there is one.
     """
@@ -67,11 +67,15 @@ class Planner:
         self._items = tally.playing(state.essays)
         self._costs, self._reserved = tally.costs, tally.reserved
         self._money = None if self._options.max_cost_usd is None else self._options.max_cost_usd - tally.spent
-        self._shares = [judge.share for judge in state.judges]
+        self._dealt_to = tally.working_judges()
+        self._shares = [state.judges[judge].share for judge in self._dealt_to]
+        # Judges that get nothing any more are numbered behind the others.
+        idle = [judge.index for judge in state.judges if judge.index not in self._dealt_to]
+        seat = {judge: number for number, judge in enumerate([*self._dealt_to, *idle])}
         place = {essay: item for item, essay in enumerate(self._items)}
         self._strengths = None if not strengths else [strengths[essay] for essay in self._items]
         kept = [
-            (place[one.first], place[one.second], one.judge)
+            (place[one.first], place[one.second], seat[one.judge])
             for one in state.comparisons
             if one.first in place
             and one.second in place
@@ -105,7 +109,7 @@ class Planner:
     def _matching(self, goal: int) -> RoundPlan:
         """Each essay once."""
         n = len(self._items)
-        if n < 2:  # noqa: PLR2004 - a comparison needs two
+        if n < 2 or not self._dealt_to:  # noqa: PLR2004 - a comparison needs two
             return RoundPlan(exhausted=True)
         free = goal - self._next_number
         # Less than a round is planned only where the budget holds no whole one.
@@ -115,7 +119,7 @@ class Planner:
         pairs, dealt = pairs[:free], dealt[:free]
         if not len(pairs):
             return RoundPlan(exhausted=True)
-        costs = np.cumsum([self._costs[judge] for judge in dealt.tolist()])
+        costs = np.cumsum([self._costs[self._dealt_to[seat]] for seat in dealt.tolist()])
         if self._money is not None:
             paid = int(np.sum(self._reserved + costs <= self._money))
             if paid < len(pairs) and (self._next_number or not paid):
@@ -129,9 +133,9 @@ class Planner:
                 round=self._next_round,
                 first=self._items[one],
                 second=self._items[other],
-                judge=judge,
+                judge=self._dealt_to[seat],
             )
-            for offset, ((one, other), judge) in enumerate(zip(pairs.tolist(), dealt.tolist(), strict=True))
+            for offset, ((one, other), seat) in enumerate(zip(pairs.tolist(), dealt.tolist(), strict=True))
         )
         self._next_number += len(rows)
         return RoundPlan(rows)
