@@ -5,6 +5,7 @@ of the one before, since such a batch may take a day. With UMPIRE_CJ_ITERATIVE=f
 planned without a verdict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -15,7 +16,14 @@ from assessment.model.pairing.deal import deal
 from assessment.model.pairing.history import read_history
 from assessment.model.pairing.plan import MAX_ROUNDS_AHEAD, plan_round, round_size
 from assessment.model.stop import MOST_PER_ITEM
-from assessment.workflow.state import ComparisonRow, ComparisonStatus, RoundRow, WorkflowOptions, WorkflowState
+from assessment.workflow.state import (
+    ComparisonRow,
+    ComparisonStatus,
+    JudgeRow,
+    RoundRow,
+    WorkflowOptions,
+    WorkflowState,
+)
 from assessment.workflow.tally import Tally
 from contracts.enums import LLMBatchingMode
 
@@ -36,6 +44,27 @@ def budget(options: WorkflowOptions, n_items: int) -> int:
     """Comparisons of n_items essays, at most; those that fail for good are part of it."""
     per_essay = floor(min(options.max_comparisons_per_essay, MOST_PER_ITEM) * n_items / 2)
     return per_essay if options.max_comparisons is None else min(per_essay, options.max_comparisons)
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentEstimate:
+    """What an assessment takes at most, failures aside. cost_usd: None if a price is unknown."""
+
+    comparisons: int
+    cost_usd: float | None
+
+
+def estimate(options: WorkflowOptions, judges: Sequence[JudgeRow], n_items: int) -> AssessmentEstimate:
+    """Before the first call: comparisons within the budgets, and their cost by the judges' shares and prices."""
+    comparisons = budget(options, n_items)
+    shares = sum(judge.share for judge in judges)
+    prices = [judge.estimated_cost_usd for judge in judges]
+    if None in prices:
+        return AssessmentEstimate(comparisons, None)
+    each = sum(judge.share * (judge.estimated_cost_usd or 0.0) for judge in judges) / shares
+    if options.max_cost_usd is not None and each:
+        comparisons = min(comparisons, floor(options.max_cost_usd / each))
+    return AssessmentEstimate(comparisons, comparisons * each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Tally:
     in_flight : int
         Assigned or submitted.
     verdicts, failures : list of int
-        Of each essay, by index: comparisons that count, and comparisons that failed for good.
+        Of each essay, by index: comparisons that count, and those that failed for good since it was extended last.
     spent, reserved, at_stake : float
         USD: of all answers; the estimate for all that may still be paid for (planned, pooled, in flight); the estimate
         for those in flight alone.
@@ -113,11 +113,11 @@ class Tally:
         judge.failures_in_a_row = 0
 
     def add_failure(self, one: ComparisonRow) -> None:
+        self.rounds[one.round].failed += 1
         if (one.chunk or 0) >= self.extended_chunk:
             self.judges[one.judge].failures_in_a_row += 1
-        self.rounds[one.round].failed += 1
-        self.failures[one.first] += 1
-        self.failures[one.second] += 1
+            self.failures[one.first] += 1
+            self.failures[one.second] += 1
 
     def add_unfinished(self, one: ComparisonRow, clock: float, options: WorkflowOptions) -> None:
         status = self._status_now(one, clock, options)

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from umpire_workflow_machine import ERROR_CODES, AssessmentMachine
 
@@ -20,6 +20,7 @@ TestAssessmentMachine.settings = settings(
 @given(st.integers(0, 2**32))
 def test_long_histories(seed):
     """The machine's own steps in long random order, with the invariants."""
+    note(str(seed))
     history(seed).teardown()
 
 
