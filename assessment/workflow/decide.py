@@ -21,9 +21,9 @@ from assessment.workflow.commands import (
 )
 from assessment.workflow.planning import Planner, RoundPlan, round_row, rounds_ahead
 from assessment.workflow.result import build_outcome, single_essay_outcome
-from assessment.workflow.scoring import fit_essays, largest_change
+from assessment.workflow.scoring import EssayFit, fit_essays, largest_change
 from assessment.workflow.state import ENDED, ComparisonStatus, TextStatus, WorkflowState, WorkflowStopReason
-from assessment.workflow.stopping import may_be_scored, only_failures, quiet_seconds, stop_by_rule
+from assessment.workflow.stopping import may_be_scored, quiet_seconds, stop_by_rule
 from assessment.workflow.submitting import choose_submissions
 from assessment.workflow.tally import take_tally
 from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
@@ -73,6 +73,7 @@ class _Step:
         self.tally = take_tally(state, self.clock)
         self.rounds = list(state.rounds)
         self.strengths = self.assessment.strengths
+        self.fitted: EssayFit | None = None
         self.commands: list[Command] = []
         self.path: list[CJBatchStateEnum] = []
         since_arrival = self.clock - self.assessment.arrival_clock
@@ -142,8 +143,8 @@ class _Step:
         if not scored:
             return None
         self.path.append(CJBatchStateEnum.SCORING)
-        fitted, before = fit_essays(self.state), self.strengths
-        graded: tuple[int, ...] = ()
+        self.fitted = fitted = fit_essays(self.state)
+        before, graded = self.strengths, self.assessment.graded
         if fitted is not None:
             self.strengths, graded = fitted.strengths(len(self.state.essays)), fitted.graded
             change = largest_change(before, self.strengths)
@@ -151,8 +152,6 @@ class _Step:
         self.commands.append(Score(tuple(scored), self.strengths, graded))
         for one in scored:
             self.rounds[one.number] = one
-        if only_failures(self.tally, [one for one in self.rounds if one.scored_at is not None]):
-            return WorkflowStopReason.FAILURES
         reason = stop_by_rule(self.state, self.tally, self.rounds, exhausted=False)
         # The budget ends it only after the rounds that are still to come.
         return reason if reason is not WorkflowStopReason.BUDGET else None
@@ -194,11 +193,11 @@ class _Step:
             text = f"Only {ranked} of {len(ready)} essays have a comparison that was judged."
             return self._fail(CJAssessmentErrorCode.INSUFFICIENT_COMPARISONS, text)
         try:
-            fitted = fit_essays(self.state)
+            fitted = self.fitted or fit_essays(self.state)
+            assert fitted is not None  # noqa: S101 - an essay is ranked, so there is a verdict
+            outcome = build_outcome(self.state, self.rounds, fitted, reason, self.now)
         except ScoreConvergenceFailed as error:
             return self._fail(CJAssessmentErrorCode.SCORE_CONVERGENCE_FAILED, str(error))
-        assert fitted is not None  # noqa: S101 - an essay is ranked, so there is a verdict
-        outcome = build_outcome(self.state, self.rounds, fitted, reason, self.now)
         self._pass(CJBatchStateEnum.SCORING)
         self.path.append(CJBatchStateEnum.COMPLETED)
         self.commands.append(Complete(reason, self.assessment.version, outcome, self._unbilled()))

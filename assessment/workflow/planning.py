@@ -5,6 +5,7 @@ of the one before, since such a batch may take a day. With UMPIRE_CJ_ITERATIVE=f
 planned without a verdict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -15,7 +16,14 @@ from assessment.model.pairing.deal import deal
 from assessment.model.pairing.history import read_history
 from assessment.model.pairing.plan import MAX_ROUNDS_AHEAD, plan_round, round_size
 from assessment.model.stop import MOST_PER_ITEM
-from assessment.workflow.state import ComparisonRow, ComparisonStatus, RoundRow, WorkflowOptions, WorkflowState
+from assessment.workflow.state import (
+    ComparisonRow,
+    ComparisonStatus,
+    JudgeRow,
+    RoundRow,
+    WorkflowOptions,
+    WorkflowState,
+)
 from assessment.workflow.tally import Tally
 from contracts.enums import LLMBatchingMode
 
@@ -39,6 +47,27 @@ def budget(options: WorkflowOptions, n_items: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class AssessmentEstimate:
+    """What an assessment takes at most, failures aside. cost_usd: None if a price is unknown."""
+
+    comparisons: int
+    cost_usd: float | None
+
+
+def estimate(options: WorkflowOptions, judges: Sequence[JudgeRow], n_items: int) -> AssessmentEstimate:
+    """Before the first call: comparisons within the budgets, and their cost by the judges' shares and prices."""
+    comparisons = budget(options, n_items)
+    shares = sum(judge.share for judge in judges)
+    prices = [judge.estimated_cost_usd for judge in judges]
+    if None in prices:
+        return AssessmentEstimate(comparisons, None)
+    each = sum(judge.share * (judge.estimated_cost_usd or 0.0) for judge in judges) / shares
+    if options.max_cost_usd is not None and each:
+        comparisons = min(comparisons, floor(options.max_cost_usd / each))
+    return AssessmentEstimate(comparisons, comparisons * each)
+
+
+@dataclass(frozen=True, slots=True)
 class RoundPlan:
     """Attributes: the rows to insert, and why there are no more of them (at most one of the flags)."""
 
@@ -57,7 +86,7 @@ class Planner:
         Before the decision.
     tally : Tally
         Of it. Comparisons that failed for good are left out of the history, so that their essays come first; so are
-        broken essays.
+        broken essays. Broken judges get nothing.
     strengths : tuple of float
         Of the newest fit, one for each essay; empty before there is one.
     """
@@ -67,11 +96,15 @@ class Planner:
         self._items = tally.playing(state.essays)
         self._costs, self._reserved = tally.costs, tally.reserved
         self._money = None if self._options.max_cost_usd is None else self._options.max_cost_usd - tally.spent
-        self._shares = [judge.share for judge in state.judges]
+        self._dealt_to = tally.working_judges()
+        self._shares = [state.judges[judge].share for judge in self._dealt_to]
+        # Judges that get nothing any more are numbered behind the others.
+        idle = [judge.index for judge in state.judges if judge.index not in self._dealt_to]
+        seat = {judge: number for number, judge in enumerate([*self._dealt_to, *idle])}
         place = {essay: item for item, essay in enumerate(self._items)}
         self._strengths = None if not strengths else [strengths[essay] for essay in self._items]
         kept = [
-            (place[one.first], place[one.second], one.judge)
+            (place[one.first], place[one.second], seat[one.judge])
             for one in state.comparisons
             if one.first in place
             and one.second in place
@@ -105,7 +138,7 @@ class Planner:
     def _matching(self, goal: int) -> RoundPlan:
         """Each essay once."""
         n = len(self._items)
-        if n < 2:  # noqa: PLR2004 - a comparison needs two
+        if n < 2 or not self._dealt_to:  # noqa: PLR2004 - a comparison needs two
             return RoundPlan(exhausted=True)
         free = goal - self._next_number
         # Less than a round is planned only where the budget holds no whole one.
@@ -115,7 +148,7 @@ class Planner:
         pairs, dealt = pairs[:free], dealt[:free]
         if not len(pairs):
             return RoundPlan(exhausted=True)
-        costs = np.cumsum([self._costs[judge] for judge in dealt.tolist()])
+        costs = np.cumsum([self._costs[self._dealt_to[seat]] for seat in dealt.tolist()])
         if self._money is not None:
             paid = int(np.sum(self._reserved + costs <= self._money))
             if paid < len(pairs) and (self._next_number or not paid):
@@ -129,9 +162,9 @@ class Planner:
                 round=self._next_round,
                 first=self._items[one],
                 second=self._items[other],
-                judge=judge,
+                judge=self._dealt_to[seat],
             )
-            for offset, ((one, other), judge) in enumerate(zip(pairs.tolist(), dealt.tolist(), strict=True))
+            for offset, ((one, other), seat) in enumerate(zip(pairs.tolist(), dealt.tolist(), strict=True))
         )
         self._next_number += len(rows)
         return RoundPlan(rows)

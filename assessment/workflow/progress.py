@@ -7,6 +7,7 @@ The store counts comparisons by round and status (one short query), and reads al
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from assessment.workflow.planning import rounds_ahead
 from assessment.workflow.state import (
     ENDED,
     IN_FLIGHT,
@@ -97,8 +98,11 @@ def decision_is_due(assessment: AssessmentRow, rounds: Sequence[RoundRow], count
     planned, pooled = status.get(ComparisonStatus.PLANNED, 0), status.get(ComparisonStatus.POOLED, 0)
     has_room = planned > 0 and free_room(options, in_flight) >= min(options.batch_size, planned)
     unfinished = {number for (number, one), count in counts.items() if count and one in _UNSENT_OR_OPEN}
-    scorable = any(one.scored_at is None and one.number not in unfinished for one in rounds)
-    return has_room or scorable or pooled >= options.failed_pool_threshold
+    unscored = [one.number for one in rounds if one.scored_at is None]
+    # A failure may make place for one more round: it gives back money, or a pair.
+    plannable = len(unscored) < rounds_ahead(options)
+    scorable = any(number not in unfinished for number in unscored)
+    return has_room or plannable or scorable or pooled >= options.failed_pool_threshold
 
 
 def _by_status(counts: Counts) -> dict[ComparisonStatus, int]:

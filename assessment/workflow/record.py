@@ -13,6 +13,8 @@ from contracts.enums import CJBatchStateEnum, LLMErrorCode
 
 #: Submissions for each attempt that options.max_attempts allows: bounds expiries and refusals, which are no attempts.
 SUBMISSIONS_PER_ATTEMPT = 2
+#: Nothing that a callback or an acceptance starts is due before straggler_seconds and this time have passed.
+LOOK_AGAIN_SECONDS = 600.0
 #: Error code of a comparison whose callback never came.
 CALLBACK_LOST = LLMErrorCode.REQUEST_EXPIRED
 
@@ -168,9 +170,16 @@ def given_up(comparison: ComparisonRow, options: WorkflowOptions) -> ComparisonR
 
 
 def arrived(assessment: AssessmentRow, now: float) -> AssessmentRow:
-    """Callbacks were recorded."""
+    """Callbacks or acceptances were recorded: from now on other times count, so a decision has to look at them."""
     clock = assessment.clock(now)
-    return replace(assessment, progress_clock=clock, arrival_clock=clock, revision=assessment.revision + 1)
+    look = now + min(assessment.options.straggler_seconds, LOOK_AGAIN_SECONDS)
+    return replace(
+        assessment,
+        progress_clock=clock,
+        arrival_clock=clock,
+        wake_at=look if assessment.wake_at is None else min(assessment.wake_at, look),
+        revision=assessment.revision + 1,
+    )
 
 
 def paused(assessment: AssessmentRow, now: float, waiting_for: str) -> AssessmentRow:
@@ -204,6 +213,7 @@ def extended(assessment: AssessmentRow, options: WorkflowOptions, now: float) ->
         options=options,
         state=CJBatchStateEnum.GENERATING_PAIRS,
         version=assessment.version + 1,
+        extended_chunk=assessment.chunks,
         revision=assessment.revision + 1,
         stop_reason=None,
         completed_at=None,

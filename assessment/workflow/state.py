@@ -112,6 +112,8 @@ class AssessmentRow:
     error_code: CJAssessmentErrorCode | None = None
     #: Submissions made so far: the number of the next chunk.
     chunks: int = 0
+    #: Value of `chunks` when it was extended last: failures of earlier submissions say nothing about the judges now.
+    extended_chunk: int = 0
     #: Strengths of the newest fit in logits, one for each essay (0 where it has none); empty before the first fit.
     strengths: tuple[float, ...] = ()
     #: Judges whose confidences the newest fit used.

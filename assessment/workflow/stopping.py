@@ -8,8 +8,6 @@ from assessment.workflow.state import RoundRow, WorkflowOptions, WorkflowState, 
 from assessment.workflow.tally import RoundTally, Tally
 from contracts.enums import LLMBatchingMode
 
-#: Comparisons of whole rounds that all failed for good: the judge is not there, and asking on is of no use.
-FAILURES_IN_A_ROW = 6
 _JUST_BELOW = 1e-6
 
 
@@ -45,8 +43,8 @@ def stop_by_rule(
     exhausted : bool
         Nothing new is left to ask.
     """
-    essays, options = tally.playing(state.essays), state.assessment.options
-    if not essays:
+    essays, judges, options = tally.playing(state.essays), tally.working_judges(), state.assessment.options
+    if not essays or not judges:
         return WorkflowStopReason.FAILURES
     n = len(essays)
     counts = [tally.verdicts[essay] for essay in essays]
@@ -58,9 +56,9 @@ def stop_by_rule(
         exhausted=exhausted,
         target=min(options.target_reliability, highest),
         budget_per_item=2 * budget(options, n) / n,
-        n_judges=len(state.judges),
+        n_judges=len(judges),
     )
-    if reason is AssessmentStopReason.TARGET and not _enough(counts, options, n, len(state.judges)):
+    if reason is AssessmentStopReason.TARGET and not _enough(counts, options, n, len(judges)):
         return None
     return None if reason is None else WorkflowStopReason(reason.value)
 
@@ -70,16 +68,3 @@ def _enough(counts: list[int], options: WorkflowOptions, n: int, n_judges: int) 
     if options.min_comparisons_per_essay <= MIN_PER_ITEM:
         return True
     return min(counts) >= min(options.min_comparisons_per_essay, 2 * n_judges * (n - 1))
-
-
-def only_failures(tally: Tally, scored: Sequence[RoundRow]) -> bool:
-    """Whether the newest scored rounds have nothing but comparisons that failed for good."""
-    failures = 0
-    for one in reversed(scored):
-        place = tally.rounds[one.number]
-        if place.succeeded:
-            return False
-        failures += place.failed
-        if failures >= FAILURES_IN_A_ROW:
-            return True
-    return False

@@ -16,6 +16,8 @@ from assessment.workflow.state import (
 GRACE_SECONDS = 600.0
 #: An essay without a verdict is broken after this many of its comparisons have failed for good: it is left alone.
 BROKEN_FAILURES = 3
+#: A judge is broken after this many comparisons in a row have failed for good: it gets no more.
+FAILURES_IN_A_ROW = 10
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class JudgeTally:
     #: Comparisons without an end, and those of them that are in flight.
     unfinished: int = 0
     in_flight: int = 0
+    #: Comparisons that failed for good since the last verdict, in the order of their numbers.
+    failures_in_a_row: int = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ class Tally:
     in_flight : int
         Assigned or submitted.
     verdicts, failures : list of int
-        Of each essay, by index: comparisons that count, and comparisons that failed for good.
+        Of each essay, by index: comparisons that count, and those that failed for good since it was extended last.
     spent, reserved, at_stake : float
         USD: of all answers; the estimate for all that may still be paid for (planned, pooled, in flight); the estimate
         for those in flight alone.
@@ -83,6 +87,7 @@ class Tally:
     judges: list[JudgeTally]
     verdicts: list[int]
     failures: list[int]
+    extended_chunk: int = 0
     planned: list[ComparisonRow] = field(default_factory=list)
     pooled: list[ComparisonRow] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
@@ -105,11 +110,14 @@ class Tally:
         judge = self.judges[one.judge]
         judge.verdicts += one.verdicts
         judge.cost += one.cost_usd
+        judge.failures_in_a_row = 0
 
     def add_failure(self, one: ComparisonRow) -> None:
         self.rounds[one.round].failed += 1
-        self.failures[one.first] += 1
-        self.failures[one.second] += 1
+        if (one.chunk or 0) >= self.extended_chunk:
+            self.judges[one.judge].failures_in_a_row += 1
+            self.failures[one.first] += 1
+            self.failures[one.second] += 1
 
     def add_unfinished(self, one: ComparisonRow, clock: float, options: WorkflowOptions) -> None:
         status = self._status_now(one, clock, options)
@@ -153,6 +161,10 @@ class Tally:
     def is_broken(self, essay: int) -> bool:
         return not self.verdicts[essay] and self.failures[essay] >= BROKEN_FAILURES
 
+    def working_judges(self) -> list[int]:
+        """Indexes of the judges that get comparisons."""
+        return [index for index, one in enumerate(self.judges) if one.failures_in_a_row < FAILURES_IN_A_ROW]
+
     def playing(self, essays: tuple[EssayRow, ...]) -> list[int]:
         """Indexes of the essays that are compared."""
         return [one.index for one in essays if one.text_status is TextStatus.READY and not self.is_broken(one.index)]
@@ -166,6 +178,7 @@ def take_tally(state: WorkflowState, clock: float) -> Tally:
         verdicts=[0] * len(state.essays),
         failures=[0] * len(state.essays),
         judges=[JudgeTally() for _ in judges],
+        extended_chunk=state.assessment.extended_chunk,
     )
     options = state.assessment.options
     for one in state.comparisons:

@@ -5,7 +5,6 @@ killed forgets what it read or does not send what it wrote. The comparison servi
 sends it, and its callbacks are delivered in any order, more than once, or not at all.
 """
 
-from collections import Counter
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 from umpire_workflow import BEGIN, TTL, Conflict, Store, new_state
+from umpire_workflow_checks import check_cost, check_counts, check_ends, check_pairs, check_verdicts
 
 from assessment.workflow.apply import apply_decision
 from assessment.workflow.commands import AskRedelivery, Complete, Fail, PlanRound
@@ -29,7 +29,7 @@ from assessment.workflow.record import FailedAnswer, JudgedAnswer, failure_kind
 from assessment.workflow.state import ENDED, ComparisonStatus, TextStatus
 from contracts.enums import CJBatchStateEnum, LLMBatchingMode
 
-CODES_SEEN = [
+ERROR_CODES = [
     "LLM_PROVIDER_API_ERROR",
     "LLM_PARSING_ERROR",
     "LLM_REQUEST_EXPIRED",
@@ -37,7 +37,7 @@ CODES_SEEN = [
     "LLM_CONFIGURATION_ERROR",
     "LLM_CONTENT_TOO_LONG",
 ]
-CODES = st.sampled_from(CODES_SEEN)
+CODES = st.sampled_from(ERROR_CODES)
 VERDICTS = st.builds(JudgedAnswer, st.booleans(), st.sampled_from([1.0, 3.0, 5.0]), st.just(0.001))
 ERRORS = CODES.map(lambda code: FailedAnswer(failure_kind(code), code))
 GRADES = ("C", "B", "A")
@@ -233,57 +233,16 @@ class AssessmentMachine(RuleBasedStateMachine):
     # What always holds.
 
     @invariant()
-    def the_first_verdict_counts(self):
-        if hasattr(self, "store"):
-            rows = self.state.comparisons
-            assert {one.number: one.first_won for one in rows if one.first_won is not None} == self.first_verdict
-            assert all((one.first_won is not None) == (one.status is ComparisonStatus.SUCCEEDED) for one in rows)
-            judged = sum(isinstance(self.answered[pair], JudgedAnswer) for pair in self.store.answers)
-            assert sum(one.verdicts for one in rows) == judged
-
-    @invariant()
-    def numbers_have_no_gaps_and_no_pair_is_asked_twice(self):
-        if hasattr(self, "store"):
-            rows = self.state.comparisons
-            assert [one.number for one in rows] == list(range(len(rows)))
-            live = [(one.first, one.second, one.judge) for one in rows if one.status is not ComparisonStatus.FAILED]
-            late = {pair for pair, count in Counter(live).items() if count > 1}
-            # Only a pair that had failed for good may be asked again; its late verdict then makes two.
-            assert all(any(self._failed_once(one) for one in rows if _pair(one) == pair) for pair in late)
-
-    def _failed_once(self, one):
-        return one.error_code is not None
-
-    @invariant()
-    def costs_are_within_the_limit(self):
-        if hasattr(self, "store") and self.state.assessment.options.max_cost_usd is not None:
-            spent = sum(one.cost_usd for one in self.state.comparisons)
-            # A comparison that was given up and is judged late as well is paid twice; no other is.
-            twice = sum(max(one.verdicts - 1, 0) for one in self.state.comparisons)
-            late = sum(one.submissions > 1 for one in self.state.comparisons)
-            assert spent <= self.state.assessment.options.max_cost_usd + 0.001 * (twice + late) + 1e-9
-
-    @invariant()
-    def each_end_has_every_essay_once(self):
-        for state, command in self.ends:
-            students = sorted(one.essay_id for one in state.essays if not one.is_anchor)
-            if isinstance(command, Complete):
-                found = command.outcome
-                assert sorted(found.successful_ids + found.failed_ids) == students
-                ranks = sorted(one.rank for one in found.scores if not one.is_anchor)
-                assert ranks == list(range(1, len(found.successful_ids) + 1))
-                assert found.successful_ids, "completed without a ranked essay"
-
-    @invariant()
-    def bills_add_up(self):
-        if self.ends:
-            billed = sum(command.quantity for _, command in self.ends)
-            assert billed == self.state.assessment.billed
-
     def check(self):
-        self.the_first_verdict_counts()
-        self.numbers_have_no_gaps_and_no_pair_is_asked_twice()
-        self.costs_are_within_the_limit()
+        if hasattr(self, "store"):
+            check_verdicts(self.state, self.first_verdict, self._judged())
+            check_pairs(self.state)
+            check_cost(self.state)
+            check_ends(self.state, self.ends)
+
+    def _judged(self):
+        """Verdicts that were delivered, redeliveries aside."""
+        return sum(isinstance(self.answered[pair], JudgedAnswer) for pair in self.store.answers)
 
     def teardown(self):
         """Whatever happened, time alone ends it; or everything comes to life again, and that ends it."""
@@ -303,8 +262,7 @@ class AssessmentMachine(RuleBasedStateMachine):
                 self.now = decision.wake_at
         assert self.state.assessment.state in ENDED
         self.check()
-        self.each_end_has_every_essay_once()
-        self.bills_add_up()
+        check_counts(self.state)
 
     def _serve(self):
         """All that waits is sent, judged and delivered."""
@@ -317,7 +275,3 @@ class AssessmentMachine(RuleBasedStateMachine):
         for pair in [pair for pair in self.accepted if pair not in self.answered]:
             self.answered[pair] = JudgedAnswer(sum(pair) % 2 == 0, 3.0, 0.001)
             self._deliver(pair)
-
-
-def _pair(one):
-    return (one.first, one.second, one.judge)

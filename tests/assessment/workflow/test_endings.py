@@ -4,6 +4,7 @@ import pytest
 from umpire_workflow import BEGIN, TTL, Run, new_state
 
 from assessment.workflow.commands import Complete, PlanRound
+from assessment.workflow.planning import AssessmentEstimate, estimate
 from assessment.workflow.state import ComparisonStatus, TextStatus, WorkflowStopReason
 from contracts.enums import CJAssessmentErrorCode, CJBatchStateEnum
 
@@ -272,3 +273,24 @@ def test_only_what_is_completed_can_be_extended():
     before = run.row
     run.store.extend(run.now, max_comparisons_per_essay=30)
     assert run.row == before
+
+
+def test_an_extension_gives_a_judge_that_always_failed_another_chance():
+    run = Run(new_state(20)).run(fail=lambda number, submission: "LLM_PROVIDER_API_ERROR" if number >= 40 else None)
+    assert run.row.stop_reason is WorkflowStopReason.FAILURES
+    run.store.extend(run.now)
+    run.run()
+    assert run.row.stop_reason in {WorkflowStopReason.TARGET, WorkflowStopReason.BUDGET}
+    assert run.result.comparisons > 40
+
+
+def test_the_estimate_is_made_of_budgets_shares_and_prices():
+    from dataclasses import replace
+
+    state = new_state(30, judges=2)
+    dear = replace(state.judges[1], estimated_cost_usd=0.005, share=3.0)
+    judges, options = (state.judges[0], dear), state.assessment.options
+    assert estimate(options, judges, 30) == AssessmentEstimate(360, pytest.approx(1.44))
+    assert estimate(replace(options, max_comparisons=100), judges, 30) == AssessmentEstimate(100, pytest.approx(0.4))
+    assert estimate(replace(options, max_cost_usd=0.2), judges, 30) == AssessmentEstimate(50, pytest.approx(0.2))
+    assert estimate(options, (replace(dear, estimated_cost_usd=None),), 30).cost_usd is None

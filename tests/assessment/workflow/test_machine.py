@@ -3,9 +3,9 @@
 import random
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from umpire_workflow_machine import CODES_SEEN, AssessmentMachine
+from umpire_workflow_machine import ERROR_CODES, AssessmentMachine
 
 from assessment.workflow.record import FailedAnswer, JudgedAnswer, failure_kind
 from contracts.enums import CJBatchStateEnum, LLMBatchingMode
@@ -20,6 +20,7 @@ TestAssessmentMachine.settings = settings(
 @given(st.integers(0, 2**32))
 def test_long_histories(seed):
     """The machine's own steps in long random order, with the invariants."""
+    note(str(seed))
     history(seed).teardown()
 
 
@@ -66,7 +67,7 @@ def _step(machine, rng, waiting, trouble):
         case 5:
             machine.time_passes(rng.choice([1.0, 60.0, 120.0, 600.0, 4200.0]))
         case 6:
-            machine.refuse(rng, rng.choice(CODES_SEEN))
+            machine.refuse(rng, rng.choice(ERROR_CODES))
         case 7 if machine.state.assessment.state is CJBatchStateEnum.COMPLETED and rng.random() < 0.1:
             machine.extend(rng.randint(1, 6))
         case 7 if rng.random() < 0.02 * trouble:
@@ -77,7 +78,7 @@ def _step(machine, rng, waiting, trouble):
 
 def _answer(rng, trouble):
     if rng.random() < trouble:
-        code = rng.choice(CODES_SEEN)
+        code = rng.choice(ERROR_CODES)
         return FailedAnswer(failure_kind(code), code)
     return JudgedAnswer(rng.random() < 0.5, rng.choice([1.0, 3.0, 5.0]), 0.001)
 
