@@ -48,6 +48,7 @@ assessments = Table(
     Column("stop_reason", sa.String(20)),
     Column("error_code", sa.String(40)),
     _required("chunks", sa.Integer),
+    _required("extended_chunk", sa.Integer),
     _required("strengths", sa.JSON),
     _required("graded", sa.JSON),
     _required("progress_clock", sa.Double),

@@ -1,18 +1,21 @@
 """Assessments in the store: created once for a request, and what is saved is what is read."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import MISSING, replace
+from dataclasses import fields as dataclass_fields
 from uuid import uuid4
 
 import pytest
 from umpire_store import NOW, accept_all, asleep, event, event_key, new_assessment, planned, running, submitted, verdict
 
 from assessment.errors import AssessmentNotFound, IdempotencyMismatch
+from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, JUDGE, ROUND
 from assessment.store.stored import NewChunk, RequestKey
 from assessment.workflow.state import (
     AssessmentRow,
     ComparisonRow,
     ComparisonStatus,
+    EssayRow,
     RoundRow,
     TextStatus,
     WorkflowOptions,
@@ -34,35 +37,57 @@ async def test_what_was_created_is_read(store):
     assert len(await store.outbox.claim(now=NOW, limit=9, lease_seconds=1)) == 1
 
 
+def no_default(cls, *given, **fields):
+    """An instance in which no field has its default, so that no column can hide that it is not written."""
+    one = cls(*given, **fields)
+    for field in dataclass_fields(cls):
+        assert field.default is MISSING or getattr(one, field.name) != field.default, field.name
+    return one
+
+
 async def test_every_field_of_every_row_survives(store):
-    """Also values that a default would hide."""
     new = new_assessment(grade_distribution=(0.1, 0.9), batching_mode=LLMBatchingMode.PROVIDER_BATCH_API)
     its_id = (await store.assessments.create(new, now=NOW)).assessment
-    options = WorkflowOptions(
-        10, 1, 0.5, 7.5, 100, 0.8, 3, 2.5, True, 5, 2, 1.5, 2.5, 3.5, False, LLMBatchingMode.SERIAL_BUNDLE, 2**40,
-        ("U", "A"), (0.25, 0.75),
+    options = no_default(
+        WorkflowOptions,
+        batch_size=10, max_concurrent_batches=1, partial_completion_threshold=0.5, max_comparisons_per_essay=7.5,
+        max_comparisons=100, target_reliability=0.8, min_comparisons_per_essay=3, max_cost_usd=2.5, allow_repeats=True,
+        failed_pool_threshold=5, max_attempts=2, straggler_seconds=1.5, provider_batch_seconds=2.5, stuck_seconds=3.5,
+        iterative=False, batching_mode=LLMBatchingMode.SERIAL_BUNDLE, seed=2**63, grade_scale=("U", "A"),
+        grade_distribution=(0.25, 0.75),
     )  # fmt: skip
-    row = AssessmentRow(
-        its_id, "b", options, 1.25, CJBatchStateEnum.SCORING, 1, 2, True, WorkflowStopReason.BUDGET,
-        CJAssessmentErrorCode.STUCK, 3, (0.1, -1e-300), (0, 2), 1.1, 2.2, 3.3, 4.4, 7.7, "a hold", 5.5, 6,
+    row = no_default(
+        AssessmentRow, its_id, "b", options, 1.25,
+        state=CJBatchStateEnum.SCORING, revision=1, version=2, cancel_requested=True,
+        stop_reason=WorkflowStopReason.BUDGET, error_code=CJAssessmentErrorCode.STUCK, chunks=3, extended_chunk=4,
+        strengths=(0.1, -1e-300), graded=(0, 2), progress_clock=1.1, arrival_clock=2.2, paused_seconds=3.3,
+        paused_at=4.4, wake_at=7.7, waiting_for="a hold", completed_at=5.5, billed=6,
+    )  # fmt: skip
+    essay = no_default(EssayRow, 0, "e0", text_status=TextStatus.FAILED, known_grade="A", words=7, error="404")
+    rounds = (no_default(RoundRow, 0, 2, 1.5, partial=True, reliability=0.75, score_change=0.125), RoundRow(1, 1))
+    comparison = no_default(
+        ComparisonRow, 0, 0, 1, 2, 1,
+        status=ComparisonStatus.SUCCEEDED, submissions=1, attempts=2, chunk=0, submitted_clock=1.5, expires_clock=2.5,
+        asked_clock=3.5, first_won=False, confidence=4.5, verdicts=2, cost_usd=0.1, prompt_tokens=2**40,
+        completion_tokens=7, error_code="LLM_X",
     )  # fmt: skip
     async with store.assessments.locked(its_id) as unit:
-        essays = (replace(unit.state.essays[0], text_status=TextStatus.FAILED, words=7, error="404"),)
         after = replace(
             unit.state,
             assessment=row,
-            essays=essays + unit.state.essays[1:],
-            rounds=(RoundRow(0, 2, 1.5, True, 0.75, 0.125), RoundRow(1, 1)),
-            comparisons=(
-                ComparisonRow(
-                    0, 0, 1, 2, 1, ComparisonStatus.SUCCEEDED, 0, 2, 4, 1.5, 2.5, 3.5, False, 4.5, 2, 0.1, 2**40, 7, "",
-                ),
-                ComparisonRow(1, 1, 2, 3, 0),
-            ),
-        )  # fmt: skip
-        await unit.save(after, now=NOW, decided=True)
+            essays=(essay, *unit.state.essays[1:]),
+            rounds=rounds,
+            comparisons=(comparison, ComparisonRow(1, 1, 2, 3, 0)),
+        )
+        await unit.save(after, now=NOW, decided=True, chunks=[NewChunk(0)])
         assert unit.state == after
     assert await store.assessments.read(its_id) == after
+
+
+@pytest.mark.parametrize("mapping", [ASSESSMENT, JUDGE, ESSAY, ROUND, COMPARISON])
+def test_a_table_begins_with_the_fields_of_its_class(mapping):
+    names = [column.name for column in mapping.table.columns if column.name != "assessment_id"]
+    assert tuple(names[: len(mapping.names)]) == mapping.names
 
 
 async def test_an_unknown_assessment_is_not_found(store):
@@ -180,7 +205,7 @@ async def test_a_step_is_claimed_by_one_process_until_it_saves_or_its_lease_ends
 
 async def test_what_is_no_decision_makes_a_step_due_only_if_there_is_something_to_decide(store):
     """And it neither ends the lease of a step, nor puts off one that is due."""
-    its_id = await running(store, accept=False)
+    its_id = await running(store, accept=False, iterative=False)  # else a second round could be planned ahead
 
     async def claim(now):
         return await store.assessments.claim_due(now=now, limit=9, lease_seconds=30)

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("stop_reason", sa.String(length=20), nullable=True),
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("chunks", sa.Integer(), nullable=False),
+        sa.Column("extended_chunk", sa.Integer(), nullable=False),
         sa.Column("strengths", sa.JSON(), nullable=False),
         sa.Column("graded", sa.JSON(), nullable=False),
         sa.Column("progress_clock", sa.Double(), nullable=False),
@@ -275,27 +276,19 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_submissions_assessment_id_chunk", table_name="submissions")
     op.drop_table("submissions")
     op.drop_table("rounds")
     op.drop_table("requests")
-    op.drop_index("ix_request_keys_assessment_id", table_name="request_keys")
     op.drop_table("request_keys")
     op.drop_table("judges")
-    op.drop_index("ix_essays_fetch_at", table_name="essays", postgresql_where=sa.text("fetch_at IS NOT NULL"))
     op.drop_table("essays")
     op.drop_table("essay_texts")
     op.drop_table("comparisons")
-    op.drop_index("ix_chunks_due_at", table_name="chunks", postgresql_where=sa.text("due_at IS NOT NULL"))
     op.drop_table("chunks")
-    op.drop_index("ix_answers_assessment_id_number", table_name="answers")
     op.drop_table("answers")
     op.drop_table("anchors")
     op.drop_table("secrets")
-    op.drop_index("ix_outbox_due_at", table_name="outbox", postgresql_where=sa.text("due_at IS NOT NULL"))
     op.drop_table("outbox")
     op.drop_table("contents")
     op.drop_table("assignments")
-    op.drop_index("ix_assessments_owner_created_at", table_name="assessments")
-    op.drop_index("ix_assessments_due_at", table_name="assessments", postgresql_where=sa.text("due_at IS NOT NULL"))
     op.drop_table("assessments")
