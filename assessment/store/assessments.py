@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assessment.errors import AssessmentNotFound, IdempotencyMismatch, StoreUnavailable
-from assessment.store import tables
 from assessment.store.counts import count_by_round, rounds_of
-from assessment.store.database import Database
 from assessment.store.outbox import outbox_rows
-from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, JUDGE, ROUND, RowMapping
-from assessment.store.statements import claim, insert, insert_new
+from assessment.store.sql import tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.rows import ASSESSMENT, COMPARISON, ESSAY, JUDGE, ROUND, RowMapping
+from assessment.store.sql.statements import claim, insert, insert_new
 from assessment.store.stored import Creation, NewAssessment, OutboxEvent, RequestKey, StoredAssessmentRequest
 from assessment.store.unit import LockedAssessment
 from assessment.workflow.progress import WorkflowProgress, progress_of
@@ -98,7 +98,7 @@ class Assessments:
                 for essay, source in zip(state.essays, new.sources, strict=True)
                 if source.text is not None
             ]),
-            (tables.outbox, outbox_rows(events, now)),
+            (tables.outbox, outbox_rows(events, now, state.assessment.id)),
         ]  # fmt: skip
         for table, values in rows:
             await insert(connection, table, values)

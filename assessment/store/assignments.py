@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assessment.errors import AssignmentInUse, UnknownAssignment
-from assessment.store import tables
-from assessment.store.database import Database
-from assessment.store.statements import insert_or_update
+from assessment.store.sql import library_tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.statements import insert_or_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Anchor:
 
 
 _ASSIGNMENT = tuple(
-    tables.assignments.c[name]
+    library_tables.assignments.c[name]
     for name in (
         "assignment_id", "instructions", "grade_scale", "student_prompt", "rubric", "context_origin", "title",
         "overrides",
     )
 )  # fmt: skip
 _ANCHOR = tuple(
-    tables.anchors.c[name]
+    library_tables.anchors.c[name]
     for name in ("anchor_id", "assignment_id", "label", "grade", "storage_id", "text", "created_at")
 )
 
@@ -74,10 +74,10 @@ class Assignments:
                 )
             row = asdict(assignment) | {"updated_at": now}
             if old:
-                where = tables.assignments.c.assignment_id == assignment.assignment_id
-                await connection.execute(update(tables.assignments).where(where).values(row))
+                where = library_tables.assignments.c.assignment_id == assignment.assignment_id
+                await connection.execute(update(library_tables.assignments).where(where).values(row))
             else:
-                await insert_or_update(connection, tables.assignments, [row | {"created_at": now}])
+                await insert_or_update(connection, library_tables.assignments, [row | {"created_at": now}])
         return old is None
 
     async def get(self, assignment_id: str) -> Assignment:
@@ -88,7 +88,7 @@ class Assignments:
 
     async def list(self, *, after: str = "", limit: int = 100) -> Sequence[Assignment]:
         """In the order of their ids, those behind `after`."""
-        order = tables.assignments.c.assignment_id
+        order = library_tables.assignments.c.assignment_id
         query = select(*_ASSIGNMENT).where(order > after).order_by(order).limit(limit)
         async with self._database.reading() as connection:
             return [Assignment(*row) for row in await connection.execute(query)]
@@ -96,8 +96,8 @@ class Assignments:
     async def delete(self, assignment_id: str) -> None:
         """With its anchors. Raises UnknownAssignment."""
         async with self._database.transaction() as connection:
-            where = tables.assignments.c.assignment_id == assignment_id
-            done = await connection.execute(delete(tables.assignments).where(where))
+            where = library_tables.assignments.c.assignment_id == assignment_id
+            done = await connection.execute(delete(library_tables.assignments).where(where))
         if not done.rowcount:
             _known(None, assignment_id)
 
@@ -105,7 +105,7 @@ class Assignments:
         self, assignment_id: str, *, label: str | None, grade: str, storage_id: str, text: str, now: float
     ) -> Anchor:
         """An anchor with the same label is replaced, and keeps its id. Raises UnknownAssignment."""
-        table = tables.anchors
+        table = library_tables.anchors
         async with self._database.transaction() as connection:
             # Locked: two anchors with one label come one after the other, and the grade scale stays.
             _known(await _assignment(connection, assignment_id, lock=True), assignment_id)
@@ -119,7 +119,7 @@ class Assignments:
 
     async def anchors(self, assignment_id: str) -> Sequence[Anchor]:
         """In the order in which they were registered. Raises UnknownAssignment."""
-        table = tables.anchors
+        table = library_tables.anchors
         query = select(*_ANCHOR).where(table.c.assignment_id == assignment_id)
         async with self._database.reading() as connection:
             _known(await _assignment(connection, assignment_id), assignment_id)
@@ -128,7 +128,7 @@ class Assignments:
 
     async def delete_anchor(self, assignment_id: str, anchor_id: UUID) -> bool:
         """Returns whether there was one."""
-        table = tables.anchors
+        table = library_tables.anchors
         where = (table.c.assignment_id == assignment_id, table.c.anchor_id == anchor_id)
         async with self._database.transaction() as connection:
             return bool((await connection.execute(delete(table).where(*where))).rowcount)
@@ -141,11 +141,11 @@ def _known(assignment: Assignment | None, assignment_id: str) -> Assignment:
 
 
 async def _assignment(connection: AsyncConnection, assignment_id: str, *, lock: bool = False) -> Assignment | None:
-    query = select(*_ASSIGNMENT).where(tables.assignments.c.assignment_id == assignment_id)
+    query = select(*_ASSIGNMENT).where(library_tables.assignments.c.assignment_id == assignment_id)
     row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     return None if row is None else Assignment(*row)
 
 
 async def _anchors(connection: AsyncConnection, assignment_id: str) -> int:
-    query = select(func.count()).where(tables.anchors.c.assignment_id == assignment_id)
+    query = select(func.count()).where(library_tables.anchors.c.assignment_id == assignment_id)
     return await connection.scalar(query) or 0

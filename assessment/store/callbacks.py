@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from assessment.store import tables
 from assessment.store.counts import count_by_round, rounds_of
-from assessment.store.database import Database
-from assessment.store.rows import ASSESSMENT, COMPARISON
-from assessment.store.statements import insert, select_in, update_rows
+from assessment.store.sql import tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.rows import ASSESSMENT, COMPARISON
+from assessment.store.sql.statements import insert, select_in, update_rows
 from assessment.store.stored import CallbackAnswer
 from assessment.workflow.progress import decision_is_due
 from assessment.workflow.record import FailedAnswer, JudgedAnswer, arrived, failed, failure_kind, judged

@@ -5,10 +5,10 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from assessment.errors import AssessmentNotFound
-from assessment.store import tables
-from assessment.store.database import Database
-from assessment.store.rows import COMPARISON
-from assessment.store.statements import claim
+from assessment.store.sql import tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.rows import COMPARISON
+from assessment.store.sql.statements import claim
 from assessment.store.stored import ChunkItem, StoredChunk
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from assessment.store import tables
-from assessment.store.database import Database
-from assessment.store.statements import insert_new
+from assessment.store.sql import library_tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.statements import insert_new
 
 
 class StoredContent(NamedTuple):
@@ -28,11 +28,11 @@ class ContentStore:
         its_id = content_id(body)
         row = {"owner": owner or "", "id": its_id, "content_type": content_type, "body": body, "created_at": now}
         async with self._database.transaction() as connection:
-            await insert_new(connection, tables.contents, [row])
+            await insert_new(connection, library_tables.contents, [row])
         return its_id
 
     async def get(self, owner: str | None, its_id: str) -> StoredContent | None:
-        table = tables.contents
+        table = library_tables.contents
         where = (table.c.owner == (owner or ""), table.c.id == its_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(select(table.c.content_type, table.c.body).where(*where))).one_or_none()

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from assessment.store import tables
-from assessment.store.rows import ROUND
+from assessment.store.sql import tables
+from assessment.store.sql.rows import ROUND
 from assessment.workflow.progress import Counts
 from assessment.workflow.state import ComparisonStatus, RoundRow
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from assessment.store import tables
-from assessment.store.database import Database
-from assessment.store.statements import claim
+from assessment.store.sql import tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.statements import claim
 
 
 @dataclass(frozen=True, slots=True)

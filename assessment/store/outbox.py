@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 
-from assessment.store import tables
-from assessment.store.database import Database
-from assessment.store.statements import claim, insert_new, select_in
+from assessment.store.sql import tables
+from assessment.store.sql.database import Database
+from assessment.store.sql.statements import claim, insert_new, select_in
 from assessment.store.stored import OutboxEvent
 
 
@@ -19,10 +19,11 @@ class QueuedEvent(NamedTuple):
     event: OutboxEvent
 
 
-def outbox_rows(events: Sequence[OutboxEvent], now: float) -> list[dict[str, Any]]:
+def outbox_rows(events: Sequence[OutboxEvent], now: float, assessment: UUID | None) -> list[dict[str, Any]]:
     return [
         {
             "event_id": event.event_id,
+            "assessment_id": assessment,
             "topic": event.topic,
             "key": event.key,
             "headers": event.headers,
@@ -41,7 +42,7 @@ class EventOutbox:
     async def add(self, events: Sequence[OutboxEvent], *, now: float) -> None:
         """For events of requests that became no assessment. One that was stored before is left as it is."""
         async with self._database.transaction() as connection:
-            await insert_new(connection, tables.outbox, outbox_rows(events, now))
+            await insert_new(connection, tables.outbox, outbox_rows(events, now, None))
 
     async def claim(self, *, now: float, limit: int, lease_seconds: float) -> list[QueuedEvent]:
         """Events to publish, in order. One that is not `published` is due again when the lease ends."""

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from assessment.store import tables
 from assessment.store.outbox import outbox_rows
-from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, ROUND, RowMapping
-from assessment.store.statements import insert, insert_new, insert_or_update, update_rows
+from assessment.store.sql import tables
+from assessment.store.sql.rows import ASSESSMENT, COMPARISON, ESSAY, ROUND, RowMapping
+from assessment.store.sql.statements import insert, insert_new, insert_or_update, update_rows
 from assessment.store.stored import NewChunk, OutboxEvent
 from assessment.workflow.progress import count_comparisons, decision_is_due
 from assessment.workflow.state import ENDED, AssessmentRow, ComparisonRow, TextStatus, WorkflowState, correlation_id
@@ -75,7 +75,7 @@ class LockedAssessment:
             await connection.execute(update(table).where(*mine).values(due_at=None))
         stored = [its_id | {"index": index, "text": text} for index, text in texts.items()]
         await insert_or_update(connection, tables.essay_texts, stored)
-        await insert_new(connection, tables.outbox, outbox_rows(events, now))
+        await insert_new(connection, tables.outbox, outbox_rows(events, now, row.id))
         self.state = replace(after, assessment=row)
 
     @staticmethod

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from assessment.store.database import Database
+from assessment.store.sql.columns import metadata
+from assessment.store.sql.database import Database
 from assessment.store.store import AssessmentStore
-from assessment.store.tables import metadata
 
 
 @pytest.fixture(scope="session")

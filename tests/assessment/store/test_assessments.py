@@ -9,7 +9,7 @@ import pytest
 from umpire_store import NOW, accept_all, asleep, event, event_key, new_assessment, planned, running, submitted, verdict
 
 from assessment.errors import AssessmentNotFound, IdempotencyMismatch
-from assessment.store.rows import ASSESSMENT, COMPARISON, ESSAY, JUDGE, ROUND
+from assessment.store.sql.rows import ASSESSMENT, COMPARISON, ESSAY, JUDGE, ROUND
 from assessment.store.stored import NewChunk, RequestKey
 from assessment.workflow.state import (
     AssessmentRow,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from umpire_store import NOW, accept_all, failure, running, submitted, verdict
 
-from assessment.store import tables
+from assessment.store.sql import tables
 from assessment.store.stored import CallbackAnswer, NewChunk
 from assessment.workflow.state import ComparisonStatus
 from contracts.enums import CJBatchStateEnum

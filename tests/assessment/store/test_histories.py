@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from umpire_store import NOW, event, failure, new_assessment, verdict
 
-from assessment.store.database import Database
+from assessment.store.sql.database import Database
 from assessment.store.store import AssessmentStore
 from assessment.store.stored import NewChunk
 from assessment.workflow.apply import apply_decision

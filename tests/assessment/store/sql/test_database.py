@@ -13,10 +13,10 @@ from sqlalchemy import inspect, text
 from umpire_store import NOW, event, new_assessment, running, verdict
 
 from assessment.errors import DatabaseInUse, StoreUnavailable
-from assessment.store.database import Database
-from assessment.store.migrations.run import downgrade, upgrade
+from assessment.store.sql.columns import metadata
+from assessment.store.sql.database import Database
+from assessment.store.sql.migrations.run import downgrade, upgrade
 from assessment.store.store import AssessmentStore
-from assessment.store.tables import metadata
 from devtools.servers import ROOT, clean_environment
 
 
@@ -51,6 +51,27 @@ async def test_migrations_lead_to_the_tables_and_back(empty_url):
     await database.close()
 
 
+async def test_a_version_starts_on_a_database_that_a_newer_one_has_migrated(empty_url):
+    database = Database(empty_url)
+    await database.open()
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
+    await database.close()
+    again = Database(empty_url)
+    await again.open()
+    await again.close()
+
+
+async def test_nobody_else_may_read_the_sqlite_file(tmp_path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/own/a.sqlite3")
+    await database.open()
+    await running(AssessmentStore(database))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "own").iterdir()}
+    assert {"a.sqlite3", "a.sqlite3-wal", "a.sqlite3.lock"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+    await database.close()
+
+
 @pytest.mark.postgres
 async def test_processes_that_start_at_once_migrate_one_after_the_other(postgres_url):
     databases = [Database(postgres_url) for _ in range(4)]
@@ -59,7 +80,7 @@ async def test_processes_that_start_at_once_migrate_one_after_the_other(postgres
 
 
 async def test_a_second_process_on_sqlite_refuses_to_start_until_the_first_is_gone(sqlite_url):
-    hold = "import asyncio, sys; from assessment.store.database import Database\n"
+    hold = "import asyncio, sys; from assessment.store.sql.database import Database\n"
     hold += f"asyncio.run(Database({sqlite_url!r}).open()); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", hold]
     pipe = subprocess.PIPE
@@ -195,7 +216,7 @@ def test_neither_api_nor_worker_nor_command_imports_it(package):
 
 
 def test_a_lock_file_names_its_holder_and_is_private(tmp_path):
-    from assessment.store.lock_file import LockFile
+    from assessment.store.sql.lock_file import LockFile
 
     lock = LockFile(tmp_path / "a.sqlite3")
     lock.acquire()

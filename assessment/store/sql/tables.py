@@ -1,64 +1,42 @@
-"""The tables. Those of assessment.workflow.state have one column for each field, in its order; what follows them in a
-table, and all other tables, belongs to the store. Times are seconds since 1970.
+"""The tables of assessments. Those of assessment.workflow.state have one column for each field, in its order; what
+follows them in a table, and all other tables, belongs to the store. Times are seconds since 1970.
 """
 
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table
 
-
-class CleanText(sa.TypeDecorator[str]):
-    """Text from anywhere. PostgreSQL has no NUL in texts: it becomes U+FFFD, the replacement character."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - its signature
-        return value.replace("\0", "\ufffd") if value and "\0" in value else value
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from assessment.store.sql.columns import CleanText, metadata, required
 
 
 def _assessment(**options: bool) -> Column[object]:
     return Column("assessment_id", sa.Uuid, ForeignKey("assessments.id", ondelete="CASCADE"), nullable=False, **options)  # type: ignore[arg-type]
 
 
-def _required(name: str, kind: object) -> Column[object]:
-    return Column(name, kind, nullable=False)  # type: ignore[arg-type]
-
-
 assessments = Table(
     "assessments",
     metadata,
     Column("id", sa.Uuid, primary_key=True),
-    _required("batch_id", CleanText),
-    _required("options", sa.JSON),
-    _required("created_at", sa.Double),
-    _required("state", sa.String(20)),
-    _required("revision", sa.Integer),
-    _required("version", sa.Integer),
-    _required("cancel_requested", sa.Boolean),
+    required("batch_id", CleanText),
+    required("options", sa.JSON),
+    required("created_at", sa.Double),
+    required("state", sa.String(20)),
+    required("revision", sa.Integer),
+    required("version", sa.Integer),
+    required("cancel_requested", sa.Boolean),
     Column("stop_reason", sa.String(20)),
     Column("error_code", sa.String(40)),
-    _required("chunks", sa.Integer),
-    _required("extended_chunk", sa.Integer),
-    _required("strengths", sa.JSON),
-    _required("graded", sa.JSON),
-    _required("progress_clock", sa.Double),
-    _required("arrival_clock", sa.Double),
-    _required("paused_seconds", sa.Double),
+    required("chunks", sa.Integer),
+    required("extended_chunk", sa.Integer),
+    required("strengths", sa.JSON),
+    required("graded", sa.JSON),
+    required("progress_clock", sa.Double),
+    required("arrival_clock", sa.Double),
+    required("paused_seconds", sa.Double),
     Column("paused_at", sa.Double),
     Column("wake_at", sa.Double),
     Column("waiting_for", CleanText),
     Column("completed_at", sa.Double),
-    _required("billed", sa.Integer),
+    required("billed", sa.Integer),
     # API key of the caller; null: it came by Kafka.
     Column("owner", CleanText),
     # The caller's batch id while the assessment has not ended: a second request for it finds this one.
@@ -66,7 +44,7 @@ assessments = Table(
     # When the next step is due: at wake_at, or earlier since something has come; null: never.
     Column("due_at", sa.Double),
     # Until then another process is at that step.
-    _required("leased_until", sa.Double),
+    required("leased_until", sa.Double),
     # Its texts, justifications and names were erased.
     Column("erased_at", sa.Double),
 )
@@ -78,9 +56,9 @@ requests = Table(
     metadata,
     _assessment(primary_key=True),
     # The whole request as it came, never rewritten: an event's envelope, or an HTTP body.
-    _required("original", sa.JSON),
-    _required("source", sa.String(10)),
-    _required("correlation_id", sa.Uuid),
+    required("original", sa.JSON),
+    required("source", sa.String(10)),
+    required("correlation_id", sa.Uuid),
     Column("traceparent", CleanText),
 )
 
@@ -105,7 +83,7 @@ judges = Table(
     Column("model", CleanText),
     Column("temperature", sa.Double),
     Column("reasoning_effort", CleanText),
-    _required("share", sa.Double),
+    required("share", sa.Double),
     Column("estimated_cost_usd", sa.Double),
 )
 
@@ -114,8 +92,8 @@ essays = Table(
     metadata,
     _assessment(primary_key=True),
     Column("index", sa.Integer, primary_key=True, autoincrement=False),
-    _required("essay_id", CleanText),
-    _required("text_status", sa.String(10)),
+    required("essay_id", CleanText),
+    required("text_status", sa.String(10)),
     Column("known_grade", CleanText),
     Column("words", sa.Integer),
     Column("error", CleanText),
@@ -123,7 +101,7 @@ essays = Table(
     Column("display_name", CleanText),
     # When its text is to be fetched; later while a process is at it; null: it is not to be fetched.
     Column("fetch_at", sa.Double),
-    _required("fetches", sa.Integer),
+    required("fetches", sa.Integer),
 )
 Index("ix_essays_fetch_at", essays.c.fetch_at, postgresql_where=essays.c.fetch_at.is_not(None))
 
@@ -133,7 +111,7 @@ essay_texts = Table(
     metadata,
     _assessment(primary_key=True),
     Column("index", sa.Integer, primary_key=True, autoincrement=False),
-    _required("text", CleanText),
+    required("text", CleanText),
 )
 
 rounds = Table(
@@ -141,9 +119,9 @@ rounds = Table(
     metadata,
     _assessment(primary_key=True),
     Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    _required("planned", sa.Integer),
+    required("planned", sa.Integer),
     Column("scored_at", sa.Double),
-    _required("partial", sa.Boolean),
+    required("partial", sa.Boolean),
     Column("reliability", sa.Double),
     Column("score_change", sa.Double),
 )
@@ -153,23 +131,23 @@ comparisons = Table(
     metadata,
     _assessment(primary_key=True),
     Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    _required("round", sa.Integer),
-    _required("first", sa.Integer),
-    _required("second", sa.Integer),
-    _required("judge", sa.Integer),
-    _required("status", sa.String(10)),
-    _required("submissions", sa.Integer),
-    _required("attempts", sa.Integer),
+    required("round", sa.Integer),
+    required("first", sa.Integer),
+    required("second", sa.Integer),
+    required("judge", sa.Integer),
+    required("status", sa.String(10)),
+    required("submissions", sa.Integer),
+    required("attempts", sa.Integer),
     Column("chunk", sa.Integer),
     Column("submitted_clock", sa.Double),
     Column("expires_clock", sa.Double),
     Column("asked_clock", sa.Double),
     Column("first_won", sa.Boolean),
     Column("confidence", sa.Double),
-    _required("verdicts", sa.Integer),
-    _required("cost_usd", sa.Double),
-    _required("prompt_tokens", sa.BigInteger),
-    _required("completion_tokens", sa.BigInteger),
+    required("verdicts", sa.Integer),
+    required("cost_usd", sa.Double),
+    required("prompt_tokens", sa.BigInteger),
+    required("completion_tokens", sa.BigInteger),
     Column("error_code", CleanText),
 )
 
@@ -180,8 +158,8 @@ chunks = Table(
     metadata,
     _assessment(primary_key=True),
     Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
-    _required("retry", sa.Boolean),
-    _required("created_at", sa.Double),
+    required("retry", sa.Boolean),
+    required("created_at", sa.Double),
     # When it was first sent: its Idempotency-Key lapses some time after that.
     Column("sent_at", sa.Double),
     # When it is to be sent; later while a process is at it; null: it was answered.
@@ -195,9 +173,9 @@ submissions = Table(
     metadata,
     Column("correlation_id", sa.Uuid, primary_key=True),
     _assessment(),
-    _required("number", sa.Integer),
-    _required("submission", sa.Integer),
-    _required("chunk", sa.Integer),
+    required("number", sa.Integer),
+    required("submission", sa.Integer),
+    required("chunk", sa.Integer),
 )
 Index("ix_submissions_assessment_id_chunk", submissions.c.assessment_id, submissions.c.chunk)
 
@@ -207,8 +185,8 @@ answers = Table(
     metadata,
     Column("correlation_id", sa.Uuid, primary_key=True),
     _assessment(),
-    _required("number", sa.Integer),
-    _required("submission", sa.Integer),
+    required("number", sa.Integer),
+    required("submission", sa.Integer),
     Column("first_won", sa.Boolean),
     Column("confidence", sa.Double),
     Column("justification", CleanText),
@@ -216,13 +194,13 @@ answers = Table(
     Column("error_reason", CleanText),
     Column("provider", CleanText),
     Column("model", CleanText),
-    _required("cost_usd", sa.Double),
-    _required("cost_known", sa.Boolean),
-    _required("prompt_tokens", sa.BigInteger),
-    _required("completion_tokens", sa.BigInteger),
+    required("cost_usd", sa.Double),
+    required("cost_known", sa.Boolean),
+    required("prompt_tokens", sa.BigInteger),
+    required("completion_tokens", sa.BigInteger),
     Column("requested_at", sa.Double),
     Column("completed_at", sa.Double),
-    _required("received_at", sa.Double),
+    required("received_at", sa.Double),
 )
 Index("ix_answers_assessment_id_number", answers.c.assessment_id, answers.c.number)
 
@@ -232,65 +210,18 @@ outbox = Table(
     metadata,
     # A plain INTEGER is what SQLite counts up by itself.
     Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _required("event_id", sa.Uuid),
-    _required("topic", CleanText),
-    _required("key", CleanText),
-    _required("headers", sa.JSON),
-    _required("value", sa.LargeBinary),
-    _required("created_at", sa.Double),
+    required("event_id", sa.Uuid),
+    # Null: its request became no assessment.
+    Column("assessment_id", sa.Uuid),
+    required("topic", CleanText),
+    required("key", CleanText),
+    required("headers", sa.JSON),
+    required("value", sa.LargeBinary),
+    required("created_at", sa.Double),
     # When it is to be published; later while a process is at it; null: it was published.
     Column("due_at", sa.Double),
     Column("published_at", sa.Double),
     sa.UniqueConstraint("event_id"),
 )
+Index("ix_outbox_assessment_id", outbox.c.assessment_id)
 Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=outbox.c.due_at.is_not(None))
-
-assignments = Table(
-    "assignments",
-    metadata,
-    Column("assignment_id", CleanText, primary_key=True),
-    _required("instructions", CleanText),
-    Column("student_prompt", CleanText),
-    Column("rubric", CleanText),
-    # A name, or a list of grades from low to high.
-    _required("grade_scale", sa.JSON),
-    _required("context_origin", CleanText),
-    Column("title", CleanText),
-    # Settings of its assessments that differ from the environment's.
-    _required("overrides", sa.JSON),
-    _required("created_at", sa.Double),
-    _required("updated_at", sa.Double),
-)
-
-anchors = Table(
-    "anchors",
-    metadata,
-    Column("anchor_id", sa.Uuid, primary_key=True),
-    Column("assignment_id", CleanText, ForeignKey("assignments.assignment_id", ondelete="CASCADE"), nullable=False),
-    Column("label", CleanText),
-    _required("grade", CleanText),
-    _required("storage_id", CleanText),
-    _required("text", CleanText),
-    _required("created_at", sa.Double),
-    sa.UniqueConstraint("assignment_id", "label"),
-)
-
-#: The built-in content store.
-contents = Table(
-    "contents",
-    metadata,
-    # API key that stored it; empty: none.
-    Column("owner", CleanText, primary_key=True),
-    Column("id", sa.String(32), primary_key=True),
-    _required("content_type", CleanText),
-    _required("body", sa.LargeBinary),
-    _required("created_at", sa.Double),
-)
-
-#: Random values that all processes of an installation share.
-secrets = Table(
-    "secrets",
-    metadata,
-    Column("name", CleanText, primary_key=True),
-    _required("value", sa.LargeBinary),
-)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from assessment.store.database import Database
+from assessment.store.sql.database import Database
 
 _HERE = Path(__file__).parent
 
@@ -35,4 +37,8 @@ def _alembic(connection: Connection, order: object, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_HERE))
     config.attributes["connection"] = connection
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        return  # a newer version has migrated it, in a way that this one can live with
     order(config, revision)  # type: ignore[operator]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from assessment.errors import StoreUnavailable
-from assessment.store.lock_file import LockFile
+from assessment.store.sql.lock_file import LockFile
 from contracts.encoding import dumps, loads
 
 #: Connections of a process. More would wait for the same rows.
@@ -49,11 +49,13 @@ class Database:
         StoreUnavailable
             PostgreSQL cannot be reached.
         """
-        from assessment.store.migrations.run import upgrade
+        from assessment.store.sql.migrations.run import upgrade
 
         if self._lock_file:
-            Path(self._url.database or "").parent.mkdir(parents=True, exist_ok=True)
+            file = Path(self._url.database or "")
+            file.parent.mkdir(parents=True, exist_ok=True)
             self._lock_file.acquire()
+            file.touch(mode=0o600)  # it holds essays; SQLite's other files take its mode
         try:
             await upgrade(self)
         except BaseException:

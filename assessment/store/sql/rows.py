@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Table
 
-from assessment.store import tables
+from assessment.store.sql import tables
 from assessment.workflow.state import (
     AssessmentRow,
     ComparisonRow,

@@ -1,1 +1,0 @@
-"""Migrations, by Alembic: what runs them, and versions/ with one file each."""

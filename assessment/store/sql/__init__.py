@@ -1,0 +1,1 @@
+"""Tables, their migrations, and the connection to SQLite or PostgreSQL."""
