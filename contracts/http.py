@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from contracts.base import Incoming, Outgoing, UtcTime
 from contracts.enums import (
@@ -114,6 +114,57 @@ class LLMCancelledResponse(Outgoing):
     queue_id: UUID
     status: QueueStatus = QueueStatus.CANCELLED
     message: str
+
+
+#: Most results of one LLMRedeliveryRequest.
+MAX_REDELIVERIES = 200
+
+
+def _each_once(queue_ids: list[UUID]) -> list[UUID]:
+    if len(set(queue_ids)) < len(queue_ids):
+        raise ValueError("the same queue_id twice")
+    return queue_ids
+
+
+class LLMRedeliveryRequest(Incoming):
+    queue_ids: Annotated[
+        list[AnyUrnUUID],
+        Field(min_length=1, max_length=MAX_REDELIVERIES, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_each_once),
+    ]
+
+
+class LLMRedeliveredResponse(Outgoing):
+    """202: the result will be published again, with the same bytes and `event_id`."""
+
+    queue_id: UUID
+    status: QueueStatus = QueueStatus.QUEUED
+    event_id: UUID
+    #: How often the result has been redelivered, this time included; the value of the `redelivery` header.
+    redelivery: int
+    callback_topic: str
+    message: str
+
+
+class LLMRedeliveryItem(Outgoing):
+    """What became of one queue id. Exactly one of `status` and `error` is set."""
+
+    index: int
+    queue_id: UUID
+    status: Literal[QueueStatus.QUEUED] | None = None
+    event_id: UUID | None = None
+    redelivery: int | None = None
+    callback_topic: str | None = None
+    error: "Problem | None" = None
+
+
+class LLMRedeliveryResponse(Outgoing):
+    """202: all results will be published again; 207: some. `items` are in the order of the request."""
+
+    accepted: int
+    refused: int
+    message: str
+    items: list[LLMRedeliveryItem]
 
 
 class LLMProviderStatus(Outgoing):

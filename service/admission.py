@@ -36,7 +36,11 @@ class Admission:
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None = None
     ) -> StoredRequest:
         """The request as the ledger keeps it. No text in it is longer than `body_bytes`. Raises InvalidRequest."""
-        topic = received.callback_topic  # no message repeats it
+        self.check_topic(received.callback_topic, key)
+        return self.check_without_topic(received, body_bytes, traceparent, key)
+
+    def check_topic(self, topic: str, key: ApiKey | None) -> None:
+        """Raises InvalidCallbackTopic. No message repeats the topic."""
         if not LEGAL_TOPIC.match(topic):
             raise InvalidCallbackTopic(
                 "callback_topic is no Kafka topic name: 1 to 249 characters of A-Z, a-z, 0-9, '.', '_' and '-'"
@@ -45,7 +49,6 @@ class Admission:
             raise InvalidCallbackTopic("callback_topic is not among the topics that this service may publish to")
         if key is not None and not key.patterns.allow(topic):
             raise InvalidCallbackTopic("callback_topic is not among the topics that this API key may name")
-        return self.check_without_topic(received, body_bytes, traceparent, key)
 
     def check_without_topic(
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None

@@ -18,6 +18,8 @@ UmpireError
 ├── QueueFull                 accepted work is at its limit
 ├── InternalError             a fault of this service
 ├── TooLate                   the request has started or ended already
+├── NotRedeliverable          the request has not ended, so it has no result that could be published again
+├── NotKept                   the result of the request is not kept, or no longer
 ├── RequestCancelled          by the caller
 ├── RequestExpired            the time to live ended before the request was judged
 └── ProviderError             how a call to a provider can fail
@@ -57,6 +59,8 @@ from contracts.errors.request import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    NotKept,
+    NotRedeliverable,
     PermissionDenied,
     QueueFull,
     QuotaExceeded,
@@ -105,6 +109,8 @@ __all__ = [
     "MisconfiguredHold",
     "ModelForbidden",
     "NotFound",
+    "NotKept",
+    "NotRedeliverable",
     "ParsingError",
     "PermissionDenied",
     "ProviderConflict",

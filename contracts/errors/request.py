@@ -105,6 +105,18 @@ class TooLate(UmpireError):
     title = "Too late"
 
 
+class NotRedeliverable(UmpireError):
+    code = LLMErrorCode.INVALID_CONFIG
+    status = 409
+    title = "Not redeliverable"
+
+
+class NotKept(UmpireError):
+    code = LLMErrorCode.INVALID_CONFIG
+    status = 410
+    title = "Result not kept"
+
+
 class RequestCancelled(UmpireError):
     code = LLMErrorCode.REQUEST_CANCELLED
     status = 409

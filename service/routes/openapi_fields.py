@@ -49,6 +49,18 @@ _STATUS: _Fields = {
     "last_error_code": ("The error code that caused the hold.", "LLM_COST_LIMIT_EXCEEDED"),
     "held_models": ("Models on hold, because the provider refuses them to the account.", ["claude-opus-5-5"]),
 }
+_REDELIVERED: _Fields = {
+    "event_id": ("The event's id, the same at each delivery.", "3f3c5a0e-5a2b-5c51-8d0c-2f6f0d1f6a55"),
+    "redelivery": ("How often it has been redelivered, this time included; the header `redelivery` of the event.", 1),
+    "callback_topic": ("The topic of the event.", _RESULTS),
+}
+_REDELIVERY_ITEM: _Fields = {
+    "index": ("Its place in `queue_ids`, from 0.", 0),
+    **_QUEUE_ID,
+    "status": ("`queued`: the event waits to be published; null: it was refused.", "queued"),
+    **_REDELIVERED,
+    "error": ("The problem; null: it will be published again.", None),
+}
 _MODEL_INFO: _Fields = {
     "model_id": ("Name of the model in requests.", _MODEL),
     "provider": ("Provider of the model.", "anthropic"),
@@ -144,6 +156,22 @@ FIELDS: dict[str, _Fields] = {
         **_QUEUE_ID,
         "status": ("Always `cancelled`.", "cancelled"),
         "message": ("The topic of the error result.", f"Cancelled; an error result will be published on {_RESULTS}"),
+    },
+    "LLMRedeliveryRequest": {
+        "queue_ids": ("Ids of comparisons that have ended, each once.", [_QUEUE_ID["queue_id"][1]])
+    },
+    "LLMRedeliveredResponse": {
+        **_QUEUE_ID,
+        "status": ("Always `queued`: the event waits to be published.", "queued"),
+        **_REDELIVERED,
+        "message": ("The topic of the event.", f"The result will be published again on {_RESULTS}"),
+    },
+    "LLMRedeliveryItem": _REDELIVERY_ITEM,
+    "LLMRedeliveryResponse": {
+        "accepted": ("Number of results that will be published again.", 1),
+        "refused": ("Number of the others.", 0),
+        "message": ("The same in words.", "1 of 1 results will be published again"),
+        "items": ("What became of each, in the order of `queue_ids`.", [_example(_REDELIVERY_ITEM)]),
     },
     "LLMProviderStatus": _STATUS,
     "LLMProviderListResponse": {
