@@ -12,6 +12,7 @@ from cli.failure import Failure
 from cli.operate.holds import pause, resume
 from cli.operate.keys import keys_app
 from cli.operate.outbox import outbox_app
+from cli.operate.redeliver import redeliver
 from cli.options import AsJson, DataDir, ProviderName
 from cli.tune.command import tune
 from cli.visible import visible
@@ -29,6 +30,7 @@ app.add_typer(keys_app, name="keys")
 app.command()(tune)
 app.command()(pause)
 app.command()(resume)
+app.command()(redeliver)
 
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]

@@ -74,13 +74,19 @@ class KeptResults:
         return [_found(record, result) for record, result in zip(answers[::2], answers[1::2], strict=True)]
 
     async def redeliver(
-        self, queue_ids: Sequence[str], *, owner: str | None = None, once: Sequence[str] | None = None
+        self,
+        queue_ids: Sequence[str],
+        *,
+        owner: str | None = None,
+        once: Sequence[str] | None = None,
+        dry_run: bool = False,
     ) -> list[Redelivered]:
         """Publish kept results again, through the outbox. `owner`: only results of this API key; None: of any. `once`:
-        the hash of each one's idempotency key.
+        the hash of each one's idempotency key. `dry_run`: change nothing; the numbers are those of the next time.
         """
         found: list[Redelivered] = []
-        head = RedeliverHead(_ANY_OWNER if owner is None else owner, self._once_ms, self._most_waiting)
+        whose = _ANY_OWNER if owner is None else owner
+        head = RedeliverHead(whose, self._once_ms, self._most_waiting, dry_run=int(dry_run))
         for start in range(0, len(queue_ids), BATCH):
             ids = queue_ids[start : start + BATCH]
             hashes = once[start : start + BATCH] if once else ["-"] * len(ids)

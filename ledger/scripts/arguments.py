@@ -131,6 +131,7 @@ class RedeliverHead(NamedTuple):
     owner: str
     once_ms: int
     most: int
+    dry_run: int
 
 
 class RedeliverRow(NamedTuple):

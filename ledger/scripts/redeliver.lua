@@ -1,17 +1,17 @@
 -- Publish kept results again: each gets an outbox entry of its own, due at once, with the same event and the number of
 -- its redelivery. The first delivery's entry, the request's record and the books stay as they are.
 -- ARGV: owner whose results they must be ('*': any), ms for which an idempotency key is kept, most results in the
---       outbox, then for each: queue id, hash of the idempotency key ('-': none).
+--       outbox, 1 to change nothing, then for each: queue id, hash of the idempotency key ('-': none).
 -- Returns for each two numbers: the first is the number of its redelivery; 0 - it is not kept; -1 - the idempotency key
 -- was used for another result; -2 - it is another owner's; -3 - the outbox is full; -4 - this version cannot read it.
 -- The second is 1 if the idempotency key was used before for this result: then it is not published again.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local owner, once_ms, most = unpack(ARGV, 1, 3)
+local owner, once_ms, most, dry_run = unpack(ARGV, 1, 4)
 most = tonumber(most)
 local waiting = redis.call('XLEN', 'umpire:outbox')
 local out = {}
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local id, once = unpack(ARGV, i, i + 1)
   local key, number, replayed = 'umpire:result:' .. id, 0, 0
   local r = redis.pcall('HMGET', key, 't', 'k', 'e', 'w')
@@ -28,6 +28,8 @@ for i = 4, #ARGV, 2 do
     number = -2
   elseif not (r[1] and r[2] and r[3]) then
     number = -4
+  elseif dry_run == '1' then
+    number = (tonumber(redis.call('HGET', key, 'n') or '') or 0) + 1
   elseif waiting >= most then
     number = -3
   else
