@@ -102,7 +102,7 @@ class Ledger:
         idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
         short = AdmitShort(
             id=queue_id,
-            provider=stored.provider.value,
+            provider=stored.provider,
             priority=str(broker_priority(priority)),
             list=pointer_list(stored.provider, priority),
             ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),
@@ -114,11 +114,11 @@ class Ledger:
             strict="1" if stored.request.ttl_seconds is not None else "0",
         )
         body = stored.model_dump_json(exclude_none=True).encode()
-        row = AdmitRow(" ".join(short), body, pointer(queue_id, stored.provider, priority), latest=0)
+        row = " ".join(short), body, pointer(queue_id, stored.provider, priority)
         try:
             deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
             if by is None:
-                ahead = await self._group.submit(row, deadline=deadline)
+                ahead = await self._group.submit(AdmitRow(*row, latest=0), deadline=deadline)
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
@@ -135,7 +135,7 @@ class Ledger:
             raise refused
         return ahead
 
-    async def _submit_by(self, by: float, row: AdmitRow, deadline: float) -> int | bytes:
+    async def _submit_by(self, by: float, row: tuple[str, bytes, bytes], deadline: float) -> int | bytes:
         now = time.monotonic()
         by = min(by, now + self._timeout)
         by -= min(_ANSWER_SECONDS, (by - now) / 2)
@@ -143,10 +143,10 @@ class Ledger:
             async with asyncio.timeout(deadline - now):
                 seconds, micros = await self._redis.time()
             self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
-        answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
+        answer = await self._group.submit(AdmitRow(*row, latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
-            answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
+            answer = await self._group.submit(AdmitRow(*row, latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
         return answer

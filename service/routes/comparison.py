@@ -210,7 +210,7 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
     """Log and publish the acceptance. Every later answer carries the queue id, also an error."""
     scope[QUEUE_ID] = stored.queue_id
     queue_id = str(stored.queue_id)
-    dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))
+    dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider}))
     event = LLMQueueStatusV1(
         queue_id=queue_id,
         correlation_id=stored.correlation_id,
