@@ -69,7 +69,7 @@ REDELIVERIES: dict[str, Any] = {
         207: {
             "description": "Some results will be published again; `items` has the problems of the others.",
             "content": {"application/json": {"schema": ref("LLMRedeliveryResponse")}},
-            "headers": REPLAYED,
+            "headers": {**REPLAYED, **RETRY_AFTER},
         },
         408: problem_response("The body did not arrive in time."),
         413: problem_response("The body is too long."),

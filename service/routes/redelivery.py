@@ -27,9 +27,9 @@ from service.responses import JSON
 from service.routes.cancellation import QueueId
 from service.routes.openapi_redelivery import REDELIVERIES, REDELIVERY
 from telemetry.observer import Note
-from web.auth import api_key_of, owner_of, redis_seconds
+from web.auth import api_key_of, charge_batch, owner_of, redis_seconds
 from web.body import check_media_type, parse, read_body
-from web.problem import CORRELATION_ID, problem, problem_of
+from web.problem import CORRELATION_ID, problem, problem_of, retry_after
 from web.request_headers import RequestHeaders
 
 router = APIRouter(prefix="/api/v1")
@@ -47,6 +47,7 @@ async def redeliver_comparisons(request: Request) -> Response:
     request.scope[CORRELATION_ID] = uuid4()
     queue_ids = (await _receive(request, headers)).queue_ids
     idempotency_key = key_in(headers)
+    await charge_batch(request.scope, dependencies.authenticator, len(queue_ids))
     async with _redis_in_time(request):
         outcomes = await dependencies.redelivery.many(queue_ids, api_key_of(request.scope), idempotency_key)
     items = [
@@ -58,8 +59,10 @@ async def redeliver_comparisons(request: Request) -> Response:
         dependencies.observer(Note("door.refused", labels={"error_code": error.code.value}))
     accepted = len(items) - len(refused)
     if not accepted:
-        members = {"items": [one.model_dump(mode="json", exclude_none=True) for one in items]}
-        return problem(refused[0], request.scope, members=members)
+        first = refused[0]
+        detail = f"none of the {len(items)} results will be published again; the first one: {first.message}"
+        whole = type(first)(detail, retry_after=first.retry_after, **first.details)
+        return problem(whole, request.scope, members={"items": items})
     body = LLMRedeliveryResponse(
         accepted=accepted,
         refused=len(refused),
@@ -67,7 +70,10 @@ async def redeliver_comparisons(request: Request) -> Response:
         items=items,
     )
     replayed = all(outcome.replayed for outcome in outcomes if isinstance(outcome, Accepted))
-    return Response(dumps(body), 207 if refused else 202, {"Idempotency-Replayed": "true"} if replayed else None, JSON)
+    sent = {"Idempotency-Replayed": "true"} if replayed else {}
+    if waits := [wait for error in refused if (wait := retry_after(error)) is not None]:
+        sent["Retry-After"] = str(max(waits))
+    return Response(dumps(body), 207 if refused else 202, sent, JSON)
 
 
 @router.post("/comparison/{queue_id}/redeliver", **REDELIVERY)

@@ -213,7 +213,10 @@ async def test_if_none_can_be_redelivered_it_is_a_problem_with_the_items(api):
     body = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert [one["error"]["status"] for one in body["items"]] == [404, 404]
-    assert body["detail"] == body["items"][0]["error"]["detail"]
+    first = body["items"][0]["error"]["detail"]
+    assert body["detail"] == f"none of the 2 results will be published again; the first one: {first}"
+    refused = await redeliver_all(api, [uuid4() for _ in range(20)])
+    assert len({one["error"]["correlation_id"] for one in refused.json()["items"]}) == 1
 
 
 async def test_a_wrong_body_is_a_problem_and_redelivers_nothing(settings, api):
@@ -304,6 +307,16 @@ async def test_the_rate_of_the_key_is_enforced(redis_url):
         answers = [await redeliver(api, uuid4(), **limited.headers) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
         assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+async def test_many_count_as_as_many_requests_of_the_rate(redis_url):
+    limited = await make_key(redis_url, rate=10)
+    async with running_api(settings_of(redis_url, auth="keys", ledger=KEEP)) as api:
+        assert (await redeliver_all(api, [uuid4() for _ in range(7)], **limited.headers)).status_code == 404
+        refused = await redeliver_all(api, [uuid4() for _ in range(4)], **limited.headers)
+        assert problem_of(refused, 429, "LLM_QUOTA_EXCEEDED")["details"]["limit"] == "request_rate"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await redeliver_all(api, [uuid4()], **limited.headers)).status_code == 404
 
 
 async def test_while_too_many_results_wait_for_kafka_it_is_503(redis_url):
