@@ -106,6 +106,8 @@ class Client:
         self._random = random.Random(seed)
         #: Queue ids of accepted requests.
         self.accepted: set[str] = set()
+        #: Caller by queue id.
+        self.owners: dict[str, str] = {}
         self.outcomes: Counter[str] = Counter()
 
     async def close(self) -> None:
@@ -165,6 +167,7 @@ class Client:
         self.outcomes[kind] += 1
         if queue_id:
             self.accepted.add(queue_id)
+            self.owners[queue_id] = plan.caller
         self._journal.write(
             kind="post", number=plan.number, sent=sent, outcome=kind, status=status, error=error,
             retry_after=wait, queue_id=queue_id, idempotency_key=plan.key,

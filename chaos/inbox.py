@@ -1,5 +1,6 @@
 """Reads the callback topics in a thread, and records each event."""
 
+import hashlib
 import json
 import threading
 
@@ -53,9 +54,14 @@ class Inbox:
 
     def _take(self, message: Message) -> None:
         event = json.loads(message.value() or b"")
+        headers = message.headers() or []
+        number = dict(headers).get("redelivery")
+        same = [one for one in headers if one[0] != "redelivery"]
+        digest = hashlib.sha256(repr((message.key(), message.value(), same)).encode()).hexdigest()
         self._journal.write(
             topic=message.topic(), partition=message.partition(), offset=message.offset(),
-            key=(message.key() or b"").decode(), event=event,
+            key=(message.key() or b"").decode(), event=event, digest=digest,
+            redelivery=int(number) if number else None,
         )  # fmt: skip
         self.events += 1
         self.answered.add(str(event["data"]["request_id"]))
