@@ -12,6 +12,7 @@ from umpire_ledger import House, ending, stored
 from contracts.enums import QueueStatus
 from contracts.settings import LedgerSettings
 from ledger.completion import CompletedBy, Completion, UnclaimedRequests
+from ledger.outbox import Undelivered
 from ledger.outbox.kept import CONFLICT, FOREIGN, FULL, NOT_KEPT, UNREADABLE, FoundResult, KeptResults, Redelivered
 from ledger.request import StoredRequest
 from ledger.stats import Kept
@@ -98,6 +99,19 @@ async def test_a_redelivery_is_an_outbox_entry_of_its_own_and_the_books_stay(
     await house.confirm(*[entry_id for entry_id, _ in entries])
     assert await house.entries() == []
     assert int(await house.redis.get("umpire:bytes")) == 0
+
+
+async def test_a_dead_letter_is_redelivered_to_its_own_topic_and_stays(house: House, results: KeptResults) -> None:
+    record = await ended(house)
+    (entry,) = await house.entries()
+    await house.outbox.undelivered([Undelivered(entry[0], "TOPIC_AUTHORIZATION_FAILED", 0)])
+    assert (await house.dead.ids(), await house.entries()) == ([record.queue_id], [])
+    assert await results.redeliver([record.queue_id]) == [Redelivered(1, replayed=False)]
+    ((again, fields),) = await house.entries()
+    assert (fields[b"t"], fields[b"e"], fields[b"n"]) == (b"answers", record.event, b"1")
+    # If Kafka refuses it again, it is the same dead letter.
+    await house.outbox.undelivered([Undelivered(again, "TOPIC_AUTHORIZATION_FAILED", 0)])
+    assert (await house.dead.ids(), await house.entries()) == ([record.queue_id], [])
 
 
 async def test_concurrent_redeliveries_have_numbers_of_their_own(house: House, results: KeptResults) -> None:
