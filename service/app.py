@@ -33,7 +33,7 @@ from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.routes import cancellation, comparison, health, providers
+from service.routes import batch, cancellation, comparison, health, providers
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    routers = (comparison.router, cancellation.router, providers.router, health.router)
+    routers = (comparison.router, batch.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     on_error = error_handler(observer, routes)
     for kind in (*HANDLED, Exception):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from access import api_key
 from access.api_key import ApiKey
 from access.authenticator import Authenticated, Authenticator
-from access.request_rate import Rate
+from access.request_rate import WINDOW, Rate
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
 from contracts.settings import ServiceSettings
@@ -32,11 +32,13 @@ _POLICY_VIOLATION = 1008
 _CALLER = "umpire.caller"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     key: ApiKey
     #: Seconds left of `door_redis_seconds`.
     redis_seconds: float
+    #: For the `RateLimit` header; None if the key has no limit.
+    rate: Rate | None
 
 
 def api_key_of(scope: Scope) -> ApiKey | None:
@@ -60,6 +62,30 @@ def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
     """Seconds that all Redis operations of the request together may still take."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.redis_seconds if caller else settings.door_redis_seconds
+
+
+async def charge_batch(scope: Scope, authenticator: Authenticator, requests: int) -> None:
+    """Charge the caller's rate for `requests` in one body, of which the first is charged already.
+
+    Raises QuotaExceeded if the rate does not allow all of them; then no further one is charged. Raises Unavailable.
+    """
+    caller: Caller | None = scope.get(_CALLER)
+    if caller is None or caller.key.rate is None or requests == 1:
+        return
+    a_minute, began = caller.key.rate, time.monotonic()
+    caller.rate = None  # a problem has a header of its own
+    if requests > a_minute:
+        detail = (
+            f"the batch has {requests} comparisons, and the API key may send {a_minute} a minute: send fewer at once"
+        )
+        raise QuotaExceeded(detail, retry_after=WINDOW, limit="request_rate", max_items=a_minute)
+    rate = await authenticator.charge(caller.key, requests - 1, caller.redis_seconds)
+    caller.redis_seconds = max(0.0, caller.redis_seconds - (time.monotonic() - began))
+    if rate is not None and not rate.granted:
+        # The next try is charged for its first request before the others.
+        rate = rate._replace(wait=rate.wait + WINDOW / a_minute)
+    _check_rate(rate)
+    caller.rate = rate
 
 
 class RouteScopes:
@@ -124,13 +150,13 @@ class Authentication:
             await self._refusal(scope, error, known)(scope, receive, send)
             return
         policy = policy_header(known.key)
-        await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
+        await self._app(scope, receive, _adding_rate_headers(send, policy, scope[_CALLER]) if policy else send)
 
     async def _authenticate(self, scope: Scope) -> Authenticated:
         seconds = self._redis_seconds
         began = time.monotonic()
         known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), seconds)
-        scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
+        scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)), known.rate)
         return known
 
     def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
@@ -167,10 +193,10 @@ def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
         raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
 
 
-def _adding_rate_headers(send: Send, policy: str, rate: Rate | None) -> Send:
+def _adding_rate_headers(send: Send, policy: str, caller: Caller) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            remaining = [(b"ratelimit", remaining_header(rate).encode())] if rate else []
+            remaining = [(b"ratelimit", remaining_header(caller.rate).encode())] if caller.rate else []
             message["headers"] = [*message["headers"], (b"ratelimit-policy", policy.encode()), *remaining]
         await send(message)
 
