@@ -234,8 +234,7 @@ def _row(
         fingerprint=fingerprint,
         strict="1" if stored.request.ttl_seconds is not None else "0",
     )
-    body = stored.model_dump_json(exclude_none=True).encode()
-    return AdmitRow(" ".join(short), body, pointer(queue_id, stored.provider, priority), latest=0)
+    return AdmitRow(" ".join(short), stored.to_bytes(), pointer(queue_id, stored.provider, priority), latest=0)
 
 
 def _weight(row: AdmitRow) -> int:

@@ -218,7 +218,7 @@ class Spool:
 
 
 def _row(stored: StoredRequest) -> tuple[str, bytes]:
-    return str(stored.queue_id), stored.model_dump_json(exclude_none=True).encode()
+    return str(stored.queue_id), stored.to_bytes()
 
 
 def _open(path: Path) -> sqlite3.Connection:
