@@ -122,7 +122,7 @@ class LLMBatchItem(Outgoing):
     index: int
     queue_id: UUID | None = None
     correlation_id: UUID | None = None
-    status: Literal[QueueStatus.QUEUED] | None = None
+    status: Literal["queued"] | None = None
     estimated_wait_minutes: int | None = None
     #: Always null: no batch waits for its verdicts.
     result: LLMComparisonResponse | None = None

@@ -223,7 +223,7 @@ def _row(
     idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
     short = AdmitShort(
         id=queue_id,
-        provider=stored.provider.value,
+        provider=stored.provider,
         priority=str(broker_priority(priority)),
         list=pointer_list(stored.provider, priority),
         ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from contracts.base import Incoming
 from contracts.encoding import dumps
-from contracts.enums import ProcessingMode, QueueStatus
+from contracts.enums import ProcessingMode
 from contracts.errors import ContentTooLong, InvalidConfig, UmpireError
 from contracts.http import MAX_BATCH, LLMBatchItem, LLMBatchResponse, LLMComparisonRequest
 from ledger.idempotency import AlreadyAccepted
@@ -162,7 +162,7 @@ def _item(dependencies: Dependencies, scope: Scope, index: int, result: Accepted
         index=index,
         queue_id=queue_id,
         correlation_id=stored.correlation_id,
-        status=QueueStatus.QUEUED,
+        status="queued",
         estimated_wait_minutes=(
             None if queued_before is None else dependencies.estimate.minutes(stored.provider, queued_before)
         ),
