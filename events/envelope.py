@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from contracts.base import Outgoing
 from contracts.clock import iso_now
 from contracts.encoding import dumps
 from contracts.events import SERVICE_NAME, LLMComparisonResultV1
+from contracts.random_ids import random_uuid_text
 from contracts.settings import KafkaSettings
 from contracts.topics import COMPARISON_RESULT, result_event_id
 
@@ -47,7 +48,8 @@ def seal(
     time: str | None = None,
 ) -> Sealed:
     """Encode an event. `event_type`: its conventional topic name, whatever topic it is sent to. `time`: default now."""
-    its_id, correlation = str(event_id or uuid4()), str(correlation_id)
+    its_id = str(event_id) if event_id else random_uuid_text()
+    correlation = str(correlation_id)
     time = time or iso_now()
     metadata = dumps({"traceparent": traceparent}) if traceparent else b"null"
     value = _ENVELOPE % (

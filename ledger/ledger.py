@@ -43,6 +43,10 @@ GATHER_SECONDS = 0.003
 UNAVAILABLE = "Redis is unavailable; the request was not accepted."
 
 
+#: An AdmitRow without its last field: short fields, body and message.
+_Row = tuple[str, bytes, bytes]
+
+
 class Submission(NamedTuple):
     """One request of a batch, and its idempotency key."""
 
@@ -109,7 +113,7 @@ class Ledger:
         try:
             deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
             if by is None:
-                ahead = await self._group.submit(row, deadline=deadline)
+                ahead = await self._group.submit(AdmitRow(*row, latest=0), deadline=deadline)
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
@@ -128,7 +132,7 @@ class Ledger:
         rows = [_row(stored, key) async for stored, key in in_pieces(submissions)]
         results: list[int | UmpireError | AlreadyAccepted] = []
         try:
-            for batch in batches(rows, weigh=_weight):
+            for batch in batches(rows, weigh=lambda row: len(row[1]) + len(row[2])):
                 answers = await self._admit_by(by, batch)
                 results += [one if isinstance(one, int) and one >= 0 else self._refusal(one) for one in answers]
         except (RedisError, OSError, TimeoutError) as error:
@@ -155,29 +159,29 @@ class Ledger:
             self._observer(Note("ledger.full"))
         return refused
 
-    async def _submit_by(self, by: float, row: AdmitRow, deadline: float) -> int | bytes:
+    async def _submit_by(self, by: float, row: _Row, deadline: float) -> int | bytes:
         now = time.monotonic()
         if not self._clock.is_fresh(now):
             await self._read_clock(now, deadline)
         by = self._latest(by, now)
-        answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
+        answer = await self._group.submit(AdmitRow(*row, latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
-            answer = await self._group.submit(row._replace(latest=self._clock.at(by)), deadline=deadline)
+            answer = await self._group.submit(AdmitRow(*row, latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE:
             raise TimeoutError
         return answer
 
-    async def _admit_by(self, by: float, rows: Sequence[AdmitRow]) -> list[int | bytes]:
+    async def _admit_by(self, by: float, rows: Sequence[_Row]) -> list[int | bytes]:
         """As `_submit_by`, for rows that share no round trip with others."""
         now = time.monotonic()
         async with asyncio.timeout(min(by - now, self._timeout)):
             if not self._clock.is_fresh(now):
                 await self._read_clock(now, by)
             by = self._latest(by, now)
-            answers = await self._admit([row._replace(latest=self._clock.at(by)) for row in rows])
+            answers = await self._admit([AdmitRow(*row, latest=self._clock.at(by)) for row in rows])
             if LATE in answers and time.monotonic() < by:
-                answers = await self._admit([row._replace(latest=self._clock.at(by)) for row in rows])
+                answers = await self._admit([AdmitRow(*row, latest=self._clock.at(by)) for row in rows])
         if LATE in answers:
             raise TimeoutError
         return answers
@@ -217,7 +221,7 @@ def _row(
     *,
     reply_to: str | None = None,
     accepted: bool = False,
-) -> AdmitRow:
+) -> _Row:
     priority = stored.request.priority
     queue_id = str(stored.queue_id)
     idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
@@ -234,7 +238,7 @@ def _row(
         fingerprint=fingerprint,
         strict="1" if stored.request.ttl_seconds is not None else "0",
     )
-    return AdmitRow(" ".join(short), stored.to_bytes(), pointer(queue_id, stored.provider, priority), latest=0)
+    return " ".join(short), stored.to_bytes(), pointer(queue_id, stored.provider, priority)
 
 
 def _weight(row: AdmitRow) -> int:

@@ -1,7 +1,6 @@
 """Checks one request against the operator's limits and the manifest. Pure, without I/O."""
 
 import math
-import secrets
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
 from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig, InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
+from contracts.random_ids import RandomBytes
 from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC, TopicPatterns, own_topics
 from contracts.trace import RANDOM_BYTES, continue_trace
@@ -19,6 +19,9 @@ from providers.models.manifest import Manifest
 
 #: Levels of `metadata`. An event nests it three levels deep, and common parsers stop at 64.
 MAX_METADATA_DEPTH = 32
+
+#: Of one request: its queue id, correlation id and trace.
+_random = RandomBytes(16 + 16 + RANDOM_BYTES)
 
 _NO_OVERRIDES = LLMConfigOverridesHTTP()
 
@@ -58,7 +61,7 @@ class Admission:
         self._check_metadata(received, body_bytes)
         now = utcnow()
         model = self._manifest.model_for(provider, overrides.model_override, received, self._settings, now.date())
-        random = secrets.token_bytes(16 + 16 + RANDOM_BYTES)  # one system call for all ids
+        random = _random.take()
         return StoredRequest(
             queue_id=UUID(bytes=random[:16], version=4),
             correlation_id=received.correlation_id or UUID(bytes=random[16:32], version=4),

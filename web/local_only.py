@@ -1,6 +1,7 @@
 """Without authentication, the API serves this machine only, and no web page of another site."""
 
 import ipaddress
+from collections.abc import Awaitable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -31,12 +32,11 @@ class LocalOnly:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and _is_foreign(scope):
             error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
-            await problem(error, scope)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            return problem(error, scope)(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def _is_foreign(scope: Scope) -> bool:
@@ -44,12 +44,13 @@ def _is_foreign(scope: Scope) -> bool:
     if server and _is_ip_address(server[0], loopback=False):
         return True
     on_network = bool(server and server[1] is not None)
-    return any(
-        (name == b"origin" and not _is_local_url(value))
+    for name, value in scope["headers"]:
+        if name == b"origin" and not _is_local_url(value):
+            return True
         # DNS rebinding: a page whose own name resolves to this machine sends no Origin with a GET. So check Host, too.
-        or (name == b"host" and on_network and value != b"" and not _is_local_url(b"//" + value))
-        for name, value in scope["headers"]
-    )
+        if name == b"host" and on_network and value and not _is_local_url(b"//" + value):
+            return True
+    return False
 
 
 @lru_cache(maxsize=64)

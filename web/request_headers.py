@@ -17,10 +17,16 @@ class RequestHeaders:
     __slots__ = ("_values",)
 
     def __init__(self, scope: Scope) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in scope["headers"]:
-            if name in _READ:
-                self._values.setdefault(_READ[name], []).append(value.decode("latin-1"))
+        values: dict[str, list[str]] = {}
+        for raw, value in scope["headers"]:
+            name = _READ.get(raw)
+            if name is None:
+                continue
+            if name in values:
+                values[name].append(value.decode("latin-1"))
+            else:
+                values[name] = [value.decode("latin-1")]
+        self._values = values
 
     def get(self, name: str) -> str:
         """The first header of this name; empty if there is none."""

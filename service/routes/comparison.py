@@ -222,7 +222,7 @@ def _queued_response(
 def announce(dependencies: Dependencies, stored: StoredRequest) -> None:
     """Log and publish the acceptance."""
     queue_id = str(stored.queue_id)
-    dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider.value}))
+    dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider}))
     event = LLMQueueStatusV1(
         queue_id=queue_id,
         correlation_id=stored.correlation_id,

@@ -135,7 +135,8 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_for_all_who_wait(re
     # What had been sent may be in; what waited for its turn behind it was given up, and must not be.
     assert await apoll(lambda: redis_is_up(ledger), 5)
     await ledger.admit(stored())
-    assert (await ledger.stats.sizes()).unfinished <= 2 + 64
+    # On a busy machine the last of the 200 begin later, and a second batch is sent within their time.
+    assert (await ledger.stats.sizes()).unfinished <= 2 + 2 * 64
     await client.aclose()
 
 

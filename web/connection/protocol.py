@@ -13,7 +13,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from contracts.errors import InvalidRequest, MethodNotAllowed, UmpireError
-from web.connection.pipeline import BoundedPipeline
+from web.connection.pipeline import SLICE_BYTES, BoundedPipeline
 from web.problem import problem
 
 #: Bytes of a request line and headers; also of chunk sizes and trailers between two parts of a body.
@@ -54,25 +54,22 @@ class Protocol(BoundedPipeline):
 
     def parse_slice(self, data: bytes) -> None:
         self._bytes_outside_body += len(data)
+        rest = memoryview(data)
         try:
-            self._feed_parser(memoryview(data))
+            while rest and not self._refused:
+                try:
+                    self.parser.feed_data(rest)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                    if not self._refused:
+                        self._ignore_upgrade()
         except httptools.HttpParserError:
             message = "Invalid HTTP request received."
             self.logger.warning(message)
             self.send_400_response(message)
         if self._bytes_outside_body > MAX_HEAD_BYTES:
             self._refuse_head()
-
-    def _feed_parser(self, data: memoryview) -> None:
-        while data and not self._refused:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                if not self._refused:
-                    self._ignore_upgrade()
-            else:
-                return
 
     def _ignore_upgrade(self) -> None:
         """RFC 9110, 7.8. The parser ended the message after its head: a new parser reads the head without Upgrade."""
@@ -96,8 +93,9 @@ class Protocol(BoundedPipeline):
         if len(self.headers) > MAX_HEADERS:
             self._refuse(431, f"more than {MAX_HEADERS} headers")
             return
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refuse_head()  # the head came in one packet
+        # A head that begins in the middle of a slice is not counted from its first byte.
+        if self._bytes_outside_body > MAX_HEAD_BYTES - SLICE_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            self._refuse_head()
             return
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
@@ -108,6 +106,9 @@ class Protocol(BoundedPipeline):
         super().on_headers_complete()
         # The parser passes the trailers of a chunked body to `on_header`, too: keep them out of the request's headers.
         self.headers = []
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
