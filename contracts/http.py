@@ -108,6 +108,36 @@ class LLMQueuedResponse(Outgoing):
     provider_state: str | None = None
 
 
+#: Most comparisons of one LLMBatchRequest.
+MAX_BATCH = 200
+
+
+class LLMBatchRequest(Incoming):
+    comparisons: Annotated[list[LLMComparisonRequest], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class LLMBatchItem(Outgoing):
+    """What became of one comparison of a batch. Exactly one of `queue_id` and `error` is set."""
+
+    index: int
+    queue_id: UUID | None = None
+    correlation_id: UUID | None = None
+    status: Literal["queued"] | None = None
+    estimated_wait_minutes: int | None = None
+    #: Always null: no batch waits for its verdicts.
+    result: LLMComparisonResponse | None = None
+    error: "Problem | None" = None
+
+
+class LLMBatchResponse(Outgoing):
+    """202: all comparisons are accepted; 207: some are. `items` are in the order of the request."""
+
+    accepted: int
+    refused: int
+    message: str
+    items: list[LLMBatchItem]
+
+
 class LLMCancelledResponse(Outgoing):
     """The comparison is cancelled. An error result is published on the callback topic."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from access.api_key import ApiKey
 from contracts.clock import utcnow
 from contracts.encoding import dumps
-from contracts.enums import LLMBatchingMode, LLMProviderType
+from contracts.enums import LLMProviderType
 from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig, InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
 from contracts.random_ids import RandomBytes
@@ -59,10 +59,6 @@ class Admission:
         """As `check`, for requests that the service itself makes: their topic is not checked."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
         provider = self._enabled_provider(overrides.provider_override or self._default)
-        if received.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
-            raise InvalidConfig(
-                "batching_mode: only per_request is served", reason="batching_mode_not_served", served=["per_request"]
-            )
         ttl = self._ttl(received)
         self._check_prompt(received, body_bytes)
         self._check_metadata(received, body_bytes)

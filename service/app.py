@@ -35,7 +35,7 @@ from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
 from service.redelivery import Redelivery
-from service.routes import cancellation, comparison, health, providers, redelivery
+from service.routes import batch, cancellation, comparison, health, providers, redelivery
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    routers = (comparison.router, redelivery.router, cancellation.router, providers.router, health.router)
+    routers = (comparison.router, batch.router, redelivery.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     on_error = error_handler(observer, routes)
     for kind in (*HANDLED, Exception):

@@ -32,10 +32,12 @@ def key_in(headers: RequestHeaders) -> str | None:
     return values[0]
 
 
-def idempotency_key_of(headers: RequestHeaders, stored: StoredRequest) -> IdempotencyKey | None:
-    """None without the header. The same key of another owner is a different key. Raises InvalidRequest."""
-    key = key_in(headers)
-    return None if key is None else IdempotencyKey.of(key, stored.request, scope=stored.owner or "")
+def idempotency_key_of(key: str | None, stored: StoredRequest, index: int | None = None) -> IdempotencyKey | None:
+    """The same key of another owner is a different key, and so is that of another `index` within a batch."""
+    if key is None:
+        return None
+    # No key that is sent contains a NUL.
+    return IdempotencyKey.of(key if index is None else f"{key}\0{index}", stored.request, scope=stored.owner or "")
 
 
 def with_stable_correlation_id(stored: StoredRequest, idempotency_key: IdempotencyKey) -> StoredRequest:

@@ -75,9 +75,7 @@ async def charge_batch(scope: Scope, authenticator: Authenticator, requests: int
     a_minute, began = caller.key.rate, time.monotonic()
     caller.rate = None  # a problem has a header of its own
     if requests > a_minute:
-        detail = (
-            f"the batch has {requests} comparisons, and the API key may send {a_minute} a minute: send fewer at once"
-        )
+        detail = f"each of the {requests} items counts as a request, and the API key may send {a_minute} a minute"
         raise QuotaExceeded(detail, retry_after=WINDOW, limit="request_rate", max_items=a_minute)
     rate = await authenticator.charge(caller.key, requests - 1, caller.redis_seconds)
     caller.redis_seconds = max(0.0, caller.redis_seconds - (time.monotonic() - began))

@@ -65,6 +65,7 @@ def _counts(evidence: Evidence, charges: list[DuplicateCharge], broken: dict[str
     accepted = evidence.accepted
     return {
         "submissions": len(evidence.posts),
+        "of these in batches": sum(bool(post.get("in_batch")) for post in evidence.posts),
         "accepted": len(accepted),
         "arrived": sum(queue_id in evidence.events for queue_id in accepted),
         "lost": len(broken["lost"]),

@@ -1,7 +1,7 @@
 """Group commit: all items submitted during one round trip share the next one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from ledger.redis.timers import SharedTimer
@@ -106,12 +106,25 @@ class GroupCommit(Generic[ItemT, ResultT]):
         first = self._waiting[: self._limit]
         if self._weigh is None:
             return len(first)
-        room = MAX_BATCH_BYTES
-        for count, (item, _) in enumerate(first):
-            room -= self._weigh(item)
-            if room < 0 and count:
-                return count
-        return len(first)
+        return _count_that_fits([item for item, _ in first], self._weigh)
+
+
+def batches(items: Sequence[ItemT], *, weigh: Callable[[ItemT], int]) -> Iterator[Sequence[ItemT]]:
+    """The items in order, in batches of at most MAX_BATCH_BYTES. `weigh`: bytes of an item."""
+    while items:
+        count = _count_that_fits(items, weigh)
+        yield items[:count]
+        items = items[count:]
+
+
+def _count_that_fits(items: Sequence[ItemT], weigh: Callable[[ItemT], int]) -> int:
+    """At least one."""
+    room = MAX_BATCH_BYTES
+    for count, item in enumerate(items):
+        room -= weigh(item)
+        if room < 0 and count:
+            return count
+    return len(items)
 
 
 def _resolve(batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]], results: Sequence[ResultT]) -> None:

@@ -6,7 +6,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from contracts.enums import ProcessingMode
 from contracts.http import (
+    LLMBatchRequest,
+    LLMBatchResponse,
     LLMComparisonRequest,
     LLMComparisonResponse,
     LLMQueuedResponse,
@@ -59,16 +62,24 @@ _KEY_PROBLEMS: dict[str, dict[str, Any]] = {
     "503": problem_response("The API key cannot be looked up now.", headers=RETRY_AFTER),
 }
 
-_REQUEST_EXAMPLE = {
+REQUEST_EXAMPLE = {
     "user_prompt": "Which essay is better?\n\nEssay A:\nThe sea is wide.\n\nEssay B:\nThe sea, wide and grey, waits.",
     "callback_topic": "huleedu.llm_provider.comparison_result.v1",
     "metadata": {"essay_a_id": "a-17", "essay_b_id": "b-04"},
 }
-_QUEUED_EXAMPLE = {
+QUEUED_EXAMPLE = {
     "queue_id": "5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11",
     "status": "queued",
     "message": "Accepted; the verdict will be published on huleedu.llm_provider.comparison_result.v1",
     "estimated_wait_minutes": 2,
+}
+
+TRACEPARENT = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "W3C trace context. A malformed one is ignored.",
+    "schema": {"type": "string"},
+    "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 COMPARISON: dict[str, Any] = {
@@ -93,7 +104,7 @@ COMPARISON: dict[str, Any] = {
         },
         202: {
             "description": "Accepted; the verdict will be published on the callback topic.",
-            "content": {"application/json": {"schema": ref("LLMQueuedResponse"), "example": _QUEUED_EXAMPLE}},
+            "content": {"application/json": {"schema": ref("LLMQueuedResponse"), "example": QUEUED_EXAMPLE}},
             "headers": {**_PREFERENCE_APPLIED, **REPLAYED},
         },
         409: problem_response("The comparison was accepted, and cancelled while the client waited."),
@@ -114,7 +125,7 @@ COMPARISON: dict[str, Any] = {
     "openapi_extra": {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": ref("LLMComparisonRequest"), "example": _REQUEST_EXAMPLE}},
+            "content": {"application/json": {"schema": ref("LLMComparisonRequest"), "example": REQUEST_EXAMPLE}},
         },
         "parameters": [
             {
@@ -133,13 +144,7 @@ COMPARISON: dict[str, Any] = {
                 "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
                 "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
             },
-            {
-                "name": "traceparent",
-                "in": "header",
-                "description": "W3C trace context. A malformed one is ignored.",
-                "schema": {"type": "string"},
-                "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            },
+            TRACEPARENT,
         ],
     },
 }
@@ -208,6 +213,8 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _, definitions = models_json_schema(
         [
             (LLMComparisonRequest, "validation"),
+            (LLMBatchRequest, "validation"),
+            (LLMBatchResponse, "serialization"),
             (LLMComparisonResponse, "serialization"),
             (LLMQueuedResponse, "serialization"),
             (LLMRedeliveryRequest, "validation"),
@@ -222,6 +229,9 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
     _add_limits(schemas["LLMComparisonRequest"]["properties"], settings)
+    in_batches = {"enum": [one.value for one in ProcessingMode if one is not ProcessingMode.IMMEDIATE] + [None]}
+    item = {"allOf": [ref("LLMComparisonRequest"), {"properties": {"processing_mode": in_batches}}]}
+    schemas["LLMBatchRequest"]["properties"]["comparisons"]["items"] = item
     enabled: dict[str, Any] = {"enum": [one.value for one in settings.enabled], "type": "string"}
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
     add_descriptions(schemas)
@@ -253,4 +263,3 @@ def _add_limits(fields: dict[str, Any], settings: Settings) -> None:
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
     seconds = next(one for one in fields["ttl_seconds"]["anyOf"] if one.get("type") == "integer")
     seconds["maximum"] = settings.ledger.queue_ttl_seconds
-    fields["batching_mode"] = {"anyOf": [{"const": "per_request", "type": "string"}, {"type": "null"}]}

@@ -82,6 +82,19 @@ def _example(fields: _Fields) -> dict[str, Any]:
     return {name: example for name, (_, example) in fields.items()}
 
 
+_BATCH_ITEM: _Fields = {
+    "index": ("Position of the comparison in the request, from 0.", 0),
+    "queue_id": (
+        "Id of the comparison; `request_id` of its event. Null: it was refused.",
+        _QUEUE_ID["queue_id"][1],
+    ),
+    **_CORRELATION_ID,
+    "status": ("`queued`; null: it was refused.", "queued"),
+    "estimated_wait_minutes": ("An estimate from the queue before it; null: unknown.", 2),
+    "result": ("Always null: a batch does not wait for verdicts.", None),
+    "error": ("Why it was refused; null: it was accepted.", None),
+}
+
 #: Fields by model.
 FIELDS: dict[str, _Fields] = {
     "LLMComparisonRequest": {
@@ -102,7 +115,10 @@ FIELDS: dict[str, _Fields] = {
             "What to do if the provider is unavailable. Default: the API key's mode, else the operator's.",
             "queue",
         ),
-        "batching_mode": ("How to send it to the provider; only `per_request` is served.", "per_request"),
+        "batching_mode": (
+            "How to send it to the provider. Only `per_request` is served; `request_metadata.ignored` names another.",
+            "per_request",
+        ),
         "priority": ("0 to 10. A higher one is served earlier among the requests of its provider.", 5),
         "ttl_seconds": ("Seconds after which the request expires; at most the operator's limit.", 3600),
     },
@@ -151,6 +167,22 @@ FIELDS: dict[str, _Fields] = {
             "`available`, `on_hold`, `circuit_open`, `circuit_half_open` or `paused`; null: unknown.",
             "available",
         ),
+    },
+    "LLMBatchRequest": {
+        "comparisons": (
+            "The comparisons, each with its own topic, metadata and settings.",
+            [{"user_prompt": _PROMPT, "callback_topic": _RESULTS, "metadata": _METADATA}],
+        )
+    },
+    "LLMBatchItem": _BATCH_ITEM,
+    "LLMBatchResponse": {
+        "accepted": ("Number of accepted comparisons.", 1),
+        "refused": ("Number of refused comparisons.", 0),
+        "message": (
+            "The same in words.",
+            "1 of 1 accepted; each verdict will be published on its callback topic",
+        ),
+        "items": ("What became of each comparison, in the order of the request.", [_example(_BATCH_ITEM)]),
     },
     "LLMCancelledResponse": {
         **_QUEUE_ID,

@@ -55,6 +55,10 @@ async def test_all_checks_of_schemathesis_pass(redis_url, tmp_path):
         if note.labels["route"].endswith("/redeliver")
     }
     assert {"404", "405", "422"} <= redeliveries
+    batches = {
+        note.labels["status"] for note in api.notes.named("door.answered") if note.labels["route"].endswith("/batch")
+    }
+    assert {"202", "405", "422"} <= batches
 
 
 def test_the_model_that_stands_for_all_exists():
