@@ -139,9 +139,9 @@ class Finisher:
         self._relay.send(entry_id, record.topic, record.key, record.event, headers, forbidden=record.forbidden)
         if note := failure_of(stored, judgement, record.state):
             self._observer(note)
-        tell = partial(self._lifecycle.tell, queue_id=stored.queue_id, traceparent=stored.traceparent)
-        tell(request_completed(stored, judgement))
-        tell(status_of(stored, record.state, _EVENTS[record.state], attempt, judgement.error))
+        send = partial(self._lifecycle.send, queue_id=stored.queue_id, traceparent=stored.traceparent)
+        send(request_completed(stored, judgement))
+        send(status_of(stored, record.state, _EVENTS[record.state], attempt, judgement.error))
 
 
 def _outcome(state: QueueStatus, error: UmpireError, judgement: Judgement) -> str:

@@ -153,7 +153,7 @@ class Relay:
         on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
         self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
-    async def room(self, limit: int) -> None:
+    async def wait_for_capacity(self, limit: int) -> None:
         """Wait until fewer than `limit` results are in flight."""
         while len(self._in_flight) >= limit:
             self._fewer.clear()
@@ -167,7 +167,7 @@ class Relay:
         try:
             async with asyncio.timeout(within):
                 await asyncio.to_thread(self._publisher.flush, within)
-                await self.room(1)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             pass
         return len(self._in_flight)
@@ -178,7 +178,7 @@ class Relay:
         """
         try:
             async with asyncio.timeout(within):
-                await self.room(1)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             self._delivery_reports.cancel()
 

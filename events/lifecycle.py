@@ -84,11 +84,11 @@ _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 Dropped = Callable[[], None]
 
 
-def _let_go() -> None:
-    """The default of `dropped`: do nothing."""
+def _ignore() -> None:
+    """The default of `dropped`."""
 
 
-class _Told(NamedTuple):
+class _Gathered(NamedTuple):
     """An event that waits to be encoded."""
 
     name: str
@@ -108,16 +108,16 @@ class Lifecycle:
         self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
         self._prefix = settings.topic_prefix
         self._observer = observer
-        self._gathered: list[_Told] = []
+        self._gathered: list[_Gathered] = []
 
-    def tell(
+    def send(
         self,
         event: LifecycleEvent,
         *,
         queue_id: UUID | str | None = None,
         traceparent: str | None = None,
         event_id: UUID | None = None,
-        dropped: Dropped = _let_go,
+        dropped: Dropped = _ignore,
     ) -> None:
         """Send soon, or drop if the broker is unavailable or the queue more than half full. Never blocks or raises.
 
@@ -126,13 +126,13 @@ class Lifecycle:
         name = _TOPICS[type(event)]
         if name not in self._wanted:
             return
-        if not self._publisher.has_room():
+        if not self._publisher.has_capacity():
             self._drop(name, "no_room", dropped)
             return
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
         traceparent = traceparent or continue_trace(None)
-        told = _Told(name, event, correlation_id, event_id, traceparent, iso_now(), queue_id, dropped)
-        self._gathered.append(told)
+        one = _Gathered(name, event, correlation_id, event_id, traceparent, iso_now(), queue_id, dropped)
+        self._gathered.append(one)
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -142,28 +142,28 @@ class Lifecycle:
     def flush(self) -> None:
         """Hand the collected events to the producer. Never raises."""
         gathered, self._gathered = self._gathered, []
-        for told in gathered:
+        for one in gathered:
             try:
-                self._publish(told)
+                self._publish(one)
             except (ValueError, TypeError) as error:  # raised by encoders: the other events must still be sent
                 self._observer(Note("error.unexpected", "error", labels={"where": "lifecycle"}, fields=fault(error)))
-                self._drop(told.name, "unwritable", told.dropped)
+                self._drop(one.name, "unwritable", one.dropped)
 
-    def _publish(self, told: _Told) -> None:
+    def _publish(self, one: _Gathered) -> None:
         sealed = seal(
-            told.event,
-            self._prefix + told.name,
-            told.correlation_id,
-            event_id=told.event_id,
-            traceparent=told.traceparent,
-            time=told.time,
+            one.event,
+            self._prefix + one.name,
+            one.correlation_id,
+            event_id=one.event_id,
+            traceparent=one.traceparent,
+            time=one.time,
         )
         self._publisher.publish(
             sealed.event_type,
             sealed.correlation_id,
             sealed.value,
-            headers_of(sealed, str(told.subject) if told.subject else None),
-            partial(self._report, told.name, told.dropped),
+            headers_of(sealed, str(one.subject) if one.subject else None),
+            partial(self._report, one.name, one.dropped),
         )
 
     def _report(self, name: str, dropped: Dropped, error: DeliveryError | None) -> None:

@@ -1,5 +1,6 @@
 """The publisher: one idempotent Kafka producer per process for results, and one for events that may be lost."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.process import pid
 from contracts.settings import KafkaSettings
 from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
@@ -56,7 +56,7 @@ class Publisher:
         self._config: dict[str, Any] = producer_config(settings)
         self._purpose = "results"
         self._observer = observer
-        self._pid = pid()
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._closed = False
@@ -117,7 +117,7 @@ class Publisher:
         except KafkaException as refused:
             on_delivery(delivery_error(refused.args[0]))
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
         if self._away.active and not self._away.may_try():
             return False
@@ -166,7 +166,7 @@ class Publisher:
 
     def _ready(self) -> Connection:
         connection = self._connection
-        if connection is not None and not connection.gone and self._pid == pid():
+        if connection is not None and not connection.gone and self._pid == os.getpid():
             return connection
         connection = self._own()
         with self._lock:
@@ -207,12 +207,12 @@ class Publisher:
 
     def _own(self) -> Connection | None:
         """The connection that this process created, or None: one inherited through a fork is not used."""
-        if self._pid != pid():
+        if self._pid != os.getpid():
             # A thread of the parent may have held the lock at the fork.
             self._lock = threading.Lock()
             if self._connection is not None:
                 _inherited.append(self._connection)
-            self._connection, self._pid = None, pid()
+            self._connection, self._pid = None, os.getpid()
             self._away.succeeded()
             self._outage, self._refused, self._fatal_until = None, None, 0.0
         return self._connection

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType, known_provider
+from contracts.enums import LLMProviderType, known
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.redis.preflight import durability
@@ -167,7 +167,7 @@ class LedgerStats:
         members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
         alive: dict[LLMProviderType, int] = {}
         for member in members:
-            provider = known_provider(member.decode(errors="replace").split("|", 1)[0])
+            provider = known(LLMProviderType, member.decode(errors="replace").split("|", 1)[0])
             if provider is not None:
                 alive[provider] = alive.get(provider, 0) + 1
         return alive

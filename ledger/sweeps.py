@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from contracts.enums import HoldReason, LLMProviderType, QueueStatus, known_provider
+from contracts.enums import HoldReason, LLMProviderType, QueueStatus, known
 from contracts.queues import PRIORITY_STEPS, list_name, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
@@ -222,7 +222,7 @@ def _provider(value: bytes | None, state: bytes | None) -> LLMProviderType | Non
     """
     if state is not None and state.decode(errors="replace") not in _STATES:
         return None
-    return known_provider(value.decode(errors="replace")) if value else LLMProviderType.MOCK
+    return known(LLMProviderType, value.decode(errors="replace")) if value else LLMProviderType.MOCK
 
 
 def _priority(value: bytes | None) -> int:

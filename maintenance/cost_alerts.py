@@ -33,17 +33,17 @@ class CostAlerts:
         self._in_charge = in_charge
         self._observer = observer
         #: Alerts that were dropped and must be sent again. Also appended to from the producer's thread.
-        self._untold: list[ThresholdCrossed] = []
+        self._dropped: list[ThresholdCrossed] = []
         #: Alerts already logged: while Kafka is unavailable, each check finds the same ones again.
         self._logged: set[tuple[date, str, Decimal]] = set()
 
     async def watch(self) -> None:
-        """Run `look` every PERIOD_SECONDS while this process is in charge. Never returns."""
+        """Call `run_once` every PERIOD_SECONDS while this process is in charge. Never returns."""
         outage = Outage()
         while True:
             if self._in_charge():
                 try:
-                    await self.look()
+                    await self.run_once()
                     outage.succeeded()
                 except (RedisError, OSError) as error:
                     self._observer(
@@ -51,19 +51,19 @@ class CostAlerts:
                     )
             await asyncio.sleep(PERIOD_SECONDS)
 
-    async def look(self) -> None:
-        untold, self._untold = self._untold, []
+    async def run_once(self) -> None:
+        dropped, self._dropped = self._dropped, []
         try:
-            await self._spending.unmark(untold)
+            await self._spending.unmark(dropped)
         except BaseException:
-            self._untold += untold
+            self._dropped += dropped
             raise
         oldest = utcnow().date() - timedelta(days=1)
         self._logged = {mark for mark in self._logged if mark[0] >= oldest}
         for one in await self._spending.newly_crossed():
-            self._tell(one)
+            self._send(one)
 
-    def _tell(self, one: ThresholdCrossed) -> None:
+    def _send(self, one: ThresholdCrossed) -> None:
         fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
         mark = (one.day, one.key_id, one.share)
         if mark not in self._logged:
@@ -77,4 +77,4 @@ class CostAlerts:
             metadata={**fields, "limit": float(one.limit)},
         )
         event_id = uuid5(_NAMESPACE, f"{one.key_id} {one.day} {one.share}")
-        self._lifecycle.tell(event, event_id=event_id, dropped=lambda: self._untold.append(one))
+        self._lifecycle.send(event, event_id=event_id, dropped=lambda: self._dropped.append(one))

@@ -18,8 +18,8 @@ class Fallback:
         self._take = take
         self._leave = leave
         self.no_worker = False
-        """No worker was alive at the last look. Not only the process with the maintenance lock may then resend results:
-        its producer may have failed.
+        """No worker was alive at the last check. Not only the process with the maintenance lock may then resend
+        results: its producer may have failed.
         """
 
     async def in_charge(self) -> bool:

@@ -61,7 +61,7 @@ class MaintenanceLoop:
     ) -> None:
         """`in_charge` takes or keeps the maintenance lock, and returns whether this process holds it.
 
-        `unanswered` is called after every look that Redis did not answer.
+        `unanswered` is called after each run in which Redis did not answer.
         """
         self._sweeps = sweeps
         self._settings = settings
@@ -72,7 +72,7 @@ class MaintenanceLoop:
         self._outage = Outage()
         self._well_since: float | None = None
         self._ahead: float | None = None
-        """Redis' clock minus time.monotonic, in seconds, at the last look."""
+        """Redis' clock minus time.monotonic, in seconds, when it was last read."""
         self.holds = False
         """Whether this process holds the maintenance lock."""
         self._chores = [
@@ -83,13 +83,13 @@ class MaintenanceLoop:
         ]
 
     async def watch(self) -> None:
-        """Run `look` every TICK_SECONDS. Never returns."""
+        """Call `run_once` every TICK_SECONDS. Never returns."""
         while True:
             started = time.monotonic()
-            await self.look()
+            await self.run_once()
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Check the lock, Redis' health and its clock; then, with the lock, run the sweeps that are due."""
         started = time.monotonic()
         try:

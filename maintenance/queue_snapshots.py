@@ -44,9 +44,9 @@ class QueueSnapshots:
         """Report every `period` seconds. Never returns."""
         while True:
             await asyncio.sleep(self._period)
-            await self.look()
+            await self.run_once()
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         reports: dict[Mode, Callable[[], Awaitable[None]]] = {"redis": self._report_ledger, "spool": self._report_spool}
         if (report := reports.get(self._mode())) is not None:
             try:

@@ -94,22 +94,22 @@ class Resender:
 
     async def _send_due(self) -> None:
         taken = BATCH
-        while taken == BATCH and await self._room():
+        while taken == BATCH and await self._may_continue():
             taken, entries = await self._outbox.take_due(BATCH)
             self._resend(entries)
 
     async def _send_old(self) -> None:
         """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
         now, after = await self._sweeps.now_ms(), None
-        while await self._room():
+        while await self._may_continue():
             after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
             if after is None:
                 return
             self._resend(entries)
 
-    async def _room(self) -> bool:
-        """Wait for room in the window. False if another process holds the lock by then."""
-        await self._relay.room(BATCH if self._relay.away else WINDOW)
+    async def _may_continue(self) -> bool:
+        """Wait for capacity in the window. False if another process holds the lock by then."""
+        await self._relay.wait_for_capacity(BATCH if self._relay.away else WINDOW)
         return await self._in_charge()
 
     def _resend(self, entries: list[Entry]) -> None:

@@ -173,7 +173,7 @@ class Acceptance:
             self._next_alarm = now + ALARM_SECONDS
             self._observer(Note("queue.full", "warning", fields={"backend": backend}))
             size = int(full.details.get("size", max_size))
-            self._lifecycle.tell(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
+            self._lifecycle.send(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
 
     def record_failure(self, error: TimeoutError | Unavailable) -> None:
         """Record that the ledger accepted nothing. The cause of `error` is the answer of Redis, if there was one."""

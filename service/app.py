@@ -39,9 +39,9 @@ from service.routes import batch, cancellation, comparison, health, providers, r
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
-from telemetry.duty import for_ever
 from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note, Observer
+from telemetry.outage import for_ever
 from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut
 from web.auth import Authentication, RouteScopes
@@ -105,7 +105,11 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         app.wrap(LocalOnly)
     else:
         scopes = RouteScopes(routes, SCOPE_OF)
-        app.wrap(lambda inner: Authentication(inner, scopes, _authenticator_of, settings.service, observer))
+        app.wrap(
+            lambda inner: Authentication(
+                inner, scopes, _authenticator_of, settings.service.door_redis_seconds, observer
+            )
+        )
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
 

@@ -39,7 +39,7 @@ class Releaser:
         labels = {"provider": stored.provider.value, "error_code": code}
         self._observer(Note("comparison.deferred", "info", labels, delay))
         event = status_of(stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
-        self._lifecycle.tell(event, queue_id=stored.queue_id, traceparent=stored.traceparent)
+        self._lifecycle.send(event, queue_id=stored.queue_id, traceparent=stored.traceparent)
         self._end(claimed, "deferred", f"{code}, attempt {judgement.spent.attempts}")
 
     async def release(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> None:

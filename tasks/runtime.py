@@ -38,8 +38,8 @@ from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
 from tasks.runner import Runner
 from tasks.slots import Slots
-from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
+from telemetry.outage import for_ever
 
 #: Timeout of Redis in a worker, in seconds. Generous: no client waits for it, and the verdicts written are paid for.
 REDIS_SECONDS = 5.0

@@ -22,7 +22,7 @@ from contracts.errors import (
     UmpireError,
 )
 from telemetry.observer import Note, Observer
-from web.problem import internal_error, problem
+from web.problem import INTERNAL_ERROR, problem
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -50,7 +50,7 @@ def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandl
     async def on_error(request: Request, error: Exception) -> Response:
         match error:
             case UmpireError():
-                observer(Note("door.refused", labels={"error_code": error.code.value}))
+                observer(Note("http.refused", labels={"error_code": error.code.value}))
                 return problem(error, request.scope)
             case RequestValidationError():
                 if _is_path_of_others(request, routes):
@@ -59,7 +59,7 @@ def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandl
             case HTTPException():
                 return _framework_error(request, error, routes)
         # The framework raises this error again afterwards; web/asgi.py counts and logs it.
-        return problem(internal_error(), request.scope)
+        return problem(INTERNAL_ERROR, request.scope)
 
     return on_error
 

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, read_settings
 from cli.failure import USAGE, Failure
-from cli.options import AsJson, DataDir
+from cli.options import DEFAULT_DATA, AsJson, DataDir, read_settings
 
 
 def redeliver(

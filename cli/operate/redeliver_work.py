@@ -12,11 +12,11 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from cli.console import err, out, report_ids, show_json
-from cli.environment import DEFAULT_DATA
 from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
 from cli.operate.holds import duration
 from cli.operate.keys_work import id_of_key
+from cli.options import DEFAULT_DATA
 from contracts.settings import Settings
 from ledger.outbox.bulk import BulkRedelivery, Selection
 from ledger.outbox.kept import KeptResults
@@ -117,7 +117,7 @@ def _run(
             err.print(f"stopped: {_counts(bulk)}{continuing(bulk)}", markup=False)
 
     try:
-        ask_redis(settings, data_dir, query)
+        ask_redis(data_dir, query)
     except KeyboardInterrupt:
         stopped()
         return None

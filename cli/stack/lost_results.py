@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.clock import from_ms
-from contracts.settings import LedgerSettings, RedisAddress
+from contracts.settings import LedgerSettings
+from contracts.settings.redis import RedisAddress
 from ledger.outbox.bulk import BulkRedelivery, Selection
 from ledger.outbox.kept import KeptResults
 from ledger.redis.connection import connect

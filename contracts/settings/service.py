@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings.base import CommaList, Concern, internal
-from contracts.settings.text import HeaderSecret
+from contracts.settings.base import CommaList, Concern, HeaderSecret, internal
 
 
 class ServiceSettings(Concern):

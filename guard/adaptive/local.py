@@ -139,7 +139,7 @@ class LocalLimiter:
         """Requests that may wait here for a permit."""
         return 1 + math.ceil(AHEAD_SECONDS * (self._allocation.rate if self.paced else self._answered))
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Requests that should be in this process, waiting or in flight."""
         return self.ahead() + (min(self.limit, self.in_flight) if self.paced else self.limit)
 

@@ -132,7 +132,7 @@ def _response(dependencies: Dependencies, scope: Scope, results: Sequence[Accept
     items = [_item(dependencies, scope, index, one) for index, one in enumerate(results)]
     errors = [one.error for one in results if isinstance(one, Refused)]
     for error in errors:
-        dependencies.observer(Note("door.refused", labels={"error_code": error.code.value}))
+        dependencies.observer(Note("http.refused", labels={"error_code": error.code.value}))
     accepted = [one for one in results if isinstance(one, Accepted)]
     if not accepted:
         first = errors[0]

@@ -29,9 +29,8 @@ from web.auth import api_key_of, default_mode, owner_of, redis_seconds
 from web.body import check_media_type, parse, read_body, salvage_correlation_id
 from web.body_budget import BodyReservation
 from web.json_values import MIN_VALUES, check_value_count
-from web.prefer import Prefer, parse_prefer
 from web.problem import CORRELATION_ID, QUEUE_ID
-from web.request_headers import RequestHeaders
+from web.request_headers import Prefer, RequestHeaders, parse_prefer
 
 router = APIRouter(route_class=PlainRoute)
 
@@ -233,4 +232,4 @@ def announce(dependencies: Dependencies, stored: StoredRequest) -> None:
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.tell(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.send(event, queue_id=queue_id, traceparent=stored.traceparent)

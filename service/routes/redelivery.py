@@ -56,7 +56,7 @@ async def redeliver_comparisons(request: Request) -> Response:
     ]
     refused = [outcome for outcome in outcomes if isinstance(outcome, UmpireError)]
     for error in refused:
-        dependencies.observer(Note("door.refused", labels={"error_code": error.code.value}))
+        dependencies.observer(Note("http.refused", labels={"error_code": error.code.value}))
     accepted = len(items) - len(refused)
     if not accepted:
         first = refused[0]

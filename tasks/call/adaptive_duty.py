@@ -19,31 +19,31 @@ QUIET_SECONDS = 10.0
 
 class AdaptiveDuty:
     def __init__(
-        self, board: LimitExchange, permits: SharedPermits, provider: LLMProviderType, slots: int, observer: Observer
+        self, exchange: LimitExchange, permits: SharedPermits, provider: LLMProviderType, slots: int, observer: Observer
     ) -> None:
-        self._board = board
+        self._exchange = exchange
         self._permits = permits
         self._labels = {"provider": provider.value}
         self._slots = slots
         self._observer = observer
         self._reported = time.monotonic()
-        self._told: tuple[float, float] | None = None
-        self._spoke = -math.inf
+        self._announced: tuple[float, float] | None = None
+        self._logged_at = -math.inf
         self._outage = Outage()
 
     async def watch(self) -> None:
         """Run for ever. While Redis is unavailable, the process keeps its last share."""
         while True:
-            await self.look()
+            await self.run_once()
             await asyncio.sleep(REPORT_SECONDS)
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         now = time.monotonic()
-        tally, said = self._permits.report(max(now - self._reported, 0.001))
+        counts, headers = self._permits.report(max(now - self._reported, 0.001))
         self._reported = now
         process = Process(self._slots, self._permits.limit, self._permits.wants)
         try:
-            word = await self._board.report(ProcessReport(process, tally, said))
+            update = await self._exchange.report(ProcessReport(process, counts, headers))
         except (RedisError, OSError) as error:
             if self._outage.failed():
                 self._observer(
@@ -51,25 +51,25 @@ class AdaptiveDuty:
                 )
             return
         self._outage.succeeded()
-        self._permits.follow(word.allocation)
-        self._tell(word)
+        self._permits.follow(update.allocation)
+        self._note_changes(update)
 
     async def leave(self) -> None:
         """Free this process' share for the others at once. Raises RedisError or OSError if Redis is unavailable."""
-        await self._board.leave()
+        await self._exchange.leave()
 
-    def _tell(self, word: LimitUpdate) -> None:
-        limit = word.control.concurrency.limit
-        rate = math.inf if word.control.rate is None else word.control.rate
-        if self._told != (limit, rate):
-            self._told = limit, rate
+    def _note_changes(self, update: LimitUpdate) -> None:
+        limit = update.control.concurrency.limit
+        rate = math.inf if update.control.rate is None else update.control.rate
+        if self._announced != (limit, rate):
+            self._announced = limit, rate
             self._observer(Note("adaptive.concurrency", labels=self._labels, value=limit))
             self._observer(Note("adaptive.rate", labels=self._labels, value=rate))
-        before = word.before
+        before = update.before
         if before is None or (limit >= before.concurrency.limit and rate >= (before.rate or math.inf)):
             return
         now = time.monotonic()
-        spoken = now < self._spoke + QUIET_SECONDS
-        self._spoke = self._spoke if spoken else now
+        recently = now < self._logged_at + QUIET_SECONDS
+        self._logged_at = self._logged_at if recently else now
         fields = {"concurrency": limit, "starts_a_second": None if rate == math.inf else round(rate, 2)}
-        self._observer(Note("adaptive.lowered", "debug" if spoken else "info", self._labels, fields=fields))
+        self._observer(Note("adaptive.lowered", "debug" if recently else "info", self._labels, fields=fields))

@@ -18,5 +18,5 @@ class ClaimStart:
         stored = claimed.stored
         self._observer(Note("comparison.claimed", labels={"provider": stored.provider.value}, value=claimed.waited))
         event = status_of(stored, QueueStatus.PROCESSING, QueueEvent.PROCESSING, claimed.tries)
-        self._lifecycle.tell(event, queue_id=stored.queue_id, traceparent=stored.traceparent)
+        self._lifecycle.send(event, queue_id=stored.queue_id, traceparent=stored.traceparent)
         return self._key_policy.check(claimed)

@@ -34,7 +34,7 @@ class Health:
         probe, claim.probe = claim.probe, None
         model_probe, claim.model_probe = claim.model_probe, None
         if probe is not None and probe.breaker:
-            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe.name, claim.seconds))
+            self._gatekeeper.announce(await self._breaker.probe_succeeded(probe.name, claim.seconds))
         if probe is not None and probe.hold:
             await self._holds.lift(probe.name)
         if model_probe is not None:

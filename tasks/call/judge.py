@@ -83,7 +83,7 @@ class Judge:
         `holds`: whether the request is still leased to this process, as far as it knows.
         """
         claim = ClaimState(stored, spent, probe, holds)
-        self._lifecycle.tell(
+        self._lifecycle.send(
             LLMRequestStartedV1(
                 provider=stored.provider,
                 correlation_id=stored.correlation_id,
@@ -194,7 +194,7 @@ class Judge:
         )
         if price is not None:
             self._observer(Note("call.cost", labels={"provider": provider}, value=price))
-        self._lifecycle.tell(
+        self._lifecycle.send(
             LLMCostTrackingV1(
                 correlation_id=stored.correlation_id,
                 provider=stored.provider,
@@ -233,7 +233,7 @@ class Judge:
         fields = {"error": type(error).__name__, **error.details}
         try:
             transition, release = await self._health.failed(claim, error, seconds)
-            self._gatekeeper.tell(transition)
+            self._gatekeeper.announce(transition)
         finally:
             # Only now is it known whether the breaker is open.
             self._gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
@@ -242,7 +242,7 @@ class Judge:
             # A refusal of a call that probed a higher limit was to be expected, and must not slow down other calls.
             self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
-            self._lifecycle.tell(
+            self._lifecycle.send(
                 LLMProviderFailureV1(
                     provider=stored.provider,
                     failure_type=error.failure_type,

@@ -76,18 +76,18 @@ class SharedPermits:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._stile = LocalLimiter(slots.count)
+        self._limiter = LocalLimiter(slots.count)
         self._waiting: deque[asyncio.Future[Permit]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._backing_off = 0
         self._closed = False
         self._headers: RateHeaders | None = None
-        slots.follow(lambda: self._stile.room() + self._backing_off)
+        slots.follow(lambda: self._limiter.capacity() + self._backing_off)
 
     @property
     def limit(self) -> int:
         """Calls that this process may have in flight."""
-        return self._stile.limit
+        return self._limiter.limit
 
     @property
     def wants(self) -> bool:
@@ -96,18 +96,18 @@ class SharedPermits:
     def try_acquire(self) -> Permit | None:
         if self._closed:
             return self.acquire_now()
-        if self._waiting or self._stile.wait():
+        if self._waiting or self._limiter.wait():
             return None
         return self.acquire_now()
 
     def acquire_now(self) -> Permit:
-        level = self._stile.start()
-        if self._stile.paced:
+        level = self._limiter.start()
+        if self._limiter.paced:
             self._slots.wake()  # as soon as a call starts, another request may wait
-        return Permit(level, self._stile.probes(level))
+        return Permit(level, self._limiter.probes(level))
 
     async def acquire(self, seconds: float) -> Permit:
-        self._stile.waits()
+        self._limiter.waits()
         granted: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(granted)
         self._let_through()
@@ -122,12 +122,12 @@ class SharedPermits:
             raise
 
     def release(self, permit: Permit, *, refused: bool = False) -> None:
-        self._stile.end(permit.level, refused=refused)
+        self._limiter.end(permit.level, refused=refused)
         self._let_through()
 
     def answered(self, completion: ProviderAnswer, seconds: float) -> None:
         usage = completion.usage
-        self._stile.answered(seconds, usage.input_tokens + usage.output_tokens)
+        self._limiter.answered(seconds, usage.input_tokens + usage.output_tokens)
         if completion.headers is not None:
             self._headers = completion.headers
 
@@ -143,10 +143,10 @@ class SharedPermits:
     def report(self, seconds: float) -> tuple[CallCounts, tuple[HeaderLimit | None, HeaderLimit | None]]:
         """What happened in the `seconds` since the last report, and the latest rate-limit headers."""
         headers, self._headers = self._headers, None
-        return self._stile.report(seconds), said(headers)
+        return self._limiter.report(seconds), said(headers)
 
     def follow(self, share: Allocation) -> None:
-        self._stile.follow(share)
+        self._limiter.follow(share)
         self._let_through()
         self._slots.wake()
 
@@ -155,7 +155,7 @@ class SharedPermits:
             if self._waiting[0].done():  # it timed out or was cancelled
                 self._waiting.popleft()
                 continue
-            wait = 0.0 if self._closed else self._stile.wait()
+            wait = 0.0 if self._closed else self._limiter.wait()
             if wait:
                 self._come_back(wait)
                 return

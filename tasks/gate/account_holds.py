@@ -11,7 +11,7 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from contracts.clock import to_ms, utcnow
-from contracts.enums import HoldReason, LLMProviderType, known_code
+from contracts.enums import HoldReason, LLMErrorCode, LLMProviderType, known
 from contracts.errors import ProviderError
 from contracts.events import LLMProviderStatusV1
 from events.lifecycle import Lifecycle
@@ -196,7 +196,7 @@ class AccountHolds:
         self._observer(
             Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
         )
-        self._lifecycle.tell(
+        self._lifecycle.send(
             LLMProviderStatusV1(
                 provider=self._provider,
                 circuit_state=state.state,
@@ -204,6 +204,6 @@ class AccountHolds:
                 retry_after_seconds=state.retry_after,
                 hold_reason=hold.reason if hold else None,
                 hold_since=hold.began if hold else None,
-                last_error_code=known_code(state.last_error),
+                last_error_code=known(LLMErrorCode, state.last_error),
             )
         )

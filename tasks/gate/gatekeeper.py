@@ -116,7 +116,7 @@ class Gatekeeper:
             self._state = state
         self.broken = state is not CircuitState.CLOSED
 
-    def tell(self, transition: Transition | None) -> None:
+    def announce(self, transition: Transition | None) -> None:
         """Handle the breaker's answer to a report of this process: apply and publish a change of its state."""
         if transition is None:
             if self._breaker.known is not CircuitState.CLOSED and not self.broken:
@@ -129,7 +129,7 @@ class Gatekeeper:
             self._set_open(is_open=False, reason=transition.state.value)
         self._wake.set()
         hold = self.holds.hold
-        self._lifecycle.tell(
+        self._lifecycle.send(
             LLMProviderStatusV1(
                 provider=transition.provider,
                 circuit_state=transition.state,
@@ -147,7 +147,7 @@ class Gatekeeper:
                 Unavailable, RedisError, OSError, TimeoutError
             ):  # the gate stays as it is meanwhile
                 await self.holds.report_raised()
-                self.tell(await self._breaker.flush())
+                self.announce(await self._breaker.flush())
                 version = self.holds.version
                 state = await self._gate.read()
                 if version is not None and version == self.holds.version:
@@ -178,7 +178,7 @@ class Gatekeeper:
                     await self.holds.probe_released(probe.name)
             if transition is None:
                 return
-            self.tell(transition)
+            self.announce(transition)
         task = asyncio.create_task(self._run(run, probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

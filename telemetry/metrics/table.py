@@ -45,11 +45,11 @@ UNKNOWN_ROWS = Metric("unknown_rows_total", "Records in Redis that this version 
 
 #: Note → metrics. A metric takes from the note's labels those that are named here.
 TABLE: dict[str, tuple[Metric, ...]] = {
-    "door.answered": (
+    "http.answered": (
         Metric("http_requests_total", "HTTP responses of the API", ("route", "status")),
         Metric("http_request_duration_seconds", "Duration of an HTTP request", ("route",), LATENCY_BUCKETS),
     ),
-    "door.refused": (Metric("refusals_total", "HTTP requests that the API refused", ("error_code",)),),
+    "http.refused": (Metric("refusals_total", "HTTP requests that the API refused", ("error_code",)),),
     "key.refused": (Metric("key_refusals_total", "HTTP requests refused because of their API key", ("reason",)),),
     "key.remembered": (
         Metric(

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings import LedgerSettings, RetrySettings, Settings, SettingsError, load_settings
-from contracts.settings.load import CONCERNS, variables
-from contracts.settings.removed import REMOVED
+from contracts.settings import (
+    CONCERNS,
+    LedgerSettings,
+    RetrySettings,
+    Settings,
+    SettingsError,
+    load_settings,
+    removed_settings,
+    variables,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 ANTHROPIC, OPENAI, MOCK = LLMProviderType.ANTHROPIC, LLMProviderType.OPENAI, LLMProviderType.MOCK
 KEY = "sk-canary-1234"
+
+REMOVED = removed_settings()
 
 
 @pytest.fixture

@@ -46,12 +46,12 @@ async def test_it_counts_what_is_held_and_what_waits(redis_url: str) -> None:
         for _ in range(3):
             assert (await api.post(processing_mode="queue")).status_code == 202
         (claimed,) = await worker.claims.claim(None, more=1)
-        await duty.look()
+        await duty.run_once()
         assert (await api.post(processing_mode="queue")).status_code == 202
-        await duty.look()
+        await duty.run_once()
     await spool.put(claimed.stored)
     mode = "spool"
-    await duty.look()
+    await duty.run_once()
     assert [(note.what, note.level, note.labels["mode"]) for note in seen] == [
         ("queue_metrics_snapshot", "info", mode) for mode in ("redis", "redis", "spool")
     ]
@@ -77,7 +77,7 @@ async def test_a_redis_that_does_not_answer_ends_no_duty_and_says_nothing(redis_
         observer=seen.append,
     )
     server.kill()
-    await duty.look()
+    await duty.run_once()
     assert [(note.what, note.level) for note in seen] == [("queue_metrics_unread", "debug")]
     await client.aclose()
 

@@ -179,13 +179,13 @@ async def test_each_acceptance_is_announced(api):
     items = items_of(await post(api, comparisons(60, _7={"priority": -1})), 207, 59, 1)
     await apoll(lambda: len(api.notes.named("ledger.admitted")) == 59, what="each is counted")
     assert len(items) == 60
-    assert [note.labels for note in api.notes.named("door.refused")] == [{"error_code": "LLM_INVALID_CONFIG"}]
+    assert [note.labels for note in api.notes.named("http.refused")] == [{"error_code": "LLM_INVALID_CONFIG"}]
 
 
 async def test_lifecycle_events_name_the_queue_ids(api, monkeypatch):
-    told = []
-    monkeypatch.setattr(api.dependencies.lifecycle, "tell", lambda event, **_: told.append(event))
+    sent_events = []
+    monkeypatch.setattr(api.dependencies.lifecycle, "send", lambda event, **_: sent_events.append(event))
     items = items_of(await post(api, comparisons(30)), 202, 30, 0)
-    await apoll(lambda: len(told) == 30)
-    assert {event.queue_id for event in told} == {str(item.queue_id) for item in items}
-    assert {event.event for event in told} == {QueueEvent.QUEUED}
+    await apoll(lambda: len(sent_events) == 30)
+    assert {event.queue_id for event in sent_events} == {str(item.queue_id) for item in items}
+    assert {event.event for event in sent_events} == {QueueEvent.QUEUED}

@@ -75,7 +75,7 @@ async def test_a_wrong_body_is_a_422_with_its_code(api, body, code):
     problem_of(await api.post(body), 422, code)
     assert await admitted(api) == 0
     assert not api.notes.named("error.unexpected")
-    assert [note.labels["error_code"] for note in api.notes.named("door.refused")] == [code]
+    assert [note.labels["error_code"] for note in api.notes.named("http.refused")] == [code]
 
 
 async def test_unknown_fields_are_named_and_their_values_are_not(api):

@@ -46,7 +46,6 @@ class NoKafka:
     """A relay and a lifecycle that send nothing."""
 
     def send(self, *_: object, **__: object) -> None: ...
-    def tell(self, *_: object, **__: object) -> None: ...
 
 
 class OpenGate:

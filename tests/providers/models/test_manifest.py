@@ -10,8 +10,7 @@ import pytest
 
 from contracts.enums import LLMProviderType, ReasoningEffort
 from contracts.errors import ContentTooLong, InvalidConfig
-from contracts.settings import Settings
-from contracts.settings.load import PROVIDER_CLASSES
+from contracts.settings import PROVIDER_CLASSES, Settings
 from devtools.providers import request_for
 from providers.base import Usage
 from providers.models.cost import cost

@@ -64,7 +64,7 @@ class Gatekeeper:
         self.pauses: list[float] = []
         self.note = Remembered()
 
-    def tell(self, transition: object) -> None: ...
+    def announce(self, transition: object) -> None: ...
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -87,7 +87,7 @@ class Breaker:
 
 
 class Lifecycle(list[Any]):
-    def tell(self, event: object, **_: object) -> None:
+    def send(self, event: object, **_: object) -> None:
         self.append(event)
 
 

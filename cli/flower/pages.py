@@ -1,7 +1,8 @@
-"""The password check in front of Flower. Without the password, /healthcheck answers and all other paths get a 401.
+"""The password check in front of Flower, and two of its pages that list the queues of all enabled providers.
 
-Flower's own check does not suffice: its /metrics and /static are always open, and it answers some headers with a page
-that shows a traceback and the versions of installed packages.
+Without the password, /healthcheck answers and all other paths get a 401. Flower's own check does not suffice: its
+/metrics and /static are always open, and it answers some headers with a page that shows a traceback and the versions of
+installed packages.
 """
 
 import binascii
@@ -9,6 +10,8 @@ import hmac
 from base64 import b64decode
 from typing import Any
 
+from flower.api.tasks import GetQueueLengths
+from flower.views.broker import BrokerView
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, RequestHandler
@@ -52,3 +55,28 @@ class _Refused(_Outside):
         self.set_status(401)
         self.set_header("WWW-Authenticate", 'Basic realm="flower"')
         self.finish()
+
+
+class _AllQueues:
+    """Flower lists only queues that workers consume at the moment. The queue of a provider whose gate is closed would
+    be missing, although its backlog matters most.
+    """
+
+    settings: dict[str, Any]
+
+    def get_active_queue_names(self) -> list[str]:
+        return list(self.settings["umpire_queues"])
+
+
+class AllQueuesPage(_AllQueues, BrokerView):
+    pass
+
+
+class AllQueuesLengths(_AllQueues, GetQueueLengths):
+    pass
+
+
+HANDLERS = [
+    (r"/broker", AllQueuesPage),
+    (r"/api/queues/length", AllQueuesLengths),
+]

@@ -1,10 +1,12 @@
-"""Checks Redis before a process starts: a refusal by Redis is reported in one line instead of a crash at each start."""
+"""What is checked before processes start, so that a refusal by Redis or Kafka is one line instead of a crash."""
 
 import asyncio
 from collections.abc import Callable
 
 from cli.failure import USAGE, Failure
-from contracts.settings import RedisAddress
+from contracts.settings import Settings
+from contracts.settings.redis import RedisAddress
+from contracts.topics import CALLBACK_DEAD_LETTER
 from ledger.redis.preflight import RedisRefuses, durability_of, preflight
 
 
@@ -26,3 +28,16 @@ async def _check(address: RedisAddress) -> bool:
         return await preflight(address)
     except RedisRefuses as refuses:
         raise Failure(str(refuses), code=USAGE) from refuses
+
+
+def make_topics(settings: Settings) -> tuple[bool, str]:
+    """Make the dead-letter topic if it is missing. Returns (True, what was done), or (False, why Kafka refused)."""
+    from confluent_kafka import KafkaException
+
+    from events.topics import ensure_topic
+
+    topic = settings.kafka.topic_prefix + CALLBACK_DEAD_LETTER
+    try:
+        return True, f"{topic} {'is made' if ensure_topic(settings.kafka, topic) else 'is there'}"
+    except KafkaException as refused:
+        return False, f"{topic} could not be made: Kafka says {refused.args[0].name()}"
