@@ -132,16 +132,12 @@ class Outbox:
         found = []
         for entry_id, fields in rows:
             if fields.keys() >= _FIELDS:
-                found.append(_read(entry_id, fields))
+                entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
+                found.append(entry._replace(forbidden=bool(fields.get(b"f"))))
             elif entry_id not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(entry_id)
                 self._observer(Note("row.unknown", "error", {"kind": "outbox"}, fields={"entry": entry_id.decode()}))
         return found
-
-
-def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
-    return entry._replace(forbidden=True) if fields.get(b"f") else entry
 
 
 def _entry(entry_id: bytes, queue_id: bytes, topic: bytes, key: bytes, event: bytes) -> Entry:
