@@ -48,7 +48,7 @@ def read_serving_settings() -> "Settings":
     from providers.models.manifest import Manifest
 
     settings = read_settings()
-    problems = Manifest.load().misfits(settings, utcnow().date())
+    problems = Manifest.load().unusable_defaults(settings, utcnow().date())
     if problems:
         raise Failure("\n".join(problems), code=USAGE)
     return settings

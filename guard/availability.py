@@ -124,7 +124,8 @@ class Availability:
         self._redis = redis
         self._providers = tuple(providers)
         self._ttl = ttl
-        self._latest: dict[LLMProviderType, ProviderAvailability] = {}
+        self.latest: dict[LLMProviderType, ProviderAvailability] = {}
+        """The answer of the last `read`; empty before the first one."""
         self._fresh_until = 0.0
         self._reading: asyncio.Task[dict[LLMProviderType, ProviderAvailability]] | None = None
 
@@ -137,22 +138,18 @@ class Availability:
             Redis does not answer.
         """
         if time.monotonic() < self._fresh_until:
-            return self._latest
+            return self.latest
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._refresh())
-            self._reading.add_done_callback(_seen)
+            # Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it.
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         # A cancelled reader must not cancel the read that others wait for.
         return await asyncio.shield(self._reading)
 
-    @property
-    def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
-        """The answer of the last `read`; empty before the first one."""
-        return self._latest
-
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
-        self._latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
+        self.latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
         self._fresh_until = time.monotonic() + self._ttl
-        return self._latest
+        return self.latest
 
 
 async def read_all(redis: Redis, providers: Sequence[LLMProviderType]) -> list[ProviderAvailability]:
@@ -238,9 +235,3 @@ def _state(value: bytes | None) -> CircuitState:
         return CircuitState(value.decode()) if value else CircuitState.CLOSED
     except ValueError:
         return CircuitState.HALF_OPEN
-
-
-def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:
-    """Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it."""
-    if not reading.cancelled():
-        reading.exception()

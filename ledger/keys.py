@@ -48,6 +48,7 @@ _kombu.binding_permanent.<exchange> set written by kombu
 _kombu.binding_deadlines     zset   written by kombu
 """
 
+from collections.abc import Callable
 from datetime import date
 
 PREFIX = "umpire:"
@@ -87,53 +88,19 @@ FIELDS = {
 }
 
 
-def record(queue_id: str) -> str:
-    return f"{PREFIX}req:{queue_id}"
+def named(name: str) -> Callable[[str], str]:
+    return lambda of: f"{PREFIX}{name}:{of}"
 
 
-def body(queue_id: str) -> str:
-    return f"{PREFIX}body:{queue_id}"
+def daily(name: str) -> Callable[[date], str]:
+    return lambda of: f"{PREFIX}{name}:{of.isoformat()}"
 
 
-def idempotency(key: str) -> str:
-    return f"{PREFIX}once:{key}"
-
-
-def queued(provider: str) -> str:
-    return f"{PREFIX}queued:{provider}"
-
-
-def deferred(provider: str) -> str:
-    return f"{PREFIX}deferred:{provider}"
-
-
-def api_key(key_id: str) -> str:
-    return f"{PREFIX}apikey:{key_id}"
-
-
-def spent(of: date) -> str:
-    return f"{PREFIX}spent:{of.isoformat()}"
-
-
-def alerted(of: date) -> str:
-    return f"{PREFIX}alerted:{of.isoformat()}"
-
-
-def dead(queue_id: str) -> str:
-    return f"{DEAD}:{queue_id}"
-
-
-def result(queue_id: str) -> str:
-    return f"{PREFIX}result:{queue_id}"
-
-
-def answer(queue_id: str) -> str:
-    return f"{PREFIX}answer:{queue_id}"
-
-
-def replies(process: str) -> str:
-    return f"{PREFIX}replies:{process}"
-
-
-def day(of: date) -> str:
-    return f"{PREFIX}day:{of.isoformat()}"
+#: By queue id.
+record, body, answer, dead, result = map(named, ("req", "body", "answer", "dead", "result"))
+#: By provider.
+queued, deferred = named("queued"), named("deferred")
+#: By the hash of an Idempotency-Key, the id of an API key, and the name of an API process.
+idempotency, api_key, replies = named("once"), named("apikey"), named("replies")
+#: By day.
+day, spent, alerted = daily("day"), daily("spent"), daily("alerted")

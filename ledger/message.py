@@ -20,7 +20,7 @@ _ARGS_BEFORE, _ARGS_AFTER = dumps(
 ).split(b"%")
 _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 _REPLY_TO = str(uuid4())
-#: Delivery tags: a random prefix, then the process id and a counter. A uuid4 each would cost a system call.
+#: Delivery tags: a random prefix for the process, then a counter. A uuid4 each would cost a system call.
 _TAG = uuid4().hex
 _numbers = count()
 
@@ -44,7 +44,7 @@ def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
     """The same at a broker priority. The delivery tag is new each time: kombu stores unacked messages under it."""
     body = b64encode(_ARGS_BEFORE + queue_id.encode() + _ARGS_AFTER)
-    tag = f"{_TAG}.{os.getpid()}.{next(_numbers)}"
+    tag = f"{_TAG}.{next(_numbers)}"
     return _template(provider, broker) % {b"id": queue_id.encode(), b"body": body, b"tag": tag.encode()}
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from redis.exceptions import ResponseError
@@ -34,24 +35,18 @@ ALARM_SECONDS = 5.0
 Outcome = int | UmpireError | AlreadyAccepted | None
 
 
+@dataclass(eq=False)
 class Acceptance:
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        spool: Spool,
-        lifecycle: Lifecycle,
-        observer: Observer,
-        *,
-        unanswered: Callable[[], None],
-    ) -> None:
-        """`unanswered` is called whenever Redis does not answer."""
-        self._settings = settings
-        self._ledger = ledger
-        self._spool = spool
-        self._lifecycle = lifecycle
-        self._observer = observer
-        self._unanswered = unanswered
+    """`unanswered` is called whenever Redis does not answer."""
+
+    settings: Settings
+    ledger: Ledger
+    spool: Spool
+    lifecycle: Lifecycle
+    observer: Observer
+    unanswered: Callable[[], None]
+
+    def __post_init__(self) -> None:
         #: As of the last operation on Redis.
         self.redis_state: RedisState = "up"
         self._outage = Outage(retry_seconds=TRY_SECONDS)
@@ -99,11 +94,11 @@ class Acceptance:
             raise Unavailable(_KEY_UNKNOWN, retry_after=5.0)
         # If Redis has accepted the request and only its answer was lost, the drainer's second admit changes nothing.
         try:
-            await self._spool.put(stored)
+            await self.spool.put(stored)
         except QueueFull as full:
-            self._announce_full("spool", full, self._settings.spool.queue_max_size)
+            self._announce_full("spool", full, self.settings.spool.queue_max_size)
             raise
-        self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
+        self.observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
         return None
 
     async def accept_all(self, submissions: Sequence[Submission], *, seconds: float) -> list[Outcome]:
@@ -113,13 +108,13 @@ class Acceptance:
         unknown = Unavailable(_KEY_UNKNOWN, retry_after=5.0)
         outcomes: list[Outcome] = [unknown] * len(submissions)
         if self._outage.may_try():
-            outcomes[:] = await self._ledger.admit_all(submissions, by=time.monotonic() + seconds)
+            outcomes[:] = await self.ledger.admit_all(submissions, by=time.monotonic() + seconds)
             failure = next((one for one in outcomes if isinstance(one, Unavailable)), None)
             if failure is None:
                 self.record("up")
             else:
                 self.record_failure(failure)
-            self._announce_any_full("redis", outcomes, self._settings.ledger.ledger_max_size)
+            self._announce_any_full("redis", outcomes, self.settings.ledger.ledger_max_size)
         without_redis = [number for number, one in enumerate(outcomes) if isinstance(one, Unavailable)]
         to_spool = [number for number in without_redis if submissions[number].idempotency_key is None]
         for number in without_redis:
@@ -132,13 +127,13 @@ class Acceptance:
 
     async def _spool_all(self, requests: Sequence[StoredRequest]) -> Sequence[QueueFull | Unavailable | None]:
         try:
-            outcomes = await self._spool.put_all(requests)
+            outcomes = await self.spool.put_all(requests)
         except Unavailable as error:
             return [error] * len(requests)
-        self._announce_any_full("spool", outcomes, self._settings.spool.queue_max_size)
+        self._announce_any_full("spool", outcomes, self.settings.spool.queue_max_size)
         for stored, outcome in zip(requests, outcomes, strict=True):
             if outcome is None:
-                self._observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
+                self.observer(Note("spool.accepted", labels={"provider": stored.provider.value}))
         return outcomes
 
     def _announce_any_full(
@@ -159,11 +154,11 @@ class Acceptance:
     ) -> int:
         """Write the request to the ledger, never to the spool. Arguments, result and errors: see Ledger.admit."""
         try:
-            return await self._ledger.admit(
+            return await self.ledger.admit(
                 stored, reply_to=reply_to, idempotency_key=idempotency_key, by=by, seconds=seconds
             )
         except QueueFull as full:
-            self._announce_full("redis", full, self._settings.ledger.ledger_max_size)
+            self._announce_full("redis", full, self.settings.ledger.ledger_max_size)
             raise
 
     def _announce_full(self, backend: Literal["redis", "spool"], full: QueueFull, max_size: int) -> None:
@@ -171,9 +166,9 @@ class Acceptance:
         now = time.monotonic()
         if now >= self._next_alarm:
             self._next_alarm = now + ALARM_SECONDS
-            self._observer(Note("queue.full", "warning", fields={"backend": backend}))
+            self.observer(Note("queue.full", "warning", fields={"backend": backend}))
             size = int(full.details.get("size", max_size))
-            self._lifecycle.send(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
+            self.lifecycle.send(LLMQueueFullV1(backend=backend, size=size, max_size=max_size))
 
     def record_failure(self, error: TimeoutError | Unavailable) -> None:
         """Record that the ledger accepted nothing. The cause of `error` is the answer of Redis, if there was one."""
@@ -187,10 +182,10 @@ class Acceptance:
         changed, self.redis_state = state != self.redis_state, state
         if state == "up":
             if self._outage.succeeded():
-                self._observer(Note("ledger.back", "info"))
+                self.observer(Note("ledger.back", "info"))
             return
         self._outage.failed()
         if changed:
-            self._observer(Note("ledger.away", "warning", fields={"redis": state}))
+            self.observer(Note("ledger.away", "warning", fields={"redis": state}))
         if state == "down":
-            self._unanswered()
+            self.unanswered()

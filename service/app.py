@@ -105,18 +105,15 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         app.wrap(LocalOnly)
     else:
         scopes = RouteScopes(routes, SCOPE_OF)
-        app.wrap(
-            lambda inner: Authentication(
-                inner, scopes, _authenticator_of, settings.service.door_redis_seconds, observer
-            )
-        )
+
+        def authenticator_of(scope: Scope) -> Authenticator:
+            authenticator: Authenticator = scope["app"].state.dependencies.authenticator
+            return authenticator
+
+        seconds = settings.service.door_redis_seconds
+        app.wrap(lambda inner: Authentication(inner, scopes, authenticator_of, seconds, observer))
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
-
-
-def _authenticator_of(scope: Scope) -> Authenticator:
-    authenticator: Authenticator = scope["app"].state.dependencies.authenticator
-    return authenticator
 
 
 @asynccontextmanager
@@ -157,7 +154,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
-        "signs of life": lambda: keep_alive(metrics),
+        "heartbeat": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
         "drainer": drainer.run,
         **maintenance.duties,

@@ -13,8 +13,7 @@ from contracts.errors import UmpireError
 from contracts.http import ModelInfoResponse, ModelManifestResponse
 from contracts.settings import Settings
 from providers.factory import make_provider
-from providers.models.manifest import Manifest
-from providers.models.manifest_check import Difference, compare
+from providers.models.manifest import Difference, Manifest, compare
 
 #: Options for measuring a table: wider than any of its lines.
 _WIDE = out.options.update(width=500)

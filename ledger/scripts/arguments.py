@@ -68,7 +68,7 @@ class DueHead(NamedTuple):
 
 class ExpiredHead(NamedTuple):
     most_added: int
-    look: int
+    scan: int
     start: int
     limit: int
     max_bytes: int
@@ -120,7 +120,7 @@ class LostHead(NamedTuple):
 
     provider: str
     age: int
-    look: int
+    scan: int
     start: int
     most: int
     sample: int

@@ -220,10 +220,9 @@ def _queued_response(
 
 def announce(dependencies: Dependencies, stored: StoredRequest) -> None:
     """Log and publish the acceptance."""
-    queue_id = str(stored.queue_id)
     dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider}))
     event = LLMQueueStatusV1(
-        queue_id=queue_id,
+        queue_id=str(stored.queue_id),
         correlation_id=stored.correlation_id,
         status=QueueStatus.QUEUED,
         event=QueueEvent.QUEUED,
@@ -232,4 +231,4 @@ def announce(dependencies: Dependencies, stored: StoredRequest) -> None:
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.send(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.send(event, stored)

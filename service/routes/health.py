@@ -23,14 +23,10 @@ from web.problem import problem
 router = APIRouter()
 
 
-def _version() -> str:
-    try:
-        return version("umpire-service")
-    except PackageNotFoundError:  # run from the source tree
-        return "0"
-
-
-VERSION = _version()
+try:
+    VERSION = version("umpire-service")
+except PackageNotFoundError:  # run from the source tree
+    VERSION = "0"
 
 
 @router.get("/healthz", **HEALTH)

@@ -1,4 +1,4 @@
-"""Wall time as it is written, and the process that writes."""
+"""Wall time as it is written."""
 
 from datetime import UTC, datetime, timedelta
 

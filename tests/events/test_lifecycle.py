@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -74,7 +75,7 @@ def test_each_event_arrives_on_its_own_topic_as_its_own_model(any_kafka):
     observer, prefix = Remembered(), f"{uuid4().hex}."
     publisher, lifecycle = start(any_kafka, observer, prefix)
     for event in EVENTS.values():
-        lifecycle.send(event, queue_id="q-1", traceparent="00-1-2-01")
+        lifecycle.send(event, SimpleNamespace(queue_id="q-1", traceparent="00-1-2-01"))
     assert publisher.close(30) == 0
     assert observer.named("lifecycle.dropped") == []
     for name, event in EVENTS.items():

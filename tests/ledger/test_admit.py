@@ -142,7 +142,7 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_for_all_who_wait(re
 
 async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
     release, entered, rounds = asyncio.Event(), asyncio.Event(), []
-    admit = house.ledger._group._commit
+    admit = house.ledger._group.commit
 
     async def slow(rows):
         rounds.append(len(rows))
@@ -150,7 +150,7 @@ async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
         await release.wait()
         return await admit(rows)
 
-    house.ledger._group._commit = slow
+    house.ledger._group.commit = slow
     first = asyncio.create_task(house.ledger.admit(stored()))
     await entered.wait()
     waiting = stored()
@@ -167,14 +167,14 @@ async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
 
 
 async def test_one_failing_round_trip_fails_its_own_batch_only(house):
-    admit, failures = house.ledger._group._commit, iter([ConnectionError("lost")])
+    admit, failures = house.ledger._group.commit, iter([ConnectionError("lost")])
 
     async def flaky(rows):
         for error in failures:
             raise error
         return await admit(rows)
 
-    house.ledger._group._commit = flaky
+    house.ledger._group.commit = flaky
     with pytest.raises(Unavailable):
         await house.ledger.admit(stored())
     assert await house.ledger.admit(stored()) == 0

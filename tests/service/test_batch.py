@@ -184,7 +184,7 @@ async def test_each_acceptance_is_announced(api):
 
 async def test_lifecycle_events_name_the_queue_ids(api, monkeypatch):
     sent_events = []
-    monkeypatch.setattr(api.dependencies.lifecycle, "send", lambda event, **_: sent_events.append(event))
+    monkeypatch.setattr(api.dependencies.lifecycle, "send", lambda event, *_: sent_events.append(event))
     items = items_of(await post(api, comparisons(30)), 202, 30, 0)
     await apoll(lambda: len(sent_events) == 30)
     assert {event.queue_id for event in sent_events} == {str(item.queue_id) for item in items}

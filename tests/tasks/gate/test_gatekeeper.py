@@ -55,7 +55,7 @@ class Consumer:
 
 
 class Lifecycle(list[Any]):
-    def send(self, event: object, **_: object) -> None:
+    def send(self, event: object, *_: object, **__: object) -> None:
         self.append(event)
 
 
@@ -73,7 +73,7 @@ class Worker:
             MOCK,
             gate=Gate(redis, MOCK),
             breaker=self.breaker,
-            holds=Holds(redis, MOCK, HoldSettings()),
+            shared_holds=Holds(redis, MOCK, HoldSettings()),
             parked=Parked(redis, MOCK),
             flower=flower,
             lifecycle=cast("Any", self.lifecycle),

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from ledger.redis.group_commit import GroupCommit
-from ledger.redis.timers import SharedTimer
+from ledger.redis.group_commit import GroupCommit, SharedTimer
 
 
 async def test_each_fails_at_its_own_time_and_not_before():
