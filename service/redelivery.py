@@ -27,7 +27,7 @@ _FULL_SECONDS = 30.0
 _ENDED = frozenset({QueueStatus.COMPLETED, QueueStatus.FAILED, QueueStatus.EXPIRED, QueueStatus.CANCELLED})
 
 
-class Accepted(NamedTuple):
+class RedeliveryAccepted(NamedTuple):
     """A result that will be published again."""
 
     queue_id: UUID
@@ -49,7 +49,7 @@ class Redelivery:
         self._observer = observer
         self._keep_seconds = keep_seconds
 
-    async def one(self, queue_id: UUID, key: ApiKey | None, idempotency_key: str | None) -> Accepted:
+    async def one(self, queue_id: UUID, key: ApiKey | None, idempotency_key: str | None) -> RedeliveryAccepted:
         """Raises what `many` returns, and RedisError, OSError."""
         (outcome,) = await self._redeliver([queue_id], key, idempotency_key, [""])
         if isinstance(outcome, UmpireError):
@@ -58,7 +58,7 @@ class Redelivery:
 
     async def many(
         self, queue_ids: Sequence[UUID], key: ApiKey | None, idempotency_key: str | None
-    ) -> list[Accepted | UmpireError]:
+    ) -> list[RedeliveryAccepted | UmpireError]:
         """What became of each: accepted, or NotFound, NotRedeliverable, NotKept, InvalidCallbackTopic, QueueFull or
         IdempotencyConflict. Raises RedisError or OSError.
         """
@@ -66,8 +66,8 @@ class Redelivery:
 
     async def _redeliver(
         self, queue_ids: Sequence[UUID], key: ApiKey | None, idempotency_key: str | None, places: Sequence[str]
-    ) -> list[Accepted | UmpireError]:
-        outcomes: dict[int, Accepted | UmpireError] = {}
+    ) -> list[RedeliveryAccepted | UmpireError]:
+        outcomes: dict[int, RedeliveryAccepted | UmpireError] = {}
         chosen: list[tuple[int, str]] = []
         found = await self._results.find(queue_ids)
         for index, (queue_id, result) in enumerate(zip(queue_ids, found, strict=True)):
@@ -106,7 +106,7 @@ class Redelivery:
             raise _unfinished(found.state)
         raise self._not_kept()
 
-    def _outcome(self, queue_id: UUID, topic: str, done: Redelivered) -> Accepted | UmpireError:
+    def _outcome(self, queue_id: UUID, topic: str, done: Redelivered) -> RedeliveryAccepted | UmpireError:
         match done.number:
             case kept.NOT_KEPT:  # it expired meanwhile
                 return self._not_kept()
@@ -119,7 +119,7 @@ class Redelivery:
                 return QueueFull(detail, retry_after=_FULL_SECONDS, limit="outbox")
             case kept.UNREADABLE:
                 return _newer()
-        return Accepted(queue_id, topic, done.number, done.replayed)
+        return RedeliveryAccepted(queue_id, topic, done.number, done.replayed)
 
     def _not_kept(self) -> NotKept:
         if not self._keep_seconds:

@@ -22,7 +22,7 @@ from contracts.http import (
 from contracts.topics import result_event_id
 from service.dependencies import dependencies_of
 from service.idempotency import key_in
-from service.redelivery import Accepted
+from service.redelivery import RedeliveryAccepted
 from service.responses import JSON
 from service.routes.cancellation import QueueId
 from service.routes.openapi_redelivery import REDELIVERIES, REDELIVERY
@@ -69,7 +69,7 @@ async def redeliver_comparisons(request: Request) -> Response:
         message=f"{accepted} of {len(items)} results will be published again",
         items=items,
     )
-    replayed = all(outcome.replayed for outcome in outcomes if isinstance(outcome, Accepted))
+    replayed = all(outcome.replayed for outcome in outcomes if isinstance(outcome, RedeliveryAccepted))
     sent = {"Idempotency-Replayed": "true"} if replayed else {}
     if waits := [wait for error in refused if (wait := retry_after(error)) is not None]:
         sent["Retry-After"] = str(max(waits))
@@ -113,7 +113,7 @@ async def _redis_in_time(request: Request) -> AsyncIterator[None]:
         raise Unavailable(_UNAVAILABLE) from error
 
 
-def _item(request: Request, index: int, queue_id: UUID, outcome: Accepted | UmpireError) -> LLMRedeliveryItem:
+def _item(request: Request, index: int, queue_id: UUID, outcome: RedeliveryAccepted | UmpireError) -> LLMRedeliveryItem:
     if isinstance(outcome, UmpireError):
         return LLMRedeliveryItem(index=index, queue_id=queue_id, error=problem_of(outcome, request.scope))
     return LLMRedeliveryItem(
