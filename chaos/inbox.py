@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -10,6 +11,10 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from chaos.journal import Journal
 
 PARTITIONS = 4
+
+#: After this many seconds without an event a new consumer goes on, so that a consumer that is stuck on a partition since
+#: the broker's restart does not look like a lost event.
+IDLE_SECONDS = 20.0
 
 
 class Inbox:
@@ -19,6 +24,8 @@ class Inbox:
         self._journal = journal
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="inbox", daemon=True)
+        #: Topic and partition → the offset to read next.
+        self._next = {(topic, number): OFFSET_BEGINNING for topic in topics for number in range(PARTITIONS)}
         #: Queue ids with an event, and how many events there were.
         self.answered: set[str] = set()
         self.events = 0
@@ -35,14 +42,20 @@ class Inbox:
             self._thread.join(10)
 
     def _read(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap, "group.id": "chaos", "enable.auto.commit": False,
-                "reconnect.backoff.max.ms": 500, "log_level": 0,
-            }
-        )  # fmt: skip
-        consumer.assign([TopicPartition(t, n, OFFSET_BEGINNING) for t in self._topics for n in range(PARTITIONS)])
         while not self._stop.is_set():
+            consumer = Consumer(
+                {
+                    "bootstrap.servers": self._bootstrap, "group.id": "chaos", "enable.auto.commit": False,
+                    "reconnect.backoff.max.ms": 500, "log_level": 0,
+                }
+            )  # fmt: skip
+            consumer.assign([TopicPartition(*each, offset) for each, offset in self._next.items()])
+            self._read_until_idle(consumer)
+            consumer.close()
+
+    def _read_until_idle(self, consumer: Consumer) -> None:
+        last = time.monotonic()
+        while not self._stop.is_set() and time.monotonic() - last < IDLE_SECONDS:
             try:
                 messages = consumer.consume(500, 0.2)
             except KafkaException:
@@ -50,9 +63,10 @@ class Inbox:
             for message in messages:
                 if message.error() is None:
                     self._take(message)
-        consumer.close()
+                    last = time.monotonic()
 
     def _take(self, message: Message) -> None:
+        self._next[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
         event = json.loads(message.value() or b"")
         headers = message.headers() or []
         number = dict(headers).get("redelivery")
