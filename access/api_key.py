@@ -30,6 +30,7 @@ class Scope(StrEnum):
 
     SUBMIT = "comparisons:submit"
     CANCEL = "comparisons:cancel"
+    REDELIVER = "comparisons:redeliver"
     MODELS = "models:read"
     PROVIDERS = "providers:read"
     PROVIDER_TEST = "providers:test"

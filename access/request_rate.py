@@ -22,20 +22,22 @@ class Rate(NamedTuple):
     granted: bool
     #: Requests that may follow at once.
     left: int
-    #: Seconds until there is one more.
+    #: Seconds until there is one more; if it was not granted, until there are enough.
     wait: float
 
 
-def charge(full_again: float, now: float, a_minute: int) -> tuple[Rate, float]:
-    """Charge one request. Returns its Rate, and when the bucket is full again. A refused request is not charged."""
+def charge(full_again: float, now: float, a_minute: int, requests: int = 1) -> tuple[Rate, float]:
+    """Charge requests. Returns their Rate, and when the bucket is full again. If it does not grant all of them, none is
+    charged.
+    """
     interval = WINDOW / a_minute
     full_again = max(now, full_again)
-    granted = full_again + interval <= now + WINDOW
+    granted = full_again + requests * interval <= now + WINDOW
     if granted:
-        full_again += interval
+        full_again += requests * interval
     free = now + WINDOW - full_again
     left = max(0, math.floor(free / interval))
-    return Rate(granted, left, (left + 1) * interval - free), full_again
+    return Rate(granted, left, (left + 1 if granted else requests) * interval - free), full_again
 
 
 def policy_header(key: ApiKey) -> str:

@@ -10,6 +10,7 @@ from cli.failure import Failure
 from cli.operate.holds import pause, resume
 from cli.operate.keys import keys_app
 from cli.operate.outbox import outbox_app
+from cli.operate.redeliver import redeliver
 from cli.options import DEFAULT_DATA, AsJson, DataDir, read_serving_settings, read_settings, service_version
 from cli.visible import visible
 from contracts.enums import LLMProviderType
@@ -26,6 +27,7 @@ app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
 app.command()(pause)
 app.command()(resume)
+app.command()(redeliver)
 
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]

@@ -12,7 +12,7 @@ from completion.delivery_reports import DeliveryReport, DeliveryReports
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery_error import FORBIDDEN, DeliveryError
-from events.headers import Headers, headers_of_value
+from events.headers import REDELIVERY, Headers, headers_of_value
 from events.producer import Publisher
 from ledger.outbox import Entry, Outbox
 from telemetry.observer import Note, Observer, silent
@@ -129,7 +129,7 @@ class Relay:
     def _headers(self, entry: Entry) -> Headers | None:
         """None if this version cannot read the event: it stays in the outbox for a version that can."""
         try:
-            return headers_of_value(entry.event, entry.queue_id)
+            return headers_of_entry(entry)
         except (KeyError, TypeError, ValueError, AttributeError):
             if entry.entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
                 self._unknown.add(entry.entry_id)
@@ -143,7 +143,7 @@ class Relay:
 
     def _send_alone(self, entry: Entry) -> None:
         self._count_sent()
-        made = headers_of_value(entry.event, entry.queue_id)
+        made = headers_of_entry(entry)
         on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
         self.alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
@@ -206,3 +206,9 @@ class Relay:
     def _done(self, entry_ids: Iterable[bytes]) -> None:
         self._in_flight.difference_update(entry_ids)
         self._fewer.set()
+
+
+def headers_of_entry(entry: Entry) -> Headers:
+    """Those of the first delivery and, if this is another one, its number."""
+    made = headers_of_value(entry.event, entry.queue_id)
+    return [*made, (REDELIVERY, str(entry.redelivery).encode())] if entry.redelivery else made

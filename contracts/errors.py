@@ -18,6 +18,8 @@ UmpireError
 ├── QueueFull                 accepted work is at its limit
 ├── InternalError             a fault of this service
 ├── TooLate                   the request has started or ended already
+├── NotRedeliverable          the request has not ended, so it has no result that could be published again
+├── NotKept                   the result of the request is not kept, or no longer
 ├── RequestCancelled          by the caller
 ├── RequestExpired            the time to live ended before the request was judged
 └── ProviderError             how a call to a provider can fail
@@ -162,6 +164,17 @@ class InternalError(UmpireError):
 class TooLate(UmpireError):
     code = LLMErrorCode.INVALID_CONFIG
     status = 409
+
+
+class NotRedeliverable(UmpireError):
+    code = LLMErrorCode.INVALID_CONFIG
+    status = 409
+
+
+class NotKept(UmpireError):
+    code = LLMErrorCode.INVALID_CONFIG
+    status = 410
+    title = "Result not kept"
 
 
 class RequestCancelled(UmpireError):

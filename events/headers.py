@@ -11,6 +11,9 @@ from contracts.events import SERVICE_NAME
 from contracts.trace import trace_id
 from events.envelope import Sealed
 
+#: Header of a result that is published again because somebody asked for it: "1" for the first time, then "2", …
+REDELIVERY = "redelivery"
+
 #: confluent-kafka's own type; the values here are always bytes.
 Headers = list[tuple[str, str | bytes | None]]
 

@@ -120,7 +120,7 @@ class Claims:
         self._lists = list_names(queue_name(provider))
         self._lease = int(settings.lease_seconds * 1000)
         self._cap = int(cap * 1000)
-        self._retention = settings.finished_retention_seconds
+        self._settings = settings
         self.owner = owner
         self._renewed = time.monotonic()
         self._numbers = itertools.count(1)
@@ -211,7 +211,7 @@ class Claims:
         return await self._completions.submit(completion)
 
     async def _finish_all(self, completions: Sequence[Completion]) -> list[bytes | None]:
-        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, completions))
+        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._settings, completions))
         report_unwritten_sums(self._observer, unwritten)
         return list(entry_ids)
 

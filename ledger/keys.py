@@ -14,18 +14,22 @@ umpire:bytes                 string bytes of the bodies of unfinished records, a
 umpire:refusing              string exists while the ledger refuses: from its high watermark until its low one
 umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes
 umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
-                             f 1 if the topic is forbidden to the request's owner
+                             f 1 if the topic is forbidden to the request's owner, n number of the redelivery
 umpire:outbox:due            zset   outbox entries that no process is sending, by the time (ms) of their next try
 umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) that was first reported
 umpire:dead                  zset   queue ids of dead letters, by when (ms) Kafka refused them for good
 umpire:dead:<queue id>       hash   a dead letter: t topic, k key, e event, r reason
+umpire:result:<queue id>     hash   a kept result: t topic, k key, e event, w owner, n how often it was redelivered
+umpire:results               stream kept results, the oldest first: i queue id, n bytes that it takes
+umpire:results:bytes         string bytes that the kept results take
 umpire:answer:<queue id>     string a result event, kept for half a minute, only if a client waits for it
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the time (ms) their last heartbeat ends
 umpire:day:<yyyy-mm-dd>      hash   the day's totals: requests, cost, <provider>.<status>, and requests.<key id>
 umpire:totals                hash   the books, never reset: accepted.<provider>, ended.<provider>.<status>.<error code>
                              ('-' for a verdict), and base, with which they begin: see scripts/books.lua
-umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id
+umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id; of a
+                             redelivery: the queue id, then the number of the redelivery
 umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
 umpire:custodian             string the owner of the maintenance lock
 umpire:resender              string the owner of the lock for resending the outbox
@@ -54,6 +58,8 @@ BYTES = "umpire:bytes"
 REFUSING = "umpire:refusing"
 OUTBOX = "umpire:outbox"
 DEAD = "umpire:dead"
+RESULTS = "umpire:results"
+RESULTS_BYTES = "umpire:results:bytes"
 WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
 OWNED = "umpire:owned"
@@ -91,7 +97,7 @@ def daily(name: str) -> Callable[[date], str]:
 
 
 #: By queue id.
-record, body, answer, dead = named("req"), named("body"), named("answer"), named("dead")
+record, body, answer, dead, result = map(named, ("req", "body", "answer", "dead", "result"))
 #: By provider.
 queued, deferred = named("queued"), named("deferred")
 #: By the hash of an Idempotency-Key, the id of an API key, and the name of an API process.

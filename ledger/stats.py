@@ -49,6 +49,14 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Results kept for redelivery. An expired one counts until it is the oldest."""
+
+    results: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Today:
     """Finished requests, and their cost in USD, since midnight UTC."""
 
@@ -121,6 +129,20 @@ class LedgerStats:
         usage = self._marks.usage(unfinished + outbox, size)
         return Sizes(
             unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead, usage=usage
+        )
+
+    async def kept(self) -> Kept:
+        """Counts nothing if a key is damaged."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.xlen(keys.RESULTS)
+        pipeline.get(keys.RESULTS_BYTES)
+        results, size = await pipeline.execute(raise_on_error=False)
+        for reply in (results, size):
+            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
+                raise reply
+        return Kept(
+            results=results if isinstance(results, int) else 0,
+            bytes=int(_number(None if isinstance(size, ResponseError) else size)),
         )
 
     async def books(self) -> Books:

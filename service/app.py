@@ -20,6 +20,7 @@ from contracts.topics import CALLBACK_DEAD_LETTER
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
+from ledger.outbox.kept import KeptResults
 from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
@@ -33,7 +34,8 @@ from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.routes import cancellation, comparison, health, providers
+from service.redelivery import Redelivery
+from service.routes import batch, cancellation, comparison, health, providers, redelivery
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
@@ -89,7 +91,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    routers = (comparison.router, cancellation.router, providers.router, health.router)
+    routers = (comparison.router, batch.router, redelivery.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     on_error = error_handler(observer, routes)
     for kind in (*HANDLED, Exception):
@@ -143,6 +145,9 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         redis_away=lambda: acceptance.redis_unavailable,
         spool=spool,
     )
+    admission = Admission(settings, manifest)
+    results = KeptResults(redis, settings.ledger)
+    redelivery = Redelivery(results, spool, admission, observer, keep_seconds=settings.ledger.results_keep_seconds)
     authenticator = Authenticator(
         redis, settings.service.keys_cache_seconds, observer, unanswered=acceptance.record_no_answer
     )
@@ -162,7 +167,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             metrics=metrics,
             manifest=manifest,
             authenticator=authenticator,
-            admission=Admission(settings, manifest),
+            admission=admission,
             body_budget=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
             spool=spool,
@@ -176,6 +181,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             ),
             lifecycle=delivery.lifecycle,
             unclaimed=unclaimed,
+            redelivery=redelivery,
             maintenance=maintenance,
         )
     finally:

@@ -63,21 +63,15 @@ def retry_after(error: UmpireError) -> int | None:
     return max(1, ceil(DEFAULT_RETRY_AFTER if error.retry_after is None else error.retry_after))
 
 
-def problem(
-    error: UmpireError,
-    scope: Scope,
-    *,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
-    members: Mapping[str, Any] | None = None,
-) -> Response:
-    """The answer to a request that ended in `error`. `status`: in place of the error's own; the title is its phrase.
-    `members`: further fields of the body.
+def problem_of(
+    error: UmpireError, scope: Scope, *, status: int | None = None, correlation_id: UUID | None = None
+) -> Problem:
+    """The body of the answer to a request that ended in `error`, or of a part of it. `status`: in place of the error's
+    own; the title is its phrase.
     """
-    correlation_id: UUID = scope.get(CORRELATION_ID) or uuid4()
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     kind = type(error)
-    body = Problem(
+    return Problem(
         type=type_uri(kind),
         title=kind.title if status is None else HTTPStatus(status).phrase,
         status=status or kind.status,
@@ -86,7 +80,7 @@ def problem(
         error=error.message,
         error_code=kind.code,
         message=error.message,
-        correlation_id=correlation_id,
+        correlation_id=correlation_id or scope.get(CORRELATION_ID) or uuid4(),
         timestamp=utcnow(),
         service=SERVICE_NAME,
         operation=getattr(scope.get("endpoint"), "__name__", "route"),
@@ -94,6 +88,18 @@ def problem(
         is_retryable=kind.retryable,
         queue_id=scope.get(QUEUE_ID),
     )
+
+
+def problem(
+    error: UmpireError,
+    scope: Scope,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
+) -> Response:
+    """The answer to a request that ended in `error`. `members`: further fields of the body."""
+    body = problem_of(error, scope, status=status)
     wait = retry_after(error)
     sent = {**(headers or {}), **({"Retry-After": str(wait)} if wait is not None else {})}
     if wait is not None and body.status == HTTPStatus.TOO_MANY_REQUESTS and error.details.get("limit") in POLICIES:

@@ -59,11 +59,11 @@ def resume(provider: ProviderArgument, data_dir: DataDir = DEFAULT_DATA) -> None
     print(line)  # noqa: T201
 
 
-def duration(text: str) -> float:
+def duration(text: str, option: str = "--for") -> float:
     """Seconds of a time such as `90s`, `30m`, `2h`, `1h30m` or `2d`. Raises Failure if it is malformed or too long."""
     match = _DURATION.fullmatch(text.strip().lower())
     parts = match.groups() if match else ()
     seconds = sum(int(part) * unit for part, unit in zip(parts, _UNIT_SECONDS, strict=False) if part)
     if not 0 < seconds <= _LONGEST:
-        raise Failure("--for: a time such as 90s, 30m, 2h or 1h30m, at most 30d", code=USAGE)
+        raise Failure(f"{option}: a time such as 90s, 30m, 2h or 1h30m, at most 30d", code=USAGE)
     return float(seconds)

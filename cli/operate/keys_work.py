@@ -79,7 +79,7 @@ def list_(data_dir: Path, *, as_json: bool) -> None:
 
 
 def revoke(data_dir: Path, named: list[str], *, as_json: bool) -> int:
-    ids = [_id(one) for one in named]
+    ids = [id_of_key(one) for one in named]
     revoked = ask_redis(data_dir, lambda redis: ApiKeys(redis).revoke(ids))
     return report_ids("revoked", revoked, ids, "is no API key's id; `umpire keys list` shows them", as_json=as_json)
 
@@ -102,7 +102,7 @@ def _cells(use: KeyUse, between: str) -> tuple[str, ...]:
     )
 
 
-def _id(named: str) -> str:
+def id_of_key(named: str) -> str:
     """The id in an id or in a whole key: the output must not repeat a key."""
     return named.removeprefix(PREFIX).partition("_")[0] if named.startswith(PREFIX) else named
 

@@ -12,12 +12,14 @@ from cli.serve.worker import worker_parts
 from cli.stack.api_part import ApiPart, answers_ok
 from cli.stack.data_directory import DataDirectory, StackFile
 from cli.stack.embedded import EmbeddedKafka, EmbeddedRedis
+from cli.stack.lost_results import EMBEDDED_KEEP_SECONDS, LostResults
 from cli.supervise.children import child_environment, listen_for_scrapes, metrics_url, serve_port, umpire
 from cli.supervise.files import LogFile
 from cli.supervise.part import Launch, StackPart
 from cli.supervise.ports import url_of
 from cli.supervise.supervisor import Supervisor
 from contracts.settings import Settings
+from contracts.settings.redis import RedisAddress
 from ledger.redis.tasks import cancel_and_wait
 
 #: How often /readyz of a new API is asked, and the pause between two tries in seconds.
@@ -45,6 +47,10 @@ class Stack:
         path = directory.path.resolve()
         self._embedded_redis = None if "UMPIRE_REDIS_URL" in os.environ else EmbeddedRedis(path / "redis")
         self._embedded_kafka = None if "UMPIRE_KAFKA_BOOTSTRAP" in os.environ else EmbeddedKafka(path / "kafka.address")
+        self._keep_seconds = settings.ledger.results_keep_seconds
+        if self._embedded_kafka and "UMPIRE_RESULTS_KEEP_SECONDS" not in os.environ:
+            self._keep_seconds = EMBEDDED_KEEP_SECONDS
+        self._lost = LostResults(self._redis_address, settings.ledger, self._keep_seconds, say)
         auth = settings.flower.flower_basic_auth
         self.flower_auth = auth.get_secret_value() if auth else f"umpire:{secrets.token_urlsafe(12)}"
         self.flower_url = url_of(flower)
@@ -86,6 +92,8 @@ class Stack:
         await self._supervisor.start([self._api.part, *self._workers, self._flower])
         await self._until_api_accepts()
         self._file.start()
+        if self._embedded_kafka:
+            self._lost.redeliver(restarted=False)
 
     async def _until_api_accepts(self) -> None:
         """Wait for /readyz, but only for seconds: a full ledger refuses requests until the workers have emptied it."""
@@ -104,6 +112,7 @@ class Stack:
 
     async def stop(self) -> None:
         self._stopping = True
+        self._lost.stop()
         self._file.stop()
         self._sockets["api"].close()
         await self._supervisor.stop()
@@ -142,6 +151,7 @@ class Stack:
             self._metrics,
             UMPIRE_REDIS_URL=self.redis_url,
             UMPIRE_KAFKA_BOOTSTRAP=self.kafka_bootstrap,
+            UMPIRE_RESULTS_KEEP_SECONDS=str(self._keep_seconds),
             UMPIRE_SPOOL_PATH=os.environ.get("UMPIRE_SPOOL_PATH", f"{self._directory.path.resolve()}/spool.sqlite3"),
         )
 
@@ -165,8 +175,11 @@ class Stack:
         command = umpire("flower", "--descriptor", str(page), "--metrics-descriptor", str(metrics))
         return Launch(command, environment, (page, metrics))
 
+    def _redis_address(self) -> RedisAddress:
+        return self._settings.redis.address(self.redis_url)
+
     def _kafka_is_ready(self) -> None:
-        """Restart the broker's clients: the embedded broker has a new port after each start."""
+        """Restart the broker's clients: the embedded broker has a new port after each start, and no events."""
         clients = [part for part in (self._api.part, *self._workers) if part.pid]
         if not clients or self._stopping:
             return
@@ -176,3 +189,4 @@ class Stack:
             task = asyncio.create_task(part.replace())
             self._replacing.add(task)
             task.add_done_callback(self._replacing.discard)
+        self._lost.redeliver(restarted=True, after=set(self._replacing))

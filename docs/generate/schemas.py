@@ -163,6 +163,12 @@ def asyncapi() -> str:
             "event_type": {**text, "description": "As ce_type."},
             "trace_id": {**text, "description": "Of traceparent: 32 hex digits."},
             "source_service": {"const": events.SERVICE_NAME, "description": "As ce_source."},
+            "redelivery": {
+                **text,
+                "pattern": "^[1-9][0-9]*$",
+                "description": "Of a result that is published again on request: how often it was, this time included. "
+                "All else is as it was the first time.",
+            },
             "dead_letter_topic": {**text, "description": "On the dead-letter topic: where it was to go."},
             "dead_letter_reason": {**text, "description": "On the dead-letter topic: Kafka's name for why it did not."},
             "dead_letter_truncated": {"const": "true", "description": "On the dead-letter topic: the copy was cut."},

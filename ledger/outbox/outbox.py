@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     event: bytes
     forbidden: bool = False
     """The request's owner may not publish to the topic (any more): the result goes to the dead letters only."""
+    redelivery: int = 0
+    """Number of the redelivery; 0: the first delivery."""
 
 
 class Delivered(NamedTuple):
@@ -132,12 +134,19 @@ class Outbox:
         found = []
         for entry_id, fields in rows:
             if fields.keys() >= _FIELDS:
-                entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
-                found.append(entry._replace(forbidden=bool(fields.get(b"f"))))
+                found.append(_read(entry_id, fields))
             elif entry_id not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(entry_id)
                 self._observer(Note("row.unknown", "error", {"kind": "outbox"}, fields={"entry": entry_id.decode()}))
         return found
+
+
+def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
+    if fields.get(b"f"):
+        entry = entry._replace(forbidden=True)
+    number = fields.get(b"n", b"")
+    return entry._replace(redelivery=int(number)) if number.isdigit() else entry
 
 
 def _entry(entry_id: bytes, queue_id: bytes, topic: bytes, key: bytes, event: bytes) -> Entry:

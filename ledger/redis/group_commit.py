@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Generic, TypeVar
 
@@ -142,12 +142,25 @@ class GroupCommit(Generic[ItemT, ResultT]):
         first = self._waiting[: self.limit]
         if self.weigh is None:
             return len(first)
-        room = MAX_BATCH_BYTES
-        for count, (item, _) in enumerate(first):
-            room -= self.weigh(item)
-            if room < 0 and count:
-                return count
-        return len(first)
+        return _count_that_fits([item for item, _ in first], self.weigh)
+
+
+def batches(items: Sequence[ItemT], *, weigh: Callable[[ItemT], int]) -> Iterator[Sequence[ItemT]]:
+    """The items in order, in batches of at most MAX_BATCH_BYTES. `weigh`: bytes of an item."""
+    while items:
+        count = _count_that_fits(items, weigh)
+        yield items[:count]
+        items = items[count:]
+
+
+def _count_that_fits(items: Sequence[ItemT], weigh: Callable[[ItemT], int]) -> int:
+    """At least one."""
+    room = MAX_BATCH_BYTES
+    for count, item in enumerate(items):
+        room -= weigh(item)
+        if room < 0 and count:
+            return count
+    return len(items)
 
 
 def _resolve(batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]], results: Sequence[ResultT]) -> None:

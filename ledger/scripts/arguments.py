@@ -79,6 +79,8 @@ class FinishHead(NamedTuple):
     retention: int
     day_key: str
     spent_key: str
+    keep_ms: int
+    keep_bytes: int
 
 
 class FinishRow(NamedTuple):
@@ -123,6 +125,18 @@ class LostHead(NamedTuple):
     most: int
     sample: int
     steps: int
+
+
+class RedeliverHead(NamedTuple):
+    owner: str
+    once_ms: int
+    most: int
+    dry_run: int
+
+
+class RedeliverRow(NamedTuple):
+    id: str
+    once: str = "-"
 
 
 class RenewHead(NamedTuple):

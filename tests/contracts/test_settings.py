@@ -91,6 +91,11 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_shown(load, name, value)
     assert "70000" not in message
 
 
+def test_only_per_request_is_a_batching_mode_yet(load):
+    assert load(BATCHING_MODE="per_request").service.batching_mode == "per_request"
+    assert "UMPIRE_BATCHING_MODE" in refused(load, BATCHING_MODE="provider_batch_api")
+
+
 def test_all_problems_are_named_at_once(load):
     lines = refused(load, PORT="x", NONSENSE="1", DRAIN_SECONDS="x").splitlines()
     assert sorted(line.split(":")[0] for line in lines) == ["UMPIRE_DRAIN_SECONDS", "UMPIRE_NONSENSE", "UMPIRE_PORT"]

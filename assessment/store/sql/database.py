@@ -52,10 +52,7 @@ class Database:
         from assessment.store.sql.migrations.run import upgrade
 
         if self._lock_file:
-            file = Path(self._url.database or "")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file.acquire()
-            file.touch(mode=0o600)  # it holds essays; SQLite's other files take its mode
+            _claim_file(Path(self._url.database or ""), self._lock_file)
         try:
             await upgrade(self)
         except BaseException:
@@ -120,6 +117,15 @@ class Database:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+
+def _claim_file(file: Path, lock_file: LockFile) -> None:
+    """Lock the file for this process, and create it for this user alone: it holds essays. SQLite's other files take
+    its mode.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock_file.acquire()
+    file.touch(mode=0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
