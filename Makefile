@@ -49,7 +49,7 @@ bench: $(VENV)/.dev  ## the figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.dev  ## write the generated pages again: settings, errors, schemas, AsyncAPI
-	@PYTHONPATH=. $(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 lock: $(UV)  ## pin all dependencies again; ARGS=--upgrade takes newer ones
 	$(COMPILE) $(ARGS) --output-file requirements.lock

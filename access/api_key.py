@@ -13,10 +13,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from contracts.enums import ProcessingMode
+from contracts.enums import ProcessingMode, known
 from contracts.topics import TopicPatterns
 
 PREFIX = "umpire_"
@@ -30,6 +30,7 @@ class Scope(StrEnum):
 
     SUBMIT = "comparisons:submit"
     CANCEL = "comparisons:cancel"
+    REDELIVER = "comparisons:redeliver"
     MODELS = "models:read"
     PROVIDERS = "providers:read"
     PROVIDER_TEST = "providers:test"
@@ -50,14 +51,14 @@ class ApiKey:
     scopes: frozenset[str]
     topics: tuple[str, ...]
     #: Requests a minute.
-    rate: int | None
+    rate: int | None = None
     #: Unfinished requests at one time.
-    max_queued: int | None
+    max_queued: int | None = None
     #: USD a day, UTC.
-    daily_cost: float | None
+    daily_cost: float | None = None
     #: Times in ms since the epoch.
     created: int
-    revoked: int | None
+    revoked: int | None = None
     #: Mode of its requests that do not name one; None: the operator's default.
     processing_mode: ProcessingMode | None = None
 
@@ -79,14 +80,6 @@ def number(text: str) -> float | None:
 def whole(text: str) -> int | None:
     found = number(text)
     return None if found is None else int(found)
-
-
-def _mode(text: str) -> ProcessingMode | None:
-    """A mode that only a newer version knows counts as the operator's default: its caller is not locked out."""
-    try:
-        return ProcessingMode(text) if text else None
-    except ValueError:
-        return None
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -114,7 +107,8 @@ FIELDS = {
     "created": _Field("created", lambda text: whole(text) or 0),
     # Any text means that the key is revoked.
     "revoked": _Field("revoked", lambda text: (whole(text) or 0) if text else None),
-    "mode": _Field("processing_mode", _mode),
+    # A mode that only a newer version knows counts as the operator's default: its caller is not locked out.
+    "mode": _Field("processing_mode", partial(known, ProcessingMode)),
 }
 
 

@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 
 from access.api_key import ApiKey, fields_of, hash_of, id_of, key_of, new_text, number, whole
 from contracts.clock import to_ms, utcnow
-from contracts.enums import ProcessingMode
 from ledger import keys
 from ledger.scripts import Script
 
@@ -40,30 +39,17 @@ class ApiKeys:
         name: str,
         scopes: frozenset[str],
         topics: tuple[str, ...] = (),
-        *,
-        rate: int | None = None,
-        max_queued: int | None = None,
-        daily_cost: float | None = None,
-        processing_mode: ProcessingMode | None = None,
+        **limits: Any,
     ) -> tuple[ApiKey, str]:
-        """Create a key. Returns it and its text, which is not stored anywhere."""
+        """Create a key. Returns it and its text, which is not stored anywhere.
+
+        `limits`: `rate`, `max_queued`, `daily_cost` and `processing_mode` of ApiKey, by default None.
+        """
         text = new_text()
         key_id = id_of(text)
         assert key_id is not None  # noqa: S101 - of our own making
         created = to_ms(utcnow())
-        key = ApiKey(
-            id=key_id,
-            hash=hash_of(text),
-            name=name,
-            scopes=scopes,
-            topics=topics,
-            rate=rate,
-            max_queued=max_queued,
-            daily_cost=daily_cost,
-            created=created,
-            revoked=None,
-            processing_mode=processing_mode,
-        )
+        key = ApiKey(id=key_id, hash=hash_of(text), name=name, scopes=scopes, topics=topics, created=created, **limits)
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hset(keys.api_key(key_id), items=[part for field in fields_of(key).items() for part in field])
         pipeline.sadd(keys.API_KEYS, key_id)
@@ -82,22 +68,17 @@ class ApiKeys:
         pipeline.hmget(keys.OWNED, ids)
         pipeline.hmget(keys.spent(utcnow().date()), ids)
         *records, owned, spent = await pipeline.execute()
-        found = zip(ids, records, owned, spent, strict=True)
-        uses = [
-            KeyUse(key_of(key_id, _decoded(record)), whole(_text_of(unfinished)) or 0, number(_text_of(cost)) or 0.0)
-            for key_id, record, unfinished, cost in found
-            if record
-        ]
+        uses = []
+        for key_id, record, unfinished, cost in zip(ids, records, owned, spent, strict=True):
+            if record:
+                key = key_of(key_id, {_text_of(name): _text_of(value) for name, value in record.items()})
+                uses.append(KeyUse(key, whole(_text_of(unfinished)) or 0, number(_text_of(cost)) or 0.0))
         return sorted(uses, key=lambda use: (use.key.created, use.key.id))
 
     async def revoke(self, key_ids: list[str]) -> list[str]:
         """Revoke these keys. Returns the ids of those that exist, whether revoked now or before."""
         known = [bool(await self._revoke(*RevokeHead(key_id, to_ms(utcnow())))) for key_id in key_ids]
         return [key_id for key_id, is_known in zip(key_ids, known, strict=True) if is_known]
-
-
-def _decoded(record: dict[bytes, bytes]) -> dict[str, str]:
-    return {_text_of(name): _text_of(value) for name, value in record.items()}
 
 
 def _text_of(value: bytes | None) -> str:

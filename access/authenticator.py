@@ -39,6 +39,7 @@ class AuthenticateHead(NamedTuple):
     """Arguments of authenticate.lua, then an AuthenticateRow for each request."""
 
     names: str = " ".join(FIELDS)
+    requests: int = 1
 
 
 class AuthenticateRow(NamedTuple):
@@ -108,11 +109,24 @@ class Authenticator:
         key_id = id_of(text)
         if key_id is None:
             raise AuthenticationFailed("the API key is not well-formed", reason="malformed")
-        presented = AuthenticateRow(key_id, hash_of(text))
+        return await self._authenticate(AuthenticateRow(key_id, hash_of(text)), seconds)
+
+    async def charge(self, key: ApiKey, requests: int, seconds: float) -> Rate | None:
+        """Charge the key for further requests of a batch, for all or for none. None if it has no limit. Raises as
+        `authenticate`.
+        """
+        if key.rate is None:
+            return None
+        return (await self._authenticate(AuthenticateRow(key.id, key.hash), seconds, requests)).rate
+
+    async def _authenticate(self, presented: AuthenticateRow, seconds: float, requests: int = 1) -> Authenticated:
         if self._outage.may_try():
             try:
                 async with asyncio.timeout(seconds):
-                    found = await self._group.submit(presented)
+                    if requests == 1:
+                        found = await self._group.submit(presented)
+                    else:
+                        (found,) = await self._look_up([presented], requests)
             except (RedisError, OSError, TimeoutError) as error:
                 if self._outage.failed():
                     self._observer(Note("keys.away", "warning", fields={"error": type(error).__name__}))
@@ -120,10 +134,10 @@ class Authenticator:
             else:
                 if self._outage.succeeded():
                     self._observer(Note("keys.back", "info"))
-                return self._confirmed(presented, found)
-        return self._from_copy(presented)
+                return self._confirmed(presented, found, requests)
+        return self._from_copy(presented, requests)
 
-    def _confirmed(self, presented: AuthenticateRow, found: _Lookup | None) -> Authenticated:
+    def _confirmed(self, presented: AuthenticateRow, found: _Lookup | None, requests: int) -> Authenticated:
         if found is None:
             self._copies.pop(presented.id, None)
             raise _refused()
@@ -141,20 +155,20 @@ class Authenticator:
         self._copies.move_to_end(presented.id)
         if len(self._copies) > MAX_COPIES:
             self._copies.popitem(last=False)
-        return Authenticated(copy.key, found.rate or _charge(copy))
+        return Authenticated(copy.key, found.rate or _charge(copy, requests))
 
-    def _from_copy(self, presented: AuthenticateRow) -> Authenticated:
+    def _from_copy(self, presented: AuthenticateRow, requests: int) -> Authenticated:
         copy = self._copies.get(presented.id)
         if copy is None or time.monotonic() > copy.until:
             raise Unavailable("The API key cannot be looked up: Redis is unavailable.", retry_after=RETRY_SECONDS)
         if not hmac.compare_digest(presented.hash, copy.key.hash):
             raise _refused()
         self._observer(Note("key.remembered"))
-        return Authenticated(copy.key, _charge(copy))
+        return Authenticated(copy.key, _charge(copy, requests))
 
-    async def _look_up(self, presented: Sequence[AuthenticateRow]) -> list[_Lookup | None]:
+    async def _look_up(self, presented: Sequence[AuthenticateRow], requests: int = 1) -> list[_Lookup | None]:
         try:
-            replies = await self._script(*AuthenticateHead(), *flatten(presented))
+            replies = await self._script(*AuthenticateHead(requests=requests), *flatten(presented))
         except ReadOnlyError:
             return await self._read(presented)
         return [_parsed(reply) if reply else None for reply in replies]
@@ -174,11 +188,11 @@ def _parsed(reply: bytes) -> _Lookup:
     return _Lookup(raw, Rate(granted == b"1", int(left), int(wait) / 1_000_000) if wait != b"0" else None)
 
 
-def _charge(copy: _Copy) -> Rate | None:
-    """Charge one request, counted by this process alone."""
+def _charge(copy: _Copy, requests: int) -> Rate | None:
+    """Charge requests, counted by this process alone."""
     if copy.key.rate is None:
         return None
-    rate, copy.full_again = charge(copy.full_again, time.monotonic(), copy.key.rate)
+    rate, copy.full_again = charge(copy.full_again, time.monotonic(), copy.key.rate, requests)
     return rate
 
 

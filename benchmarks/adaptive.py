@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.events import Stuck
 from benchmarks.filling import Filler
 from benchmarks.stack import Servers
-from contracts.settings.load import CONCERNS, variables
+from contracts.settings import CONCERNS, variables
 
 UPSTREAM_MS = 400.0
 #: Of each worker process; far more than any limit needs.

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.accept import accept
 from benchmarks.adaptive import adaptive
 from benchmarks.alone import bare_call, reuse
+from benchmarks.batch import batch
 from benchmarks.chain import Load, backlog, of_ideal, paced
 from benchmarks.depth import depth
 from benchmarks.fairness import fairness
@@ -100,6 +101,7 @@ def _peers(b: Bench, _: int) -> Mapping[str, Any]:
 
 CASES = {
     "accept": Case(lambda b, run: accept(b.servers, b.tools, run=run, count=b.count(12_000))),
+    "batch": Case(lambda b, _: batch(b.servers, b.tools, scale=b.scale)),
     "single": Case(lambda b, _: single(b.servers, count=max(int(200 * b.scale), 50))),
     "immediate": Case(lambda b, _: immediate(b.servers, b.tools, count=b.count(1_000))),
     "bare_call": Case(lambda b, _: bare_call(b.servers, count=b.count(3_000))),

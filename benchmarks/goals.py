@@ -70,6 +70,9 @@ _SDKS = ("starting.api_sdks", "starting.worker_foreign_sdks")
 GOALS = (
     Goal(1, "accept, share of a bare echo's rate", 0.5, 0.65, "more", ("accept.of_echo",)),
     Goal(1, "accept at 80 % of its most, p99 ÷ p50 by stretch", 4, None, "less", ("accept.steady_p99_of_p50",)),
+    Goal(1, "a batch of 200, 3,000 characters each, p50", 60, None, "less", ("batch.of_200.p50_ms",), unit="ms"),
+    Goal(1, "a batch of 200, CPU of the API for each", 0.05, None, "less", ("batch.of_200.api_cpu_ms",), unit="ms"),
+    Goal(1, "single requests beside batches, p99 ÷ without", 1.3, None, "less", ("batch.p99_beside_of_alone",)),
     Goal(2, "from a full backlog", 700, 1000, "more", ("backlog.rate",), unit="/s"),
     Goal(2, "paced, the better of two offers", 500, 900, "more", _PACED, best, "/s"),
     Goal(2, "the most ÷ LiteLLM's", 3, 5, "more", (*_MOST, "peers.litellm.rate"), times),

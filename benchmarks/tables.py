@@ -177,6 +177,7 @@ def _cpu_table(found: Mapping[str, Result]) -> Table:
 
 
 _PLAIN = {
+    "batch": "Batches of comparisons of 3,000 characters, one after the other",
     "immediate": "In immediate mode, 100 a second, upstream 300 ms",
     "reuse": "What keeping connections gains the SDK's own call, in the clear on loopback",
     "peers": "Peers, closed loop",

@@ -13,6 +13,7 @@ from chaos.client import TOPICS, Client
 from chaos.faults import Fault
 from chaos.inbox import Inbox
 from chaos.journal import CLIENT, KAFKA, RUN, Journal
+from chaos.redeliveries import Redeliveries
 from chaos.schedule import Step, schedule
 from chaos.stack import Stack
 from chaos.timing import Timing
@@ -36,8 +37,12 @@ class Run:
         self._seed = seed
         self._form = form
         self._stack = Stack(out, form.tree, seed, form.timing)
-        self._client = Client(self._stack.url, self._stack.keys, seed, Journal(out / CLIENT))
+        answers = Journal(out / CLIENT)
+        self._client = Client(self._stack.url, self._stack.keys, seed, answers)
         self._inbox = Inbox(self._stack.kafka.bootstrap, TOPICS, Journal(out / KAFKA))
+        self._redeliveries = Redeliveries(
+            self._stack.url, self._stack.keys, self._client.owners, self._inbox.answered, seed, answers
+        )
         self._out = out
         self._began = time.time()
 
@@ -57,8 +62,12 @@ class Run:
             faults = asyncio.create_task(
                 self._break_things(schedule(self._seed, self._form.kinds, self._form.timing.pauses))
             )
+            again = asyncio.create_task(self._redeliveries.run()) if self._stack.redelivers else None
             await self._submit(faults)
             await faults
+            if again is not None:
+                self._redeliveries.stopping = True
+                await again
             await self._settle()
             progress.cancel()
             self._stack.journal.write(kind="left", **self._stack.left_in_redis())
@@ -67,6 +76,7 @@ class Run:
         finally:
             self._inbox.stop()
             await self._client.close()
+            await self._redeliveries.close()
             self._stack.discard()
 
     async def _submit(self, faults: asyncio.Task[None]) -> None:

@@ -50,6 +50,8 @@ class Stack:
         self._out = out
         self._tree = tree
         self._seed = seed
+        #: A checkout of an older version has no redelivery, and would refuse the setting.
+        self.redelivers = (tree / "ledger" / "outbox" / "kept.py").exists()
         (out / "logs").mkdir()
         self.network = Network()
         self.network.start()
@@ -159,6 +161,7 @@ class Stack:
             "UMPIRE_REDIS_URL": f"redis://{self._host}:{self.redis.port}/0",
             "UMPIRE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "UMPIRE_AUTH": "keys",
+            **({"UMPIRE_RESULTS_KEEP_SECONDS": "7200"} if self.redelivers else {}),
             "UMPIRE_SPOOL_PATH": str(self._out / "spool.sqlite3"),
             **{f"UMPIRE_{provider.upper()}_API_KEY": "chaos" for provider in PROVIDERS},
             **settings,

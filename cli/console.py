@@ -30,11 +30,7 @@ err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 def show_json(value: Any) -> None:
     """Print JSON for a program: no wrapping, no colours. Control characters are escaped, as a person may see it too."""
-    show_json_text(dumps(value).decode())
-
-
-def show_json_text(text: str) -> None:
-    print(visible_json(text))  # noqa: T201
+    print(visible_json(dumps(value).decode()))  # noqa: T201
 
 
 def report_ids(

@@ -1,20 +1,19 @@
 """The `umpire` command. Each command imports what it needs when it runs, so that `umpire --help` is quick."""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, read_serving_settings, read_settings
 from cli.failure import Failure
 from cli.operate.holds import pause, resume
 from cli.operate.keys import keys_app
 from cli.operate.outbox import outbox_app
-from cli.options import AsJson, DataDir, ProviderName
-from cli.tune.command import tune
+from cli.operate.redeliver import redeliver
+from cli.options import DEFAULT_DATA, AsJson, DataDir, read_serving_settings, read_settings, service_version
 from cli.visible import visible
+from contracts.enums import LLMProviderType
 
 app = typer.Typer(
     name="umpire",
@@ -26,9 +25,9 @@ models_app = typer.Typer(invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(keys_app, name="keys")
-app.command()(tune)
 app.command()(pause)
 app.command()(resume)
+app.command()(redeliver)
 
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -77,8 +76,8 @@ def api(
 ) -> None:
     """Run the HTTP API, in one process or in several that share the port."""
     settings = read_serving_settings()
-    from cli.serve.api import listen_for_callers, serve_all
-    from cli.serve.redis_check import check_redis
+    from cli.serve.api import listen_for_callers, serve
+    from cli.serve.checks import check_redis
     from cli.supervise.ports import inherited
 
     check_redis(settings.redis.address())
@@ -87,13 +86,13 @@ def api(
         server = inherited(descriptor)
     else:
         server = listen_for_callers(settings, host or service.host, service.port if port is None else port)
-    serve_all(settings, server, processes or service.api_processes, pids_file)
+    serve(settings, server, processes or service.api_processes, pids_file)
 
 
 @app.command()
 def worker(
     provider: Annotated[
-        ProviderName | None, typer.Option(help="Provider to call. Without it: workers of each enabled provider.")
+        LLMProviderType | None, typer.Option(help="Provider to call. Without it: workers of each enabled provider.")
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Slots of a process: how many comparisons it handles at a time.")
@@ -109,11 +108,11 @@ def worker(
         for value, name in ((concurrency, "--concurrency"), (processes, "--processes")):
             if value is not None:
                 raise typer.BadParameter(f"{name} needs --provider")
-    from cli.serve.redis_check import check_redis
+    from cli.serve.checks import check_redis
     from cli.serve.worker import serve_workers
 
     check_redis(settings.redis.address())
-    raise typer.Exit(serve_workers(settings, provider and provider.value, concurrency, processes, ready_file))
+    raise typer.Exit(serve_workers(settings, provider, concurrency, processes, ready_file))
 
 
 @app.command()
@@ -123,8 +122,8 @@ def flower(
     """Run Flower, the web page of queues and workers, read-only. Set its user:password in UMPIRE_FLOWER_BASIC_AUTH."""
     settings = read_settings()
     from cli.flower import server as flower_server
-    from cli.serve.redis_check import check_redis
-    from cli.supervise.metrics import listen_for_scrapes
+    from cli.serve.checks import check_redis
+    from cli.supervise.children import listen_for_scrapes
     from cli.supervise.ports import inherited, listen
 
     flower_server.check(settings)
@@ -151,7 +150,9 @@ def compare(
     api_url: Annotated[str | None, typer.Option("--api", help="URL of the API, such as http://127.0.0.1:8080.")] = None,
     topic: Annotated[str | None, typer.Option(help="Callback topic for the result.")] = None,
     question: Annotated[str | None, typer.Option(help="The question by which the essays are judged.")] = None,
-    provider: Annotated[ProviderName | None, typer.Option(help="Provider to use instead of the default one.")] = None,
+    provider: Annotated[
+        LLMProviderType | None, typer.Option(help="Provider to use instead of the default one.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model to use instead of the provider's default one.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Longest wait for the verdict, in seconds.")] = 300.0,
     data_dir: DataDir = DEFAULT_DATA,
@@ -163,21 +164,21 @@ def compare(
     settings = read_settings()
     from cli.client.compare import CompareOptions, compare
 
-    options = CompareOptions(essay_a, essay_b, topic, question, provider and provider.value, model, timeout)
+    options = CompareOptions(essay_a, essay_b, topic, question, provider, model, timeout)
     raise typer.Exit(compare(settings, options, wait=wait, as_json=as_json, api=api_url, data_dir=data_dir))
 
 
 @models_app.callback()
 def models(
     context: typer.Context,
-    provider: Annotated[ProviderName | None, typer.Option(help="Show this provider's models only.")] = None,
+    provider: Annotated[LLMProviderType | None, typer.Option(help="Show this provider's models only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/v1/models answers.")] = False,
 ) -> None:
     """List the models of the manifest with their prices, or check them (`umpire models check`)."""
     if context.invoked_subcommand is None:
         from cli.operate.models import show
 
-        show(provider and provider.value, as_json=as_json)
+        show(provider, as_json=as_json)
 
 
 @models_app.command("check")
@@ -190,6 +191,43 @@ def models_check() -> None:
     from cli.operate.models import check
 
     raise typer.Exit(check(settings))
+
+
+@app.command()
+def tune(
+    provider: Annotated[
+        LLMProviderType | None,
+        typer.Option(help="Provider to measure. Without it: UMPIRE_DEFAULT_PROVIDER or the first enabled."),
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Numbers of calls in flight to try.", metavar="N,N,…", show_default="1,2,4,…,256")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=600, help="Length of a level in seconds, after the first calls.")
+    ] = 5.0,
+    calls: Annotated[int | None, typer.Option(min=1, help="Most calls of a level. Without it: no limit.")] = None,
+    max_calls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most calls of all levels together.", show_default="500; the mock: no limit"),
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars of all levels together.")] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Comparisons a second that you need.", show_default="what the provider allows"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--out", help="Directory for tune.png and tune.json.")] = Path("tune-output"),
+    yes: Annotated[bool, typer.Option("--yes", help="Make calls that cost money without asking.")] = False,
+) -> None:
+    """Measure how many calls in flight a provider takes, and print settings for your workers.
+
+    It sends sample comparisons to the provider directly, without Redis and Kafka.
+    Calls of real providers cost money: it first shows the highest possible cost, and asks.
+    """
+    settings = read_settings()
+    from cli.tune.run import TuneOptions, tune
+
+    options = TuneOptions(provider, levels, seconds, calls, max_calls, max_cost, target, output, yes)
+    raise typer.Exit(tune(settings, options))
 
 
 @app.command()
@@ -209,7 +247,7 @@ def topics() -> None:
     Exit code 1: Kafka refused, or is unavailable.
     """
     settings = read_settings()
-    from cli.serve.topics import make_topics
+    from cli.serve.checks import make_topics
 
     done, line = make_topics(settings)
     if not done:
@@ -219,10 +257,7 @@ def topics() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            typer.echo(f"umpire {version('umpire-service')}")
-        except PackageNotFoundError:  # run from the source tree
-            typer.echo("umpire (not installed)")
+        typer.echo(f"umpire {service_version() or '(not installed)'}")
         raise typer.Exit
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from contracts.errors import UmpireError
 from events.delivery_error import DeliveryError
-from ledger.outbox import Delivered, Disposition, Entry, Undelivered
+from ledger.outbox import Delivered, Disposition, Entry, Outbox, Undelivered
 from telemetry.observer import Note, Observer
 
 #: First and longest wait, in seconds, before another try while Redis does not take the reports.
@@ -23,34 +24,20 @@ class DeliveryReport(NamedTuple):
     error: DeliveryError | None
 
 
-class OutboxPort(Protocol):
-    """The operations of the outbox that the relay needs."""
-
-    async def confirm(self, delivered: Sequence[Delivered]) -> None: ...
-    async def undelivered(self, failures: Sequence[Undelivered]) -> list[tuple[Disposition, Entry | None]]: ...
-    async def read(self, entry_ids: Sequence[bytes]) -> list[Entry]: ...
-
-
+@dataclass(eq=False)
 class DeliveryReports:
-    def __init__(
-        self,
-        outbox: OutboxPort,
-        *,
-        unknown_topic_seconds: float,
-        done: Callable[[Iterable[bytes]], None],
-        send_alone: Callable[[Entry], None],
-        on_dead_letter: Callable[[Entry, DeliveryError], None],
-        observer: Observer,
-    ) -> None:
-        """`done` is called with entries that the outbox has settled; `send_alone` sends a result again, in a batch of
-        its own; `on_dead_letter` is called with each result that was refused for good.
-        """
-        self._outbox = outbox
-        self._unknown_topic_seconds = unknown_topic_seconds
-        self._done = done
-        self._send_alone = send_alone
-        self._on_dead_letter = on_dead_letter
-        self._observer = observer
+    """`done` is called with entries that the outbox has settled; `send_alone` sends a result again, in a batch of
+    its own; `on_dead_letter` is called with each result that was refused for good.
+    """
+
+    outbox: Outbox
+    unknown_topic_seconds: float
+    done: Callable[[Iterable[bytes]], None]
+    send_alone: Callable[[Entry], None]
+    on_dead_letter: Callable[[Entry, DeliveryError], None]
+    observer: Observer
+
+    def __post_init__(self) -> None:
         self._delivered: list[Delivered] = []
         self._failed: list[tuple[bytes, DeliveryError]] = []
         #: Refused as too large, possibly only because their batch was.
@@ -86,7 +73,7 @@ class DeliveryReports:
                     await self._settle_some()
                 except (UmpireError, RedisError, OSError) as error:
                     fields = {"error": type(error).__name__, "entries": self._left}
-                    self._observer(Note("callback.unconfirmed", "warning", fields=fields))
+                    self.observer(Note("callback.unconfirmed", "warning", fields=fields))
                     await asyncio.sleep(wait)
                     wait = min(wait * 2, longest)
                 else:
@@ -97,7 +84,7 @@ class DeliveryReports:
     async def _settle_some(self) -> None:
         """Write some reports. They leave their list only after Redis took them; new ones are only appended."""
         if delivered := self._delivered[:]:
-            await self._outbox.confirm(delivered)
+            await self.outbox.confirm(delivered)
             del self._delivered[: len(delivered)]
             self._settled([entry_id for entry_id, _ in delivered])
         if failed := self._failed[:_BATCH]:
@@ -105,31 +92,31 @@ class DeliveryReports:
             del self._failed[: len(failed)]
             self._settled([entry_id for entry_id, _ in failed])
         if crowded := self._crowded[:_BATCH]:
-            entries = await self._outbox.read(crowded)
+            entries = await self.outbox.read(crowded)
             del self._crowded[: len(crowded)]
             # Entries that are not in the outbox any more were delivered by another process.
             self._settled(set(crowded) - {entry.entry_id for entry in entries})
             for entry in entries:
                 self._alone.add(entry.entry_id)
-                self._send_alone(entry)
+                self.send_alone(entry)
 
     async def _settle_failed(self, failed: Sequence[tuple[bytes, DeliveryError]]) -> None:
         reports = [Undelivered(entry_id, error.code, self._patience(error)) for entry_id, error in failed]
-        dispositions = await self._outbox.undelivered(reports)
+        dispositions = await self.outbox.undelivered(reports)
         for (_, error), (disposition, entry) in zip(failed, dispositions, strict=True):
             if disposition is Disposition.DEAD and entry is not None:
                 fields = {"queue_id": entry.queue_id, "topic": entry.topic}
-                self._observer(Note("callback.dead", "error", {"reason": error.code}, fields=fields))
-                self._on_dead_letter(entry, error)
+                self.observer(Note("callback.dead", "error", {"reason": error.code}, fields=fields))
+                self.on_dead_letter(entry, error)
         if full := sum(disposition is Disposition.FULL for disposition, _ in dispositions):
-            self._observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
+            self.observer(Note("callback.dead_letters_full", "error", fields={"entries": full}))
 
     def _patience(self, error: DeliveryError) -> float | None:
         """Seconds after the first report of this error until it counts as refused for good; None: never."""
         if error.unknown_topic:
-            return self._unknown_topic_seconds
+            return self.unknown_topic_seconds
         return None if error.retriable else 0.0
 
     def _settled(self, entry_ids: Iterable[bytes]) -> None:
         self._alone.difference_update(entry_ids)
-        self._done(entry_ids)
+        self.done(entry_ids)

@@ -12,7 +12,7 @@ given up, the API when it is cancelled. What happens then, in order:
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -52,28 +52,19 @@ class FlowerRows(Protocol):
         """Maintenance of this process ended a request that no claim of this process ran."""
 
 
+@dataclass(eq=False)
 class Finisher:
-    def __init__(
-        self,
-        write: Callable[[Completion], Awaitable[bytes | None]],
-        relay: Relay,
-        lifecycle: Lifecycle,
-        settings: KafkaSettings,
-        *,
-        sha256_of: Callable[[LLMComparisonRequest], str],
-        flower: FlowerRows | None = None,
-        observer: Observer = silent,
-    ) -> None:
-        """`write` writes a completion record to the ledger in the name of this process: Claims.finish or
-        UnclaimedRequests.end.
-        """
-        self._write = write
-        self._relay = relay
-        self._lifecycle = lifecycle
-        self._settings = settings
-        self._sha256_of = sha256_of
-        self._flower = flower
-        self._observer = observer
+    """`write` writes a completion record to the ledger in the name of this process: Claims.finish or
+    UnclaimedRequests.end.
+    """
+
+    write: Callable[[Completion], Awaitable[bytes | None]]
+    relay: Relay
+    lifecycle: Lifecycle
+    settings: KafkaSettings
+    sha256_of: Callable[[LLMComparisonRequest], str]
+    flower: FlowerRows | None = None
+    observer: Observer = silent
 
     async def finish(self, claimed: Claimed, judgement: Judgement, *, forbidden: bool = False) -> None:
         """End a request that this worker has claimed, with its verdict or its error. Repeats the write until Redis
@@ -90,17 +81,17 @@ class Finisher:
             outcome = _outcome(state, error, judgement)
         record, headers = self._record(stored, judgement, state, by)
         record = replace(record, fencing_token=claimed.fencing_token, claimed=claimed.claimed, forbidden=forbidden)
-        entry_id = await persist(partial(self._write, record), self._observer)
+        entry_id = await persist(partial(self.write, record), self.observer)
         labels = {"provider": stored.provider.value}
         seconds = time.monotonic() - claimed.claimed
         if entry_id is None:
-            self._observer(Note("lease.lost", "warning", labels=labels))
+            self.observer(Note("lease.lost", "warning", labels=labels))
         else:
-            self._tell(entry_id, record, headers, stored, judgement, claimed.tries)
-        if self._flower is not None:
-            self._flower.ended(record.queue_id, state, outcome, seconds)
+            self._publish(entry_id, record, headers, stored, judgement, claimed.tries)
+        if self.flower is not None:
+            self.flower.ended(record.queue_id, state, outcome, seconds)
         if entry_id is not None:
-            self._observer(Note("comparison.finished", "debug", {**labels, "status": state.value}, seconds))
+            self.observer(Note("comparison.finished", "debug", {**labels, "status": state.value}, seconds))
 
     async def end(
         self, orphan: Orphan, error: UmpireError, state: QueueStatus, by: CompletedBy = CompletedBy.UNCLAIMED
@@ -111,22 +102,22 @@ class Finisher:
         stored = orphan.stored
         judgement = Judgement(model=stored.model, spent=Spent.read(orphan.spent), error=error)
         record, headers = self._record(stored, judgement, state, by)
-        entry_id = await self._write(record)
+        entry_id = await self.write(record)
         if entry_id is None:
             return False
-        self._tell(entry_id, record, headers, stored, judgement, judgement.spent.attempts)
-        if self._flower is not None:
-            self._flower.ended_unclaimed(record.queue_id, _outcome(state, error, judgement))
-        self._observer(Note("comparison.ended", "debug", {"provider": stored.provider.value, "status": state.value}))
+        self._publish(entry_id, record, headers, stored, judgement, judgement.spent.attempts)
+        if self.flower is not None:
+            self.flower.ended_unclaimed(record.queue_id, _outcome(state, error, judgement))
+        self.observer(Note("comparison.ended", "debug", {"provider": stored.provider.value, "status": state.value}))
         return True
 
     def _record(
         self, stored: StoredRequest, judgement: Judgement, state: QueueStatus, by: CompletedBy
     ) -> tuple[Completion, Headers]:
-        sha256 = self._sha256_of(stored.request)
-        return completion_of(stored, judgement, state, by, prompt_sha256=sha256, settings=self._settings)
+        sha256 = self.sha256_of(stored.request)
+        return completion_of(stored, judgement, state, by, prompt_sha256=sha256, settings=self.settings)
 
-    def _tell(
+    def _publish(
         self,
         entry_id: bytes,
         record: Completion,
@@ -136,12 +127,12 @@ class Finisher:
         attempt: int,
     ) -> None:
         """Publish the result, log a failure, and send the lifecycle events."""
-        self._relay.send(entry_id, record.topic, record.key, record.event, headers, forbidden=record.forbidden)
+        self.relay.send(entry_id, record.topic, record.key, record.event, headers, forbidden=record.forbidden)
         if note := failure_of(stored, judgement, record.state):
-            self._observer(note)
-        tell = partial(self._lifecycle.tell, queue_id=stored.queue_id, traceparent=stored.traceparent)
-        tell(request_completed(stored, judgement))
-        tell(status_of(stored, record.state, _EVENTS[record.state], attempt, judgement.error))
+            self.observer(note)
+        self.lifecycle.send(request_completed(stored, judgement), stored)
+        event = status_of(stored, record.state, _EVENTS[record.state], attempt, judgement.error)
+        self.lifecycle.send(event, stored)
 
 
 def _outcome(state: QueueStatus, error: UmpireError, judgement: Judgement) -> str:

@@ -43,8 +43,9 @@ class Spent(Outgoing):
     def marked(self, model: str, mark: int) -> "Spent":
         return self.model_copy(update={"hold_marks": {**self.hold_marks, model: mark}})
 
-    def failed(self, code: LLMErrorCode) -> "Spent":
-        return self.model_copy(update={"last_error": code.value})
+    def failed(self, code: LLMErrorCode, *, answered: bool) -> "Spent":
+        """`answered`: with an answer, but without a verdict."""
+        return self.model_copy(update={"last_error": code.value, "answers": self.answers + answered})
 
     def attempted(self) -> "Spent":
         return self.model_copy(update={"attempts": self.attempts + 1})
@@ -52,9 +53,6 @@ class Spent(Outgoing):
     def called(self, seconds: float) -> "Spent":
         """With one more call, which took `seconds`."""
         return self.model_copy(update={"call_ms": self.call_ms + round(1000 * seconds)})
-
-    def answered(self) -> "Spent":
-        return self.model_copy(update={"answers": self.answers + 1})
 
     def paid(self, usage: TokenUsage, cost: float | None) -> "Spent":
         """With usage and cost (USD) of one more answer. A cost that is not finite or below 0 counts as unknown."""

@@ -18,11 +18,9 @@ LEDGER_RETRY_SECONDS = (0.1, 2.0)
 LASTING_FAULT_TRIES = 5
 
 
-def _never() -> bool:
-    return False
-
-
-async def persist(write: Callable[[], Awaitable[T]], observer: Observer, *, give_up: Callable[[], bool] = _never) -> T:
+async def persist(
+    write: Callable[[], Awaitable[T]], observer: Observer, *, give_up: Callable[[], bool] = lambda: False
+) -> T:
     """Repeat `write` until it succeeds: a paid verdict must not be lost. If Redis answers with an error that does not
     pass, raises it after LASTING_FAULT_TRIES attempts; while `give_up` returns True, raises any error at once.
     """

@@ -5,15 +5,16 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from completion.delivery_reports import DeliveryReport, DeliveryReports, OutboxPort
+from completion.delivery_reports import DeliveryReport, DeliveryReports
 from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from events.delivery_error import FORBIDDEN, DeliveryError
-from events.headers import Headers, headers_of_value
+from events.headers import REDELIVERY, Headers, headers_of_value
 from events.producer import Publisher
-from ledger.outbox import Entry
+from ledger.outbox import Entry, Outbox
 from telemetry.observer import Note, Observer, silent
 
 #: Reports that arrive within this time, in seconds, are settled together: after the delivery this is not urgent.
@@ -28,31 +29,28 @@ _BURST_SECONDS = 0.02
 _MOST_UNKNOWN = 10_000
 
 
+@dataclass(eq=False)
 class Relay:
-    """Belongs to one event loop: call `send` and `resend` on that loop only."""
+    """Belongs to one event loop: call `send` and `resend` on that loop only.
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        outbox: OutboxPort,
-        loop: asyncio.AbstractEventLoop,
-        settings: Settings,
-        observer: Observer = silent,
-        *,
-        alone: Publisher,
-        on_dead_letter: Callable[[Entry, DeliveryError], None],
-    ) -> None:
-        """`alone`: publisher for results that may be too large. `on_dead_letter` is called with each result
-        that was refused for good.
-        """
-        self._publisher = publisher
-        self._alone = alone
-        self._loop = loop
-        self._observer = observer
-        never = own_topics(settings.kafka.topic_prefix)
-        self._topics = TopicPatterns(settings.service.callback_topics, never=never)
+    `alone`: publisher for results that may be too large. `on_dead_letter` is called with each result that was refused
+    for good.
+    """
+
+    publisher: Publisher
+    outbox: Outbox
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    observer: Observer = silent
+    _: KW_ONLY
+    alone: Publisher
+    on_dead_letter: Callable[[Entry, DeliveryError], None]
+
+    def __post_init__(self) -> None:
+        never = own_topics(self.settings.kafka.topic_prefix)
+        self._topics = TopicPatterns(self.settings.service.callback_topics, never=never)
         #: Topic of the service's own comparisons: allowed, whatever topics callers may use.
-        self._own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
+        self._own_topic = self.settings.kafka.topic_prefix + COMPARISON_RESULT
         #: Entries sent and not yet settled, which must not be sent again. Used on the loop only.
         self._in_flight: set[bytes] = set()
         self._fewer = asyncio.Event()
@@ -62,16 +60,19 @@ class Relay:
         self._reports: list[DeliveryReport] = []
         #: Number of events sent and not yet reported.
         self._unreported = 0
-        self._unanswered_since: float | None = None
+        self.unanswered_since: float | None = None
+        """Time (time.monotonic) since which results have been sent without any answer from the brokers. None while no
+        result waits for an answer.
+        """
         #: Entries that this version cannot read and has counted.
         self._unknown: set[bytes] = set()
         self._delivery_reports = DeliveryReports(
-            outbox,
-            unknown_topic_seconds=settings.kafka.kafka_unknown_topic_seconds,
+            self.outbox,
+            unknown_topic_seconds=self.settings.kafka.kafka_unknown_topic_seconds,
             done=self._done,
             send_alone=self._send_alone,
-            on_dead_letter=on_dead_letter,
-            observer=observer,
+            on_dead_letter=self.on_dead_letter,
+            observer=self.observer,
         )
 
     @property
@@ -81,19 +82,12 @@ class Relay:
     @property
     def away(self) -> bool:
         """The brokers are unavailable: see Publisher.away."""
-        return self._publisher.away
+        return self.publisher.away
 
     @property
     def outage(self) -> str | None:
         """Kafka's name of the error that left this process without a working producer, or None."""
-        return self._publisher.outage or self._alone.outage
-
-    @property
-    def unanswered_since(self) -> float | None:
-        """Time (time.monotonic) since which results have been sent without any answer from the brokers. None while no
-        result waits for an answer.
-        """
-        return self._unanswered_since
+        return self.publisher.outage or self.alone.outage
 
     def send(
         self, entry_id: bytes, topic: str, key: str, value: bytes, headers: Headers, *, forbidden: bool = False
@@ -104,18 +98,18 @@ class Relay:
         on_delivery = partial(self._report, entry_id, topic, len(value))
         # The API has checked the topic; but the operator's list may have changed since, and `--topic` is typed by hand.
         if not forbidden and (topic == self._own_topic or self._topics.allow(topic)):
-            self._burst.append(partial(self._publisher.publish, topic, key, value, headers, on_delivery))
+            self._burst.append(partial(self.publisher.publish, topic, key, value, headers, on_delivery))
             if len(self._burst) == 1:
-                wait = self._last_burst + _BURST_SECONDS - self._loop.time()
+                wait = self._last_burst + _BURST_SECONDS - self.loop.time()
                 if wait > 0:
-                    self._loop.call_later(wait, self._publish)
+                    self.loop.call_later(wait, self._publish)
                 else:
                     self._publish()
         else:
             on_delivery(FORBIDDEN)
 
     def _publish(self) -> None:
-        self._last_burst = self._loop.time()
+        self._last_burst = self.loop.time()
         burst, self._burst = self._burst, []
         for publish in burst:
             publish()
@@ -135,25 +129,25 @@ class Relay:
     def _headers(self, entry: Entry) -> Headers | None:
         """None if this version cannot read the event: it stays in the outbox for a version that can."""
         try:
-            return headers_of_value(entry.event, entry.queue_id)
+            return headers_of_entry(entry)
         except (KeyError, TypeError, ValueError, AttributeError):
             if entry.entry_id not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
                 self._unknown.add(entry.entry_id)
-                self._observer(Note("row.unknown", "error", {"kind": "event"}, fields={"queue_id": entry.queue_id}))
+                self.observer(Note("row.unknown", "error", {"kind": "event"}, fields={"queue_id": entry.queue_id}))
             return None
 
     def _count_sent(self) -> None:
         self._unreported += 1
-        if self._unanswered_since is None:
-            self._unanswered_since = time.monotonic()
+        if self.unanswered_since is None:
+            self.unanswered_since = time.monotonic()
 
     def _send_alone(self, entry: Entry) -> None:
         self._count_sent()
-        made = headers_of_value(entry.event, entry.queue_id)
+        made = headers_of_entry(entry)
         on_delivery = partial(self._report, entry.entry_id, entry.topic, len(entry.event))
-        self._alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
+        self.alone.publish(entry.topic, entry.key, entry.event, made, on_delivery)
 
-    async def room(self, limit: int) -> None:
+    async def wait_for_capacity(self, limit: int) -> None:
         """Wait until fewer than `limit` results are in flight."""
         while len(self._in_flight) >= limit:
             self._fewer.clear()
@@ -166,8 +160,8 @@ class Relay:
         self._publish()
         try:
             async with asyncio.timeout(within):
-                await asyncio.to_thread(self._publisher.flush, within)
-                await self.room(1)
+                await asyncio.to_thread(self.publisher.flush, within)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             pass
         return len(self._in_flight)
@@ -178,39 +172,43 @@ class Relay:
         """
         try:
             async with asyncio.timeout(within):
-                await self.room(1)
+                await self.wait_for_capacity(1)
         except TimeoutError:
             self._delivery_reports.cancel()
 
     def _report(self, entry_id: bytes, topic: str, size: int, error: DeliveryError | None) -> None:
         """Called from the producer's thread."""
         if error is None:
-            self._observer(Note("callback.delivered", labels={"outcome": "delivered"}))
+            self.observer(Note("callback.delivered", labels={"outcome": "delivered"}))
         else:
             # Only a debug note: DeliveryReports says what happens to the result.
             labels = {"outcome": "failed", "reason": error.code}
-            self._observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
+            self.observer(Note("callback.failed", labels=labels, fields={"entry": entry_id.decode(), "topic": topic}))
         with self._lock:
             self._reports.append(DeliveryReport(entry_id, size, error))
             first = len(self._reports) == 1
-        if first:
-            self._wake()
-
-    def _wake(self) -> None:
+        if not first:
+            return
         try:
-            self._loop.call_soon_threadsafe(self._loop.call_later, _GATHER_SECONDS, self._gather)
+            self.loop.call_soon_threadsafe(self.loop.call_later, _GATHER_SECONDS, self._gather)
         except RuntimeError:
             # The loop has ended: unconfirmed results stay in the outbox.
-            self._observer(Note("callback.unconfirmed", "info"))
+            self.observer(Note("callback.unconfirmed", "info"))
 
     def _gather(self) -> None:
         with self._lock:
             reports, self._reports = self._reports, []
         self._unreported -= len(reports)
         if any(report.error is None or report.error.answered for report in reports):
-            self._unanswered_since = time.monotonic() if self._unreported else None
+            self.unanswered_since = time.monotonic() if self._unreported else None
         self._delivery_reports.add(reports)
 
     def _done(self, entry_ids: Iterable[bytes]) -> None:
         self._in_flight.difference_update(entry_ids)
         self._fewer.set()
+
+
+def headers_of_entry(entry: Entry) -> Headers:
+    """Those of the first delivery and, if this is another one, its number."""
+    made = headers_of_value(entry.event, entry.queue_id)
+    return [*made, (REDELIVERY, str(entry.redelivery).encode())] if entry.redelivery else made

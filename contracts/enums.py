@@ -1,6 +1,9 @@
 """Closed sets of values on the wire. Other services parse them strictly: never rename one."""
 
 from enum import StrEnum
+from typing import TypeVar
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
 class LLMProviderType(StrEnum):
@@ -101,18 +104,10 @@ class LLMErrorCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "LLM_IDEMPOTENCY_CONFLICT"
 
 
-def known_provider(value: str) -> LLMProviderType | None:
-    """The provider of this name; None if this version does not know it, because a newer one wrote it."""
+def known(kind: type[EnumT], value: str | None) -> EnumT | None:
+    """The member with this value; None if there is none, or this version does not know it, as a newer one wrote it."""
     try:
-        return LLMProviderType(value)
-    except ValueError:
-        return None
-
-
-def known_code(value: str | None) -> LLMErrorCode | None:
-    """The code of this name; None if there is none, or this version does not know it, because a newer one wrote it."""
-    try:
-        return LLMErrorCode(value) if value else None
+        return kind(value) if value else None
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""Events on Kafka. The docstring of a field is its description in docs/schemas/, where docs/generate.py puts it."""
+"""Events on Kafka. docs/generate/ describes a field by its docstring, or by docs/generate/schemas.py::SHARED."""
 
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
@@ -45,7 +45,6 @@ class ErrorDetail(Outgoing):
     message: str
     """What happened, in one sentence."""
     correlation_id: UUID
-    """As in the request."""
     timestamp: UtcTime
     """When the error happened."""
     service: str = SERVICE_NAME
@@ -57,7 +56,6 @@ class ErrorDetail(Outgoing):
     stack_trace: None = None
     """Always null."""
     trace_id: str | None = None
-    """Trace id of the W3C trace context, 32 hex digits."""
     span_id: str | None = None
     """Always null."""
 
@@ -68,7 +66,6 @@ class LLMComparisonResultV1(Outgoing):
     request_id: str
     """The queue id of the request. It identifies a repeated event."""
     correlation_id: UUID
-    """As in the request."""
     winner: EssayComparisonWinner | None = None
     """The better essay; null in an error."""
     justification: Annotated[str, Field(max_length=500)] | None = None
@@ -92,7 +89,6 @@ class LLMComparisonResultV1(Outgoing):
     completed_at: UtcTime
     """When the request ended."""
     trace_id: str | None = None
-    """Trace id of the W3C trace context, 32 hex digits."""
     request_metadata: dict[str, Any]
     """The metadata of the request, unchanged, and what the service adds."""
 
@@ -112,7 +108,6 @@ class LLMQueueStatusV1(Outgoing):
     queue_id: str
     """The queue id of the request."""
     correlation_id: UUID
-    """As in the request."""
     status: QueueStatus
     """The new state."""
     event: QueueEvent
@@ -135,13 +130,9 @@ class LLMRequestStartedV1(Outgoing):
     provider: LLMProviderType
     """The provider that is called."""
     request_type: Literal["comparison"] = "comparison"
-    """Always `comparison`."""
     correlation_id: UUID
-    """As in the request."""
     user_id: str | None = None
-    """As in the request."""
     metadata: dict[str, Any] = {}
-    """The metadata of the request."""
 
 
 class LLMRequestCompletedV1(Outgoing):
@@ -150,11 +141,8 @@ class LLMRequestCompletedV1(Outgoing):
     provider: LLMProviderType
     """The provider of the request."""
     request_type: Literal["comparison"] = "comparison"
-    """Always `comparison`."""
     correlation_id: UUID
-    """As in the request."""
     user_id: str | None = None
-    """As in the request."""
     success: bool
     """Whether the request ended in a verdict."""
     response_time_ms: int
@@ -166,7 +154,6 @@ class LLMRequestCompletedV1(Outgoing):
     cost_estimate: float | None = None
     """Cost of all calls in USD; null: unknown."""
     metadata: dict[str, Any] = {}
-    """The metadata of the request."""
 
 
 class LLMProviderFailureV1(Outgoing):
@@ -177,13 +164,11 @@ class LLMProviderFailureV1(Outgoing):
     failure_type: str
     """The kind of failure, such as `timeout`, `rate_limit` or `server_error`."""
     correlation_id: UUID
-    """Of the request."""
     error_details: str
     """The error in one sentence."""
     circuit_breaker_opened: bool
     """Whether this failure opened the circuit breaker."""
     metadata: dict[str, Any] = {}
-    """The metadata of the request."""
 
 
 class LLMProviderStatusV1(Outgoing):
@@ -220,19 +205,16 @@ class LLMCostTrackingV1(Outgoing):
     """The cost of one call."""
 
     correlation_id: UUID
-    """Of the request."""
     provider: LLMProviderType
     """The provider that was called."""
     model: str
     """The model that answered."""
     request_type: Literal["comparison"] = "comparison"
-    """Always `comparison`."""
     cost_estimate_usd: float
     """Cost of the call in USD; 0 if `metadata.cost_known` is false."""
     token_usage: dict[str, int]
     """Tokens of the call."""
     user_id: str | None = None
-    """As in the request."""
     organization_id: str | None = None
     """Always null."""
     service_name: str = UNKNOWN_CALLER
@@ -277,7 +259,6 @@ class EventEnvelope(Outgoing, Generic[DataT]):
     schema_version: int = 1
     """Version of the envelope."""
     correlation_id: UUID
-    """As in the request."""
     data_schema_uri: str | None = None
     """Always null."""
     data: DataT

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from contracts.base import Incoming, Outgoing, UtcTime
 from contracts.enums import (
@@ -108,12 +108,93 @@ class LLMQueuedResponse(Outgoing):
     provider_state: str | None = None
 
 
+#: Most comparisons of one LLMBatchRequest.
+MAX_BATCH = 200
+
+
+class LLMBatchRequest(Incoming):
+    comparisons: Annotated[list[LLMComparisonRequest], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class LLMBatchItem(Outgoing):
+    """What became of one comparison of a batch. Exactly one of `queue_id` and `error` is set."""
+
+    index: int
+    queue_id: UUID | None = None
+    correlation_id: UUID | None = None
+    status: Literal["queued"] | None = None
+    estimated_wait_minutes: int | None = None
+    #: Always null: no batch waits for its verdicts.
+    result: LLMComparisonResponse | None = None
+    error: "Problem | None" = None
+
+
+class LLMBatchResponse(Outgoing):
+    """202: all comparisons are accepted; 207: some are. `items` are in the order of the request."""
+
+    accepted: int
+    refused: int
+    message: str
+    items: list[LLMBatchItem]
+
+
 class LLMCancelledResponse(Outgoing):
     """The comparison is cancelled. An error result is published on the callback topic."""
 
     queue_id: UUID
     status: QueueStatus = QueueStatus.CANCELLED
     message: str
+
+
+#: Most results of one LLMRedeliveryRequest.
+MAX_REDELIVERIES = 200
+
+
+def _each_once(queue_ids: list[UUID]) -> list[UUID]:
+    if len(set(queue_ids)) < len(queue_ids):
+        raise ValueError("the same queue_id twice")
+    return queue_ids
+
+
+class LLMRedeliveryRequest(Incoming):
+    queue_ids: Annotated[
+        list[AnyUrnUUID],
+        Field(min_length=1, max_length=MAX_REDELIVERIES, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_each_once),
+    ]
+
+
+class LLMRedeliveredResponse(Outgoing):
+    """202: the result will be published again, with the same bytes and `event_id`."""
+
+    queue_id: UUID
+    status: QueueStatus = QueueStatus.QUEUED
+    event_id: UUID
+    #: How often the result has been redelivered, this time included; the value of the `redelivery` header.
+    redelivery: int
+    callback_topic: str
+    message: str
+
+
+class LLMRedeliveryItem(Outgoing):
+    """What became of one queue id. Exactly one of `status` and `error` is set."""
+
+    index: int
+    queue_id: UUID
+    status: Literal[QueueStatus.QUEUED] | None = None
+    event_id: UUID | None = None
+    redelivery: int | None = None
+    callback_topic: str | None = None
+    error: "Problem | None" = None
+
+
+class LLMRedeliveryResponse(Outgoing):
+    """202: all results will be published again; 207: some. `items` are in the order of the request."""
+
+    accepted: int
+    refused: int
+    message: str
+    items: list[LLMRedeliveryItem]
 
 
 class LLMProviderStatus(Outgoing):

@@ -7,8 +7,7 @@ from typing import Any
 
 from contracts.enums import LLMProviderType
 from contracts.http import LLMComparisonRequest
-from contracts.settings import Settings
-from contracts.settings.load import PROVIDER_CLASSES
+from contracts.settings import PROVIDER_CLASSES, Settings
 from providers.base import Call, Provider
 from providers.factory import make_provider
 from providers.models.manifest import Manifest

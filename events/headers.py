@@ -11,6 +11,9 @@ from contracts.events import SERVICE_NAME
 from contracts.trace import trace_id
 from events.envelope import Sealed
 
+#: Header of a result that is published again because somebody asked for it: "1" for the first time, then "2", …
+REDELIVERY = "redelivery"
+
 #: confluent-kafka's own type; the values here are always bytes.
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -28,37 +31,23 @@ def _fixed(event_type: str) -> Headers:
     ]
 
 
-def headers(*, event_id: str, event_type: str, time: str, subject: str | None, traceparent: str | None) -> Headers:
-    """Headers from an event's fields, so that the hot path need not parse the event. `subject` is the queue id."""
-    its_id = event_id.encode()
-    made: Headers = [*_fixed(event_type), ("ce_id", its_id), ("event_id", its_id), ("ce_time", time.encode())]
+def headers_of(event: Sealed, subject: str | None) -> Headers:
+    """Headers of a newly encoded event, without parsing it. `subject`: its request's queue id."""
+    its_id = event.event_id.encode()
+    made: Headers = [*_fixed(event.event_type), ("ce_id", its_id), ("event_id", its_id)]
+    made.append(("ce_time", event.time.encode()))
     if subject:
         made.append(("ce_subject", subject.encode()))
-    if traceparent:
-        made.append(("traceparent", traceparent.encode()))
-        if trace := trace_id(traceparent):
+    if event.traceparent:
+        made.append(("traceparent", event.traceparent.encode()))
+        if trace := trace_id(event.traceparent):
             made.append(("trace_id", trace.encode()))
     return made
-
-
-def headers_of(event: Sealed, subject: str | None) -> Headers:
-    """Headers of a newly encoded event."""
-    return headers(
-        event_id=event.event_id,
-        event_type=event.event_type,
-        time=event.time,
-        subject=subject,
-        traceparent=event.traceparent,
-    )
 
 
 def headers_of_value(value: bytes, subject: str | None) -> Headers:
     """Headers of a stored event, parsed from its bytes: a result sent again has the headers of the first time."""
     event = loads(value)
-    return headers(
-        event_id=event["event_id"],
-        event_type=event["event_type"],
-        time=event["event_timestamp"],
-        subject=subject,
-        traceparent=(event.get("metadata") or {}).get("traceparent"),
-    )
+    traceparent = (event.get("metadata") or {}).get("traceparent")
+    sealed = Sealed(value, event["event_id"], event["event_type"], event["event_timestamp"], "", traceparent)
+    return headers_of(sealed, subject)

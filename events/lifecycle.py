@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
+from contracts import topics
 from contracts.base import Outgoing
 from contracts.clock import iso_now
 from contracts.events import (
@@ -20,16 +21,6 @@ from contracts.events import (
 )
 from contracts.settings import KafkaSettings
 from contracts.settings.infra import LifecycleKind
-from contracts.topics import (
-    COST_ALERT,
-    COST_TRACKING,
-    FAILURE,
-    PROVIDER_STATUS,
-    QUEUE_FULL,
-    QUEUE_STATUS,
-    REQUEST_COMPLETED,
-    REQUEST_STARTED,
-)
 from contracts.trace import continue_trace
 from events.delivery_error import DeliveryError
 from events.envelope import seal
@@ -38,28 +29,16 @@ from events.producer import Publisher
 from telemetry.fault import fault
 from telemetry.observer import Note, Observer, silent
 
-#: Each event has one topic.
-_TOPICS: dict[type[Outgoing], str] = {
-    LLMQueueStatusV1: QUEUE_STATUS,
-    LLMRequestStartedV1: REQUEST_STARTED,
-    LLMRequestCompletedV1: REQUEST_COMPLETED,
-    LLMProviderFailureV1: FAILURE,
-    LLMProviderStatusV1: PROVIDER_STATUS,
-    LLMQueueFullV1: QUEUE_FULL,
-    LLMCostTrackingV1: COST_TRACKING,
-    LLMCostAlertV1: COST_ALERT,
-}
-
-#: Topics by the names used in UMPIRE_LIFECYCLE_EVENTS.
-_WIRE_NAMES: dict[LifecycleKind, str] = {
-    "queue_status": QUEUE_STATUS,
-    "request_started": REQUEST_STARTED,
-    "request_completed": REQUEST_COMPLETED,
-    "failure": FAILURE,
-    "provider_status": PROVIDER_STATUS,
-    "queue_full": QUEUE_FULL,
-    "cost_tracking": COST_TRACKING,
-    "cost_alert": COST_ALERT,
+#: By event: its name in UMPIRE_LIFECYCLE_EVENTS, and its topic.
+_TOPICS: dict[type[Outgoing], tuple[LifecycleKind, str]] = {
+    LLMQueueStatusV1: ("queue_status", topics.QUEUE_STATUS),
+    LLMRequestStartedV1: ("request_started", topics.REQUEST_STARTED),
+    LLMRequestCompletedV1: ("request_completed", topics.REQUEST_COMPLETED),
+    LLMProviderFailureV1: ("failure", topics.FAILURE),
+    LLMProviderStatusV1: ("provider_status", topics.PROVIDER_STATUS),
+    LLMQueueFullV1: ("queue_full", topics.QUEUE_FULL),
+    LLMCostTrackingV1: ("cost_tracking", topics.COST_TRACKING),
+    LLMCostAlertV1: ("cost_alert", topics.COST_ALERT),
 }
 
 #: Events are encoded and handed to the producer together, this many seconds after the first. A separate hand-over each
@@ -84,20 +63,25 @@ _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 Dropped = Callable[[], None]
 
 
-def _let_go() -> None:
-    """The default of `dropped`: do nothing."""
+class Traced(Protocol):
+    """A request (ledger/request.py::StoredRequest), of which an event's headers carry the id and the trace."""
+
+    @property
+    def queue_id(self) -> UUID: ...
+    @property
+    def traceparent(self) -> str | None: ...
 
 
-class _Told(NamedTuple):
+class _Gathered(NamedTuple):
     """An event that waits to be encoded."""
 
-    name: str
+    topic: str
     event: LifecycleEvent
     correlation_id: UUID
     event_id: UUID | None
     traceparent: str | None
     time: str
-    subject: UUID | str | None
+    subject: str | None
     dropped: Dropped
 
 
@@ -105,34 +89,35 @@ class Lifecycle:
     def __init__(self, publisher: Publisher, settings: KafkaSettings, observer: Observer = silent) -> None:
         """`publisher`: Publisher.best_effort, so that these events never delay results."""
         self._publisher = publisher
-        self._wanted = {_WIRE_NAMES[name] for name in settings.lifecycle_events if name != "none"}
+        self._wanted = {kind: topic for kind, (name, topic) in _TOPICS.items() if name in settings.lifecycle_events}
         self._prefix = settings.topic_prefix
         self._observer = observer
-        self._gathered: list[_Told] = []
+        self._gathered: list[_Gathered] = []
 
-    def tell(
+    def send(
         self,
         event: LifecycleEvent,
+        of: Traced | None = None,
         *,
-        queue_id: UUID | str | None = None,
-        traceparent: str | None = None,
         event_id: UUID | None = None,
-        dropped: Dropped = _let_go,
+        dropped: Dropped = lambda: None,
     ) -> None:
         """Send soon, or drop if the broker is unavailable or the queue more than half full. Never blocks or raises.
 
-        `dropped` is called if the event is dropped, possibly from a thread of the producer.
+        `of`: the event's request, if it belongs to one. `dropped` is called if the event is dropped, possibly from a
+        thread of the producer.
         """
-        name = _TOPICS[type(event)]
-        if name not in self._wanted:
+        topic = self._wanted.get(type(event))
+        if topic is None:
             return
-        if not self._publisher.has_room():
-            self._drop(name, "no_room", dropped)
+        if not self._publisher.has_capacity():
+            self._drop(topic, "no_room", dropped)
             return
         correlation_id = uuid4() if isinstance(event, _OF_NO_REQUEST) else event.correlation_id
-        traceparent = traceparent or continue_trace(None)
-        told = _Told(name, event, correlation_id, event_id, traceparent, iso_now(), queue_id, dropped)
-        self._gathered.append(told)
+        traceparent = (of and of.traceparent) or continue_trace(None)
+        subject = str(of.queue_id) if of else None
+        gathered = _Gathered(topic, event, correlation_id, event_id, traceparent, iso_now(), subject, dropped)
+        self._gathered.append(gathered)
         if len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -142,34 +127,27 @@ class Lifecycle:
     def flush(self) -> None:
         """Hand the collected events to the producer. Never raises."""
         gathered, self._gathered = self._gathered, []
-        for told in gathered:
+        for one in gathered:
             try:
-                self._publish(told)
+                sealed = seal(
+                    one.event,
+                    self._prefix + one.topic,
+                    one.correlation_id,
+                    event_id=one.event_id,
+                    traceparent=one.traceparent,
+                    time=one.time,
+                )
+                headers = headers_of(sealed, one.subject)
+                on_delivery = partial(self._report, one.topic, one.dropped)
+                self._publisher.publish(sealed.event_type, sealed.correlation_id, sealed.value, headers, on_delivery)
             except (ValueError, TypeError) as error:  # raised by encoders: the other events must still be sent
                 self._observer(Note("error.unexpected", "error", labels={"where": "lifecycle"}, fields=fault(error)))
-                self._drop(told.name, "unwritable", told.dropped)
+                self._drop(one.topic, "unwritable", one.dropped)
 
-    def _publish(self, told: _Told) -> None:
-        sealed = seal(
-            told.event,
-            self._prefix + told.name,
-            told.correlation_id,
-            event_id=told.event_id,
-            traceparent=told.traceparent,
-            time=told.time,
-        )
-        self._publisher.publish(
-            sealed.event_type,
-            sealed.correlation_id,
-            sealed.value,
-            headers_of(sealed, str(told.subject) if told.subject else None),
-            partial(self._report, told.name, told.dropped),
-        )
-
-    def _report(self, name: str, dropped: Dropped, error: DeliveryError | None) -> None:
+    def _report(self, topic: str, dropped: Dropped, error: DeliveryError | None) -> None:
         if error is not None:
-            self._drop(name, error.code, dropped)
+            self._drop(topic, error.code, dropped)
 
-    def _drop(self, name: str, reason: str, dropped: Dropped) -> None:
-        self._observer(Note("lifecycle.dropped", labels={"event": name, "reason": reason}))
+    def _drop(self, topic: str, reason: str, dropped: Dropped) -> None:
+        self._observer(Note("lifecycle.dropped", labels={"event": topic, "reason": reason}))
         dropped()

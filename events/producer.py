@@ -1,15 +1,15 @@
 """The publisher: one idempotent Kafka producer per process for results, and one for events that may be lost."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.process import pid
 from contracts.settings import KafkaSettings
 from events.config import QUEUE_EVENTS, alone_config, best_effort_config, producer_config
 from events.connection import Connection
@@ -19,10 +19,6 @@ from telemetry.observer import Note, Observer, silent
 from telemetry.outage import Outage
 
 OnDelivery = Callable[[DeliveryError | None], None]
-
-#: Producers created before a fork: librdkafka's threads stayed with the parent, and destroying one in the child would
-#: wait for them for ever.
-_inherited: list[Connection] = []
 
 #: Seconds between two attempts to create a producer: each attempt starts threads.
 _MAKE_AGAIN_SECONDS = 1.0
@@ -41,6 +37,10 @@ _LOOK_AGAIN_SECONDS = 0.1
 _PROBE_SECONDS = 2.0
 
 
+#: Seconds between two attempts of `recover`, and seconds that a broker has to answer it.
+RECOVER_SECONDS, ANSWER_SECONDS = 2.0, 1.0
+
+
 class NoProducer(Exception):
     """librdkafka or the operating system refused to create a producer."""
 
@@ -52,11 +52,17 @@ class NoProducer(Exception):
 class Publisher:
     """Creating one needs no broker: it connects on first use. All methods may be called from any thread."""
 
-    def __init__(self, settings: KafkaSettings, observer: Observer = silent) -> None:
-        self._config: dict[str, Any] = producer_config(settings)
-        self._purpose = "results"
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        observer: Observer = silent,
+        config: dict[str, Any] | None = None,
+        purpose: str = "results",
+    ) -> None:
+        """`config`: of librdkafka; None: producer_config. `purpose`: for the log."""
+        self._config = config or producer_config(settings)
+        self._purpose = purpose
         self._observer = observer
-        self._pid = pid()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._closed = False
@@ -69,16 +75,12 @@ class Publisher:
     @classmethod
     def best_effort(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
         """A publisher of events that may be lost; see best_effort_config."""
-        publisher = cls(settings, observer)
-        publisher._config, publisher._purpose = best_effort_config(settings), "best effort"
-        return publisher
+        return cls(settings, observer, best_effort_config(settings), "best effort")
 
     @classmethod
     def alone(cls, settings: KafkaSettings, observer: Observer = silent) -> "Publisher":
         """A publisher that sends each event in a batch of its own; see alone_config."""
-        publisher = cls(settings, observer)
-        publisher._config, publisher._purpose = alone_config(settings), "large results"
-        return publisher
+        return cls(settings, observer, alone_config(settings), "large results")
 
     @property
     def away(self) -> bool:
@@ -117,7 +119,7 @@ class Publisher:
         except KafkaException as refused:
             on_delivery(delivery_error(refused.args[0]))
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a best-effort event should be sent now: see _PROBE_SECONDS and QUEUE_EVENTS."""
         if self._away.active and not self._away.may_try():
             return False
@@ -155,20 +157,17 @@ class Publisher:
 
     def flush(self, timeout: float) -> int:
         """Wait up to `timeout` seconds for all delivery reports. Returns how many events still have none."""
-        connection = self._own()
-        return connection.flush(timeout) if connection else 0
+        return self._connection.flush(timeout) if self._connection else 0
 
     def close(self, timeout: float) -> int:
         """Flush, fail the events that have no report by then, and return how many. Later events are refused."""
         self._closed = True
-        connection = self._own()
-        return connection.close(timeout) if connection else 0
+        return self._connection.close(timeout) if self._connection else 0
 
     def _ready(self) -> Connection:
         connection = self._connection
-        if connection is not None and not connection.gone and self._pid == pid():
+        if connection is not None and not connection.gone:
             return connection
-        connection = self._own()
         with self._lock:
             if self._connection is None or self._connection.gone:
                 if self._connection is not None:
@@ -205,18 +204,6 @@ class Publisher:
             self._outage, self._fatal_until = None, 0.0
             self._observer(Note("kafka.producer_back", "info", fields={"producer": self._purpose}))
 
-    def _own(self) -> Connection | None:
-        """The connection that this process created, or None: one inherited through a fork is not used."""
-        if self._pid != pid():
-            # A thread of the parent may have held the lock at the fork.
-            self._lock = threading.Lock()
-            if self._connection is not None:
-                _inherited.append(self._connection)
-            self._connection, self._pid = None, pid()
-            self._away.succeeded()
-            self._outage, self._refused, self._fatal_until = None, None, 0.0
-        return self._connection
-
     def _report(self, on_delivery: OnDelivery, error: KafkaError | None, _message: Any) -> None:
         if error is None:
             if self._away.active:
@@ -241,3 +228,12 @@ class Publisher:
         if not self._away.active:  # a failure during the outage must not put off the next probe
             self._away.failed()
             self._observer(Note("kafka.away", "warning", fields={"code": error.name()}))
+
+
+async def recover(publishers: Sequence[Publisher]) -> None:
+    """Replace producers that failed as soon as possible, even while the process has nothing to send. Never returns."""
+    while True:
+        for publisher in publishers:
+            if publisher.outage is not None:
+                await asyncio.to_thread(publisher.reachable, ANSWER_SECONDS)
+        await asyncio.sleep(RECOVER_SECONDS)

@@ -53,9 +53,7 @@ class HoldRaise(NamedTuple):
     between_ms: int
 
 
-class HoldLease(NamedTuple):
-    prober: str
-    lease_ms: int
+HoldLease = BreakerLease
 
 
 class HoldSettle(NamedTuple):
@@ -94,9 +92,7 @@ class PauseHead(NamedTuple):
     slack_ms: int
 
 
-class AdaptHead(NamedTuple):
-    operation: str
-    provider: str
+AdaptHead = BreakerHead
 
 
 class AdaptReport(NamedTuple):

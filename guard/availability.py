@@ -41,8 +41,8 @@ class ProviderAvailability:
     state: CircuitState = CircuitState.CLOSED
     #: When `state` last changed.
     since: datetime | None = None
-    #: Until then an open breaker lets nothing through.
-    opens: int = 0
+    #: When an open breaker lets a probe through.
+    probe_at: int = 0
     #: End of the probe's lease.
     leased_until: int = 0
     last_success: datetime | None = None
@@ -71,7 +71,7 @@ class ProviderAvailability:
         """Ms until the breaker's probe may start (0: now); None: the breaker is closed."""
         if self.state is CircuitState.CLOSED:
             return None
-        return max(0, self.opens - self.now, self.leased_until - self.now)
+        return max(0, self.probe_at - self.now, self.leased_until - self.now)
 
     @cached_property
     def available(self) -> bool:
@@ -106,8 +106,8 @@ class ProviderAvailability:
     def _blocked(self) -> int:
         """Ms after which it is worth asking again; 0: now, or unknown, for a manual hold without an end."""
         blocked = self.paused_for
-        if self.opens > self.now:
-            blocked = max(blocked, self.opens - self.now)
+        if self.probe_at > self.now:
+            blocked = max(blocked, self.probe_at - self.now)
         elif self.leased_until > self.now:
             blocked = max(blocked, min(PROBE_MS, self.leased_until - self.now))
         if self.hold is None or self._is_probe:
@@ -124,7 +124,8 @@ class Availability:
         self._redis = redis
         self._providers = tuple(providers)
         self._ttl = ttl
-        self._latest: dict[LLMProviderType, ProviderAvailability] = {}
+        self.latest: dict[LLMProviderType, ProviderAvailability] = {}
+        """The answer of the last `read`; empty before the first one."""
         self._fresh_until = 0.0
         self._reading: asyncio.Task[dict[LLMProviderType, ProviderAvailability]] | None = None
 
@@ -137,22 +138,18 @@ class Availability:
             Redis does not answer.
         """
         if time.monotonic() < self._fresh_until:
-            return self._latest
+            return self.latest
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._refresh())
-            self._reading.add_done_callback(_seen)
+            # Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it.
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         # A cancelled reader must not cancel the read that others wait for.
         return await asyncio.shield(self._reading)
 
-    @property
-    def latest(self) -> Mapping[LLMProviderType, ProviderAvailability]:
-        """The answer of the last `read`; empty before the first one."""
-        return self._latest
-
     async def _refresh(self) -> dict[LLMProviderType, ProviderAvailability]:
-        self._latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
+        self.latest = dict(zip(self._providers, await read_all(self._redis, self._providers), strict=True))
         self._fresh_until = time.monotonic() + self._ttl
-        return self._latest
+        return self.latest
 
 
 async def read_all(redis: Redis, providers: Sequence[LLMProviderType]) -> list[ProviderAvailability]:
@@ -205,14 +202,14 @@ def _parsed(
     held_models: Mapping[str, Hold],
     waiting: int,
 ) -> ProviderAvailability:
-    state, since, opens, owner, lease, last_success, last_failure, failures, average, last_error = breaker
+    state, since, probe_at, owner, lease, last_success, last_failure, failures, average, last_error = breaker
     # A newer version may append to it.
     pause_end, pause_length, *_ = *map(whole, (gate or b"").split()), 0, 0
     return ProviderAvailability(
         now=now,
         state=_state(state),
         since=_time(since),
-        opens=whole(opens),
+        probe_at=whole(probe_at),
         leased_until=whole(lease) if owner else 0,
         last_success=_time(last_success),
         last_failure=_time(last_failure),
@@ -238,9 +235,3 @@ def _state(value: bytes | None) -> CircuitState:
         return CircuitState(value.decode()) if value else CircuitState.CLOSED
     except ValueError:
         return CircuitState.HALF_OPEN
-
-
-def _seen(reading: "asyncio.Task[dict[LLMProviderType, ProviderAvailability]]") -> None:
-    """Retrieve the exception. Readers get it through the shield; if all were cancelled, asyncio would log it."""
-    if not reading.cancelled():
-        reading.exception()

@@ -87,7 +87,8 @@ class Breaker:
             Redis does not answer.
         """
         try:
-            reply = await self._script(*self._head("lease"), *BreakerLease(owner, duration_ms(seconds)))
+            head = BreakerHead("lease", self._provider.value)
+            reply = await self._script(*head, *BreakerLease(owner, duration_ms(seconds)))
         except RedisError as error:
             raise Unavailable("Redis is unavailable: no probe can be leased") from error
         return self._transition(reply)
@@ -140,35 +141,29 @@ class Breaker:
     async def _noting(self, operation: str, *args: str | float) -> Any:
         """Run the script. If it raises RedisError, note that as well."""
         try:
-            return await self._script(*self._head(operation), *args)
+            return await self._script(*BreakerHead(operation, self._provider.value), *args)
         except RedisError as error:
             labels = {"provider": self._provider.value, "operation": operation}
             self._observer(Note("breaker.unreported", "warning", labels, fields={"error": type(error).__name__}))
             raise
-
-    def _head(self, operation: str) -> BreakerHead:
-        return BreakerHead(operation, self._provider.value)
 
     def _transition(self, reply: Any) -> Transition | None:
         if reply is None or len(reply) == 1:
             return None
         state = self.known = CircuitState(reply[0].decode())
         retry_after = reply[2] / 1000 if state is CircuitState.OPEN else None
-        self._note(state, retry_after, failures=reply[3], code=reply[4].decode())
-        return Transition(self._provider, state, from_ms(reply[1]), retry_after)
-
-    def _note(self, state: CircuitState, retry_after: float | None, *, failures: int, code: str) -> None:
         labels = {"provider": self._provider.value, "state": state.value}
         if retry_after is None:
             self._observer(Note("breaker.changed", "info", labels))
-            return
-        fields = {
-            "error_code": code,
-            "failures": failures,
-            "window_seconds": self._window_ms / 1000,
-            "next_probe_seconds": retry_after,
-        }
-        self._observer(Note("breaker.changed", "warning", labels, fields=fields))
+        else:
+            fields = {
+                "error_code": reply[4].decode(),
+                "failures": reply[3],
+                "window_seconds": self._window_ms / 1000,
+                "next_probe_seconds": retry_after,
+            }
+            self._observer(Note("breaker.changed", "warning", labels, fields=fields))
+        return Transition(self._provider, state, from_ms(reply[1]), retry_after)
 
 
 def _trips(error: UmpireError) -> bool:

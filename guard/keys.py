@@ -15,7 +15,7 @@ umpire:adapt:<provider>:sums      hash   sums of all reports since the last upda
 """
 
 from contracts.enums import LLMProviderType
-from ledger.keys import PREFIX
+from ledger.keys import PREFIX, named
 
 #: All times are in ms of Redis' clock.
 BREAKER_FIELDS = {
@@ -51,20 +51,12 @@ HOLD_FIELDS = {
 }
 
 
-def breaker(provider: LLMProviderType) -> str:
-    return f"{PREFIX}breaker:{provider.value}"
-
-
-def gate(provider: LLMProviderType) -> str:
-    return f"{PREFIX}gate:{provider.value}"
+#: By provider.
+breaker, gate, held_models = named("breaker"), named("gate"), named("holds")
 
 
 def hold(provider: LLMProviderType, model: str = "") -> str:
     return f"{PREFIX}hold:{provider.value}" + (f":{model}" if model else "")
-
-
-def held_models(provider: LLMProviderType) -> str:
-    return f"{PREFIX}holds:{provider.value}"
 
 
 def limit(provider: LLMProviderType, model: str) -> str:

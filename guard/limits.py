@@ -7,7 +7,7 @@ minute included; that costs a sixtieth of the limit.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -54,27 +54,16 @@ class PendingReservation(NamedTuple):
     piggyback: Piggyback
 
 
-class Limiter(Protocol):
-    """What a call needs: one reservation, then `settle` or `cancel`."""
-
-    async def reserve(self, model: str, tokens: int) -> Reservation:
-        """Reserve one request and `tokens` tokens, an estimate."""
-        ...
-
-    async def settle(self, reservation: Reservation, used_tokens: int) -> None:
-        """The call was made: give back, or charge, the difference to the estimate."""
-
-    async def cancel(self, reservation: Reservation) -> None:
-        """The call was not made: give everything back."""
-
-
-class Unlimited:
-    """The limiter of a provider without limits. No round trip."""
+class Limiter:
+    """The limiter of a provider without limits: no round trip. A call needs one reservation, then `settle` or `cancel`;
+    `prepare` and `answer` together do the same as `reserve`.
+    """
 
     #: Most tokens that a call may reserve without making other calls wait.
     burst_tokens = math.inf
 
     async def reserve(self, model: str, tokens: int) -> Reservation:
+        """Reserve one request and `tokens` tokens, an estimate."""
         return Reservation(model, tokens)
 
     def prepare(self, model: str, tokens: int) -> PendingReservation | None:  # noqa: ARG002 - no operation
@@ -86,10 +75,10 @@ class Unlimited:
         return Reservation(pending.model, pending.tokens)
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
-        pass
+        """The call was made: give back, or charge, the difference to the estimate."""
 
     async def cancel(self, reservation: Reservation) -> None:
-        pass
+        """The call was not made: give everything back."""
 
 
 class Bucket(NamedTuple):
@@ -111,7 +100,7 @@ class Bucket(NamedTuple):
         return cls((a_minute - burst) / 60, burst + unit)
 
 
-class RateLimiter:
+class RateLimiter(Limiter):
     """The limits of one provider. Concurrent operations share a round trip.
 
     Never raises: if Redis does not answer, "limit.unreachable" is noted and the call may start; the provider's own
@@ -185,11 +174,9 @@ class RateLimiter:
         return [(granted, micros) for granted, micros in replies]
 
 
-def make_limiter(
-    redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent
-) -> Unlimited | RateLimiter:
+def make_limiter(redis: Redis, provider: LLMProviderType, settings: Settings, observer: Observer = silent) -> Limiter:
     """The limiter for the provider's settings."""
     limits = settings.providers[provider]
     if limits.rpm is None and limits.tpm is None:
-        return Unlimited()
+        return Limiter()
     return RateLimiter(redis, provider, settings, observer)

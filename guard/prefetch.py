@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from guard.limits import PendingReservation, RateLimiter, Reservation, Unlimited
+from guard.limits import Limiter, PendingReservation, Reservation
 from ledger.scripts import Piggyback
 
 #: A reservation is prefetched for the last call's model and this many times its tokens: the next essays may be longer.
@@ -15,9 +15,11 @@ HEADROOM = 1.25
 
 
 class PrefetchingLimiter:
-    """Wraps the process' Limiter. `settle` and `cancel` work in the background. To be used on one event loop."""
+    """Wraps the process' Limiter. `settle` and `cancel` work in the background: a paid answer must not run into its
+    deadline while it waits for Redis. To be used on one event loop.
+    """
 
-    def __init__(self, limiter: Unlimited | RateLimiter) -> None:
+    def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self.burst_tokens = limiter.burst_tokens
         self._last: tuple[str, int] | None = None
@@ -58,18 +60,15 @@ class PrefetchingLimiter:
                 self._pending = None
                 reservation = await self._limiter.answer(pending)
                 if reservation.granted and reservation.model == model:
-                    return self._as_needed(reservation, tokens)
+                    if reservation.tokens <= tokens:
+                        return reservation
+                    # Give back at once the tokens that the call does not need.
+                    self._in_background(self._limiter.settle(reservation, tokens))
+                    return replace(reservation, tokens=tokens)
                 await self.cancel(reservation)
             else:
                 self.drop()
         return await self._limiter.reserve(model, tokens)
-
-    def _as_needed(self, reservation: Reservation, tokens: int) -> Reservation:
-        """Give back at once the tokens that the call does not need."""
-        if reservation.tokens > tokens:
-            self._in_background(self._limiter.settle(reservation, tokens))
-            return replace(reservation, tokens=tokens)
-        return reservation
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

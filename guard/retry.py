@@ -1,9 +1,10 @@
-"""The inner level of retries: a few attempts within one claim, under one deadline for all of them.
-
-`decide` is the policy, a pure function; tenacity carries it out.
+"""Retries. The inner level: a few attempts within one claim, under one deadline for all of them; `decide` is the
+policy, a pure function, and tenacity carries it out. The outer level: a request whose claim failed is deferred a few
+times (`next_deferral`).
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,9 @@ WAITS_SHARE = 0.1
 
 #: A Retry-After is lengthened by up to this share, so that calls that received the same one do not return together.
 RETRY_AFTER_SPREAD = 0.1
+
+#: Deferrals are varied by this share either way, so that requests that failed together do not come back together.
+DEFERRAL_SPREAD = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def decide(
         return 0.0 if answers < MAX_ANSWERS else None
     if is_permanent(error) or attempt >= policy.attempts:
         return None
-    wait = jitter * min(policy.initial * 2.0 ** (attempt - 1), _room(attempt, left, policy))
+    wait = jitter * min(policy.initial * 2.0 ** (attempt - 1), _longest_wait(attempt, left, policy))
     if error.retry_after is None:
         return wait
     if error.retry_after > policy.retry_after_max:
@@ -77,7 +81,7 @@ def decide(
     return wait if left - wait >= min(policy.attempt_timeout, left / 2) else None
 
 
-def _room(attempt: int, left: float, policy: RetryPolicy) -> float:
+def _longest_wait(attempt: int, left: float, policy: RetryPolicy) -> float:
     """Longest wait that leaves every further attempt its time, and every further wait as much as this one."""
     further = policy.attempts - attempt
     return left / further - min(policy.attempt_timeout, (1 - WAITS_SHARE) * left / further)
@@ -179,11 +183,7 @@ class _Attempts(Generic[T]):
     async def sleep(self, seconds: float) -> None:
         """Sleep, but raise the last error at once on shutdown."""
         if seconds > 0:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self.stopping.wait()
-            except TimeoutError:
-                return
+            await sleep_unless(self.stopping, seconds)
         if self.stopping.is_set() and self.error is not None:
             raise self.error
 
@@ -197,3 +197,24 @@ async def _within(seconds: float, awaitable: Awaitable[S]) -> S:
         return await within_grace(seconds, awaitable)
     except GraceTimeout as error:
         raise ProviderTimeout("no whole answer in time") from error
+
+
+async def sleep_unless(event: asyncio.Event, seconds: float) -> None:
+    """Sleep for `seconds`, or until `event` is set."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def next_deferral(
+    tries: int, settings: RetrySettings, rng: random.Random, *, retry_after: float | None = None
+) -> float | None:
+    """Seconds until a request that was deferred `tries` times may be claimed again; None: its tries are used up.
+
+    Never shorter than the error's `retry_after`.
+    """
+    if tries >= settings.queue_max_retries:
+        return None
+    wait = settings.defer_seconds[min(tries, len(settings.defer_seconds) - 1)]
+    wait *= rng.uniform(1 - DEFERRAL_SPREAD, 1 + DEFERRAL_SPREAD)
+    return wait if retry_after is None else max(wait, retry_after * rng.uniform(1, 1 + DEFERRAL_SPREAD))

@@ -120,7 +120,7 @@ class Claims:
         self._lists = list_names(queue_name(provider))
         self._lease = int(settings.lease_seconds * 1000)
         self._cap = int(cap * 1000)
-        self._retention = settings.finished_retention_seconds
+        self._settings = settings
         self.owner = owner
         self._renewed = time.monotonic()
         self._numbers = itertools.count(1)
@@ -195,7 +195,10 @@ class Claims:
         """Heartbeat: renew `leased`, and mark the pointers `held` as not lost. Returns the leases no longer ours."""
         asked = time.monotonic()
         head = RenewHead(self.owner, self._lease, provider=self._provider.value, live=self._lease, leases=len(leased))
-        rows = [RenewRow(one.queue_id, one.fencing_token, most=_ms_left(one, asked)) for one in leased]
+        rows = [
+            RenewRow(one.queue_id, one.fencing_token, most=max(0, int(min(one.until - asked, 1e9) * 1000)))
+            for one in leased
+        ]
         gone = await self._renew(*head, *flatten(rows), *held)
         self._renewed = asked
         return LostLeases(*([leased[place - 1] for place in places] for places in gone))
@@ -208,7 +211,7 @@ class Claims:
         return await self._completions.submit(completion)
 
     async def _finish_all(self, completions: Sequence[Completion]) -> list[bytes | None]:
-        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._retention, completions))
+        unwritten, *entry_ids = await self._finish(*finish_arguments(self.owner, self._settings, completions))
         report_unwritten_sums(self._observer, unwritten)
         return list(entry_ids)
 
@@ -236,10 +239,6 @@ class Claims:
 def hold_ms(holds: HoldSettings | None) -> int:
     """The most that holds may add to a request's time to live, in ms."""
     return int((holds or HoldSettings()).hold_max_seconds * 1000)
-
-
-def _ms_left(lease: Lease, now: float) -> int:
-    return max(0, int(min(lease.until - now, 1e9) * 1000))
 
 
 def _requeue_row(release: Release) -> RequeueRow:

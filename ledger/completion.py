@@ -71,7 +71,7 @@ class UnclaimedRequests:
         self._observer = observer
         self._reader = RequestReader(observer)
         self._owner = owner
-        self._retention = settings.finished_retention_seconds
+        self._settings = settings
         self._finish = Script(redis, "finish")
 
     async def find(self, queue_id: UUID) -> FoundRequest | None:
@@ -90,17 +90,27 @@ class UnclaimedRequests:
         """Complete the request. Returns the id of its outbox entry, or None if a worker claimed it or it ended
         meanwhile.
         """
-        unwritten, entry_id = await self._finish(*finish_arguments(self._owner, self._retention, [completion]))
+        unwritten, entry_id = await self._finish(*finish_arguments(self._owner, self._settings, [completion]))
         report_unwritten_sums(self._observer, unwritten)
         return entry_id if entry_id is None else bytes(entry_id)
 
 
-def finish_arguments(owner: str, retention: int, completions: Sequence[Completion]) -> list[str | bytes | int]:
-    """Arguments of finish.lua. The record of a request that was claimed less than `retention` seconds ago must still
-    exist, even if another process has completed the request since.
+def finish_arguments(
+    owner: str, settings: LedgerSettings, completions: Sequence[Completion]
+) -> list[str | bytes | int]:
+    """Arguments of finish.lua. The record of a request that was claimed less than the retention ago must still exist,
+    even if another process has completed the request since.
     """
-    today, now = utcnow().date(), time.monotonic()
-    arguments: list[str | bytes | int] = [*FinishHead(owner, retention, keys.day(today), keys.spent(today))]
+    today, now, retention = utcnow().date(), time.monotonic(), settings.finished_retention_seconds
+    head = FinishHead(
+        owner,
+        retention,
+        day_key=keys.day(today),
+        spent_key=keys.spent(today),
+        keep_ms=settings.results_keep_seconds * 1000,
+        keep_bytes=int(settings.results_max_memory_mb * 1_000_000),
+    )
+    arguments: list[str | bytes | int] = [*head]
     for one in completions:
         arguments += FinishRow(
             id=one.queue_id,

@@ -32,6 +32,13 @@ class IdempotencyKey(NamedTuple):
         return cls(_sha256(f"{scope}\0{key}"), _sha256(canonical))
 
 
+def redelivery_hash(key: str, place: str, *, scope: str) -> str:
+    """The hash under which an Idempotency-Key of a redelivery is stored: no key of a submission has the same. `place`:
+    of the result in its request, empty if the request names one result only.
+    """
+    return _sha256(f"{scope}\0redeliver\0{place}\0{key}")
+
+
 class AlreadyAccepted(Exception):
     """Not an error: the same request was accepted before, under `queue_id`."""
 

@@ -14,18 +14,22 @@ umpire:bytes                 string bytes of the bodies of unfinished records, a
 umpire:refusing              string exists while the ledger refuses: from its high watermark until its low one
 umpire:held                  hash   unfinished records by provider, and the bytes of their bodies by <provider>.bytes
 umpire:outbox                stream results that Kafka has not confirmed yet: i queue id, t topic, k key, e event,
-                             f 1 if the topic is forbidden to the request's owner
+                             f 1 if the topic is forbidden to the request's owner, n number of the redelivery
 umpire:outbox:due            zset   outbox entries that no process is sending, by the time (ms) of their next try
 umpire:outbox:doubted        zset   entries whose topic Kafka does not know, by when (ms) that was first reported
 umpire:dead                  zset   queue ids of dead letters, by when (ms) Kafka refused them for good
 umpire:dead:<queue id>       hash   a dead letter: t topic, k key, e event, r reason
+umpire:result:<queue id>     hash   a kept result: t topic, k key, e event, w owner, n how often it was redelivered
+umpire:results               stream kept results, the oldest first: i queue id, n bytes that it takes
+umpire:results:bytes         string bytes that the kept results take
 umpire:answer:<queue id>     string a result event, kept for half a minute, only if a client waits for it
 umpire:replies:<process>     channel results that this API process waits for: the queue id, then the event
 umpire:workers               zset   live worker processes, "provider|owner", by the time (ms) their last heartbeat ends
 umpire:day:<yyyy-mm-dd>      hash   the day's totals: requests, cost, <provider>.<status>, and requests.<key id>
 umpire:totals                hash   the books, never reset: accepted.<provider>, ended.<provider>.<status>.<error code>
                              ('-' for a verdict), and base, with which they begin: see scripts/books.lua
-umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id
+umpire:once:<hash>           string the fingerprint of the request of an Idempotency-Key, then its queue id; of a
+                             redelivery: the queue id, then the number of the redelivery
 umpire:nothing               string never exists: SET … XX on it tests whether Redis takes writes, and changes nothing
 umpire:custodian             string the owner of the maintenance lock
 umpire:resender              string the owner of the lock for resending the outbox
@@ -44,6 +48,7 @@ _kombu.binding_permanent.<exchange> set written by kombu
 _kombu.binding_deadlines     zset   written by kombu
 """
 
+from collections.abc import Callable
 from datetime import date
 
 PREFIX = "umpire:"
@@ -53,6 +58,8 @@ BYTES = "umpire:bytes"
 REFUSING = "umpire:refusing"
 OUTBOX = "umpire:outbox"
 DEAD = "umpire:dead"
+RESULTS = "umpire:results"
+RESULTS_BYTES = "umpire:results:bytes"
 WORKERS = "umpire:workers"
 API_KEYS = "umpire:apikeys"
 OWNED = "umpire:owned"
@@ -81,49 +88,19 @@ FIELDS = {
 }
 
 
-def record(queue_id: str) -> str:
-    return f"{PREFIX}req:{queue_id}"
+def named(name: str) -> Callable[[str], str]:
+    return lambda of: f"{PREFIX}{name}:{of}"
 
 
-def body(queue_id: str) -> str:
-    return f"{PREFIX}body:{queue_id}"
+def daily(name: str) -> Callable[[date], str]:
+    return lambda of: f"{PREFIX}{name}:{of.isoformat()}"
 
 
-def idempotency(key: str) -> str:
-    return f"{PREFIX}once:{key}"
-
-
-def queued(provider: str) -> str:
-    return f"{PREFIX}queued:{provider}"
-
-
-def deferred(provider: str) -> str:
-    return f"{PREFIX}deferred:{provider}"
-
-
-def api_key(key_id: str) -> str:
-    return f"{PREFIX}apikey:{key_id}"
-
-
-def spent(of: date) -> str:
-    return f"{PREFIX}spent:{of.isoformat()}"
-
-
-def alerted(of: date) -> str:
-    return f"{PREFIX}alerted:{of.isoformat()}"
-
-
-def dead(queue_id: str) -> str:
-    return f"{DEAD}:{queue_id}"
-
-
-def answer(queue_id: str) -> str:
-    return f"{PREFIX}answer:{queue_id}"
-
-
-def replies(process: str) -> str:
-    return f"{PREFIX}replies:{process}"
-
-
-def day(of: date) -> str:
-    return f"{PREFIX}day:{of.isoformat()}"
+#: By queue id.
+record, body, answer, dead, result = map(named, ("req", "body", "answer", "dead", "result"))
+#: By provider.
+queued, deferred = named("queued"), named("deferred")
+#: By the hash of an Idempotency-Key, the id of an API key, and the name of an API process.
+idempotency, api_key, replies = named("once"), named("apikey"), named("replies")
+#: By day.
+day, spent, alerted = daily("day"), daily("spent"), daily("alerted")

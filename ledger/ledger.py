@@ -3,21 +3,22 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.clock import to_ms, utcnow
-from contracts.errors import QueueFull, Unavailable
+from contracts.errors import IdempotencyConflict, QueueFull, UmpireError, Unavailable
 from contracts.queues import broker_priority
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.idempotency import AlreadyAccepted, IdempotencyKey, stored_queue_id
 from ledger.message import pointer, pointer_list
 from ledger.redis.clock import RedisClock
-from ledger.redis.group_commit import GroupCommit
+from ledger.redis.group_commit import GroupCommit, batches
+from ledger.redis.pieces import in_pieces
 from ledger.refusal import LATE, refusal
 from ledger.request import StoredRequest
 from ledger.scripts import Script
@@ -40,6 +41,17 @@ GATHER_SECONDS = 0.003
 
 #: What a client reads when Redis gave no answer.
 UNAVAILABLE = "Redis is unavailable; the request was not accepted."
+
+
+#: An AdmitRow without its last field: short fields, body and message.
+_Row = tuple[str, bytes, bytes]
+
+
+class Submission(NamedTuple):
+    """One request of a batch, and its idempotency key."""
+
+    stored: StoredRequest
+    idempotency_key: IdempotencyKey | None
 
 
 class Ledger:
@@ -97,24 +109,7 @@ class Ledger:
         AlreadyAccepted, IdempotencyConflict
             The idempotency key was used before, with the same or another request.
         """
-        priority = stored.request.priority
-        queue_id = str(stored.queue_id)
-        idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
-        short = AdmitShort(
-            id=queue_id,
-            provider=stored.provider,
-            priority=str(broker_priority(priority)),
-            list=pointer_list(stored.provider, priority),
-            ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),
-            reply_to=reply_to or _EMPTY,
-            owner=stored.owner or _EMPTY,
-            limited="0" if accepted else "1",
-            idempotency_hash=idempotency_hash,
-            fingerprint=fingerprint,
-            strict="1" if stored.request.ttl_seconds is not None else "0",
-        )
-        body = stored.model_dump_json(exclude_none=True).encode()
-        row = " ".join(short), body, pointer(queue_id, stored.provider, priority)
+        row = _row(stored, idempotency_key, reply_to=reply_to, accepted=accepted)
         try:
             deadline = time.monotonic() + (self._timeout if seconds is None else min(seconds, self._timeout))
             if by is None:
@@ -122,27 +117,53 @@ class Ledger:
             else:
                 ahead = await self._submit_by(by, row, deadline)
         except (RedisError, OSError, TimeoutError) as error:
-            level = self._outage.failure_level()
-            self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
-            raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
+            raise self._unavailable(error) from error
         self._outage.succeeded()
-        if isinstance(ahead, bytes):
-            raise AlreadyAccepted(stored_queue_id(ahead))
-        if ahead < 0:
-            refused = refusal(ahead, self._held)
-            if isinstance(refused, QueueFull):
-                self._observer(Note("ledger.full"))
-            raise refused
+        if isinstance(ahead, bytes) or ahead < 0:
+            raise self._refusal(ahead)
         return ahead
 
-    async def _submit_by(self, by: float, row: tuple[str, bytes, bytes], deadline: float) -> int | bytes:
+    async def admit_all(
+        self, submissions: Sequence[Submission], *, by: float
+    ) -> list[int | UmpireError | AlreadyAccepted]:
+        """As `admit`, in one script, or in a few of at most 4 MB: in order, so that a ledger that fills up refuses the
+        last ones. Returns the result or the error of each request. `by`: see `admit`.
+        """
+        rows = [_row(stored, key) async for stored, key in in_pieces(submissions)]
+        results: list[int | UmpireError | AlreadyAccepted] = []
+        try:
+            for batch in batches(rows, weigh=lambda row: len(row[1]) + len(row[2])):
+                answers = await self._admit_by(by, batch)
+                results += [one if isinstance(one, int) and one >= 0 else self._refusal(one) for one in answers]
+        except (RedisError, OSError, TimeoutError) as error:
+            unavailable = self._unavailable(error)
+            unavailable.__cause__ = error
+            return [*results, *[unavailable] * (len(rows) - len(results))]
+        self._outage.succeeded()
+        return results
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        level = self._outage.failure_level()
+        self._observer(Note("ledger.unavailable", level, fields={"error": type(error).__name__}))
+        return Unavailable(UNAVAILABLE, retry_after=5.0)
+
+    def _refusal(self, answer: int | bytes) -> UmpireError | AlreadyAccepted:
+        """What an answer of the script other than a number of requests means."""
+        if isinstance(answer, bytes):
+            try:
+                return AlreadyAccepted(stored_queue_id(answer))
+            except IdempotencyConflict as conflict:
+                return conflict
+        refused = refusal(answer, self._held)
+        if isinstance(refused, QueueFull):
+            self._observer(Note("ledger.full"))
+        return refused
+
+    async def _submit_by(self, by: float, row: _Row, deadline: float) -> int | bytes:
         now = time.monotonic()
-        by = min(by, now + self._timeout)
-        by -= min(_ANSWER_SECONDS, (by - now) / 2)
         if not self._clock.is_fresh(now):
-            async with asyncio.timeout(deadline - now):
-                seconds, micros = await self._redis.time()
-            self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
+            await self._read_clock(now, deadline)
+        by = self._latest(by, now)
         answer = await self._group.submit(AdmitRow(*row, latest=self._clock.at(by)), deadline=deadline)
         if answer == LATE and time.monotonic() < by:
             # Redis' clock was set meanwhile. The answer's time has corrected ours, so try once more.
@@ -150,6 +171,30 @@ class Ledger:
         if answer == LATE:
             raise TimeoutError
         return answer
+
+    async def _admit_by(self, by: float, rows: Sequence[_Row]) -> list[int | bytes]:
+        """As `_submit_by`, for rows that share no round trip with others."""
+        now = time.monotonic()
+        async with asyncio.timeout(min(by - now, self._timeout)):
+            if not self._clock.is_fresh(now):
+                await self._read_clock(now, by)
+            by = self._latest(by, now)
+            answers = await self._admit([AdmitRow(*row, latest=self._clock.at(by)) for row in rows])
+            if LATE in answers and time.monotonic() < by:
+                answers = await self._admit([AdmitRow(*row, latest=self._clock.at(by)) for row in rows])
+        if LATE in answers:
+            raise TimeoutError
+        return answers
+
+    async def _read_clock(self, now: float, deadline: float) -> None:
+        async with asyncio.timeout(deadline - now):
+            seconds, micros = await self._redis.time()
+        self._clock.observe(now, time.monotonic(), seconds * 1000 + micros // 1000)
+
+    def _latest(self, by: float, now: float) -> float:
+        """The last time at which Redis may admit a request whose caller gives up at `by`."""
+        by = min(by, now + self._timeout)
+        return by - min(_ANSWER_SECONDS, (by - now) / 2)
 
     async def _admit(self, rows: Sequence[AdmitRow]) -> list[int | bytes]:
         head = AdmitHead(*self._marks, self._share, self._keep_ms, spent_key=keys.spent(utcnow().date()))
@@ -168,6 +213,32 @@ class Ledger:
         except (RedisError, OSError) as error:
             raise Unavailable(UNAVAILABLE, retry_after=5.0) from error
         return stored_queue_id(value[64:]) if value and value[:64] == idempotency_key.fingerprint.encode() else None
+
+
+def _row(
+    stored: StoredRequest,
+    idempotency_key: IdempotencyKey | None,
+    *,
+    reply_to: str | None = None,
+    accepted: bool = False,
+) -> _Row:
+    priority = stored.request.priority
+    queue_id = str(stored.queue_id)
+    idempotency_hash, fingerprint = idempotency_key or (_EMPTY, _EMPTY)
+    short = AdmitShort(
+        id=queue_id,
+        provider=stored.provider,
+        priority=str(broker_priority(priority)),
+        list=pointer_list(stored.provider, priority),
+        ttl_ms=str(max(1, to_ms(stored.expires_at) - to_ms(utcnow()))),
+        reply_to=reply_to or _EMPTY,
+        owner=stored.owner or _EMPTY,
+        limited="0" if accepted else "1",
+        idempotency_hash=idempotency_hash,
+        fingerprint=fingerprint,
+        strict="1" if stored.request.ttl_seconds is not None else "0",
+    )
+    return " ".join(short), stored.to_bytes(), pointer(queue_id, stored.provider, priority)
 
 
 def _weight(row: AdmitRow) -> int:

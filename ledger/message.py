@@ -4,6 +4,7 @@ Celery message protocol 2 in kombu's virtual transport envelope. Once parsed it 
 task, except for random ids: tests/ledger/test_message.py checks this.
 """
 
+import os
 import socket
 from base64 import b64encode
 from functools import cache
@@ -12,15 +13,14 @@ from uuid import uuid4
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
-from contracts.process import pid
 from contracts.queues import COMPARE_TASK, broker_priority, list_name, priority_step, queue_name
 
 _ARGS_BEFORE, _ARGS_AFTER = dumps(
     [["%"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
 ).split(b"%")
-_ORIGIN = f"gen{pid()}@{socket.gethostname()}"
+_ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 _REPLY_TO = str(uuid4())
-#: Delivery tags: a random prefix, then the process id and a counter. A uuid4 each would cost a system call.
+#: Delivery tags: a random prefix for the process, then a counter. A uuid4 each would cost a system call.
 _TAG = uuid4().hex
 _numbers = count()
 
@@ -44,7 +44,7 @@ def pointer(queue_id: str, provider: LLMProviderType, priority: int) -> bytes:
 def pointer_at(queue_id: str, provider: LLMProviderType, broker: int) -> bytes:
     """The same at a broker priority. The delivery tag is new each time: kombu stores unacked messages under it."""
     body = b64encode(_ARGS_BEFORE + queue_id.encode() + _ARGS_AFTER)
-    tag = f"{_TAG}.{pid()}.{next(_numbers)}"
+    tag = f"{_TAG}.{next(_numbers)}"
     return _template(provider, broker) % {b"id": queue_id.encode(), b"body": body, b"tag": tag.encode()}
 
 

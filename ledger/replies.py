@@ -16,9 +16,8 @@ from redis.exceptions import RedisError
 
 from ledger import keys
 from ledger.redis.tasks import cancel_and_wait
-from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer, silent
-from telemetry.outage import Outage
+from telemetry.outage import Outage, for_ever
 
 #: Bytes of the queue id with which a message begins.
 _QUEUE_ID_BYTES = 36

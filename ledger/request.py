@@ -4,6 +4,7 @@ from typing import Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, ValidationError
+from pydantic_core import to_json
 
 from contracts.base import Outgoing
 from contracts.enums import LLMProviderType
@@ -39,6 +40,10 @@ class StoredRequest(Outgoing):
     def read(cls, body: bytes) -> Self:
         """Parse a stored body. Unlike the API, ignore unknown fields: a newer version's request must still run."""
         return cls.model_validate_json(body, extra="ignore")
+
+    def to_bytes(self) -> bytes:
+        """The body that `read` parses."""
+        return to_json(self, exclude_none=True)
 
     def without_prompt(self) -> Self:
         """A copy without its texts, to keep in memory after the request was stored."""

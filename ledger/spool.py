@@ -18,6 +18,7 @@ from uuid import UUID
 from contracts.errors import QueueFull, Unavailable
 from contracts.settings import SpoolSettings
 from ledger.redis.group_commit import GroupCommit
+from ledger.redis.pieces import in_pieces
 from ledger.request import RequestReader, StoredRequest
 from ledger.watermarks import Watermarks
 from telemetry.observer import Observer, silent
@@ -89,9 +90,13 @@ class Spool:
         Unavailable
             The file cannot be written.
         """
-        refused = await self._group.submit((str(stored.queue_id), stored.model_dump_json(exclude_none=True).encode()))
+        refused = await self._group.submit(_row(stored))
         if refused is not None:
             raise refused
+
+    async def put_all(self, requests: Sequence[StoredRequest]) -> list[QueueFull | None]:
+        """As `put`, in one transaction. Returns the QueueFull of each request that was refused. Raises Unavailable."""
+        return await self._put([_row(stored) async for stored in in_pieces(requests)])
 
     async def oldest(self, most: int) -> list[StoredRequest]:
         """Up to `most` requests, oldest first. Those that this version cannot read are set aside; they return to the
@@ -210,6 +215,10 @@ class Spool:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             raise
+
+
+def _row(stored: StoredRequest) -> tuple[str, bytes]:
+    return str(stored.queue_id), stored.to_bytes()
 
 
 def _open(path: Path) -> sqlite3.Connection:

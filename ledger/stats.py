@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.clock import utcnow
-from contracts.enums import LLMProviderType, known_provider
+from contracts.enums import LLMProviderType, known
 from contracts.settings import LedgerSettings
 from ledger import keys
 from ledger.redis.preflight import durability
@@ -46,6 +46,14 @@ class Sizes:
     dead: int
     usage: float
     """Used share of the ledger's high watermark, by count or by bytes, whichever is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Results kept for redelivery. An expired one counts until it is the oldest."""
+
+    results: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,20 @@ class LedgerStats:
             unfinished=unfinished, processing=processing, outbox=outbox, bytes=size, full=full, dead=dead, usage=usage
         )
 
+    async def kept(self) -> Kept:
+        """Counts nothing if a key is damaged."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.xlen(keys.RESULTS)
+        pipeline.get(keys.RESULTS_BYTES)
+        results, size = await pipeline.execute(raise_on_error=False)
+        for reply in (results, size):
+            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
+                raise reply
+        return Kept(
+            results=results if isinstance(results, int) else 0,
+            bytes=int(_number(None if isinstance(size, ResponseError) else size)),
+        )
+
     async def books(self) -> Books:
         accepted, ended, unfinished, base = await self._books()
         return Books(accepted=accepted, ended=ended, unfinished=unfinished, base=base)
@@ -145,7 +167,7 @@ class LedgerStats:
         members: Any = await self._redis.zrangebyscore(keys.WORKERS, seconds * 1000 + micros // 1000, "+inf")
         alive: dict[LLMProviderType, int] = {}
         for member in members:
-            provider = known_provider(member.decode(errors="replace").split("|", 1)[0])
+            provider = known(LLMProviderType, member.decode(errors="replace").split("|", 1)[0])
             if provider is not None:
                 alive[provider] = alive.get(provider, 0) + 1
         return alive

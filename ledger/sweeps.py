@@ -4,11 +4,12 @@ lock runs it; each script checks the record again before it writes, so two proce
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from contracts.enums import HoldReason, LLMProviderType, QueueStatus, known_provider
+from contracts.enums import HoldReason, LLMProviderType, QueueStatus, known
 from contracts.queues import PRIORITY_STEPS, list_name, queue_name
 from contracts.settings import HoldSettings, LedgerSettings
 from ledger import keys
@@ -60,26 +61,22 @@ class Orphan(NamedTuple):
     """Why its provider or model was on hold when its time to live ended; None: it was not."""
 
 
+@dataclass(eq=False)
 class Sweeps:
-    def __init__(
-        self,
-        redis: Redis,
-        settings: LedgerSettings,
-        *,
-        owner: str,
-        holds: HoldSettings | None = None,
-        observer: Observer = silent,
-    ) -> None:
-        self._redis = redis
-        self._reader = RequestReader(observer)
-        self._settings = settings
-        self._owner = owner
-        self._lapse = Script(redis, "lapse")
-        self._requeue = Script(redis, "requeue")
-        self._lost = Script(redis, "lost")
-        self._expired = Script(redis, "expired")
-        self._most_added = hold_ms(holds)
-        self._lock = Script(redis, "lock")
+    redis: Redis
+    settings: LedgerSettings
+    owner: str
+    holds: HoldSettings | None = None
+    observer: Observer = silent
+
+    def __post_init__(self) -> None:
+        self._reader = RequestReader(self.observer)
+        self._lapse = Script(self.redis, "lapse")
+        self._requeue = Script(self.redis, "requeue")
+        self._lost = Script(self.redis, "lost")
+        self._expired = Script(self.redis, "expired")
+        self._most_added = hold_ms(self.holds)
+        self._lock = Script(self.redis, "lock")
         #: Queue id → when its pointer was first found missing (time.monotonic).
         self._suspects: dict[LLMProviderType, dict[bytes, float]] = {}
         #: Position in the queue from which the next search for lost pointers continues.
@@ -87,20 +84,20 @@ class Sweeps:
 
     async def hold_lock(self) -> bool:
         """Take or keep the maintenance lock. Returns whether this process holds it."""
-        return bool(await self._lock(*LockHead(keys.CUSTODIAN, self._owner, LOCK_MS)))
+        return bool(await self._lock(*LockHead(keys.CUSTODIAN, self.owner, LOCK_MS)))
 
     async def release_lock(self) -> None:
-        await self._lock(*LockHead(keys.CUSTODIAN, self._owner, ms=0))
+        await self._lock(*LockHead(keys.CUSTODIAN, self.owner, ms=0))
 
     async def hold_resending(self) -> bool:
         """Take or keep the lock for resending the outbox (any process that reaches Kafka may). True if held."""
-        return bool(await self._lock(*LockHead(keys.RESENDER, self._owner, LOCK_MS)))
+        return bool(await self._lock(*LockHead(keys.RESENDER, self.owner, LOCK_MS)))
 
     async def release_resending(self) -> None:
-        await self._lock(*LockHead(keys.RESENDER, self._owner, ms=0))
+        await self._lock(*LockHead(keys.RESENDER, self.owner, ms=0))
 
     async def now_ms(self) -> int:
-        seconds, micros = await self._redis.time()
+        seconds, micros = await self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def take_back_lapsed(self) -> tuple[int, list[Orphan]]:
@@ -111,12 +108,12 @@ class Sweeps:
         lapsed = await self._due(keys.LEASES)
         if not lapsed:
             return 0, []
-        lease_ms = int(self._settings.lease_seconds * 1000)
+        lease_ms = int(self.settings.lease_seconds * 1000)
         rows = (
             LapseRow(queue_id, *_message(queue_id.decode(errors="replace"), provider, priority))
             for queue_id, provider, priority in lapsed
         )
-        poison = await self._lapse(*LapseHead(self._owner, self._settings.max_lapses, lease_ms), *flatten(rows))
+        poison = await self._lapse(*LapseHead(self.owner, self.settings.max_lapses, lease_ms), *flatten(rows))
         return len(lapsed), await self._read(poison)
 
     async def _due(self, key: str) -> list[tuple[bytes, LLMProviderType, int]]:
@@ -125,7 +122,7 @@ class Sweeps:
         """
         now = await self.now_ms()
         for start in range(0, MAX_SCANNED, MAX_SWEEP):
-            ids: Any = await self._redis.zrangebyscore(key, "-inf", now, start=start, num=MAX_SWEEP)
+            ids: Any = await self.redis.zrangebyscore(key, "-inf", now, start=start, num=MAX_SWEEP)
             known = [
                 (queue_id, provider, priority)
                 for queue_id, (provider, priority) in zip(ids, await self._locate(ids), strict=True)
@@ -143,14 +140,14 @@ class Sweeps:
     async def push_lost(self, provider: LLMProviderType) -> int:
         """Push a new pointer for queued requests whose pointer is gone. Returns how many."""
         queue = queue_name(provider)
-        age = int(self._settings.lost_pointer_seconds * 1000)
+        age = int(self.settings.lost_pointer_seconds * 1000)
         before, start = self._suspects.get(provider, {}), self._scan_from.get(provider, LOST_SCAN)
         head = LostHead(
             provider.value, age, LOST_SCAN, start, most=MAX_SWEEP, sample=HEAD_SAMPLE, steps=len(PRIORITY_STEPS)
         )
         lists = ((step, list_name(queue, step)) for step in PRIORITY_STEPS)
         missed = await self._lost(*head, *flatten(lists), *before)
-        waiting: int = await self._redis.zcard(keys.queued(provider.value))
+        waiting: int = await self.redis.zcard(keys.queued(provider.value))
         self._scan_from[provider] = start + LOST_SCAN if start + LOST_SCAN < waiting else LOST_SCAN
         now = time.monotonic()
         self._suspects[provider] = {queue_id: before.get(queue_id, now) for queue_id, _ in missed}
@@ -185,17 +182,17 @@ class Sweeps:
             RequeueRow(queue_id.decode(), state, *_message(queue_id.decode(), provider, priority), place)
             for queue_id, priority in found
         )
-        return int(await self._requeue(*RequeueHead(self._owner), *flatten(rows)))
+        return int(await self._requeue(*RequeueHead(self.owner), *flatten(rows)))
 
     async def _locate(self, ids: Sequence[bytes]) -> list[tuple[LLMProviderType | None, int]]:
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self.redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.hmget(keys.record(queue_id.decode(errors="replace")), "p", "q", "s")
         rows = await pipeline.execute() if ids else []
         return [(_provider(provider, state), _priority(q)) for provider, q, state in rows]
 
     async def _read(self, ids: Sequence[bytes]) -> list[Orphan]:
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self.redis.pipeline(transaction=False)
         for queue_id in ids:
             pipeline.get(keys.body(queue_id.decode()))
             pipeline.hget(keys.record(queue_id.decode()), "x")
@@ -222,7 +219,7 @@ def _provider(value: bytes | None, state: bytes | None) -> LLMProviderType | Non
     """
     if state is not None and state.decode(errors="replace") not in _STATES:
         return None
-    return known_provider(value.decode(errors="replace")) if value else LLMProviderType.MOCK
+    return known(LLMProviderType, value.decode(errors="replace")) if value else LLMProviderType.MOCK
 
 
 def _priority(value: bytes | None) -> int:

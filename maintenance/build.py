@@ -8,27 +8,18 @@ from redis.asyncio import Redis
 from completion.delivery import Delivery
 from completion.finisher import Finisher, FlowerRows
 from contracts.settings import Settings
-from events.recovery import recover
+from events.producer import recover
 from ledger.completion import Completion
 from ledger.spend import SpendThresholds
 from ledger.spool import Spool
 from ledger.stats import LedgerStats
 from ledger.sweeps import Sweeps
 from maintenance.cost_alerts import CostAlerts
-from maintenance.fallback import Fallback
 from maintenance.loop import MaintenanceLoop
 from maintenance.queue_snapshots import Mode, QueueSnapshots
 from maintenance.resender import Resender
 from providers.request.prompt import prompt_sha256
 from telemetry.observer import Observer
-
-
-def _nothing() -> None:
-    """The default of `unanswered`."""
-
-
-def _false() -> bool:
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +49,8 @@ def build(
     observer: Observer,
     flower: FlowerRows | None = None,
     fallback: bool = False,
-    unanswered: Callable[[], None] = _nothing,
-    redis_away: Callable[[], bool] = _false,
+    unanswered: Callable[[], None] = lambda: None,
+    redis_away: Callable[[], bool] = lambda: False,
     spool: Spool | None = None,
 ) -> Maintenance:
     """`write`: see Finisher. `fallback`: only while no worker is alive. `unanswered` is called whenever Redis does not
@@ -76,23 +67,31 @@ def build(
         observer=observer,
     )
 
-    async def release_held() -> None:
+    no_worker = False
+
+    async def in_charge() -> bool:
+        """Whether this API process holds the maintenance lock: only while no worker is alive."""
+        nonlocal no_worker
+        no_worker = not await figures.workers()
+        if no_worker:
+            return await sweeps.hold_lock()
         if loop.holds:
             await sweeps.release_lock()
         if resender.holds:
             await sweeps.release_resending()
+        return False
 
-    standing_in = Fallback(figures, sweeps.hold_lock, release_held)
     loop = MaintenanceLoop(
         sweeps,
         settings.ledger,
-        in_charge=standing_in.in_charge if fallback else sweeps.hold_lock,
+        in_charge=in_charge if fallback else sweeps.hold_lock,
         end=finisher.end,
         observer=observer,
         unanswered=unanswered,
     )
     resender = Resender(
-        may=(lambda: standing_in.no_worker) if fallback else lambda: True,
+        # Any API process, not only the one with the maintenance lock: that one's producer may have failed.
+        may=(lambda: no_worker) if fallback else lambda: True,
         sweeps=sweeps,
         outbox=delivery.outbox,
         relay=delivery.relay,

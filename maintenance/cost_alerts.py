@@ -4,6 +4,7 @@ that Kafka does not take is sent again, with the same event id.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid5
@@ -24,51 +25,50 @@ PERIOD_SECONDS = 2.0
 _NAMESPACE = UUID("a4a4ce2c-9d55-5d0c-8b1e-3d7b2d1f6c52")
 
 
+@dataclass(eq=False)
 class CostAlerts:
-    def __init__(
-        self, spending: SpendThresholds, lifecycle: Lifecycle, *, in_charge: Callable[[], bool], observer: Observer
-    ) -> None:
-        self._spending = spending
-        self._lifecycle = lifecycle
-        self._in_charge = in_charge
-        self._observer = observer
+    spending: SpendThresholds
+    lifecycle: Lifecycle
+    in_charge: Callable[[], bool]
+    observer: Observer
+
+    def __post_init__(self) -> None:
         #: Alerts that were dropped and must be sent again. Also appended to from the producer's thread.
-        self._untold: list[ThresholdCrossed] = []
+        self._dropped: list[ThresholdCrossed] = []
         #: Alerts already logged: while Kafka is unavailable, each check finds the same ones again.
         self._logged: set[tuple[date, str, Decimal]] = set()
 
     async def watch(self) -> None:
-        """Run `look` every PERIOD_SECONDS while this process is in charge. Never returns."""
+        """Call `run_once` every PERIOD_SECONDS while this process is in charge. Never returns."""
         outage = Outage()
         while True:
-            if self._in_charge():
+            if self.in_charge():
                 try:
-                    await self.look()
+                    await self.run_once()
                     outage.succeeded()
                 except (RedisError, OSError) as error:
-                    self._observer(
-                        Note("alerts.hindered", outage.failure_level(), fields={"error": type(error).__name__})
-                    )
+                    fields = {"error": type(error).__name__}
+                    self.observer(Note("alerts.hindered", outage.failure_level(), fields=fields))
             await asyncio.sleep(PERIOD_SECONDS)
 
-    async def look(self) -> None:
-        untold, self._untold = self._untold, []
+    async def run_once(self) -> None:
+        dropped, self._dropped = self._dropped, []
         try:
-            await self._spending.unmark(untold)
+            await self.spending.unmark(dropped)
         except BaseException:
-            self._untold += untold
+            self._dropped += dropped
             raise
         oldest = utcnow().date() - timedelta(days=1)
         self._logged = {mark for mark in self._logged if mark[0] >= oldest}
-        for one in await self._spending.newly_crossed():
-            self._tell(one)
+        for one in await self.spending.newly_crossed():
+            self._send(one)
 
-    def _tell(self, one: ThresholdCrossed) -> None:
+    def _send(self, one: ThresholdCrossed) -> None:
         fields = {"key_id": one.key_id, "key_name": one.name, "share": float(one.share)}
         mark = (one.day, one.key_id, one.share)
         if mark not in self._logged:
             self._logged.add(mark)
-            self._observer(Note("cost.limit_near" if one.share < 1 else "cost.limit_reached", "warning", fields=fields))
+            self.observer(Note("cost.limit_near" if one.share < 1 else "cost.limit_reached", "warning", fields=fields))
         event = LLMCostAlertV1(
             alert_type="daily_limit",
             current_cost=float(one.spent),
@@ -77,4 +77,4 @@ class CostAlerts:
             metadata={**fields, "limit": float(one.limit)},
         )
         event_id = uuid5(_NAMESPACE, f"{one.key_id} {one.day} {one.share}")
-        self._lifecycle.tell(event, event_id=event_id, dropped=lambda: self._untold.append(one))
+        self.lifecycle.send(event, event_id=event_id, dropped=lambda: self._dropped.append(one))

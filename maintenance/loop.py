@@ -22,11 +22,11 @@ from telemetry.outage import Outage
 
 T = TypeVar("T")
 
-#: Seconds between two looks: how late a deferred request may be.
+#: Seconds between two checks: how late a deferred request may be.
 TICK_SECONDS = 0.25
 
-#: If the difference between Redis' clock and ours changes by more than this between two looks, in seconds, Redis' clock
-#: was set or the machine slept.
+#: In seconds. If the difference between Redis' clock and ours changes by more between two checks, Redis' clock was set
+#: or the machine slept.
 JUMP_SECONDS = 1.0
 
 #: A round trip longer than this, in seconds, means that Redis is not healthy: heartbeats may have been late as well.
@@ -48,52 +48,46 @@ class _Chore:
     due: float = 0.0
 
 
+@dataclass(eq=False)
 class MaintenanceLoop:
-    def __init__(
-        self,
-        sweeps: Sweeps,
-        settings: LedgerSettings,
-        *,
-        in_charge: Callable[[], Awaitable[bool]],
-        end: End,
-        observer: Observer,
-        unanswered: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`in_charge` takes or keeps the maintenance lock, and returns whether this process holds it.
+    """`in_charge` takes or keeps the maintenance lock, and returns whether this process holds it.
 
-        `unanswered` is called after every look that Redis did not answer.
-        """
-        self._sweeps = sweeps
-        self._settings = settings
-        self._in_charge = in_charge
-        self._end_it = end
-        self._observer = observer
-        self._unanswered = unanswered
+    `unanswered` is called after every check that Redis did not answer.
+    """
+
+    sweeps: Sweeps
+    settings: LedgerSettings
+    in_charge: Callable[[], Awaitable[bool]]
+    end: End
+    observer: Observer
+    unanswered: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
         self._outage = Outage()
         self._well_since: float | None = None
         self._ahead: float | None = None
-        """Redis' clock minus time.monotonic, in seconds, at the last look."""
+        """Redis' clock minus time.monotonic, in seconds, at the last check."""
         self.holds = False
         """Whether this process holds the maintenance lock."""
         self._chores = [
-            _Chore(TICK_SECONDS, self._push_due),
+            _Chore(TICK_SECONDS, partial(self._push, "deferred_pushed", self.sweeps.push_due)),
             _Chore(1.0, self._take_back_lapsed),
             _Chore(1.0, self._expire),
-            _Chore(2.0, self._push_lost),
+            _Chore(2.0, partial(self._push, "pointer_pushed", self.sweeps.push_lost)),
         ]
 
     async def watch(self) -> None:
-        """Run `look` every TICK_SECONDS. Never returns."""
+        """Call `run_once` every TICK_SECONDS. Never returns."""
         while True:
             started = time.monotonic()
-            await self.look()
+            await self.run_once()
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Check the lock, Redis' health and its clock; then, with the lock, run the sweeps that are due."""
         started = time.monotonic()
         try:
-            self.holds = await self._timed(self._in_charge)
+            self.holds = await self._timed(self.in_charge)
             await self._timed(self._follow_clock)
             self._outage.succeeded()
             self._well_since = self._well_since or time.monotonic()
@@ -104,15 +98,14 @@ class MaintenanceLoop:
                     await chore.run()
         except (RedisError, OSError) as error:
             self._well_since, self.holds = None, False
-            self._observer(
-                Note("custodian.hindered", self._outage.failure_level(), fields={"error": type(error).__name__})
-            )
+            fields = {"error": type(error).__name__}
+            self.observer(Note("custodian.hindered", self._outage.failure_level(), fields=fields))
             if not isinstance(error, ResponseError):
-                self._unanswered()
+                self.unanswered()
 
     async def _follow_clock(self) -> None:
         """Detect a jump of Redis' clock: it makes all leases lapse at once, although their workers still run."""
-        ahead = await self._sweeps.now_ms() / 1000 - time.monotonic()
+        ahead = await self.sweeps.now_ms() / 1000 - time.monotonic()
         if self._ahead is not None and abs(ahead - self._ahead) > JUMP_SECONDS:
             self._well_since = None
         self._ahead = ahead
@@ -128,28 +121,24 @@ class MaintenanceLoop:
     @property
     def _well(self) -> bool:
         """Redis has been healthy for one full lease, so a worker whose lease lapsed has really stopped."""
-        lease = self._settings.lease_seconds
+        lease = self.settings.lease_seconds
         return self._well_since is not None and time.monotonic() - self._well_since >= lease
 
-    async def _push_due(self) -> None:
+    async def _push(self, action: str, sweep: Callable[[LLMProviderType], Awaitable[int]]) -> None:
         for provider in LLMProviderType:
-            self._note("deferred_pushed", await self._timed(partial(self._sweeps.push_due, provider)))
-
-    async def _push_lost(self) -> None:
-        for provider in LLMProviderType:
-            self._note("pointer_pushed", await self._timed(partial(self._sweeps.push_lost, provider)))
+            self._note(action, await self._timed(partial(sweep, provider)))
 
     async def _take_back_lapsed(self) -> None:
         if not self._well:
             return
-        lapsed, poison = await self._timed(self._sweeps.take_back_lapsed)
+        lapsed, poison = await self._timed(self.sweeps.take_back_lapsed)
         self._note("lease_lapsed", lapsed)
         why = "the request was given up: its workers stopped while they ran it"
-        given_up = [(left, InternalError(why, lapses=self._settings.max_lapses)) for left in poison]
+        given_up = [(left, InternalError(why, lapses=self.settings.max_lapses)) for left in poison]
         await self._end_all(given_up, QueueStatus.FAILED, CompletedBy.HOLDER)
 
     async def _expire(self) -> None:
-        expired = await self._timed(self._sweeps.expired)
+        expired = await self._timed(self.sweeps.expired)
         late = [(left, expiry_of(left)) for left in expired]
         await self._end_all(late, QueueStatus.EXPIRED, CompletedBy.UNCLAIMED)
 
@@ -160,12 +149,12 @@ class MaintenanceLoop:
             await self._timed(partial(asyncio.gather, *(self._end(left, error, state, by) for left, error in some)))
 
     async def _end(self, left: Orphan, error: UmpireError, state: QueueStatus, by: CompletedBy) -> None:
-        if await self._end_it(left, error, state, by):
+        if await self.end(left, error, state, by):
             self._note(state.value, 1)
 
     def _note(self, action: str, count: int) -> None:
         if count:
-            self._observer(Note("custodian.action", "info", labels={"action": action}, value=count))
+            self.observer(Note("custodian.action", "info", labels={"action": action}, value=count))
 
 
 def expiry_of(left: Orphan) -> RequestExpired:

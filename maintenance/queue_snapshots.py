@@ -1,7 +1,8 @@
 """Logs how full the queue is every half minute, for operators who have logs but no metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from redis.exceptions import RedisError
@@ -18,54 +19,39 @@ PERIOD_SECONDS = 30.0
 Mode = Literal["redis", "spool"] | None
 
 
+@dataclass(eq=False)
 class QueueSnapshots:
     """A duty of every worker and API process. The process that holds the maintenance lock reports the ledger. While
     Redis is unavailable no process holds it, and each API process reports the spool of its host.
     """
 
-    def __init__(
-        self,
-        stats: LedgerStats,
-        providers: Sequence[LLMProviderType],
-        *,
-        mode: Callable[[], Mode],
-        observer: Observer,
-        spool: Spool | None = None,
-        period: float = PERIOD_SECONDS,
-    ) -> None:
-        self._stats = stats
-        self._providers = providers
-        self._mode = mode
-        self._observer = observer
-        self._spool = spool
-        self._period = period
+    stats: LedgerStats
+    providers: Sequence[LLMProviderType]
+    mode: Callable[[], Mode]
+    observer: Observer
+    spool: Spool | None = None
 
     async def watch(self) -> None:
-        """Report every `period` seconds. Never returns."""
+        """Report every PERIOD_SECONDS. Never returns."""
         while True:
-            await asyncio.sleep(self._period)
-            await self.look()
+            await asyncio.sleep(PERIOD_SECONDS)
+            await self.run_once()
 
-    async def look(self) -> None:
-        reports: dict[Mode, Callable[[], Awaitable[None]]] = {"redis": self._report_ledger, "spool": self._report_spool}
-        if (report := reports.get(self._mode())) is not None:
-            try:
-                await report()
-            except (RedisError, OSError, Unavailable) as error:
-                self._observer(Note("queue_metrics_unread", fields={"error": type(error).__name__}))
-
-    async def _report_ledger(self) -> None:
-        sizes, backlogs = await asyncio.gather(self._stats.sizes(), self._stats.backlogs(self._providers))
-        queued = sum(backlog.queued + backlog.deferred for backlog in backlogs.values())
-        size = sizes.unfinished + sizes.outbox
-        self._report("redis", size, queued, sizes.usage, accepting=not sizes.full)
-
-    async def _report_spool(self) -> None:
-        if self._spool is not None:
-            size = await self._spool.size()
-            self._report("spool", size.requests, size.requests, size.usage, accepting=not size.refusing)
+    async def run_once(self) -> None:
+        mode = self.mode()
+        try:
+            if mode == "redis":
+                sizes, backlogs = await asyncio.gather(self.stats.sizes(), self.stats.backlogs(self.providers))
+                queued = sum(backlog.queued + backlog.deferred for backlog in backlogs.values())
+                size = sizes.unfinished + sizes.outbox
+                self._report(mode, size, queued, sizes.usage, accepting=not sizes.full)
+            elif mode == "spool" and self.spool is not None:
+                spool = await self.spool.size()
+                self._report(mode, spool.requests, spool.requests, spool.usage, accepting=not spool.refusing)
+        except (RedisError, OSError, Unavailable) as error:
+            self.observer(Note("queue_metrics_unread", fields={"error": type(error).__name__}))
 
     def _report(self, mode: str, size: int, queued: int, usage: float, *, accepting: bool) -> None:
         """`size`: entries that count towards the bounds. `queued`: requests that wait for a call."""
         fields = {"size": size, "queued": queued, "usage_percent": round(100 * usage, 1), "accepting": accepting}
-        self._observer(Note("queue_metrics_snapshot", "info", {"mode": mode}, fields=fields))
+        self.observer(Note("queue_metrics_snapshot", "info", {"mode": mode}, fields=fields))

@@ -5,6 +5,7 @@ that reaches Kafka.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
@@ -32,24 +33,18 @@ BATCH = 500
 PATIENCE_SECONDS, REST_SECONDS = 5.0, 10.0
 
 
+@dataclass(eq=False, kw_only=True)
 class Resender:
-    def __init__(
-        self,
-        *,
-        sweeps: Sweeps,
-        outbox: Outbox,
-        relay: Relay,
-        settings: WorkerSettings,
-        observer: Observer,
-        may: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """`may`: whether this process may resend at the moment."""
-        self._may = may
-        self._sweeps = sweeps
-        self._outbox = outbox
-        self._relay = relay
-        self._age = settings.outbox_resend_seconds
-        self._observer = observer
+    """`may`: whether this process may resend at the moment."""
+
+    sweeps: Sweeps
+    outbox: Outbox
+    relay: Relay
+    settings: WorkerSettings
+    observer: Observer
+    may: Callable[[], bool] = lambda: True
+
+    def __post_init__(self) -> None:
         self._next_sweep = 0.0
         self.holds = False
         """Whether this process has the lock."""
@@ -66,53 +61,53 @@ class Resender:
                         self._next_sweep = time.monotonic() + SWEEP_SECONDS
             except (RedisError, OSError) as error:
                 if self.holds:  # warn once per outage
-                    self._observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
+                    self.observer(Note("resender.hindered", "warning", fields={"error": type(error).__name__}))
                 self.holds = False
             await asyncio.sleep(TICK_SECONDS)
 
     async def _in_charge(self) -> bool:
         """Take, keep or release the lock. Returns whether this process holds it. It expires during a wait for Kafka."""
-        if self._may() and not self._gives_way():
-            self.holds = await self._sweeps.hold_resending()
+        if self.may() and not self._gives_way():
+            self.holds = await self.sweeps.hold_resending()
         elif self.holds:
-            await self._sweeps.release_resending()
+            await self.sweeps.release_resending()
             self.holds = False
         return self.holds
 
     def _gives_way(self) -> bool:
         """Whether another process should resend: this one has no producer, or Kafka does not answer it."""
-        if self._relay.outage is not None:
+        if self.relay.outage is not None:
             return True
-        now, since = time.monotonic(), self._relay.unanswered_since
+        now, since = time.monotonic(), self.relay.unanswered_since
         if since is None:
             self._rests_until = 0.0
         elif now - max(since, self._rests_until) >= PATIENCE_SECONDS:
             self._rests_until = now + REST_SECONDS
             if self.holds:
-                self._observer(Note("resender.gave_way", "warning", fields={"unanswered_seconds": round(now - since)}))
+                self.observer(Note("resender.gave_way", "warning", fields={"unanswered_seconds": round(now - since)}))
         return now < self._rests_until
 
     async def _send_due(self) -> None:
         taken = BATCH
-        while taken == BATCH and await self._room():
-            taken, entries = await self._outbox.take_due(BATCH)
+        while taken == BATCH and await self._may_continue():
+            taken, entries = await self.outbox.take_due(BATCH)
             self._resend(entries)
 
     async def _send_old(self) -> None:
         """Resend results that are older than a producer's delivery timeout: the process that sent them died."""
-        now, after = await self._sweeps.now_ms(), None
-        while await self._room():
-            after, entries = await self._outbox.older_than(now, self._age, after=after, limit=BATCH)
+        now, age, after = await self.sweeps.now_ms(), self.settings.outbox_resend_seconds, None
+        while await self._may_continue():
+            after, entries = await self.outbox.older_than(now, age, after=after, limit=BATCH)
             if after is None:
                 return
             self._resend(entries)
 
-    async def _room(self) -> bool:
-        """Wait for room in the window. False if another process holds the lock by then."""
-        await self._relay.room(BATCH if self._relay.away else WINDOW)
+    async def _may_continue(self) -> bool:
+        """Wait until few enough results are in flight. False if another process holds the lock by then."""
+        await self.relay.wait_for_capacity(BATCH if self.relay.away else WINDOW)
         return await self._in_charge()
 
     def _resend(self, entries: list[Entry]) -> None:
-        sent = self._relay.resend(entries)
+        sent = self.relay.resend(entries)
         if sent:
-            self._observer(Note("custodian.action", "info", labels={"action": "result_resent"}, value=sent))
+            self.observer(Note("custodian.action", "info", labels={"action": "result_resent"}, value=sent))

@@ -1,23 +1,16 @@
 """Anthropic's Messages API."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from contracts.clock import utcnow
-from contracts.enums import LLMProviderType, PromptTarget
-from contracts.errors import UmpireError
+from contracts.enums import LLMProviderType
 from contracts.settings import HostedProviderSettings
-from providers.answers.answer_error import error_of_object
-from providers.answers.anthropic_answer import CODES, parse_answer
-from providers.answers.error_mapping import ErrorAnswer
-from providers.answers.response_headers import ANTHROPIC, by_lower_case_name, retry_after
-from providers.base import Call, ProviderAnswer
+from providers.answers.anthropic_answer import ERRORS, parse_answer
+from providers.base import Call
 from providers.http.recorder import Recorder
-from providers.http.sdk_client import http_client, http_options, in_thread, post
-from providers.http.transport_error import transport_error
-from providers.models.manifest import Manifest
-from providers.models.model_info import ModelInfo
+from providers.http.sdk_client import http_client, http_options
 from providers.request import verdict_schema
-from providers.request.cache_breakpoints import breakpoints, in_order
+from providers.request.cache_breakpoints import prompt_parts
+from providers.sdk_provider import SdkProvider
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -25,64 +18,46 @@ if TYPE_CHECKING:
 _BASE_URL = "https://api.anthropic.com"
 
 
-class AnthropicProvider:
+def sdk_errors() -> tuple[type[Exception], type[Any]]:
+    from anthropic import AnthropicError, APIStatusError
+
+    return AnthropicError, APIStatusError
+
+
+class AnthropicProvider(SdkProvider):
     name = LLMProviderType.ANTHROPIC
+    path, parsed_url, errors = "/v1/messages", True, ERRORS
+    parse = staticmethod(parse_answer)
+    sdk_errors = staticmethod(sdk_errors)
+    list_options: ClassVar[dict[str, Any]] = {"limit": 1000}
 
     def __init__(self, settings: HostedProviderSettings, recorder: Recorder | None = None) -> None:
-        self._settings = settings
-        self._recorder = recorder
-        self._client = in_thread(self._make)
+        super().__init__(lambda: make_client(settings, recorder), parameters)
 
-    def _make(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic
 
-        options = http_options(self._settings.concurrency)
-        client = AsyncAnthropic(
-            api_key=self._settings.api_key.get_secret_value() if self._settings.api_key else "",
-            base_url=self._settings.base_url or _BASE_URL,
-            timeout=options["timeout"],
-            max_retries=0,
-            open_telemetry=False,
-            http_client=http_client(options, self._recorder),
-        )
-        # The SDK always reads ANTHROPIC_CUSTOM_HEADERS, which could hold another account's key.
-        client._custom_headers = {}  # noqa: SLF001 - the SDK has no public way to clear them
-        return client
+def make_client(settings: HostedProviderSettings, recorder: Recorder | None) -> "AsyncAnthropic":
+    from anthropic import AsyncAnthropic
 
-    async def warm_up(self) -> None:
-        await self._client.get()
-
-    async def complete(self, call: Call) -> ProviderAnswer:
-        client = self._client.made or await self._client.get()
-        from anthropic import AnthropicError
-
-        try:
-            http = await post(client, "/v1/messages", parameters(call), call.attempt_id, parsed_url=True)
-        except (AnthropicError, OSError, ValueError) as error:
-            raise _failed(error) from None
-        return parse_answer(http.content, by_lower_case_name(http.headers.raw), call.model)
-
-    async def model_info(self, model: str) -> ModelInfo:
-        return Manifest.load().known(self.name, model, utcnow().date())
-
-    async def list_models(self) -> list[str]:
-        client = await self._client.get()
-        from anthropic import AnthropicError
-
-        try:
-            return [model.id async for model in client.models.list(limit=1000)]
-        except (AnthropicError, OSError, ValueError) as error:
-            raise _failed(error) from None
-
-    async def close(self) -> None:
-        if self._client.made is not None:
-            await self._client.made.close()
+    options = http_options(settings.concurrency)
+    client = AsyncAnthropic(
+        api_key=settings.api_key.get_secret_value() if settings.api_key else "",
+        base_url=settings.base_url or _BASE_URL,
+        timeout=options["timeout"],
+        max_retries=0,
+        open_telemetry=False,
+        http_client=http_client(options, recorder),
+    )
+    # The SDK always reads ANTHROPIC_CUSTOM_HEADERS, which could hold another account's key.
+    client._custom_headers = {}  # noqa: SLF001 - the SDK has no public way to clear them
+    return client
 
 
 def parameters(call: Call) -> dict[str, Any]:
     """The body of the request to the Messages API."""
     info = call.model_info
-    system, content = _prompt(call)
+    system, content = prompt_parts(
+        call, "text", lambda ttl: {"cache_control": {"type": "ephemeral", "ttl": ttl}}, cached=info.prompt_cache
+    )
     body: dict[str, Any] = {
         "model": call.model,
         "max_tokens": call.max_tokens,
@@ -110,28 +85,3 @@ def parameters(call: Call) -> dict[str, Any]:
         # Newer models do not accept a temperature; see the manifest.
         body["temperature"] = call.temperature
     return body
-
-
-def _prompt(call: Call) -> tuple[Any, Any]:
-    """System prompt and user content: strings, or lists of blocks where the caller sent blocks."""
-    blocks = in_order(call.blocks)
-    ttls = breakpoints(blocks) if call.model_info.prompt_cache else [None] * len(blocks)
-    parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}
-    for block, ttl in zip(blocks, ttls, strict=True):
-        part: dict[str, Any] = {"type": "text", "text": block.content}
-        if ttl is not None:
-            part["cache_control"] = {"type": "ephemeral", "ttl": ttl}
-        parts[block.target].append(part)
-    return parts[PromptTarget.SYSTEM] or call.system, parts[PromptTarget.USER_CONTENT] or call.user
-
-
-def _failed(error: Exception) -> UmpireError:
-    from anthropic import APIStatusError
-
-    if not isinstance(error, APIStatusError):
-        return transport_error(LLMProviderType.ANTHROPIC, error)
-    headers = error.response.headers
-    asked = ErrorAnswer(
-        LLMProviderType.ANTHROPIC, error.status_code, (), error.request_id, retry_after(headers, ANTHROPIC)
-    )
-    return error_of_object(error.body, CODES, asked)

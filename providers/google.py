@@ -8,7 +8,9 @@ from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from contracts.settings import HostedProviderSettings
-from providers.answers.google_answer import error_of_response, parse_answer
+from providers.answers.error_mapping import error_of_object
+from providers.answers.fields import mapping
+from providers.answers.google_answer import ERRORS, parse_answer
 from providers.base import ATTEMPT_HEADER, SDK_TIMEOUT, Call, ProviderAnswer
 from providers.http.bounded import UnreadableBody
 from providers.http.recorder import Recorder
@@ -78,28 +80,22 @@ class GoogleProvider:
 
     async def complete(self, call: Call) -> ProviderAnswer:
         client = self._client.made or await self._client.get()
-        from aiohttp import ClientError
-        from google.genai.errors import APIError
-
         from providers.google_types import text
 
         try:
             response = await client.aio.models.generate_content(
                 model=call.model, contents=text(call.user), config=parameters(call)
             )
-        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
+        except _exceptions() as error:
             raise _failed(error) from None
         http = response.sdk_http_response
-        return parse_answer((http.body if http else None) or "", call.model, (http.headers if http else None) or {})
+        return parse_answer((http.body if http else None) or "", (http.headers if http else None) or {}, call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return Manifest.load().known(self.name, model, utcnow().date())
 
     async def list_models(self) -> list[str]:
         client = await self._client.get()
-        from aiohttp import ClientError
-        from google.genai.errors import APIError
-
         try:
             pager = await client.aio.models.list()
             return [
@@ -107,7 +103,7 @@ class GoogleProvider:
                 async for model in pager
                 if model.name and "generateContent" in (model.supported_actions or ())
             ]
-        except (APIError, ClientError, UnreadableBody, OSError, ValueError) as error:
+        except _exceptions() as error:
             raise _failed(error) from None
 
     async def close(self) -> None:
@@ -138,9 +134,18 @@ def parameters(call: Call) -> "Config":
     return config({ATTEMPT_HEADER: call.attempt_id}, chosen)
 
 
+def _exceptions() -> tuple[type[Exception], ...]:
+    """What a call to the SDK can raise."""
+    from aiohttp import ClientError
+    from google.genai.errors import APIError
+
+    return APIError, ClientError, UnreadableBody, OSError, ValueError
+
+
 def _failed(error: Exception) -> UmpireError:
     from google.genai.errors import APIError
 
     if isinstance(error, APIError):
-        return error_of_response(error.code, error.details, getattr(error.response, "headers", {}))
+        headers = getattr(error.response, "headers", {})
+        return error_of_object(mapping(error.details).get("error"), ERRORS, headers, error.code)
     return transport_error(LLMProviderType.GOOGLE, error)

@@ -12,7 +12,8 @@ from bisect import bisect_left
 from contracts import errors
 from contracts.clock import utcnow
 from contracts.enums import EssayComparisonWinner, LLMErrorCode, LLMProviderType
-from contracts.settings import MockConfidence, MockSettings
+from contracts.settings import MockSettings
+from contracts.settings.provider import MockConfidence
 from providers.base import Call, ProviderAnswer, StopReason, Usage
 from providers.mock_essays import find_essays, strength
 from providers.models.manifest import Manifest

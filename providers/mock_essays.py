@@ -59,7 +59,9 @@ def find_essays(prompt: str) -> Essays | None:
             first.setdefault(match["letter"].lower(), match.start())
         if len(first) == 2:  # noqa: PLR2004 - A and B
             ends = [*starts[1:], len(prompt)]
-            section = {start: _until_end(prompt[start:end]) for start, end in zip(starts, ends, strict=True)}
+            section = {
+                start: _END.split(prompt[start:end], maxsplit=1)[0] for start, end in zip(starts, ends, strict=True)
+            }
             return Essays(section[first["a"]], section[first["b"]], first["a"] < first["b"])
     return None
 
@@ -69,11 +71,6 @@ def _bounded(prompt: str, letter: str, boundary: str) -> str:
     _, opening, rest = prompt.partition(f"<essay_{letter}-{boundary}>\n")
     essay, closing, _ = rest.rpartition(f"\n</essay_{letter}-{boundary}>")
     return f"Essay {letter.upper()}\n{essay}" if opening and closing else ""
-
-
-def _until_end(section: str) -> str:
-    end = _END.search(section)
-    return section[: end.start()] if end else section
 
 
 def strength(essay: str, spread: float) -> float:

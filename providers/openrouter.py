@@ -1,22 +1,20 @@
 """OpenRouter: chat completions through the OpenAI SDK, with OpenRouter's own fields, errors and list of models."""
 
+from functools import partial
 from typing import Any
 
 from contracts.enums import LLMProviderType
-from contracts.errors import UmpireError
 from contracts.settings import HostedProviderSettings
 from contracts.settings.provider import caches_explicitly
-from providers.answers.openai_answer import CODES
-from providers.answers.openrouter_answer import error_of_response, parse_answer
-from providers.answers.response_headers import OPENROUTER, by_lower_case_name
-from providers.base import Call, ProviderAnswer
+from providers.answers.openrouter_answer import ERRORS, parse_answer
+from providers.base import Call
 from providers.http.recorder import Recorder
-from providers.http.sdk_client import in_thread, post
 from providers.models.model_info import ModelInfo
 from providers.models.openrouter_directory import Directory
-from providers.openai import error_of_exception, make_client
+from providers.openai import make_client, sdk_errors
 from providers.request import verdict_schema
-from providers.request.cache_breakpoints import Ttl, explicit_content
+from providers.request.cache_breakpoints import prompt_parts
+from providers.sdk_provider import SdkProvider
 from telemetry.observer import Observer, silent
 
 _BASE_URL = "https://openrouter.ai/api/v1"
@@ -24,34 +22,21 @@ _BASE_URL = "https://openrouter.ai/api/v1"
 #: OpenRouter lists the applications that call it by these headers.
 _HEADERS = {"HTTP-Referer": "https://localhost/umpire", "X-Title": "umpire"}
 
-#: OpenRouter's breakpoints have no cache time.
-_TIMES: dict[Ttl, dict[str, str]] = {"5m": {}, "1h": {}}
 
-
-class OpenRouterProvider:
+class OpenRouterProvider(SdkProvider):
     name = LLMProviderType.OPENROUTER
+    path, errors = "/chat/completions", ERRORS
+    parse = staticmethod(parse_answer)
+    sdk_errors = staticmethod(sdk_errors)
 
     def __init__(
         self, settings: HostedProviderSettings, observer: Observer = silent, recorder: Recorder | None = None
     ) -> None:
-        self._client = in_thread(lambda: make_client(settings, _BASE_URL, _HEADERS, recorder))
-        self._explicit_cache = caches_explicitly(settings)
+        super().__init__(
+            lambda: make_client(settings, _BASE_URL, _HEADERS, recorder),
+            partial(parameters, explicit_cache=caches_explicitly(settings)),
+        )
         self._directory = Directory(self._page, observer)
-
-    async def warm_up(self) -> None:
-        await self._client.get()
-
-    async def complete(self, call: Call) -> ProviderAnswer:
-        client = self._client.made or await self._client.get()
-        from openai import OpenAIError
-
-        try:
-            http = await post(
-                client, "/chat/completions", parameters(call, explicit_cache=self._explicit_cache), call.attempt_id
-            )
-        except (OpenAIError, OSError, ValueError) as error:
-            raise _failed(error) from None
-        return parse_answer(http.content, by_lower_case_name(http.headers.raw), call.model)
 
     async def model_info(self, model: str) -> ModelInfo:
         return await self._directory.resolve(model)
@@ -62,18 +47,12 @@ class OpenRouterProvider:
     async def _page(self, offset: int) -> bytes:
         """A page of OpenRouter's own list of models."""
         client = self._client.made or await self._client.get()
-        from openai import OpenAIError
-
         try:
             raw = await client.models.with_raw_response.list(extra_query={"offset": offset} if offset else None)
-        except (OpenAIError, OSError, ValueError) as error:
-            raise _failed(error) from None
+        except self._exceptions() as error:
+            raise self._failed(error) from None
         content: bytes = raw.http_response.content
         return content
-
-    async def close(self) -> None:
-        if self._client.made is not None:
-            await self._client.made.close()
 
 
 def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
@@ -82,7 +61,8 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     system: str | list[dict[str, Any]] = call.system
     user: str | list[dict[str, Any]] = call.user
     if explicit and any(block.cacheable for block in call.blocks):
-        system, user = explicit_content(call.blocks, call.system, call.user, kind="text", times=_TIMES)
+        # OpenRouter's breakpoints have no cache time.
+        system, user = prompt_parts(call, "text", lambda _: {"prompt_cache_breakpoint": {"mode": "explicit"}})
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     body: dict[str, Any] = {
         "model": call.model,
@@ -95,15 +75,7 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
         # OpenRouter passes this on to OpenAI, and leaves it out for hosts that do not support it.
         body["prompt_cache_options"] = {"mode": "explicit"}
     if call.model_info.structured_outputs:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {
-                "name": verdict_schema.NAME,
-                "description": verdict_schema.DESCRIPTION,
-                "schema": verdict_schema.VERDICT_SCHEMA,
-                "strict": True,
-            },
-        }
+        body["response_format"] = {"type": "json_schema", "json_schema": verdict_schema.STRICT}
     if call.temperature is not None:
         body["temperature"] = call.temperature
     if call.verbosity is not None:
@@ -111,12 +83,3 @@ def parameters(call: Call, *, explicit_cache: bool = True) -> dict[str, Any]:
     if call.effort is not None:
         body["reasoning"] = {"effort": call.effort.value}
     return body
-
-
-def _failed(error: Exception) -> UmpireError:
-    """The error of our tree for an exception of the SDK."""
-    from openai import APIStatusError
-
-    if isinstance(error, APIStatusError):
-        return error_of_response(error.body, error.response.headers, error.status_code)
-    return error_of_exception(LLMProviderType.OPENROUTER, error, CODES, OPENROUTER)

@@ -7,7 +7,7 @@ from uuid import UUID
 from access.api_key import ApiKey
 from contracts.clock import utcnow
 from contracts.encoding import dumps
-from contracts.enums import LLMBatchingMode, LLMProviderType
+from contracts.enums import LLMProviderType
 from contracts.errors import ContentTooLong, InvalidCallbackTopic, InvalidConfig, InvalidRequest
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP
 from contracts.random_ids import RandomBytes
@@ -39,7 +39,11 @@ class Admission:
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None = None
     ) -> StoredRequest:
         """The request as the ledger keeps it. No text in it is longer than `body_bytes`. Raises InvalidRequest."""
-        topic = received.callback_topic  # no message repeats it
+        self.check_topic(received.callback_topic, key)
+        return self.check_without_topic(received, body_bytes, traceparent, key)
+
+    def check_topic(self, topic: str, key: ApiKey | None) -> None:
+        """Raises InvalidCallbackTopic. No message repeats the topic."""
         if not LEGAL_TOPIC.match(topic):
             raise InvalidCallbackTopic(
                 "callback_topic is no Kafka topic name: 1 to 249 characters of A-Z, a-z, 0-9, '.', '_' and '-'"
@@ -48,7 +52,6 @@ class Admission:
             raise InvalidCallbackTopic("callback_topic is not among the topics that this service may publish to")
         if key is not None and not key.patterns.allow(topic):
             raise InvalidCallbackTopic("callback_topic is not among the topics that this API key may name")
-        return self.check_without_topic(received, body_bytes, traceparent, key)
 
     def check_without_topic(
         self, received: LLMComparisonRequest, body_bytes: int, traceparent: str | None, key: ApiKey | None
@@ -56,10 +59,6 @@ class Admission:
         """As `check`, for requests that the service itself makes: their topic is not checked."""
         overrides = received.llm_config_overrides or _NO_OVERRIDES
         provider = self._enabled_provider(overrides.provider_override or self._default)
-        if received.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
-            raise InvalidConfig(
-                "batching_mode: only per_request is served", reason="batching_mode_not_served", served=["per_request"]
-            )
         ttl = self._ttl(received)
         self._check_prompt(received, body_bytes)
         self._check_metadata(received, body_bytes)

@@ -20,6 +20,7 @@ from contracts.topics import CALLBACK_DEAD_LETTER
 from guard.availability import Availability
 from ledger.completion import UnclaimedRequests
 from ledger.ledger import Ledger
+from ledger.outbox.kept import KeptResults
 from ledger.redis.connection import connect
 from ledger.redis.preflight import durability_of
 from ledger.redis.tasks import cancel_and_wait
@@ -33,13 +34,14 @@ from service.dependencies import Dependencies
 from service.drainer import Drainer
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
-from service.routes import cancellation, comparison, health, providers
+from service.redelivery import Redelivery
+from service.routes import batch, cancellation, comparison, health, providers, redelivery
 from service.routes.openapi import describe
 from service.routes.scopes import SCOPE_OF
 from service.verdict_waits import VerdictWaits
-from telemetry.duty import for_ever
 from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Note, Observer
+from telemetry.outage import for_ever
 from telemetry.process import keep_alive, start_telemetry
 from web.asgi import Application, ErrorBoundary, Shortcut
 from web.auth import Authentication, RouteScopes
@@ -89,7 +91,7 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    routers = (comparison.router, cancellation.router, providers.router, health.router)
+    routers = (comparison.router, batch.router, redelivery.router, cancellation.router, providers.router, health.router)
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     on_error = error_handler(observer, routes)
     for kind in (*HANDLED, Exception):
@@ -103,14 +105,15 @@ def create_app(settings: Settings | None = None, telemetry: tuple[Observer, Metr
         app.wrap(LocalOnly)
     else:
         scopes = RouteScopes(routes, SCOPE_OF)
-        app.wrap(lambda inner: Authentication(inner, scopes, _authenticator_of, settings.service, observer))
+
+        def authenticator_of(scope: Scope) -> Authenticator:
+            authenticator: Authenticator = scope["app"].state.dependencies.authenticator
+            return authenticator
+
+        seconds = settings.service.door_redis_seconds
+        app.wrap(lambda inner: Authentication(inner, scopes, authenticator_of, seconds, observer))
     app.wrap(lambda inner: ErrorBoundary(inner, observer))
     return app
-
-
-def _authenticator_of(scope: Scope) -> Authenticator:
-    authenticator: Authenticator = scope["app"].state.dependencies.authenticator
-    return authenticator
 
 
 @asynccontextmanager
@@ -142,13 +145,16 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
         redis_away=lambda: acceptance.redis_unavailable,
         spool=spool,
     )
+    admission = Admission(settings, manifest)
+    results = KeptResults(redis, settings.ledger)
+    redelivery = Redelivery(results, spool, admission, observer, keep_seconds=settings.ledger.results_keep_seconds)
     authenticator = Authenticator(
         redis, settings.service.keys_cache_seconds, observer, unanswered=acceptance.record_no_answer
     )
     await replies.start()
     drainer = Drainer(spool, ledger, acceptance, settings.spool.spool_drain_rate, observer)
     duties = {
-        "signs of life": lambda: keep_alive(metrics),
+        "heartbeat": lambda: keep_alive(metrics),
         "estimate": estimate.keep_fresh,
         "drainer": drainer.run,
         **maintenance.duties,
@@ -161,7 +167,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             metrics=metrics,
             manifest=manifest,
             authenticator=authenticator,
-            admission=Admission(settings, manifest),
+            admission=admission,
             body_budget=BodyBudget(BODY_BUDGET_BYTES),
             acceptance=acceptance,
             spool=spool,
@@ -175,6 +181,7 @@ async def open_dependencies(settings: Settings, observer: Observer, metrics: Met
             ),
             lifecycle=delivery.lifecycle,
             unclaimed=unclaimed,
+            redelivery=redelivery,
             maintenance=maintenance,
         )
     finally:

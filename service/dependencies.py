@@ -18,6 +18,7 @@ from service.admission import Admission
 from service.admit_or_spool import Acceptance
 from service.estimate import Estimate
 from service.kafka_state import KafkaState
+from service.redelivery import Redelivery
 from service.verdict_waits import VerdictWaits
 from telemetry.metrics.metrics import Metrics
 from telemetry.observer import Observer
@@ -43,6 +44,7 @@ class Dependencies:
     kafka: KafkaState
     lifecycle: Lifecycle
     unclaimed: UnclaimedRequests
+    redelivery: Redelivery
     maintenance: Maintenance
 
 

@@ -5,6 +5,7 @@ which changes nothing.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from contracts.errors import QueueFull, Unavailable
 from ledger.ledger import Ledger
@@ -20,14 +21,15 @@ ROUND_SECONDS = 0.25
 LEASE_SECONDS = 10.0
 
 
+@dataclass(eq=False)
 class Drainer:
-    def __init__(self, spool: Spool, ledger: Ledger, acceptance: Acceptance, rate: float, observer: Observer) -> None:
-        """`rate`: requests per second."""
-        self._spool = spool
-        self._ledger = ledger
-        self._acceptance = acceptance
-        self._batch_size = max(1, round(rate * ROUND_SECONDS))
-        self._observer = observer
+    """`rate`: requests per second."""
+
+    spool: Spool
+    ledger: Ledger
+    acceptance: Acceptance
+    rate: float
+    observer: Observer
 
     async def run(self) -> None:
         """Never ends."""
@@ -35,35 +37,35 @@ class Drainer:
             try:
                 await self._round()
             except Unavailable as error:
-                self._observer(Note("spool.unavailable", "warning", fields={"detail": error.message}))
+                self.observer(Note("spool.unavailable", "warning", fields={"detail": error.message}))
             await asyncio.sleep(ROUND_SECONDS)
 
     async def _round(self) -> None:
-        if self._acceptance.redis_unavailable:
-            self._acceptance.record(await self._ledger.stats.redis_state())
-            if self._acceptance.redis_unavailable:
+        if self.acceptance.redis_unavailable:
+            self.acceptance.record(await self.ledger.stats.redis_state())
+            if self.acceptance.redis_unavailable:
                 return  # requests need the spool's only thread
-        if not (await self._spool.size()).requests:
-            await self._spool.scrub()
+        if not (await self.spool.size()).requests:
+            await self.spool.scrub()
             return
-        if not await self._spool.lease(LEASE_SECONDS):
+        if not await self.spool.lease(LEASE_SECONDS):
             return
-        if (state := await self._ledger.stats.redis_state()) != "up":
-            self._acceptance.record(state)
+        if (state := await self.ledger.stats.redis_state()) != "up":
+            self.acceptance.record(state)
             return
-        batch = await self._spool.oldest(self._batch_size)
+        batch = await self.spool.oldest(max(1, round(self.rate * ROUND_SECONDS)))
         outcomes = await asyncio.gather(*(self._move_to_ledger(stored) for stored in batch))
         moved = [str(stored.queue_id) for stored, done in zip(batch, outcomes, strict=True) if done]
-        await self._spool.remove(moved)
+        await self.spool.remove(moved)
         if moved:
-            self._observer(Note("spool.drained", "info", value=len(moved)))
+            self.observer(Note("spool.drained", "info", value=len(moved)))
 
     async def _move_to_ledger(self, stored: StoredRequest) -> bool:
         """Whether the ledger has the request now. It takes expired requests, which maintenance then ends with an event,
         and those whose owner has reached a limit: they were accepted.
         """
         try:
-            await self._ledger.admit(stored, accepted=True)
+            await self.ledger.admit(stored, accepted=True)
         except (QueueFull, Unavailable):
             return False  # stays in the spool for the next round
         return True

@@ -22,14 +22,22 @@ _KEY = re.compile(KEY_PATTERN)
 _NAMESPACE = UUID("0b0f3c52-6a0e-4b0f-9d9e-7f1f3f1c2a44")
 
 
-def idempotency_key_of(headers: RequestHeaders, stored: StoredRequest) -> IdempotencyKey | None:
-    """None without the header. The same key of another owner is a different key. Raises InvalidRequest."""
+def key_in(headers: RequestHeaders) -> str | None:
+    """The key as sent; None without the header. Raises InvalidRequest."""
     values = [value.strip(" \t") for value in headers.getlist("idempotency-key")]
     if not values:
         return None
     if len(values) != 1 or not _KEY.fullmatch(values[0]):
         raise InvalidRequest("Idempotency-Key: one line of 1 to 255 printable ASCII characters")
-    return IdempotencyKey.of(values[0], stored.request, scope=stored.owner or "")
+    return values[0]
+
+
+def idempotency_key_of(key: str | None, stored: StoredRequest, index: int | None = None) -> IdempotencyKey | None:
+    """The same key of another owner is a different key, and so is that of another `index` within a batch."""
+    if key is None:
+        return None
+    # No key that is sent contains a NUL.
+    return IdempotencyKey.of(key if index is None else f"{key}\0{index}", stored.request, scope=stored.owner or "")
 
 
 def with_stable_correlation_id(stored: StoredRequest, idempotency_key: IdempotencyKey) -> StoredRequest:

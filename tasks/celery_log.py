@@ -1,7 +1,6 @@
 """Sends Celery's own log lines through the process' log, like all others."""
 
 import logging
-from typing import Any
 
 from celery import signals
 from celery.apps import worker
@@ -18,13 +17,9 @@ def keep_our_logging() -> None:
     signals.setup_logging.connect(_set_up_already, weak=False)
     # Celery writes "worker: Warm shutdown" to stdout itself, from a signal handler, in which no logger may be used. The
     # note `worker.stopping` says the same. tests/telemetry/test_log_lines.py checks that nothing else is written.
-    worker.safe_say = _say_nothing  # type: ignore[attr-defined]
+    worker.safe_say = lambda *_: None  # type: ignore[attr-defined]
 
 
 def _set_up_already(**_: object) -> None:
     for name in _EACH_TASK:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _say_nothing(*_: Any) -> None:
-    pass

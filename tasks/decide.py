@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from completion.judgement import Judgement, Spent
 from contracts.errors import AnswerError, is_permanent
-from guard.deferral import DeferralPolicy, next_deferral
-from guard.retry import MAX_ANSWERS
+from contracts.settings import RetrySettings
+from guard.retry import MAX_ANSWERS, next_deferral
 from tasks.call.claim_state import NotNow
 
 
@@ -42,14 +42,13 @@ def decide(
     tries: int,
     stopping: bool,
     shut: str | None,
-    deferral: DeferralPolicy,
-    retry_after_max: float,
+    settings: RetrySettings,
     random: Random,
 ) -> Decision:
     """The decision after a claim that made its calls.
 
     `tries`: deferrals so far that cost a try. `stopping`: this process stops. `shut`: why the provider's gate lets no
-    call through; None: it does. `retry_after_max`: the longest Retry-After, in seconds, that a claim waits for.
+    call through; None: it does.
     """
     error = judgement.error
     if error is None:
@@ -64,8 +63,9 @@ def decide(
     if shut is not None:
         # An outage costs no try. To the back of the queue, lest a request that breaks its provider be every probe.
         return Decision(Action.RELEASE, shut)
-    pause = error.retry_after if error.retry_after is not None and error.retry_after > retry_after_max else 0.0
-    delay = next_deferral(tries, deferral, random, retry_after=error.retry_after)
+    wait = error.retry_after
+    pause = wait if wait is not None and wait > settings.retry_after_max_seconds else 0.0
+    delay = next_deferral(tries, settings, random, retry_after=wait)
     return Decision(Action.FAIL, pause=pause) if delay is None else Decision(Action.DEFER, delay=delay, pause=pause)
 
 

@@ -39,7 +39,7 @@ class FlowerEvents:
         self.slots = 0
         self.in_flight: Callable[[], int] = lambda: 0
         """Returns how many slots run a comparison now."""
-        self.on_start: Callable[[], None] | None = None
+        self.on_start: Callable[[], object] | None = None
         """Called in the consumer's thread each time a consumer has (re)connected."""
 
     def attach(self, consumer: Consumer) -> None:
@@ -92,13 +92,13 @@ class FlowerEvents:
     def received(self, queue_ids: list[str]) -> None:
         for queue_id in queue_ids:
             row = {**_task(queue_id), "retries": 0}
-            self._tell("task-received", **row, eta=None, expires=None, root_id=queue_id, parent_id=None)
-            self._tell("task-started", uuid=queue_id)
+            self._record("task-received", **row, eta=None, expires=None, root_id=queue_id, parent_id=None)
+            self._record("task-started", uuid=queue_id)
 
     def ended(self, queue_id: str, state: QueueStatus, outcome: str, seconds: float) -> None:
         """A claim of this process ended its request after `seconds`."""
         if state is QueueStatus.COMPLETED:
-            self.succeeded(queue_id, outcome, seconds)
+            self._record("task-succeeded", uuid=queue_id, result=outcome, runtime=seconds)
         else:
             self.failed(queue_id, outcome)
 
@@ -108,17 +108,14 @@ class FlowerEvents:
         """
         self._gather("task-failed", exception=outcome, traceback="", **_task(queue_id))
 
-    def succeeded(self, queue_id: str, result: str, seconds: float) -> None:
-        self._tell("task-succeeded", uuid=queue_id, result=result, runtime=seconds)
-
     def retried(self, queue_id: str, reason: str) -> None:
         """The request was deferred or released: it has not ended, and its next event replaces this state."""
-        self._tell("task-retried", uuid=queue_id, exception=reason, traceback="")
+        self._record("task-retried", uuid=queue_id, exception=reason, traceback="")
 
     def failed(self, queue_id: str, code: str) -> None:
-        self._tell("task-failed", uuid=queue_id, exception=code, traceback="")
+        self._record("task-failed", uuid=queue_id, exception=code, traceback="")
 
-    def _tell(self, event: str, **fields: Any) -> None:
+    def _record(self, event: str, **fields: Any) -> None:
         self._totals[event.removeprefix("task-")] += 1
         self._gather(event, **fields)
 

@@ -26,9 +26,6 @@ async def beat(claims: Claims, intake: Intake, provider: LLMProviderType, observ
             intake.lose([*gone.taken, *gone.ended])
             for lease in gone.taken:
                 if lease in intake.leased:  # it may just have ended
-                    observer(
-                        Note(
-                            "lease.taken", "warning", {"provider": provider.value}, fields={"queue_id": lease.queue_id}
-                        )
-                    )
+                    labels, fields = {"provider": provider.value}, {"queue_id": lease.queue_id}
+                    observer(Note("lease.taken", "warning", labels, fields=fields))
         await asyncio.sleep(period)

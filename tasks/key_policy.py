@@ -16,17 +16,13 @@ class KeyCheck(NamedTuple):
     """Why no call may be made for the request; None: one may be made."""
 
 
-class KeyPolicy:
-    def __init__(self, own_topic: str) -> None:
-        """`own_topic`: topic of the service's own comparisons, which is allowed whatever topics their key may name."""
-        self._own_topic = own_topic
-
-    def check(self, claimed: Claimed) -> KeyCheck:
-        topic = claimed.stored.request.callback_topic
-        if claimed.topics and topic != self._own_topic and not _patterns(claimed.topics).allow(topic):
-            refusal = InvalidCallbackTopic("callback_topic is not among the topics that its API key may name")
-            return KeyCheck(publishes=False, refusal=refusal)
-        return KeyCheck(publishes=True, refusal=None if claimed.may_spend else cost_limit_reached())
+def check_key(claimed: Claimed, own_topic: str) -> KeyCheck:
+    """`own_topic`: topic of the service's own comparisons, which is allowed whatever topics their key may name."""
+    topic = claimed.stored.request.callback_topic
+    if claimed.topics and topic != own_topic and not _patterns(claimed.topics).allow(topic):
+        refusal = InvalidCallbackTopic("callback_topic is not among the topics that its API key may name")
+        return KeyCheck(publishes=False, refusal=refusal)
+    return KeyCheck(publishes=True, refusal=None if claimed.may_spend else cost_limit_reached())
 
 
 @lru_cache(maxsize=256)

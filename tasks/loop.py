@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -21,16 +21,12 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop and wait for its result. To be called from another thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        return self.start(work).result()
 
-    def start(self, work: Awaitable[T]) -> "Future[T]":
+    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start `work` on the loop. To be called from another thread."""
-        return asyncio.run_coroutine_threadsafe(_as_coroutine(work), self.loop)
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
-
-
-async def _as_coroutine(work: Awaitable[T]) -> T:
-    return await work

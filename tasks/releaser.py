@@ -1,7 +1,7 @@
 """Ends a claim whose request has not ended: releases, defers or parks the request."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from completion.judgement import Judgement, Spent
@@ -16,20 +16,13 @@ from tasks.gate.gatekeeper import Gatekeeper
 from telemetry.observer import Note, Observer
 
 
+@dataclass(eq=False)
 class Releaser:
-    def __init__(
-        self,
-        claims: Claims,
-        gatekeeper: Gatekeeper,
-        lifecycle: Lifecycle,
-        flower: FlowerEvents,
-        observer: Observer,
-    ) -> None:
-        self._claims = claims
-        self._gatekeeper = gatekeeper
-        self._lifecycle = lifecycle
-        self._flower = flower
-        self._observer = observer
+    claims: Claims
+    gatekeeper: Gatekeeper
+    lifecycle: Lifecycle
+    flower: FlowerEvents
+    observer: Observer
 
     async def defer(self, claimed: Claimed, judgement: Judgement, delay: float) -> None:
         """Return the request to its queue in `delay` seconds, for the judgement's error. It costs a try."""
@@ -37,9 +30,9 @@ class Releaser:
         code = error.code.value if error else ""
         await self._write(claimed, Release(stored, delay=delay, counts=True), judgement.spent)
         labels = {"provider": stored.provider.value, "error_code": code}
-        self._observer(Note("comparison.deferred", "info", labels, delay))
+        self.observer(Note("comparison.deferred", "info", labels, delay))
         event = status_of(stored, QueueStatus.QUEUED, QueueEvent.QUEUED, claimed.tries + 1, error)
-        self._lifecycle.tell(event, queue_id=stored.queue_id, traceparent=stored.traceparent)
+        self.lifecycle.send(event, stored)
         self._end(claimed, "deferred", f"{code}, attempt {judgement.spent.attempts}")
 
     async def release(self, claimed: Claimed, reason: str, *, front: bool, spent: Spent) -> None:
@@ -55,23 +48,23 @@ class Releaser:
 
     def abandon(self, claimed: Claimed) -> None:
         """The claim ended by a fault and nothing could be written: its lease lapses."""
-        self._flower.failed(str(claimed.stored.queue_id), QueueStatus.FAILED.value)
+        self.flower.failed(str(claimed.stored.queue_id), QueueStatus.FAILED.value)
 
     async def _write(self, claimed: Claimed, release: Release, spent: Spent) -> None:
         release = replace(release, spent=spent.model_dump_json().encode(), fencing_token=claimed.fencing_token)
-        await persist(partial(self._claims.release, [release]), self._observer)
+        await persist(partial(self.claims.release, [release]), self.observer)
 
     def _returned(self, claimed: Claimed, reason: str, spent: Spent) -> None:
         """`spent.last_error`: the error of the last attempt, which may be an earlier claim's."""
         note = Note("comparison.returned", "info", {"provider": claimed.stored.provider.value, "reason": reason})
         if reason == "breaker":
-            self._gatekeeper.note(note)
+            self.gatekeeper.note(note)
         else:
-            self._observer(note)
+            self.observer(note)
         after = f" after {spent.last_error}" if spent.last_error else ""
         self._end(claimed, "returned", f"{reason}{after}, attempt {spent.attempts}")
 
     def _end(self, claimed: Claimed, status: str, why: str) -> None:
         labels = {"provider": claimed.stored.provider.value, "status": status}
-        self._observer(Note("comparison.released", "debug", labels, time.monotonic() - claimed.claimed))
-        self._flower.retried(str(claimed.stored.queue_id), f"{status}: {why}")
+        self.observer(Note("comparison.released", "debug", labels, time.monotonic() - claimed.claimed))
+        self.flower.retried(str(claimed.stored.queue_id), f"{status}: {why}")

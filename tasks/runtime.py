@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -12,10 +11,9 @@ from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT
 from guard.adaptive.exchange import LimitExchange
 from guard.breaker import Breaker
-from guard.deferral import DeferralPolicy
 from guard.gate import Gate
 from guard.hold import Holds
-from guard.limits import Unlimited, make_limiter
+from guard.limits import RateLimiter, make_limiter
 from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
@@ -27,19 +25,17 @@ from ledger.stats import LedgerStats
 from maintenance.build import build
 from providers.factory import make_provider
 from tasks.call.adaptive_duty import AdaptiveDuty
-from tasks.call.claim_start import ClaimStart
 from tasks.call.judge import Judge
-from tasks.call.permit_queue import PermitQueue, SharedPermits, UnlimitedPermits
+from tasks.call.permit_queue import PermitQueue, SharedPermits
 from tasks.flower_events import FlowerEvents
 from tasks.gate.gatekeeper import Gatekeeper
 from tasks.heartbeat import beat
 from tasks.intake import Intake
-from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
 from tasks.runner import Runner
 from tasks.slots import Slots
-from telemetry.duty import for_ever
 from telemetry.observer import Note, Observer
+from telemetry.outage import for_ever
 
 #: Timeout of Redis in a worker, in seconds. Generous: no client waits for it, and the verdicts written are paid for.
 REDIS_SECONDS = 5.0
@@ -99,7 +95,7 @@ class Runtime:
             provider,
             gate=Gate(redis, provider, observer),
             breaker=breaker,
-            holds=Holds(redis, provider, settings.hold, observer),
+            shared_holds=Holds(redis, provider, settings.hold, observer),
             parked=Parked(redis, provider),
             flower=flower,
             lifecycle=delivery.lifecycle,
@@ -107,16 +103,16 @@ class Runtime:
             probe_seconds=cap,
             automatic=settings.hold.hold == "on",
             # No slow start under our own rate limit: it spaces calls already, and closes the gate now and then.
-            reopened=pace.restart if isinstance(limiter, Unlimited) else lambda: None,
+            reopened=(lambda: None) if isinstance(limiter, RateLimiter) else pace.restart,
         )
         places = Slots(slots)
         flower.slots, flower.in_flight = slots, lambda: places.count - places.free
-        permits: PermitQueue = UnlimitedPermits()
+        permits = PermitQueue()
         self._adaptive: AdaptiveDuty | None = None
         if settings.worker.adaptive_concurrency:
             permits = shared = SharedPermits(places)
             self._adaptive = AdaptiveDuty(LimitExchange(redis, provider, owner), shared, provider, slots, observer)
-        flower.on_start = partial(_soon, loop, self._gatekeeper.consumer_started)
+        flower.on_start = lambda: loop.call_soon_threadsafe(self._gatekeeper.consumer_started)
         self._provider = make_provider(provider, settings, observer)
         judge = Judge(
             self._provider,
@@ -134,8 +130,9 @@ class Runtime:
             finisher=maintenance.finisher,
             releaser=Releaser(self._claims, self._gatekeeper, delivery.lifecycle, flower, observer),
             gatekeeper=self._gatekeeper,
-            start=ClaimStart(KeyPolicy(settings.kafka.topic_prefix + COMPARISON_RESULT), delivery.lifecycle, observer),
-            deferral=DeferralPolicy.from_settings(settings.retry),
+            own_topic=settings.kafka.topic_prefix + COMPARISON_RESULT,
+            lifecycle=delivery.lifecycle,
+            settings=settings.retry,
             observer=observer,
         )
         self.intake = Intake(
@@ -185,14 +182,10 @@ class Runtime:
         try:
             await self._maintenance.leave()
             if self._adaptive is not None:
-                await self._adaptive.leave()
+                await self._adaptive.exchange.leave()
             await self._claims.leave()
         except (RedisError, OSError) as error:
             self._observer(Note("worker.unannounced", "warning", fields={"error": type(error).__name__}))
         await self._ahead.close(SHORT_SECONDS)
         await self._provider.close()
         await self._redis.aclose()
-
-
-def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(function)

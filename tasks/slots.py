@@ -16,17 +16,17 @@ class Slots:
     def __init__(self, count: int) -> None:
         self.count = count
         self.free = count
-        self._room: Callable[[], int] = lambda: count
+        self._capacity: Callable[[], int] = lambda: count
         self._freed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._closed = False
 
-    def follow(self, room: Callable[[], int]) -> None:
-        """Use no more than `room()` slots from now on: further requests wait in Redis, for any worker.
+    def follow(self, capacity: Callable[[], int]) -> None:
+        """Use no more than `capacity()` slots from now on: further requests wait in Redis, for any worker.
 
-        `room` is called when a slot is wanted. Call `wake` when its result may have grown.
+        `capacity` is called when a slot is wanted. Call `wake` when its result may have grown.
         """
-        self._room = room
+        self._capacity = capacity
 
     @property
     def wanted(self) -> bool:
@@ -37,7 +37,7 @@ class Slots:
         """Wait for a free slot and take up to `most`. Returns how many; 0 after `close`. First come, first served."""
         async with self._turn:
             while not self._closed:
-                taken = min(self.free, self._room() - self.count + self.free, most)
+                taken = min(self.free, self._capacity() - self.count + self.free, most)
                 if taken > 0:
                     self.free -= taken
                     return taken
@@ -52,7 +52,7 @@ class Slots:
         self._freed.set()
 
     def wake(self) -> None:
-        """Make a waiting `take` check again for room."""
+        """Make a waiting `take` check its capacity again."""
         self._freed.set()
 
     def close(self) -> None:

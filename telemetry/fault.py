@@ -5,24 +5,10 @@ from traceback import FrameSummary, extract_tb
 from types import TracebackType
 
 #: Top-level packages of this project. tests/telemetry/test_fault.py compares them with pyproject.toml.
-PACKAGES = frozenset(
-    [
-        "cli",
-        "service",
-        "tasks",
-        "assessment",
-        "web",
-        "maintenance",
-        "access",
-        "providers",
-        "guard",
-        "completion",
-        "events",
-        "ledger",
-        "telemetry",
-        "contracts",
-    ]
-)
+PACKAGES = frozenset((
+    "cli", "service", "tasks", "assessment", "web", "maintenance", "access", "providers", "guard", "completion",
+    "events", "ledger", "telemetry", "contracts",
+))  # fmt: skip
 _ROOT = Path(__file__).parents[1]
 
 #: Most frames of a traceback that a log line names.

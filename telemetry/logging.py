@@ -3,15 +3,33 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 
 from contracts.settings import TelemetrySettings
-from telemetry.lean_structlog import structlog
 from telemetry.observer import Note
 from telemetry.redaction import log_uncaught_exceptions, remove_exception_texts, replace_traceback
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    """Make the package appear not installed, unless it is loaded already."""
+    if name in sys.modules:
+        yield
+        return
+    # Documented by the import system: None stands for a module that is not found.
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+# rich formats tracebacks that are never printed, and takes a tenth of the start-up.
+with _missing("rich"):
+    import structlog
 
 #: Names that structlog itself takes or writes. A label or field with one of them is logged with `_` appended.
 _OURS = frozenset({"self", "level", "event", "timestamp", "process", "exc_info", "stack_info"})
@@ -28,12 +46,14 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
         _with_bound,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _named(process),
+        lambda _, __, event: {**event, "process": process},
     ]
+    # Colours on a terminal only: in a file or a pipe, their codes would split the words that one searches for.
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=_has_colours())
+        else structlog.dev.ConsoleRenderer(colors=colours)
     )
     level = _LEVELS[settings.log_level]
     structlog.configure(
@@ -56,19 +76,6 @@ def configure_logging(settings: TelemetrySettings, process: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
     logging.captureWarnings(True)
-
-
-def _has_colours() -> bool:
-    """On a terminal only: in a file or a pipe, colour codes would split the words that one searches for."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _named(process: str) -> structlog.typing.Processor:
-    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["process"] = process
-        return event
-
-    return add
 
 
 class LogObserver:

@@ -46,11 +46,8 @@ class Fanout:
             try:
                 observer(note)
             except Exception as error:  # noqa: BLE001 - outermost: counted and logged by the other observers
-                self._tell_others(observer, error)
-
-    def _tell_others(self, failed: Observer, error: Exception) -> None:
-        note = Note("error.unexpected", "error", labels={"where": "observer"}, fields=fault(error))
-        for observer in self._observers:
-            if observer is not failed:
-                with suppress(Exception):
-                    observer(note)
+                fault_note = Note("error.unexpected", "error", labels={"where": "observer"}, fields=fault(error))
+                for other in self._observers:
+                    if other is not observer:
+                        with suppress(Exception):
+                            other(fault_note)

@@ -1,8 +1,14 @@
-"""One outage of a dependency, from the first failure to the next success: logged once, tried now and then."""
+"""Failures that go on: an outage of a dependency is logged once and tried now and then; a background duty restarts."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
-from telemetry.observer import Level
+from telemetry.fault import fault
+from telemetry.observer import Level, Note, Observer
+
+#: Wait before a duty that failed unexpectedly starts again, in seconds.
+RESTART_SECONDS = 1.0
 
 
 class Outage:
@@ -41,3 +47,13 @@ class Outage:
         """Record a success. True if it ends an outage."""
         ended, self.active = self.active, False
         return ended
+
+
+async def for_ever(name: str, watch: Callable[[], Awaitable[None]], observer: Observer) -> None:
+    """Run `watch`, itself an endless loop, and start it again whenever it ends."""
+    while True:
+        try:
+            await watch()
+        except Exception as error:  # noqa: BLE001 - outermost: logged and counted, and the duty goes on
+            observer(Note("error.unexpected", "error", labels={"where": name}, fields=fault(error)))
+        await asyncio.sleep(RESTART_SECONDS)

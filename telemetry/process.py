@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from contracts.settings import TelemetrySettings
 from telemetry.logging import LogObserver, configure_logging
@@ -18,17 +17,15 @@ def start_telemetry(settings: TelemetrySettings, process: str) -> tuple[Observer
     """`process`: its kind, such as `api`, `worker.mock`."""
     configure_logging(settings, process)
     log = LogObserver(settings)
-    metrics = _metrics(settings.metrics_directory, process.replace(".", "-"), log)
-    return Fanout(metrics, log), metrics
-
-
-def _metrics(directory: Path | None, kind: str, log: Observer) -> Metrics:
+    kind, directory = process.replace(".", "-"), settings.metrics_directory
+    metrics = None
     if directory is not None:
         try:
-            return Metrics(process_file=take_process_file(directory, kind), directory=directory)
+            metrics = Metrics(process_file=take_process_file(directory, kind), directory=directory)
         except OSError as error:  # the process serves without shared metrics
             log(Note("metrics.alone", "warning", fields={"directory": str(directory), "reason": error.strerror}))
-    return Metrics(f"{kind}-1")
+    metrics = metrics or Metrics(f"{kind}-1")
+    return Fanout(metrics, log), metrics
 
 
 async def keep_alive(metrics: Metrics, ready: Callable[[], bool] = lambda: True) -> None:

@@ -8,11 +8,11 @@ import logging
 import re
 import sys
 import threading
+from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any
 
 from telemetry.fault import locations
-from telemetry.lean_structlog import structlog
 
 #: The beginning of a message up to its first value, for templates and for formatted texts. An apostrophe belongs to
 #: it only in a contraction: any other begins a quotation.
@@ -39,7 +39,7 @@ def remove_exception_texts(record: logging.LogRecord) -> bool:
     return True
 
 
-def replace_traceback(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def replace_traceback(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor that logs an exception's class and locations instead of its traceback."""
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[0] is not None:

@@ -5,6 +5,7 @@ Middleware inside of the framework, and its router, would cost the hot path CPU 
 
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from telemetry.fault import fault, locations
 from telemetry.observer import Note, Observer
 from web.handlers import HANDLED, ErrorHandler
-from web.problem import internal_error, problem
+from web.problem import INTERNAL_ERROR, problem
 
 
 class Application(FastAPI):
@@ -46,31 +47,32 @@ class PlainRoute(APIRoute):
         return self.endpoint
 
 
+@dataclass(frozen=True, slots=True)
 class Shortcut:
     """ASGI middleware that calls the endpoint of one PlainRoute for POST directly. The path has no parameters.
 
     The route stays registered for OpenAPI, for other methods, and for an application below a root path.
     """
 
-    def __init__(self, app: ASGIApp, route: APIRoute, on_error: ErrorHandler) -> None:
-        self._app = app
-        self._route = route
-        self._on_error = on_error
+    app: ASGIApp
+    route: APIRoute
+    on_error: ErrorHandler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._route
+        route = self.route
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != route.path:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         scope["route"], scope["endpoint"] = route, route.endpoint
         request = Request(scope, receive, send)
         try:
             response = await route.endpoint(request)
         except HANDLED as error:
-            response = await self._on_error(request, error)
+            response = await self.on_error(request, error)
         await response(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
 class ErrorBoundary:
     """Outermost middleware: answers unexpected errors with a 500 without a traceback, and counts all answers.
 
@@ -78,13 +80,12 @@ class ErrorBoundary:
     request.
     """
 
-    def __init__(self, app: ASGIApp, observer: Observer) -> None:
-        self._app = app
-        self._observer = observer
+    app: ASGIApp
+    observer: Observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if scope["method"] == "HEAD":
             # All routes handle it as GET. The server has its own copy of the scope, and leaves the body out.
@@ -99,17 +100,17 @@ class ErrorBoundary:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_note_status)
+            await self.app(scope, receive, send_and_note_status)
         except ClientDisconnect:
             if status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 status = 0  # the client has not received the framework's 500
-            self._observer(Note("door.client_left"))
+            self.observer(Note("http.client_left"))
         except Exception as error:  # noqa: BLE001 - outermost: counted, logged by its class and location
             fields = {**fault(error), **locations(error.__traceback__)}
-            self._observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))
+            self.observer(Note("error.unexpected", "error", {"where": "door"}, fields=fields))
             if not status:
-                await problem(internal_error(), scope)(scope, receive, send_and_note_status)
+                await problem(INTERNAL_ERROR, scope)(scope, receive, send_and_note_status)
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
             labels = {"route": route, "status": str(status)}
-            self._observer(Note("door.answered", labels=labels, value=time.monotonic() - started))
+            self.observer(Note("http.answered", labels=labels, value=time.monotonic() - started))

@@ -13,13 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from access import api_key
 from access.api_key import ApiKey
 from access.authenticator import Authenticated, Authenticator
-from access.request_rate import Rate
+from access.request_rate import POLICY, WINDOW, Rate, policy_header, remaining_header
 from contracts.enums import ProcessingMode
 from contracts.errors import AuthenticationFailed, PermissionDenied, QuotaExceeded, UmpireError
 from contracts.settings import ServiceSettings
 from telemetry.observer import Note, Observer
 from web.problem import problem
-from web.rate_headers import POLICY, policy_header, remaining_header
 
 #: Scope that an API key needs, by method and path of a route. None: the route needs no key.
 ScopeTable = Mapping[tuple[str, str], api_key.Scope | None]
@@ -31,12 +30,16 @@ _POLICY_VIOLATION = 1008
 
 _CALLER = "umpire.caller"
 
+_RATE_USED_UP = "the API key's requests per minute are used up"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Caller:
     key: ApiKey
     #: Seconds left of `door_redis_seconds`.
     redis_seconds: float
+    #: For the `RateLimit` header; None if the key has no limit.
+    rate: Rate | None
 
 
 def api_key_of(scope: Scope) -> ApiKey | None:
@@ -60,6 +63,27 @@ def redis_seconds(scope: Scope, settings: ServiceSettings) -> float:
     """Seconds that all Redis operations of the request together may still take."""
     caller: Caller | None = scope.get(_CALLER)
     return caller.redis_seconds if caller else settings.door_redis_seconds
+
+
+async def charge_batch(scope: Scope, authenticator: Authenticator, requests: int) -> None:
+    """Charge the caller's rate for `requests` in one body, of which the first is charged already.
+
+    Raises QuotaExceeded if the rate does not allow all of them; then no further one is charged. Raises Unavailable.
+    """
+    caller: Caller | None = scope.get(_CALLER)
+    if caller is None or caller.key.rate is None or requests == 1:
+        return
+    a_minute, began = caller.key.rate, time.monotonic()
+    caller.rate = None  # a problem has a header of its own
+    if requests > a_minute:
+        detail = f"each of the {requests} items counts as a request, and the API key may send {a_minute} a minute"
+        raise QuotaExceeded(detail, retry_after=WINDOW, limit="request_rate", max_items=a_minute)
+    rate = await authenticator.charge(caller.key, requests - 1, caller.redis_seconds)
+    caller.redis_seconds = max(0.0, caller.redis_seconds - (time.monotonic() - began))
+    if rate is not None and not rate.granted:
+        # The next try is charged for its first request before the others.
+        raise QuotaExceeded(_RATE_USED_UP, retry_after=rate.wait + WINDOW / a_minute, limit="request_rate")
+    caller.rate = rate
 
 
 class RouteScopes:
@@ -89,54 +113,46 @@ class RouteScopes:
         return False, None
 
 
+@dataclass(frozen=True, slots=True)
 class Authentication:
     """ASGI middleware, not installed if UMPIRE_AUTH is off."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scopes: RouteScopes,
-        authenticator_of: Callable[[Scope], Authenticator],
-        settings: ServiceSettings,
-        observer: Observer,
-    ) -> None:
-        """`authenticator_of` takes the ASGI scope, because the authenticator is created after the application."""
-        self._app = app
-        self._scopes = scopes
-        self._authenticator_of = authenticator_of
-        self._redis_seconds = settings.door_redis_seconds
-        self._observer = observer
+    app: ASGIApp
+    scopes: RouteScopes
+    #: Takes the ASGI scope, because the authenticator is created after the application.
+    authenticator_of: Callable[[Scope], Authenticator]
+    #: Seconds that Redis has to answer in one request.
+    redis_seconds: float
+    observer: Observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # the API has no WebSocket
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
-        is_open, needed = self._scopes.find(scope) if scope["type"] == "http" else (True, None)
+        is_open, needed = self.scopes.find(scope) if scope["type"] == "http" else (True, None)
         if is_open:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         known: Authenticated | None = None
         try:
-            known = await self._authenticate(scope)
-            _check_rate(known.rate)
-            _check_scope(known.key, needed)
+            began = time.monotonic()
+            known = await self.authenticator_of(scope).authenticate(_bearer_token(scope), self.redis_seconds)
+            left = max(0.0, self.redis_seconds - (time.monotonic() - began))
+            scope[_CALLER] = Caller(known.key, left, known.rate)
+            if known.rate is not None and not known.rate.granted:
+                raise QuotaExceeded(_RATE_USED_UP, retry_after=known.rate.wait, limit="request_rate")
+            if needed is not None and needed not in known.key.scopes:
+                raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
         except UmpireError as error:
             await self._refusal(scope, error, known)(scope, receive, send)
             return
         policy = policy_header(known.key)
-        await self._app(scope, receive, _adding_rate_headers(send, policy, known.rate) if policy else send)
-
-    async def _authenticate(self, scope: Scope) -> Authenticated:
-        seconds = self._redis_seconds
-        began = time.monotonic()
-        known = await self._authenticator_of(scope).authenticate(_bearer_token(scope), seconds)
-        scope[_CALLER] = Caller(known.key, max(0.0, seconds - (time.monotonic() - began)))
-        return known
+        await self.app(scope, receive, _adding_rate_headers(send, policy, scope[_CALLER]) if policy else send)
 
     def _refusal(self, scope: Scope, error: UmpireError, known: Authenticated | None) -> Response:
         reason = error.details.get("reason") or error.details.get("limit") or "unavailable"
-        self._observer(Note("key.refused", labels={"reason": reason}))
-        self._observer(Note("door.refused", labels={"error_code": error.code.value}))
+        self.observer(Note("key.refused", labels={"reason": reason}))
+        self.observer(Note("http.refused", labels={"error_code": error.code.value}))
         policy = policy_header(known.key) if known else ""
         headers = {POLICY: policy} if policy else {}
         if isinstance(error, AuthenticationFailed):
@@ -155,22 +171,10 @@ def _bearer_token(scope: Scope) -> str:
     return text.strip(" ")
 
 
-def _check_rate(rate: Rate | None) -> None:
-    if rate is not None and not rate.granted:
-        raise QuotaExceeded(
-            "the API key's requests per minute are used up", retry_after=rate.wait, limit="request_rate"
-        )
-
-
-def _check_scope(key: ApiKey, needed: api_key.Scope | None) -> None:
-    if needed is not None and needed not in key.scopes:
-        raise PermissionDenied(f"the API key has no scope {needed.value}", reason="scope", scope=needed.value)
-
-
-def _adding_rate_headers(send: Send, policy: str, rate: Rate | None) -> Send:
+def _adding_rate_headers(send: Send, policy: str, caller: Caller) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            remaining = [(b"ratelimit", remaining_header(rate).encode())] if rate else []
+            remaining = [(b"ratelimit", remaining_header(caller.rate).encode())] if caller.rate else []
             message["headers"] = [*message["headers"], (b"ratelimit-policy", policy.encode()), *remaining]
         await send(message)
 

@@ -84,10 +84,15 @@ def parse(model: type[ModelT], body: bytes) -> ModelT:
     try:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        if error.error_count() > MAX_ERRORS:
-            raise InvalidRequest(f"the body is invalid in {error.error_count()} places") from None
         # `from None`: the cause would carry the input, perhaps an essay, into a log.
-        raise invalid_request(error.errors(include_url=False, include_input=False, include_context=False)) from None
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> InvalidRequest:
+    """The typed error that stands for pydantic's."""
+    if error.error_count() > MAX_ERRORS:
+        return InvalidRequest(f"the body is invalid in {error.error_count()} places")
+    return invalid_request(error.errors(include_url=False, include_input=False, include_context=False))
 
 
 class _CorrelationId(BaseModel):
@@ -100,5 +105,13 @@ def salvage_correlation_id(body: bytes) -> UUID | None:
     """The correlation id of an invalid body; None if it cannot be read."""
     try:
         return _CorrelationId.model_validate_json(body.removeprefix(BOM_UTF8)).correlation_id
+    except ValidationError:
+        return None
+
+
+def salvage_correlation_id_of(value: object) -> UUID | None:
+    """The same of an invalid value within a body."""
+    try:
+        return _CorrelationId.model_validate(value).correlation_id
     except ValidationError:
         return None

@@ -4,6 +4,7 @@ gets at most half of them, because a body that arrives slowly keeps its bytes al
 
 import asyncio
 from collections import Counter, deque
+from dataclasses import dataclass
 
 from contracts.errors import QueueFull
 
@@ -81,22 +82,20 @@ class BodyBudget:
         return not self._reserved or self._reserved + size <= self._limit
 
 
+@dataclass(slots=True)
 class BodyReservation:
     """The bytes that one request has reserved."""
 
-    __slots__ = ("_budget", "_owner", "size")
-
-    def __init__(self, budget: BodyBudget, owner: str | None) -> None:
-        self._budget = budget
-        self._owner = owner
-        self.size = 0
+    budget: BodyBudget
+    owner: str | None
+    size: int = 0
 
     async def acquire(self, size: int) -> None:
         """To be called at most once. Raises QueueFull."""
-        await self._budget.acquire(size, self._owner)
+        await self.budget.acquire(size, self.owner)
         self.size = size
 
     def release(self) -> None:
         if self.size:
-            self._budget.release(self.size, self._owner)
+            self.budget.release(self.size, self.owner)
             self.size = 0

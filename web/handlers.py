@@ -22,7 +22,7 @@ from contracts.errors import (
     UmpireError,
 )
 from telemetry.observer import Note, Observer
-from web.problem import internal_error, problem
+from web.problem import INTERNAL_ERROR, problem
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -50,16 +50,26 @@ def error_handler(observer: Observer, routes: Sequence[BaseRoute]) -> ErrorHandl
     async def on_error(request: Request, error: Exception) -> Response:
         match error:
             case UmpireError():
-                observer(Note("door.refused", labels={"error_code": error.code.value}))
+                observer(Note("http.refused", labels={"error_code": error.code.value}))
                 return problem(error, request.scope)
             case RequestValidationError():
+                if _is_path_of_others(request, routes):
+                    return _framework_error(request, HTTPException(HTTPStatus.METHOD_NOT_ALLOWED), routes)
                 return problem(invalid_request(error.errors()), request.scope)
             case HTTPException():
                 return _framework_error(request, error, routes)
         # The framework raises this error again afterwards; web/asgi.py counts and logs it.
-        return problem(internal_error(), request.scope)
+        return problem(INTERNAL_ERROR, request.scope)
 
     return on_error
+
+
+def _is_path_of_others(request: Request, routes: Sequence[BaseRoute]) -> bool:
+    """Whether routes without parameters have this path, none of them for this method. The router then takes a part of
+    the path for the parameter of another route.
+    """
+    exact = [one for one in routes if isinstance(one, Route) and one.path == request.scope["path"]]
+    return bool(exact) and not any(request.method in (one.methods or ()) for one in exact)
 
 
 def _framework_error(request: Request, error: HTTPException, routes: Sequence[BaseRoute]) -> Response:
@@ -74,11 +84,12 @@ def _framework_error(request: Request, error: HTTPException, routes: Sequence[Ba
 
 
 def _allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
-    """Methods of all routes with this path; the framework names those of the first one only."""
-    methods: set[str] = {"OPTIONS"}
-    for route in routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= set(route.methods or ())
+    """Methods of all routes with this path; the framework names those of the first one only. A route without parameters
+    precedes those that have some.
+    """
+    found = [one for one in routes if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
+    exact = [one for one in found if "{" not in one.path]
+    methods = {"OPTIONS"}.union(*(one.methods or () for one in exact or found))
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 

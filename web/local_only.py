@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ def check_binding(settings: Settings, host: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class LocalOnly:
     """ASGI middleware that refuses requests to an address other than loopback, in case the server was started with
     another one than the settings', and requests that a page of another site makes in a browser on this machine.
@@ -29,14 +31,13 @@ class LocalOnly:
     text.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    app: ASGIApp
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and _is_foreign(scope):
             error = PermissionDenied("UMPIRE_AUTH is off: the API answers on loopback only", reason="auth_off")
             return problem(error, scope)(scope, receive, send)
-        return self._app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 def _is_foreign(scope: Scope) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contracts.settings import MockConfidence
+from contracts.settings.provider import MockConfidence
 from providers.mock import CONFIDENCE_THRESHOLDS, HALF_NOISE_SD, HIGH_THRESHOLD, UNEVEN
 
 

@@ -16,6 +16,8 @@ class Evidence:
     run: Entry
     posts: list[Entry]
     deletes: list[Entry]
+    redeliveries: list[Entry]
+    """Answers to requests for a result again, one for each queue id."""
     arrivals: list[Entry]
     """Events on the callback topics, in the order of their arrival."""
     calls: list[Entry]
@@ -55,6 +57,7 @@ class Evidence:
             run=json.loads((folder / RUN).read_text()),
             posts=[one for one in client if one["kind"] == "post"],
             deletes=[one for one in client if one["kind"] == "delete"],
+            redeliveries=[one for one in client if one["kind"] == "redeliver"],
             arrivals=list(read(folder / KAFKA)),
             calls=sorted(read(folder / UPSTREAM), key=lambda call: call["received"]),
             faults=[one for one in faults if one["kind"] == "fault"],

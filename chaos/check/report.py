@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.check import access, promises
+from chaos.check import access, promises, redelivery
 from chaos.check.duplicate_charges import DuplicateCharge, duplicate_charges
 from chaos.check.evidence import Evidence, reason
 
@@ -38,6 +38,10 @@ def judge(evidence: Evidence) -> Report:
         "changed on its way (key, correlation id, metadata, topic)": promises.changed(evidence),
         "event id is not uuid5 of the queue id": promises.wrong_ids(evidence),
         "a verdict that no call of this request gave": promises.invented(evidence),
+        "two deliveries of a result with different bytes": redelivery.other_bytes(evidence),
+        "a redelivery was accepted, and never published": redelivery.not_redelivered(evidence),
+        "a redelivery that nobody asked for": redelivery.unasked(evidence),
+        "a wrong answer to a request for a redelivery": redelivery.wrong_answers(evidence),
         "HTTP answer and event differ": promises.answers_differ(evidence),
         "DELETE and event disagree about a cancellation": access.cancellations(evidence),
         "access without a key, or to another key's request": access.unauthorized(evidence),
@@ -61,11 +65,13 @@ def _counts(evidence: Evidence, charges: list[DuplicateCharge], broken: dict[str
     accepted = evidence.accepted
     return {
         "submissions": len(evidence.posts),
+        "of these in batches": sum(bool(post.get("in_batch")) for post in evidence.posts),
         "accepted": len(accepted),
         "arrived": sum(queue_id in evidence.events for queue_id in accepted),
         "lost": len(broken["lost"]),
         "conflicting": len(broken["conflicting"]),
         "duplicated (the same event again: allowed)": sum(len(found) - 1 for found in evidence.events.values()),
+        "asked for again, and accepted": sum(one["status"] == 202 for one in evidence.redeliveries),
         "refused": posts["refused"],
         "never sent (no connection)": posts["unsent"],
         "unknown (no answer)": posts["unknown"],

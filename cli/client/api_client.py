@@ -1,7 +1,6 @@
 """A client of the HTTP API; it uses only what any other client could."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 from pydantic import SecretStr
@@ -13,8 +12,7 @@ from contracts.encoding import dumps, loads
 _SECONDS = 90.0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     status: int
     body: dict[str, Any]
 
@@ -23,7 +21,11 @@ class ApiClient:
     """Keeps one connection open."""
 
     def __init__(self, url: str, api_key: SecretStr | None = None) -> None:
-        if not _is_http(url):
+        try:
+            parsed = httpx2.URL(url)
+        except httpx2.InvalidURL:
+            parsed = httpx2.URL()
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise Failure(f"{url!r} is no URL of an API (http://host:port)", code=USAGE)
         headers = {"content-type": "application/json"}
         if api_key is not None:
@@ -49,11 +51,3 @@ class ApiClient:
 
     def close(self) -> None:
         self._http.close()
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,11 @@ from cli.client.prompt import comparison_prompt
 from cli.console import err, out, show_json
 from cli.failure import USAGE, Failure
 from cli.stack.data_directory import is_private_stack, read_stack
+from contracts.enums import LLMProviderType
 from contracts.settings import KafkaSettings, Settings
 from contracts.topics import COMPARISON_RESULT
 
 OK, ERROR = 0, 1
-_ACCEPTED = 202
 _MS_PER_SECOND = 1000
 
 
@@ -31,7 +33,7 @@ class CompareOptions:
     essay_b: Path
     topic: str | None
     question: str | None
-    provider: str | None
+    provider: LLMProviderType | None
     model: str | None
     timeout: float
 
@@ -42,25 +44,20 @@ def compare(
     url, kafka = locate(settings, api, data_dir)
     topic = options.topic or settings.kafka.topic_prefix + COMPARISON_RESULT
     request = _request(options, topic)
-    client = ApiClient(url, key_for(settings, api, data_dir))
-    # The follower starts at the topic's end before the request is sent, so that it cannot miss the verdict.
-    follower = Follower(kafka, topic) if wait else None
-    try:
+    names = {"Essay A": options.essay_a.name, "Essay B": options.essay_b.name}
+    with closing(ApiClient(url, key_for(settings, api, data_dir))) as client, ExitStack() as stack:
+        # The follower starts at the topic's end before the request is sent, so that it cannot miss the verdict.
+        follower = stack.enter_context(closing(Follower(kafka, topic))) if wait else None
         answer = client.compare(request, prefer=None if wait else "respond-async")
-        output = _Output(options, as_json=as_json)
-        if answer.status != _ACCEPTED or follower is None:
-            return output.answer(answer)
+        if answer.status != HTTPStatus.ACCEPTED or follower is None:
+            return _show_answer(answer, names, as_json=as_json)
         queue_id = str(answer.body["queue_id"])
         if not as_json:
             err.print(f"accepted as {queue_id}; its verdict comes on {topic}", markup=False)
         for event in follower.events(time.monotonic() + options.timeout):
             if event is not None and event.data.request_id == queue_id:
-                return output.event(event)
+                return _show_event(event, names, as_json=as_json)
         raise Failure(f"no verdict for {queue_id} within {options.timeout:g} s; it will still come on {topic}")
-    finally:
-        client.close()
-        if follower:
-            follower.close()
 
 
 def locate(settings: Settings, api: str | None, data_dir: Path) -> tuple[str, KafkaSettings]:
@@ -116,38 +113,35 @@ def _read(path: Path) -> str:
     return text
 
 
-class _Output:
-    """Prints an answer or event; its methods return the exit code."""
+def _show_answer(answer: Answer, names: Mapping[str, str], *, as_json: bool) -> int:
+    """Print an HTTP answer. Returns the exit code."""
+    verdict, accepted = "winner" in answer.body, answer.status == HTTPStatus.ACCEPTED
+    if as_json:
+        show_json(answer.body)
+    elif verdict:
+        out.print(panel(answer.body, names), soft_wrap=False)
+    elif accepted:
+        out.print(f"accepted as {answer.body['queue_id']}", markup=False)
+    else:
+        _show_error(answer.body.get("error_code", "error"), answer.body.get("detail", "no reason was given"))
+    return OK if verdict or accepted else ERROR
 
-    def __init__(self, options: CompareOptions, *, as_json: bool) -> None:
-        self._names = {"Essay A": options.essay_a.name, "Essay B": options.essay_b.name}
-        self._as_json = as_json
 
-    def answer(self, answer: Answer) -> int:
-        verdict, accepted = "winner" in answer.body, answer.status == _ACCEPTED
-        if self._as_json:
-            show_json(answer.body)
-        elif verdict:
-            out.print(panel(answer.body, self._names), soft_wrap=False)
-        elif accepted:
-            out.print(f"accepted as {answer.body['queue_id']}", markup=False)
-        else:
-            self._error(answer.body.get("error_code", "error"), answer.body.get("detail", "no reason was given"))
-        return OK if verdict or accepted else ERROR
+def _show_event(event: Verdict, names: Mapping[str, str], *, as_json: bool) -> int:
+    """Print a result event. Returns the exit code."""
+    error = event.data.error_detail
+    if as_json:
+        show_json(event)
+    elif error is None:
+        out.print(panel(event.data.model_dump(mode="json"), names), soft_wrap=False)
+    else:
+        _show_error(error.error_code.value, error.message)
+    return ERROR if error else OK
 
-    def event(self, event: Verdict) -> int:
-        error = event.data.error_detail
-        if self._as_json:
-            show_json(event)
-        elif error is None:
-            out.print(panel(event.data.model_dump(mode="json"), self._names), soft_wrap=False)
-        else:
-            self._error(error.error_code.value, error.message)
-        return ERROR if error else OK
 
-    def _error(self, code: str, detail: str) -> None:
-        err.print(f"[bold red]{escape(code)}[/bold red]  ", end="")
-        err.print(detail, markup=False)
+def _show_error(code: str, detail: str) -> None:
+    err.print(f"[bold red]{escape(code)}[/bold red]  ", end="")
+    err.print(detail, markup=False)
 
 
 def panel(verdict: Mapping[str, Any], names: Mapping[str, str]) -> Panel:

@@ -1,5 +1,6 @@
 """Reads the verdicts that arrive on a callback topic after the follower was made."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,7 +36,6 @@ class Follower:
         # librdkafka requires a group; no offset is committed to it.
         options = {"group.id": "umpire-cli", "enable.auto.commit": False, "allow.auto.create.topics": True}
         self._consumer = Consumer(client_config(settings) | options | {"log_level": 2})
-        self._assigned = False
         self._next_try = 0.0
         deadline = time.monotonic() + _METADATA_SECONDS
         while True:
@@ -54,7 +54,7 @@ class Follower:
         the deadline (time.monotonic).
         """
         while time.monotonic() < deadline:
-            if not self._assigned and time.monotonic() > self._next_try:
+            if time.monotonic() > self._next_try:
                 with suppress(KafkaException):  # tried again soon
                     self._assign(start=False)
             message = self._consumer.poll(_POLL_SECONDS)
@@ -79,7 +79,7 @@ class Follower:
                 one.offset = self._consumer.get_watermark_offsets(one, timeout=_METADATA_SECONDS)[1]
         if partitions:
             self._consumer.assign(partitions)
-            self._assigned = True
+            self._next_try = math.inf
 
 
 def _parse(value: bytes | None) -> Verdict | None:

@@ -1,10 +1,11 @@
-"""Builds the command line's prompt from two essays so that instructions in the essays are recognisable as data.
+"""Pairs of essays for the demo and `umpire tune`, and the command line's prompt from two essays.
 
-Each essay stands unchanged between two lines with a random number, which is made for this prompt and does not occur in
-its texts. So no essay can imitate the end of an essay, the beginning of another one, or one of our instructions, which
-all stand outside the essays.
+In a prompt each essay stands unchanged between two lines with a random number, which is made for this prompt and does
+not occur in its texts. So no essay can imitate the end of an essay, the beginning of another one, or one of our
+instructions, which all stand outside the essays.
 """
 
+import random
 import secrets
 
 QUESTION = (
@@ -46,3 +47,23 @@ def _boundary(*texts: str) -> str:
         boundary = secrets.token_hex(_BOUNDARY_BYTES)
         if not any(boundary in text.lower() for text in texts):
             return boundary
+
+
+def balanced_rounds(items: int, rounds: int, seed: int) -> list[tuple[int, int]]:
+    """Pairs (shown first, shown second). Each item occurs once per round; if `items` is odd, one item pauses in each.
+
+    >>> balanced_rounds(2, 2, seed=0)
+    [(0, 1), (1, 0)]
+    """
+    chance = random.Random(seed)
+    surplus = [0] * items  # times shown first less times shown second
+    pairs = []
+    for _ in range(rounds):
+        order = list(range(items))
+        chance.shuffle(order)
+        for one, other in zip(order[::2], order[1::2], strict=False):
+            first, second = (one, other) if (surplus[one], one) <= (surplus[other], other) else (other, one)
+            surplus[first] += 1
+            surplus[second] -= 1
+            pairs.append((first, second))
+    return pairs

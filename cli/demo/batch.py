@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,11 +14,13 @@ from assessment.model.strengths.fit import BradleyTerryFit, fit_bradley_terry
 from assessment.samples import INTENDED_ORDER, TOPIC, load_samples
 from cli.client.api_client import ApiClient
 from cli.client.follow import Follower, Verdict
-from cli.client.pairs import balanced_rounds
-from cli.client.prompt import comparison_prompt
+from cli.client.prompt import balanced_rounds, comparison_prompt
 from cli.failure import Failure
 from contracts.enums import EssayComparisonWinner
 from contracts.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from cli.demo.command import BatchView
 
 #: 22 rounds of 6 pairs: 132 comparisons, 22 per essay, which is shown first in 11 of them.
 _ROUNDS = 22
@@ -24,18 +28,10 @@ _SEED = 2026
 #: Strengths, in logits, of the best and the worst essay: clear differences, but with some unexpected verdicts.
 _BEST, _WORST = 2.4, -2.4
 _TOPIC_NAME = "umpire.demo.verdicts.v1"
-_ACCEPTED = 202
 #: All verdicts must come within the first time; for the second time after that, a surplus verdict is an error.
 _LONGEST_WAIT_SECONDS, _AFTERMATH_SECONDS = 45.0, 1.0
 
 Pair = tuple[int, int]
-
-
-class Watcher(Protocol):
-    """Shows the progress of a batch."""
-
-    def accepted(self, count: int) -> None: ...
-    def verdict(self, winner: str, loser: str, confidence: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,35 +65,29 @@ class Batch:
         return fit_bradley_terry(len(self.names), outcomes, [first for first, _ in self.pairs])
 
 
-def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: Watcher, leaving: threading.Event) -> list[int]:
+def judge_all(batch: Batch, api: str, kafka: KafkaSettings, view: "BatchView", leaving: threading.Event) -> list[int]:
     """Submit every pair and return its winner. Raises Failure unless each has exactly one verdict."""
-    follower = Follower(kafka, _TOPIC_NAME)
-    try:
+    with closing(Follower(kafka, _TOPIC_NAME)) as follower:
         accepted = _submit(batch, api, view)
         events = _collect(follower, accepted, batch, view, leaving)
-    finally:
-        follower.close()
     return [_sides(batch.pairs[index], events[request_id])[0] for request_id, index in accepted.items()]
 
 
-def _submit(batch: Batch, api: str, view: Watcher) -> dict[str, int]:
+def _submit(batch: Batch, api: str, view: "BatchView") -> dict[str, int]:
     """Queue id → index of its pair, in the order of the pairs."""
     accepted: dict[str, int] = {}
-    client = ApiClient(api)
-    try:
+    with closing(ApiClient(api)) as client:
         for index, pair in enumerate(batch.pairs):
             answer = client.compare(batch.request(pair), prefer="respond-async")
-            if answer.status != _ACCEPTED:
+            if answer.status != HTTPStatus.ACCEPTED:
                 raise Failure(f"the API refused a comparison: {answer.status} {answer.body.get('detail', '')}")
             accepted[str(answer.body["queue_id"])] = index
             view.accepted(len(accepted))
-    finally:
-        client.close()
     return accepted
 
 
 def _collect(
-    follower: Follower, accepted: Mapping[str, int], batch: Batch, view: Watcher, leaving: threading.Event
+    follower: Follower, accepted: Mapping[str, int], batch: Batch, view: "BatchView", leaving: threading.Event
 ) -> dict[str, Verdict]:
     """Request id → its event. Repeated deliveries of one event count once. Raises Failure on missing or extra ones."""
     events: dict[str, Verdict] = {}

@@ -6,7 +6,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,8 +15,8 @@ from assessment.model.strengths.fit import BradleyTerryFit
 from assessment.samples import INTENDED_ORDER, TOPIC
 from cli.console import out, say
 from cli.demo.batch import Batch, judge_all
-from cli.environment import read_settings
 from cli.failure import Failure
+from cli.options import read_settings
 from cli.stack.data_directory import DataDirectory
 from cli.stack.stack import Stack
 from cli.supervise.ports import listen
@@ -72,10 +71,15 @@ async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Bat
     fits: list[BradleyTerryFit] = []
     leaving = threading.Event()
 
+    def rank() -> BradleyTerryFit:
+        kafka = settings.kafka.model_copy(update={"kafka_bootstrap": stack.kafka_bootstrap})
+        with BatchView(batch) as view:
+            return batch.fit(judge_all(batch, stack.api_url, kafka, view, leaving))
+
     async def job() -> None:
         say(f"the stack is up after {time.monotonic() - began:.1f} s: Redis, Kafka, the API, a worker and Flower")
         try:
-            fits.append(await asyncio.to_thread(_rank, settings, stack, batch, leaving))
+            fits.append(await asyncio.to_thread(rank))
         finally:
             leaving.set()  # a cancelled to_thread leaves the thread running
 
@@ -85,37 +89,24 @@ async def _run_on_stack(settings: Settings, directory: DataDirectory, batch: Bat
     return fits[0] if fits else None
 
 
-def _rank(settings: Settings, stack: Stack, batch: Batch, leaving: threading.Event) -> BradleyTerryFit:
-    kafka = settings.kafka.model_copy(update={"kafka_bootstrap": stack.kafka_bootstrap})
-    with BatchView(batch) as view:
-        verdicts = judge_all(batch, stack.api_url, kafka, view, leaving)
-    return batch.fit(verdicts)
+class BatchView(Progress):
+    """Two bars on a terminal, and a line for each verdict."""
 
-
-class BatchView:
     def __init__(self, batch: Batch) -> None:
-        self._total = len(batch.pairs)
         columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Progress(*columns, console=out, disable=not out.is_terminal)
-        self._accepted = self._bars.add_task("accepted", total=self._total)
-        self._judged = self._bars.add_task("verdicts", total=self._total)
-        self._verdicts = 0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        super().__init__(*columns, console=out, disable=not out.is_terminal)
+        self._total, self._verdicts = len(batch.pairs), 0
+        self._accepted_bar = self.add_task("accepted", total=self._total)
+        self._verdict_bar = self.add_task("verdicts", total=self._total)
 
     def accepted(self, count: int) -> None:
-        self._bars.update(self._accepted, completed=count)
+        self.update(self._accepted_bar, completed=count)
         if count == self._total:
             out.print(f"accepted {count} comparisons")
 
     def verdict(self, winner: str, loser: str, confidence: float) -> None:
         self._verdicts += 1
-        self._bars.advance(self._judged)
+        self.advance(self._verdict_bar)
         names = (f"{winner:>8}", "bold green"), " beats ", f"{loser:8}"
         out.print(Text.assemble(f"{self._verdicts:>4}/{self._total} ", *names, (f" confidence {confidence:g}", "dim")))
 

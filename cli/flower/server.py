@@ -17,9 +17,6 @@ from contracts.settings import Settings
 #: Most comparisons that Flower remembers, at a few KB each.
 _MAX_TASKS = 20_000
 _INSPECT_MS = 2_000.0
-#: How often Flower's event loop reports to the metrics port's /healthz that it is alive.
-_ALIVE_MS = 1_000.0
-
 #: Most bytes of a request. Flower is read-only here, so larger bodies are never needed, and are not read into memory.
 _MAX_BODY = 100_000
 
@@ -44,8 +41,7 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     from flower.urls import settings as tornado_settings
     from tornado.httpserver import HTTPServer
 
-    from cli.flower.password import PasswordCheck
-    from cli.flower.views import HANDLERS
+    from cli.flower.pages import HANDLERS, PasswordCheck
     from tasks.app import app as celery
     from tasks.app import broker
     from telemetry.logging import configure_logging
@@ -73,22 +69,12 @@ def flower(settings: Settings, server: socket.socket, scraped: socket.socket | N
     application.add_handlers(r".*", [(below + path, page) for path, page in HANDLERS])
     HTTPServer(PasswordCheck(application, password, below), max_body_size=_MAX_BODY).add_sockets([server])
     if scraped is not None:
-        _serve_metrics(scraped)
+        from cli.flower.metrics import serve_metrics
+
+        serve_metrics(scraped)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     application.start()  # type: ignore[no-untyped-call]
-
-
-def _serve_metrics(scraped: socket.socket) -> None:
-    """Serve Flower's metrics of tasks, workers and process: the same as at its /metrics behind the password."""
-    from tornado.ioloop import PeriodicCallback
-
-    from telemetry.library import LibraryMetrics
-    from telemetry.metrics.endpoint import serve_on
-
-    metrics = LibraryMetrics("flower-1")
-    PeriodicCallback(metrics.alive, _ALIVE_MS).start()
-    serve_on(metrics, scraped)
 
 
 def _leave(*_: object) -> NoReturn:

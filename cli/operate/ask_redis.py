@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
 from cli.failure import Failure
-from cli.serve.redis_check import check_redis
+from cli.options import read_settings
+from cli.serve.checks import check_redis
 from cli.stack.data_directory import read_stack
-from contracts.settings import Settings
 from ledger.redis.connection import connect
 
 T = TypeVar("T")
@@ -21,8 +21,9 @@ T = TypeVar("T")
 _SECONDS = 5.0
 
 
-def ask_redis(settings: Settings, data_dir: Path, query: Callable[[Redis], Awaitable[T]]) -> T:
-    """Run `query` on a connection. Raises Failure when Redis does not answer or refuses."""
+def ask_redis(data_dir: Path, query: Callable[[Redis], Awaitable[T]]) -> T:
+    """Run `query` on a connection. Raises Failure for wrong settings, and when Redis does not answer or refuses."""
+    settings = read_settings()
     url = settings.redis.redis_url.get_secret_value()
     if "UMPIRE_REDIS_URL" not in os.environ:
         url = (read_stack(data_dir) or {}).get("redis") or url

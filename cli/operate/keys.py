@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, read_settings
-from cli.options import AsJson, DataDir
+from cli.options import DEFAULT_DATA, AsJson, DataDir
 from contracts.enums import ProcessingMode
 
 keys_app = typer.Typer(help="Make, list and revoke API keys and their limits.", no_args_is_help=True)
@@ -45,20 +44,18 @@ def create(
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
     """Make an API key and print it. Store it now: it cannot be shown again, since only its hash is kept."""
-    settings = read_settings()
     from cli.operate import keys_work
 
     limits = {"rate": rate, "max_queued": max_queued, "daily_cost": daily_cost, "processing_mode": processing_mode}
-    keys_work.create(settings, data_dir, name, scope, topics, as_json=as_json, **limits)
+    keys_work.create(data_dir, name, scope, topics, as_json=as_json, **limits)
 
 
 @keys_app.command("list")
 def list_(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA) -> None:
     """Show all keys with their limits, unfinished comparisons and today's cost. Their secrets are never shown."""
-    settings = read_settings()
     from cli.operate import keys_work
 
-    keys_work.list_(settings, data_dir, as_json=as_json)
+    keys_work.list_(data_dir, as_json=as_json)
 
 
 @keys_app.command()
@@ -71,7 +68,6 @@ def revoke(
 
     A whole key is accepted as well as its id. Exit code 1: an id belongs to no key.
     """
-    settings = read_settings()
     from cli.operate import keys_work
 
-    raise typer.Exit(keys_work.revoke(settings, data_dir, keys, as_json=as_json))
+    raise typer.Exit(keys_work.revoke(data_dir, keys, as_json=as_json))

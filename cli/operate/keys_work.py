@@ -15,7 +15,6 @@ from cli.console import err, out, report_ids, show_json
 from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
 from contracts.clock import from_ms, iso
-from contracts.settings import Settings
 
 _MAX_NAME = 100
 
@@ -30,7 +29,6 @@ _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
 
 
 def create(
-    settings: Settings,
     data_dir: Path,
     name: str | None,
     scopes: Iterable[str] | None,
@@ -52,7 +50,7 @@ def create(
     cost = limits.get("daily_cost")
     if cost is not None and not (math.isfinite(cost) and cost > 0):
         raise Failure("--daily-cost: a number above 0", code=USAGE)
-    key, text = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).create(name, chosen, patterns, **limits))
+    key, text = ask_redis(data_dir, lambda redis: ApiKeys(redis).create(name, chosen, patterns, **limits))
     if as_json:
         show_json({"id": key.id, "key": text, **_facts(key)})
         return
@@ -61,8 +59,8 @@ def create(
     err.print(f"key {key.id} is valid now. Store it: it is not shown again, only its hash is kept.", markup=False)
 
 
-def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
-    uses = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).uses())
+def list_(data_dir: Path, *, as_json: bool) -> None:
+    uses = ask_redis(data_dir, lambda redis: ApiKeys(redis).uses())
     if as_json:
         show_json({"keys": [{"id": use.key.id, **_facts(use.key), **_used(use)} for use in uses]})
     elif not uses:
@@ -80,9 +78,9 @@ def list_(settings: Settings, data_dir: Path, *, as_json: bool) -> None:
         out.print(table, soft_wrap=False)
 
 
-def revoke(settings: Settings, data_dir: Path, named: list[str], *, as_json: bool) -> int:
-    ids = [_id(one) for one in named]
-    revoked = ask_redis(settings, data_dir, lambda redis: ApiKeys(redis).revoke(ids))
+def revoke(data_dir: Path, named: list[str], *, as_json: bool) -> int:
+    ids = [id_of_key(one) for one in named]
+    revoked = ask_redis(data_dir, lambda redis: ApiKeys(redis).revoke(ids))
     return report_ids("revoked", revoked, ids, "is no API key's id; `umpire keys list` shows them", as_json=as_json)
 
 
@@ -104,7 +102,7 @@ def _cells(use: KeyUse, between: str) -> tuple[str, ...]:
     )
 
 
-def _id(named: str) -> str:
+def id_of_key(named: str) -> str:
     """The id in an id or in a whole key: the output must not repeat a key."""
     return named.removeprefix(PREFIX).partition("_")[0] if named.startswith(PREFIX) else named
 

@@ -1,7 +1,6 @@
 """`umpire models`: shows the manifest, and compares it with the providers' lists."""
 
 import asyncio
-from datetime import date
 
 from rich.markup import escape
 from rich.measure import Measurement
@@ -14,8 +13,7 @@ from contracts.errors import UmpireError
 from contracts.http import ModelInfoResponse, ModelManifestResponse
 from contracts.settings import Settings
 from providers.factory import make_provider
-from providers.models.manifest import Manifest
-from providers.models.manifest_check import Difference, compare
+from providers.models.manifest import Difference, Manifest, compare
 
 #: Options for measuring a table: wider than any of its lines.
 _WIDE = out.options.update(width=500)
@@ -27,11 +25,11 @@ _KINDS = {
 }
 
 
-def show(provider: str | None, *, as_json: bool) -> None:
+def show(provider: LLMProviderType | None, *, as_json: bool) -> None:
     manifest = Manifest.load()
     # The mock is shown only with `--provider mock`, as in the API.
     real = [each for each in LLMProviderType if each is not LLMProviderType.MOCK]
-    chosen = [LLMProviderType(provider)] if provider else real
+    chosen = [provider] if provider else real
     listed = {each.value: [info.to_response() for info in manifest.models(each)] for each in chosen}
     if as_json:
         show_json(ModelManifestResponse(providers=listed, total_models=sum(map(len, listed.values()))))
@@ -71,41 +69,33 @@ def _notes(info: ModelInfoResponse, default: str) -> str:
 
 def check(settings: Settings) -> int:
     """Report the differences. Exit code 1 if a provider does not list its default model, or could not be asked."""
-    return asyncio.run(_check(settings, Manifest.load(), utcnow().date()))
+    return asyncio.run(_check(settings))
 
 
-async def _check(settings: Settings, manifest: Manifest, today: date) -> int:
+async def _check(settings: Settings) -> int:
+    manifest, today = Manifest.load(), utcnow().date()
     found: list[Difference] = []
     code = 0
     for provider in settings.enabled:
+        adapter = make_provider(provider, settings)
         try:
-            listed = await _listed(settings, provider)
+            listed = await adapter.list_models()
         except UmpireError as error:
             err.print(f"{provider.value} could not be asked: {error.message} ({error.code.value})", markup=False)
             code = 1
             continue
+        finally:
+            await adapter.close()
         found += compare(manifest, provider, listed, today)
         default = settings.providers[provider].default_model or manifest.default(provider).model_id
         if default not in listed:
             err.print(f"[bold red]{provider.value} does not list {default}[/bold red], the default model")
             code = 1
-    _report(found)
-    return code
-
-
-async def _listed(settings: Settings, provider: LLMProviderType) -> list[str]:
-    adapter = make_provider(provider, settings)
-    try:
-        return await adapter.list_models()
-    finally:
-        await adapter.close()
-
-
-def _report(found: list[Difference]) -> None:
-    if not found:
+    if found:
+        table = _table("provider", "model", "difference")
+        for difference in found:
+            table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
+        _print(table)
+    else:
         out.print("the manifest and the providers agree")
-        return
-    table = _table("provider", "model", "difference")
-    for difference in found:
-        table.add_row(difference.provider.value, escape(difference.model), _KINDS[difference.kind])
-    _print(table)
+    return code

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import DEFAULT_DATA, read_settings
 from cli.failure import USAGE, Failure
-from cli.options import AsJson, DataDir
+from cli.options import DEFAULT_DATA, AsJson, DataDir
 
 outbox_app = typer.Typer(help="Show, resend or delete results that did not reach Kafka.", no_args_is_help=True)
 
@@ -23,10 +22,9 @@ def list_(
 
     The events themselves are not shown; see `umpire outbox show`.
     """
-    settings = read_settings()
     from cli.operate import outbox_work
 
-    outbox_work.list_(settings, data_dir, limit, as_json=as_json)
+    outbox_work.list_(data_dir, limit, as_json=as_json)
 
 
 @outbox_app.command()
@@ -36,10 +34,9 @@ def show(
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
     """Show one dead letter with its event. The event contains the justification, which quotes the essays."""
-    settings = read_settings()
     from cli.operate import outbox_work
 
-    outbox_work.show(settings, data_dir, letter, as_json=as_json)
+    outbox_work.show(data_dir, letter, as_json=as_json)
 
 
 @outbox_app.command()
@@ -56,10 +53,9 @@ def replay(
     """
     if bool(letters) == every:
         raise Failure("give either the ids of the dead letters or --all; `umpire outbox list` shows them", code=USAGE)
-    settings = read_settings()
     from cli.operate import outbox_work
 
-    raise typer.Exit(outbox_work.replay(settings, data_dir, letters, topic, as_json=as_json))
+    raise typer.Exit(outbox_work.replay(data_dir, letters, topic, as_json=as_json))
 
 
 @outbox_app.command()
@@ -69,7 +65,6 @@ def drop(
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
     """Delete dead letters for good. Their results will never reach Kafka. Exit code 1: an id is no dead letter."""
-    settings = read_settings()
     from cli.operate import outbox_work
 
-    raise typer.Exit(outbox_work.drop(settings, data_dir, letters, as_json=as_json))
+    raise typer.Exit(outbox_work.drop(data_dir, letters, as_json=as_json))

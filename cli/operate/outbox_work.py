@@ -8,12 +8,13 @@ from redis.asyncio import Redis
 from rich.markup import escape
 from rich.table import Column, Table
 
-from cli.console import out, report_ids, show_json, show_json_text
+from cli.console import out, report_ids, show_json
 from cli.failure import USAGE, Failure
 from cli.operate.ask_redis import ask_redis
+from cli.options import read_settings
+from cli.visible import visible_json
 from contracts.clock import iso
 from contracts.encoding import loads
-from contracts.settings import Settings
 from contracts.topics import COMPARISON_RESULT, TopicPatterns, own_topics
 from ledger.outbox import Outbox, OutboxSize
 from ledger.outbox.dead_letters import DeadLetter, DeadLetters
@@ -22,17 +23,18 @@ from ledger.outbox.dead_letters import DeadLetter, DeadLetters
 _ID_CHARS = 36
 
 
-def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> None:
+def list_(data_dir: Path, limit: int, *, as_json: bool) -> None:
+    most = read_settings().kafka.dead_letters_max
+
     async def read(redis: Redis) -> tuple[OutboxSize, int, list[DeadLetter]]:
         dead = DeadLetters(redis)
-        waiting = await Outbox(redis, max_dead=settings.kafka.dead_letters_max).size()
+        waiting = await Outbox(redis, max_dead=most).size()
         return waiting, await dead.count(), await dead.newest(limit)
 
-    waiting, count, letters = ask_redis(settings, data_dir, read)
+    waiting, count, letters = ask_redis(data_dir, read)
     if as_json:
-        counts = {"waiting": waiting.results, "oldest_waiting_seconds": waiting.oldest_seconds, "dead": count}
-        limits = {"dead_max": settings.kafka.dead_letters_max, "dead_letters": [_fields(one) for one in letters]}
-        show_json(counts | limits)
+        sizes = {"waiting": waiting.results, "oldest_waiting_seconds": waiting.oldest_seconds, "dead": count}
+        show_json(sizes | {"dead_max": most, "dead_letters": [_fields(one) for one in letters]})
         return
     age = "" if waiting.oldest_seconds is None else f", the oldest for {waiting.oldest_seconds:.0f} s"
     out.print(f"{waiting.results} waiting for Kafka{age}; {count} dead letters")
@@ -48,19 +50,20 @@ def list_(settings: Settings, data_dir: Path, limit: int, *, as_json: bool) -> N
         out.print(f"and {count - len(letters)} older ones; --limit shows more")
 
 
-def show(settings: Settings, data_dir: Path, queue_id: str, *, as_json: bool) -> None:
-    letter = ask_redis(settings, data_dir, lambda redis: DeadLetters(redis).read(queue_id))
+def show(data_dir: Path, queue_id: str, *, as_json: bool) -> None:
+    letter = ask_redis(data_dir, lambda redis: DeadLetters(redis).read(queue_id))
     if letter is None:
         raise Failure(f"{queue_id} is no dead letter; `umpire outbox list` shows them")
     fields = _fields(letter) | {"key": letter.key, "event": loads(letter.event)}
     if as_json:
         show_json(fields)
     else:
-        show_json_text(json.dumps(fields, indent=2, ensure_ascii=False))
+        print(visible_json(json.dumps(fields, indent=2, ensure_ascii=False)))  # noqa: T201
 
 
-def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
+def replay(data_dir: Path, queue_ids: list[str] | None, topic: str | None, *, as_json: bool) -> int:
     """Move dead letters back to the outbox. `queue_ids`: None means all. Raises Failure for a topic not allowed."""
+    settings = read_settings()
     own_topic = settings.kafka.topic_prefix + COMPARISON_RESULT
     allowed = TopicPatterns(settings.service.callback_topics, never=own_topics(settings.kafka.topic_prefix))
     if topic not in {None, own_topic} and not allowed.allow(topic or ""):
@@ -71,12 +74,12 @@ def replay(settings: Settings, data_dir: Path, queue_ids: list[str] | None, topi
         chosen = await dead.ids() if queue_ids is None else queue_ids
         return chosen, await dead.replay(chosen, topic)
 
-    chosen, moved = ask_redis(settings, data_dir, move)
+    chosen, moved = ask_redis(data_dir, move)
     return report_ids("replayed", moved, chosen, "is no dead letter", as_json=as_json, hint=": back in the outbox")
 
 
-def drop(settings: Settings, data_dir: Path, queue_ids: list[str], *, as_json: bool) -> int:
-    dropped = ask_redis(settings, data_dir, lambda redis: DeadLetters(redis).drop(queue_ids))
+def drop(data_dir: Path, queue_ids: list[str], *, as_json: bool) -> int:
+    dropped = ask_redis(data_dir, lambda redis: DeadLetters(redis).drop(queue_ids))
     return report_ids("dropped", dropped, queue_ids, "is no dead letter", as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import USAGE, Failure
-from cli.supervise.metrics import listen_for_scrapes
+from cli.supervise.children import listen_for_scrapes
 from cli.supervise.ports import listen
 from contracts.settings import Settings
 
@@ -18,24 +18,10 @@ if TYPE_CHECKING:
 API_SLACK_SECONDS = 10.0
 
 
-def serve_all(settings: Settings, server: socket.socket, processes: int, pids_file: Path | None = None) -> None:
-    """Serve in this process or in several. `pids_file`: receives the ids of several processes; see api_processes.py."""
-    if processes == 1:
-        serve(settings, server)
-        return
-    from cli.serve.api_processes import serve_many
-
-    serve_many(_bound(settings, server), server, processes, pids_file)
-
-
 def listen_for_callers(settings: Settings, host: str, port: int) -> socket.socket:
     """The API's listening socket. Raises Failure if the address would let anybody in without an API key."""
     server = listen(host, port, setting="--port or UMPIRE_PORT")
-    try:
-        _bound(settings, server)
-    except Failure:
-        server.close()
-        raise
+    _bound(settings, server)
     return server
 
 
@@ -52,11 +38,19 @@ def _bound(settings: Settings, server: socket.socket) -> Settings:
     return replace(settings, service=settings.service.model_copy(update={"host": host}))
 
 
-def serve(settings: Settings, server: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; requests in progress are finished."""
+def serve(settings: Settings, server: socket.socket, processes: int = 1, pids_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; requests in progress are finished.
+
+    `pids_file`: receives the ids of several processes; see api_processes.py.
+    """
+    settings = _bound(settings, server)
+    if processes > 1:
+        from cli.serve.api_processes import serve_many
+
+        serve_many(settings, server, processes, pids_file)
+        return
     import uvicorn
 
-    settings = _bound(settings, server)
     from service.app import create_app
     from telemetry.metrics.endpoint import serve_on
     from telemetry.process import start_telemetry

@@ -21,8 +21,8 @@ from uvicorn.supervisors import Multiprocess
 from cli.console import say
 from cli.failure import Failure
 from cli.serve.api import config_of
+from cli.supervise.children import child_environment, shared_metrics
 from cli.supervise.files import write_atomically
-from cli.supervise.metrics import child_environment, shared_metrics
 from cli.supervise.parent_death import die_with_parent
 from contracts.settings import Settings, load_settings
 from telemetry.logging import configure_logging
@@ -63,14 +63,10 @@ class _Supervisor(Multiprocess):
         if not self._announced and all(process.is_ready() for process in self.processes):
             self._announced = True
             say(f"{self.processes_num} API processes on port {self.sockets[0].getsockname()[1]}")
-        if self._announced and self._pids_file is not None:
-            self._write_pids(self._pids_file)
-
-    def _write_pids(self, file: Path) -> None:
         pids = [process.pid for process in self.processes if process.pid]
-        if pids != self._written:
+        if self._announced and self._pids_file is not None and pids != self._written:
             with suppress(OSError):  # such as a full disk; the next call tries again
-                write_atomically(file, json.dumps(pids))
+                write_atomically(self._pids_file, json.dumps(pids))
                 self._written = pids
 
     def handle_hup(self) -> None:

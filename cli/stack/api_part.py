@@ -17,7 +17,6 @@ from contracts.settings import Settings
 
 _FOLLOW_SECONDS = 0.25
 _ANSWER_SECONDS = 2.0
-_OK = 200
 
 
 class ApiPart:
@@ -54,7 +53,8 @@ class ApiPart:
                 continue
             gone, new = sorted({*known} - {*now}), sorted({*now} - {*known})
             if gone and new and self._processes > 1:
-                say(f"API process {_listed(gone)} ended; {_listed(new)} took its place")
+                ended, begun = (", ".join(map(str, pids)) for pids in (gone, new))
+                say(f"API process {ended} ended; {begun} took its place")
             known = now
             changed()
 
@@ -70,13 +70,9 @@ class ApiPart:
 
 
 async def answers_ok(url: str) -> bool:
-    """Whether a GET of a server on this machine is answered 200."""
+    """Whether a GET of a server on this machine is answered with success."""
     try:
         async with httpx2.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False, verify=False) as client:
-            return (await client.get(url)).status_code == _OK
+            return (await client.get(url)).is_success
     except httpx2.HTTPError:
         return False
-
-
-def _listed(pids: list[int]) -> str:
-    return ", ".join(map(str, pids))

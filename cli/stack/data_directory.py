@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +27,13 @@ class DataDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._check_owner()
+            status = self.path.stat()
+            if why := _unsafe(status):
+                fix = f", or run `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
+                raise Failure(
+                    f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
+                    f"another with --data-dir{fix}"
+                )
             # The open file holds the lock, so the kernel releases it however this process ends.
             self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -50,15 +57,6 @@ class DataDirectory:
             os.ftruncate(self._lock, 0)
             os.close(self._lock)
 
-    def _check_owner(self) -> None:
-        status = self.path.stat()
-        if why := _unsafe(status):
-            fix = f", or run `chmod go-w {self.path}`" if status.st_uid == os.geteuid() else ""
-            raise Failure(
-                f"{self.path} {why}, who could read the essays and passwords in it, or replace its files; choose "
-                f"another with --data-dir{fix}"
-            )
-
     def write_stack_file(self, stack: Mapping[str, Any]) -> None:
         """Write stack.json, readable by its owner only, since it holds passwords. Raises OSError; see files.py."""
         write_atomically(self.path / STACK_FILE, json.dumps(stack, indent=2) + "\n")
@@ -67,17 +65,15 @@ class DataDirectory:
         (self.path / STACK_FILE).unlink(missing_ok=True)
 
 
+@dataclass
 class StackFile:
     """Keeps stack.json of a running stack up to date. If it cannot be written, such as on a full disk, tries again."""
 
-    def __init__(
-        self, directory: DataDirectory, describe: Callable[[], Mapping[str, Any]], say: Callable[[str], None]
-    ) -> None:
-        self._directory = directory
-        self._describe = describe
-        self._say = say
-        self._started = False
-        self._retry: asyncio.TimerHandle | None = None
+    directory: DataDirectory
+    describe: Callable[[], Mapping[str, Any]]
+    say: Callable[[str], None]
+    _started: bool = False
+    _retry: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._started = True
@@ -85,21 +81,20 @@ class StackFile:
 
     def stop(self) -> None:
         self._started = False
-        self._directory.remove_stack_file()
+        self.directory.remove_stack_file()
 
     def update(self) -> None:
         """Write the file, between `start` and `stop` only. On a full disk the stack goes on with an outdated file."""
         if not self._started:
             return
-        failing = self._retry is not None
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        failing, self._retry = self._retry, None
+        if failing is not None:
+            failing.cancel()
         try:
-            self._directory.write_stack_file(self._describe())
+            self.directory.write_stack_file(self.describe())
         except OSError as error:
-            if not failing:
-                self._say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
+            if failing is None:
+                self.say(f"{STACK_FILE} cannot be written ({error.strerror}); this is tried again until it can")
             self._retry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.update)
 
 

@@ -4,7 +4,6 @@ import re
 import secrets
 import shutil
 import subprocess
-from functools import cached_property
 from pathlib import Path
 
 from cli.failure import Failure
@@ -12,7 +11,6 @@ from cli.supervise.children import bare_environment, python_module
 from cli.supervise.files import write_atomically
 from cli.supervise.part import Launch
 from cli.supervise.ports import free_port
-from contracts.settings import RedisAddress
 
 #: Older servers lack commands that the ledger's scripts use.
 _OLDEST = (6, 2)
@@ -43,7 +41,9 @@ class EmbeddedRedis:
     """Keeps its port and password over restarts, so that its clients can reconnect."""
 
     def __init__(self, directory: Path) -> None:
+        """Raises Failure if no server is installed."""
         self._directory = directory
+        self._program = server_program()
         self._port = free_port()
         # All users of the machine can connect to loopback, and the records hold essays.
         self._password = secrets.token_urlsafe(24)
@@ -52,14 +52,6 @@ class EmbeddedRedis:
     def url(self) -> str:
         """URL with the user name `default`: without one, redis-cli 7 logs in with an empty name and is refused."""
         return f"redis://default:{self._password}@127.0.0.1:{self._port}/0"
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
-
-    @cached_property
-    def _program(self) -> str:
-        return server_program()
 
     def launch(self) -> Launch:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,8 +66,7 @@ class EmbeddedRedis:
 
         from ledger.redis.connection import connect
 
-        address = RedisAddress(self.url, {})
-        client = connect(address.url, timeout=_ANSWER_SECONDS, tls=address.tls)
+        client = connect(self.url, timeout=_ANSWER_SECONDS)
         try:
             return bool(await client.ping())
         except (RedisError, OSError):  # no server yet, or it is still loading

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from rich.markup import escape
 
 from cli.console import say, show
-from cli.environment import DEFAULT_DATA
 from cli.failure import Failure
+from cli.options import DEFAULT_DATA
 from cli.serve.api import listen_for_callers
 from cli.stack.data_directory import STACK_FILE, DataDirectory
 from cli.stack.stack import Stack
@@ -76,18 +76,14 @@ def _metrics_targets(path: Path | None) -> Iterator[Callable[[Mapping[str, str]]
             path.unlink(missing_ok=True)
 
 
-def _hint(path: Path) -> str:
-    """A command to try that works as printed: with --data-dir if the stack is not in the default data directory."""
-    data = "" if path.resolve() == DEFAULT_DATA.resolve() else f" --data-dir {shlex.quote(str(path))}"
-    return f"umpire compare A.txt B.txt{data}"
-
-
 def _welcome(stack: Stack, settings: Settings, path: Path, seconds: float) -> None:
+    # With --data-dir if the stack is not in the default data directory, so that the command works as printed.
+    data = "" if path.resolve() == DEFAULT_DATA.resolve() else f" --data-dir {shlex.quote(str(path))}"
     show(f"[green]ready[/green]   after {seconds:.1f} s; Ctrl-C stops everything")
     for name, value in {
-        "api": f"{stack.api_url}/api/v1   (try: {_hint(path)})",
+        "api": f"{stack.api_url}/api/v1   (try: umpire compare A.txt B.txt{data})",
         "flower": f"{stack.flower_url}   (user and password: flower_auth in {path / STACK_FILE})",
-        "redis": stack.redis_address,
+        "redis": stack.redis_url.rpartition("@")[2].removeprefix("redis://"),  # without the password
         "kafka": stack.kafka_bootstrap,
         "metrics": "   ".join(stack.metrics_urls),
         "workers": ", ".join(provider.value for provider in settings.enabled),

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 #: A log is rotated above this size; one older file is kept.
 LIMIT_BYTES = 20_000_000
-_TAIL_BYTES = 8_000
 
 #: File modes: readable by the owner only, or as the umask allows.
 PRIVATE, PUBLIC = 0o600, 0o666
@@ -66,9 +65,5 @@ class LogFile:
 
     def tail(self, lines: int = 12) -> str:
         """The last lines, for the message about a part that does not start."""
-        if not self.path.exists():
-            return ""
-        with self.path.open("rb") as file:
-            file.seek(max(0, self.path.stat().st_size - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
+        text = self.path.read_text(errors="replace") if self.path.exists() else ""
         return "\n".join(text.strip().splitlines()[-lines:])

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,17 +32,12 @@ class Launch:
     descriptors: tuple[int, ...] = ()
 
 
-async def at_once() -> bool:
-    """The readiness check of a part that has none: ready as soon as it runs."""
-    return True
-
-
 @dataclass(eq=False)
 class StackPart:
     name: str
     launch: Callable[[], Launch]
     say: Callable[[str], None]
-    ready: Callable[[], Awaitable[bool]] = at_once
+    ready: Callable[[], Awaitable[bool]]
     #: None: the part writes to the supervisor's output.
     log: LogFile | None = None
     #: Seconds between SIGTERM and SIGKILL.
@@ -80,7 +76,8 @@ class StackPart:
             self.say(f"{self.name} {ended}; it is started again in {delay:g} s")
             if delay >= 1:  # below that, the new process starts before anybody could notice
                 self.changed()
-            await self._pause(delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def replace(self) -> None:
@@ -148,12 +145,6 @@ class StackPart:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _with_log(self, what: str) -> str:
         tail = self.log.tail() if self.log else ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -19,11 +19,8 @@ class Supervisor:
     def __init__(self, *stages: Sequence[StackPart]) -> None:
         """`stages`: the parts in the order in which they stop; those of one stage stop concurrently."""
         self._stages = stages
+        self._parts = [part for stage in stages for part in stage]
         self._tasks: dict[StackPart, asyncio.Task[None]] = {}
-
-    @property
-    def _parts(self) -> list[StackPart]:
-        return [part for stage in self._stages for part in stage]
 
     async def start(self, parts: Sequence[StackPart] | None = None) -> None:
         """Start these parts, or all, and wait until each is ready. Raises Failure when one does not start."""
@@ -82,19 +79,19 @@ async def run(parts: Runnable, job: Callable[[], Coroutine[Any, Any, None]], say
 
     async def work() -> None:
         await parts.start()
-        await _first_of(parts.watch(), job())
+        await first_of(parts.watch(), job())
 
     async with stop_signals(parts.kill) as stop:
         try:
-            await _first_of(work(), stop.wait())
+            await first_of(work(), stop.wait())
         finally:
             say("stopping (again to stop at once)" if stop.is_set() else "stopping")
             await parts.stop()
 
 
-async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+async def first_of(*awaitables: Awaitable[Any]) -> None:
     """Run until the first one ends, and cancel the others. Raises its exception if it failed."""
-    tasks = [asyncio.create_task(one) for one in coroutines]
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -109,7 +106,7 @@ async def for_ever() -> None:
 
 
 @asynccontextmanager
-async def stop_signals(on_second: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+async def stop_signals(on_second: Callable[[], None] = lambda: None) -> AsyncIterator[asyncio.Event]:
     """An event that SIGTERM, SIGINT and SIGHUP set; a second signal calls `on_second`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -159,10 +159,7 @@ def advise(
             *_limits(quota, provider),
             *_times(at, now),
         ],
-        notes=[
-            *_notes(levels, knee, limited=limited, target=target, wanted=wanted, bound=bound),
-            *_of_the_machine(wanted, machine),
-        ],
+        notes=_notes(levels, knee, machine, limited=limited, target=target, wanted=wanted, bound=bound),
     )
 
 
@@ -192,10 +189,9 @@ def _processes(rate: float, processes: int, machine: Machine, provider: LLMProvi
 
 
 def _limits(quota: Quota, provider: LLMProviderType) -> list[Setting]:
-    known = {"RPM": quota.rpm, "TPM": quota.tpm}
     return [
         Setting(f"UMPIRE_{provider.value.upper()}_{name}", value, f"the limit a minute, {quota.source}")
-        for name, value in known.items()
+        for name, value in (("RPM", quota.rpm), ("TPM", quota.tpm))
         if value
     ]
 
@@ -220,16 +216,15 @@ def _times(at: LoadLevel, now: Settings) -> list[Setting]:
     ]
 
 
-def _of_the_machine(rate: float, machine: Machine) -> list[str]:
-    needed = rate * machine.comparison
-    if needed <= machine.cores:
-        return []
-    wanted = f"The workers alone need {needed:.1f} cores, and this machine has {machine.cores}"
-    return [f"{wanted}: spread the processes over several machines."]
-
-
 def _notes(
-    levels: Sequence[LoadLevel], knee: LoadLevel, *, limited: bool, target: float | None, wanted: float, bound: str
+    levels: Sequence[LoadLevel],
+    knee: LoadLevel,
+    machine: Machine,
+    *,
+    limited: bool,
+    target: float | None,
+    wanted: float,
+    bound: str,
 ) -> list[str]:
     notes = []
     if target is not None and wanted < target:
@@ -252,4 +247,7 @@ def _notes(
             f"At {late[0].concurrency} in flight this process was late by {_MS * late[0].late:.0f} ms on "
             "average. There the measurement shows this machine, not the provider."
         )
+    if (needed := wanted * machine.comparison) > machine.cores:
+        short = f"The workers alone need {needed:.1f} cores, and this machine has {machine.cores}"
+        notes.append(f"{short}: spread the processes over several machines.")
     return notes

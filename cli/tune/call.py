@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from cli.tune.budget import Budget
 from cli.tune.level import CallResult
@@ -24,38 +24,32 @@ from providers.models.model_info import ModelInfo
 from providers.request.prompt import build_call
 
 
+@dataclass
 class TuneCaller:
-    def __init__(
-        self,
-        provider: Provider,
-        info: ModelInfo,
-        request: Callable[[int], LLMComparisonRequest],
-        budget: Budget,
-        timeout: float,
-    ) -> None:
-        """`request(n)` returns the n-th comparison; `timeout` is that of one call, in seconds."""
-        self._provider = provider
-        self._info = info
-        self._request = request
-        self._timeout = timeout
-        self._mark = f"tune-{time.time_ns():x}"
-        self.budget = budget
-        self.announced = RateHeaders()
-        """The last rate limits in the provider's headers."""
-        self.resume = 0.0
-        """No call may start before this time (time.monotonic), because of a Retry-After."""
+    provider: Provider
+    info: ModelInfo
+    #: n → the n-th comparison.
+    request: Callable[[int], LLMComparisonRequest]
+    budget: Budget
+    #: Of one call, in seconds.
+    timeout: float
+    #: The last rate limits in the provider's headers.
+    announced: RateHeaders = field(default_factory=RateHeaders)
+    #: No call may start before this time (time.monotonic), because of a Retry-After.
+    resume: float = 0.0
+    _mark: str = field(default_factory=lambda: f"tune-{time.time_ns():x}")
 
     async def call(self) -> CallResult | None:
         """One call; None when the budget forbids it."""
         if not self.budget.take():
             return None
         number = self.budget.made
-        call, _ = build_call(self._request(number), self._info, attempt_id=f"{self._mark}.{number}")
+        call, _ = build_call(self.request(number), self.info, attempt_id=f"{self._mark}.{number}")
         began = time.monotonic()
         try:
-            completion = await within_grace(self._timeout, self._provider.complete(call))
+            completion = await within_grace(self.timeout, self.provider.complete(call))
         except GraceTimeout:
-            return self._failed(began, ProviderTimeout(f"no whole answer within {self._timeout:g} s"))
+            return self._failed(began, ProviderTimeout(f"no whole answer within {self.timeout:g} s"))
         except UmpireError as error:
             return self._failed(began, error)
         except asyncio.CancelledError:
@@ -65,7 +59,13 @@ class TuneCaller:
 
     def _answered(self, began: float, completion: ProviderAnswer) -> CallResult:
         used = completion.usage
-        self._note(completion.headers)
+        if (headers := completion.headers) is not None:
+            known = self.announced
+            self.announced = replace(
+                headers,
+                requests_limit=headers.requests_limit or known.requests_limit,
+                tokens_limit=headers.tokens_limit or known.tokens_limit,
+            )
         tokens = used.input_tokens + used.output_tokens
         ended = CallResult(began, time.monotonic(), tokens=tokens, cost=self.budget.answered(used))
         try:
@@ -82,12 +82,3 @@ class TuneCaller:
         if error.retry_after:
             self.resume = max(self.resume, time.monotonic() + error.retry_after)
         return CallResult(began, time.monotonic(), code=error.code.value, refused=refused, cost=0.0, error=error)
-
-    def _note(self, headers: RateHeaders | None) -> None:
-        if headers is not None:
-            known = self.announced
-            self.announced = replace(
-                headers,
-                requests_limit=headers.requests_limit or known.requests_limit,
-                tokens_limit=headers.tokens_limit or known.tokens_limit,
-            )

@@ -75,10 +75,6 @@ class LoadLevel:
     cpu: float = 0.0
 
     @property
-    def refused_share(self) -> float:
-        return self.refusals / self.calls if self.calls else 0.0
-
-    @property
     def failed(self) -> int:
         """Calls without a verdict that were not refused."""
         return self.calls - self.verdicts - self.refusals
@@ -122,13 +118,10 @@ def measured(
 def latency(seconds: Sequence[float]) -> Latency | None:
     if not seconds:
         return None
-    ordered = sorted(seconds)
-    return Latency(math.fsum(ordered) / len(ordered), *(_percentile(ordered, share) for share in (0.5, 0.95, 0.99)))
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    """By nearest rank: the smallest value such that at least this share of all values is not above it."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    ordered, count = sorted(seconds), len(seconds)
+    # By nearest rank: the smallest value such that at least this share of all values is not above it.
+    ranks = (max(1, math.ceil(share * count)) for share in (0.5, 0.95, 0.99))
+    return Latency(math.fsum(ordered) / count, *(ordered[rank - 1] for rank in ranks))
 
 
 def _share(call: CallResult, start: float, end: float) -> float:

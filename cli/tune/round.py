@@ -4,12 +4,11 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
+from cli.supervise.supervisor import first_of
 from cli.tune.call import TuneCaller
 from cli.tune.level import CallResult, LoadLevel, measured, too_many
 from contracts.errors import AnswerError, UmpireError, is_permanent
-from ledger.redis.tasks import cancel_and_wait
 
 #: Within a level these shares are checked from this many calls on, or from as many as are in flight.
 ENOUGH_CALLS = 20
@@ -60,24 +59,16 @@ class Round:
 
     async def run(self) -> LoadLevel:
         self._begin, used = time.monotonic(), time.process_time()
-        slots = [
-            asyncio.create_task(self._slot(self._begin + self._spread * number / self._concurrency))
-            for number in range(self._concurrency)
-        ]
-        stopped, watch = asyncio.create_task(self._stop.wait()), asyncio.create_task(self._watch())
-        work = asyncio.gather(*slots)
-        either: list[asyncio.Future[Any]] = [work, stopped]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
-            else:
-                self._end()
-        finally:
-            await cancel_and_wait(stopped, watch, *slots)
+        await first_of(self._run_slots(), self._stop.wait(), self._watch())
+        if self._stop.is_set():
+            self._end()
         late = sum(self._late) / len(self._late) if self._late else 0.0
         used = time.process_time() - used
         return measured(self._concurrency, self._calls, self._window(), late=late, cut=self._cut, cpu=used)
+
+    async def _run_slots(self) -> None:
+        starts = (self._begin + self._spread * number / self._concurrency for number in range(self._concurrency))
+        await asyncio.gather(*map(self._slot, starts))
 
     async def _watch(self) -> None:
         """Measure how late sleeps end: on a machine that is not overloaded, far less than a millisecond."""

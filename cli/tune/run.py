@@ -1,7 +1,6 @@
 """The work of `umpire tune`: asks for consent, sweeps the levels, derives advice, shows it and writes the files."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,18 +9,17 @@ from pathlib import Path
 import typer
 
 from assessment.samples import TOPIC, load_samples
-from cli.client.pairs import balanced_rounds
-from cli.client.prompt import comparison_prompt
+from cli.client.prompt import balanced_rounds, comparison_prompt
 from cli.console import err, out
 from cli.failure import USAGE, Failure
-from cli.serve.worker import check_enabled, with_concurrency
+from cli.serve.worker import check_enabled, with_fields
+from cli.supervise.supervisor import stop_signals
 from cli.tune.advice import Quota, advise
 from cli.tune.budget import Budget, most_usage
 from cli.tune.call import TuneCaller
-from cli.tune.report import TuneReport
+from cli.tune.report import TuneReport, progress, show
 from cli.tune.round import Rules
 from cli.tune.sweep import INTERRUPTED, Sweep
-from cli.tune.view import progress, show
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
 from contracts.errors import InvalidConfig, UmpireError
@@ -44,12 +42,10 @@ _MOST_IN_FLIGHT = 10_000
 #: Enough rounds to have each pair of the sample essays about once in each order.
 _ROUNDS, _SEED = 22, 2026
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 @dataclass(frozen=True)
 class TuneOptions:
-    provider: str | None
+    provider: LLMProviderType | None
     levels: str | None
     seconds: float
     calls: int | None
@@ -62,7 +58,7 @@ class TuneOptions:
 
 def tune(settings: Settings, options: TuneOptions) -> int:
     """Run `umpire tune`. Returns exit code 0 with advice, 1 without. Raises Failure, also when interrupted."""
-    provider = LLMProviderType(options.provider) if options.provider else settings.default_provider
+    provider = options.provider or settings.default_provider
     check_enabled(settings, provider)
     levels = _levels(options.levels)
     request = sample_requests()
@@ -71,7 +67,11 @@ def tune(settings: Settings, options: TuneOptions) -> int:
     most = options.max_calls if options.max_calls or free else _MAX_CALLS
     usage = most_usage(request(0), info)
     budget = Budget(info, usage, calls=most, dollars=options.max_cost)
-    _check_cost(budget, options.max_cost, info)
+    if options.max_cost is not None and budget.each is None:
+        raise Failure(f"--max-cost: the price of {info.model_id} is unknown; use --max-calls", code=USAGE)
+    if options.max_cost is not None and budget.each is not None and budget.each > options.max_cost:
+        too_little = f"--max-cost {options.max_cost:g} does not pay for one call: up to ${budget.each:.4f}"
+        raise Failure(too_little, code=USAGE)
     if not free:
         _confirm_cost(budget, most or 0, info, usage, yes=options.yes)
     sweep, announced = asyncio.run(_sweep(settings, options, provider, info, request, budget, levels))
@@ -82,7 +82,7 @@ def tune(settings: Settings, options: TuneOptions) -> int:
         levels=sweep.levels,
         stopped=sweep.stopped,
         calls=budget.made,
-        spent=budget.spent,
+        spent_usd=budget.spent,
         quota=quota,
         advice=advise(sweep.levels, quota, provider, settings, options.target),
     )
@@ -137,15 +137,6 @@ def _model(settings: Settings, provider: LLMProviderType) -> ModelInfo:
         raise Failure(f"UMPIRE_{provider.value.upper()}_DEFAULT_MODEL: {error.message}", code=USAGE) from error
 
 
-def _check_cost(budget: Budget, max_cost: float | None, info: ModelInfo) -> None:
-    if max_cost is None:
-        return
-    if budget.each is None:
-        raise Failure(f"--max-cost: the price of {info.model_id} is unknown; use --max-calls", code=USAGE)
-    if budget.each > max_cost:
-        raise Failure(f"--max-cost {max_cost:g} does not pay for one call: up to ${budget.each:.4f}", code=USAGE)
-
-
 def _confirm_cost(budget: Budget, most: int, info: ModelInfo, usage: Usage, *, yes: bool) -> None:
     """Print the highest possible cost and ask for consent. Raises Failure without it."""
     price = "at an unknown price"
@@ -172,23 +163,19 @@ async def _sweep(
     budget: Budget,
     levels: Sequence[int],
 ) -> tuple[Sweep, RateHeaders]:
-    adapter = make_provider(provider, with_concurrency(settings, provider, levels[-1]))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    adapter = make_provider(provider, with_fields(settings, provider, concurrency=levels[-1]))
     retry = settings.retry
     rules = Rules(options.seconds, options.calls, retry.retry_after_max_seconds, retry.retry_initial_seconds)
-    try:
-        await adapter.warm_up()
-        caller = TuneCaller(adapter, await adapter.model_info(info.model_id), request, budget, retry.attempt_timeout)
-        sweep = Sweep(caller, rules, stop)
-        with progress(levels) as ended:
-            await sweep.run(levels, ended)
-    except UmpireError as error:
-        raise Failure(f"{provider.value} could not be asked: {error.message} ({error.code.value})") from error
-    finally:
-        for number in _STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-        await adapter.close()
+    async with stop_signals() as stop:
+        try:
+            await adapter.warm_up()
+            limits = await adapter.model_info(info.model_id)
+            caller = TuneCaller(adapter, limits, request, budget, retry.attempt_timeout)
+            sweep = Sweep(caller, rules, stop)
+            with progress(levels) as ended:
+                await sweep.run(levels, ended)
+        except UmpireError as error:
+            raise Failure(f"{provider.value} could not be asked: {error.message} ({error.code.value})") from error
+        finally:
+            await adapter.close()
     return sweep, caller.announced

@@ -1,4 +1,4 @@
-"""Kafka, Flower and telemetry."""
+"""Kafka, Flower, telemetry, and what is allowed in development only."""
 
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -78,3 +78,15 @@ class TelemetrySettings(Concern):
     """Directory in which the processes of one host store their metric values. Each /metrics shows the values of all
     processes in it, with the label `process`, and a restarted process continues with the values of the one before.
     Not set: each `umpire up`, `umpire api` and `umpire worker` uses its own temporary directory."""
+
+
+class DevelopmentSettings(Concern):
+    environment: Literal["development", "production"] = "development"
+    """What this installation is for. `production` refuses to start with UMPIRE_RECORD_RESPONSES. UMPIRE_AUTH=keys
+    refuses it too, because an installation with API keys has real callers."""
+    record_responses: bool = False
+    """Write each request to a provider and its response into a file, prompts included and API keys removed, to
+    check the provider's contract. For development only: refused if UMPIRE_ENVIRONMENT is `production` or
+    UMPIRE_AUTH is `keys`. The newest 1,000 files of the last 7 days are kept."""
+    record_directory: Path = Path("llm_response_logs")
+    """Directory of the files of UMPIRE_RECORD_RESPONSES. Only the user of the process can read them."""

@@ -6,8 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from contracts.enums import LLMErrorCode
-from contracts.settings.base import CommaCodes, Concern, internal
-from contracts.settings.text import BaseUrl, HeaderSecret
+from contracts.settings.base import BaseUrl, CommaCodes, Concern, HeaderSecret, internal
 
 #: Codes of refusals by the API and of requests that end without a call.
 _NO_CALL_ENDS_IN = frozenset({

@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings.base import CommaList, Concern, internal
-from contracts.settings.text import HeaderSecret
+from contracts.settings.base import CommaList, Concern, HeaderSecret, internal
 
 
 class ServiceSettings(Concern):
@@ -26,6 +25,9 @@ class ServiceSettings(Concern):
     """Provider of requests that name none. Not set: the first enabled provider."""
     default_processing_mode: ProcessingMode = ProcessingMode.QUEUE_IF_UNAVAILABLE
     """Processing mode of requests that name none."""
+    batching_mode: Literal["per_request"] = "per_request"
+    """Batching mode of requests that name none. Only `per_request` is served: each comparison is a call of its own. A
+    request that names another mode is judged per request, and its result names `batching_mode` in `ignored`."""
     immediate_wait_seconds: float = Field(25.0, ge=0)
     """Longest time that a request waits for its verdict, in seconds. After it the response is 202, and the verdict
     arrives on Kafka only."""
@@ -35,6 +37,8 @@ class ServiceSettings(Concern):
     """Patterns (`*`, `?`) of the allowed callback topics. Topics that begin with `__` are never allowed."""
     max_body_bytes: int = Field(4_000_000, ge=1_000)
     """Largest request body, in bytes."""
+    max_batch_body_bytes: int = Field(16_000_000, ge=1_000)
+    """Largest body of a batch, in bytes. Each of its comparisons may have UMPIRE_MAX_BODY_BYTES."""
     body_seconds: float = internal(30.0, "BODY_SECONDS", gt=0)
     """How long the client may take to send a request's body, in seconds."""
     max_prompt_chars: int = Field(1_000_000, ge=1)

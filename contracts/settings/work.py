@@ -38,6 +38,12 @@ class LedgerSettings(Concern):
     request takes about 1 kB."""
     idempotency_ttl_seconds: int = Field(86_400, ge=1)
     """How long an `Idempotency-Key` is stored, in seconds. Each one takes about 250 bytes in Redis."""
+    results_keep_seconds: int = Field(0, ge=0)
+    """How long Redis keeps a result event after its request has ended, in seconds, so that it can be redelivered.
+    0: not at all. `umpire up` with its embedded broker sets 93600 (26 hours) if this is not set, because that broker
+    loses all events when it restarts."""
+    results_max_memory_mb: float = Field(256.0, gt=0)
+    """Most megabytes of kept results in Redis; the oldest are dropped first. A result takes about 2 kB."""
 
     @model_validator(mode="after")
     def _check_watermarks(self) -> Self:

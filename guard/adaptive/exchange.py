@@ -6,9 +6,9 @@ read them. Each process computes its own share.
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 
 from contracts.clock import duration_ms
@@ -37,12 +37,9 @@ _AMOUNTS = {field.name for field in fields(CallCounts)}
 _PROCESS_FIELDS = tuple(field.name for field in fields(Process))
 
 
-class ProcessReport(NamedTuple):
-    """What one process reports; `headers`: the latest rate-limit headers of requests and of tokens."""
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
-    process: Process
-    counts: CallCounts
-    headers: tuple[HeaderLimit | None, HeaderLimit | None] = (None, None)
+Headers = tuple[HeaderLimit | None, HeaderLimit | None]
 
 
 class LimitUpdate(NamedTuple):
@@ -62,28 +59,31 @@ class LimitExchange:
         self._provider = provider.value
         self._owner = owner
 
-    async def report(self, report: ProcessReport) -> LimitUpdate:
+    async def report(self, process: Process, counts: CallCounts, headers: Headers = (None, None)) -> LimitUpdate:
         """Report what happened since the last report, and get this process' share.
+
+        `headers`: the latest rate-limit headers of requests and of tokens.
 
         Raises
         ------
         RedisError, OSError
             Redis does not answer.
         """
-        row = dumps(asdict(report.process))
+        row = dumps(asdict(process))
         head = AdaptReport(self._owner, duration_ms(MISSED_SECONDS), duration_ms(REPORT_SECONDS), row)
-        time, kept, rows, *turn = await self._run("report", head, *_amounts(report))
+        time, kept, rows, *turn = await self._run("report", head, *_amounts(counts, headers))
         now, alive = time / 1000, _pairs(rows)
-        read = {name: process for name, row in alive.items() if (process := _process(row)) is not None}
+        read = {name: found for name, row in alive.items() if (found := _process(row)) is not None}
         # This process always counts: its row was written in this step, even if it cannot be read back.
-        read.setdefault(self._owner, report.process)
+        read.setdefault(self._owner, process)
         names = sorted(read)
         processes = [read[name] for name in names]
-        control, before = _control(kept), None
+        control, before = _read(Controller, kept) or Controller(), None
         if turn:
             passed, sums = turn[0] / 1000, _pairs(turn[1])
             before = control.model_copy(deep=True)
-            control.update(_counts(sums), _headers(sums), processes, now, min(passed, LONGEST_UPDATE_SECONDS))
+            headers = _read(HeaderLimit, sums.get(_REQUESTS)), _read(HeaderLimit, sums.get(_TOKENS))
+            control.update(_counts(sums), headers, processes, now, min(passed, LONGEST_UPDATE_SECONDS))
             await self._run("keep", AdaptKeep(time, control.model_dump_json(), duration_ms(MEMORY_SECONDS)))
         allocation = allocations(control, processes, now)[names.index(self._owner)]
         return LimitUpdate(allocation, control, before)
@@ -96,31 +96,19 @@ class LimitExchange:
         return await self._script(*AdaptHead(operation, self._provider), *arguments, *amounts)
 
 
-def _amounts(report: ProcessReport) -> Iterable[str | bytes]:
-    for name, amount in asdict(report.counts).items():
+def _amounts(counts: CallCounts, headers: Headers) -> Iterable[str | bytes]:
+    for name, amount in asdict(counts).items():
         if amount:
             yield from (name, repr(amount))
-    for name, headers in zip((_REQUESTS, _TOKENS), report.headers, strict=True):
-        if headers is not None:
-            yield from (name, headers.model_dump_json())
+    for name, limit in zip((_REQUESTS, _TOKENS), headers, strict=True):
+        if limit is not None:
+            yield from (name, limit.model_dump_json())
 
 
 def _counts(sums: dict[str, bytes]) -> CallCounts:
     counted = {name: float(amount) for name, amount in sums.items() if name in _AMOUNTS}
     seconds = counted.pop("seconds", 0.0)
     return CallCounts(seconds=seconds, **{name: round(amount) for name, amount in counted.items()})
-
-
-def _headers(sums: dict[str, bytes]) -> tuple[HeaderLimit | None, HeaderLimit | None]:
-    requests, tokens = (sums.get(name) for name in (_REQUESTS, _TOKENS))
-    return _header_limit(requests), _header_limit(tokens)
-
-
-def _header_limit(text: bytes | None) -> HeaderLimit | None:
-    try:
-        return None if text is None else HeaderLimit.model_validate_json(text)
-    except ValidationError:  # from a newer version
-        return None
 
 
 def _process(row: bytes) -> Process | None:
@@ -132,12 +120,12 @@ def _process(row: bytes) -> Process | None:
         return None
 
 
-def _control(kept: bytes) -> Controller:
-    """The stored limits; new ones if another version stored them and this one cannot read them."""
+def _read(kind: type[ModelT], text: bytes | None) -> ModelT | None:
+    """None if nothing is stored, or if another version stored it and this one cannot read it."""
     try:
-        return Controller.model_validate_json(kept) if kept else Controller()
+        return kind.model_validate_json(text) if text else None
     except ValidationError:
-        return Controller()
+        return None
 
 
 def _pairs(flat: list[Any]) -> dict[str, bytes]:

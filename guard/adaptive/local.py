@@ -135,13 +135,10 @@ class LocalLimiter:
         self.counts.seconds += seconds
         self.counts.tokens += tokens
 
-    def ahead(self) -> int:
-        """Requests that may wait here for a permit."""
-        return 1 + math.ceil(AHEAD_SECONDS * (self._allocation.rate if self.paced else self._answered))
-
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Requests that should be in this process, waiting or in flight."""
-        return self.ahead() + (min(self.limit, self.in_flight) if self.paced else self.limit)
+        waiting = 1 + math.ceil(AHEAD_SECONDS * (self._allocation.rate if self.paced else self._answered))
+        return waiting + (min(self.limit, self.in_flight) if self.paced else self.limit)
 
     def report(self, seconds: float) -> CallCounts:
         """What happened in the `seconds` since the last report."""

@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     event: bytes
     forbidden: bool = False
     """The request's owner may not publish to the topic (any more): the result goes to the dead letters only."""
+    redelivery: int = 0
+    """Number of the redelivery; 0: the first delivery."""
 
 
 class Delivered(NamedTuple):
@@ -141,7 +143,10 @@ class Outbox:
 
 def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
     entry = _entry(entry_id, fields[b"i"], fields[b"t"], fields[b"k"], fields[b"e"])
-    return entry._replace(forbidden=True) if fields.get(b"f") else entry
+    if fields.get(b"f"):
+        entry = entry._replace(forbidden=True)
+    number = fields.get(b"n", b"")
+    return entry._replace(redelivery=int(number)) if number.isdigit() else entry
 
 
 def _entry(entry_id: bytes, queue_id: bytes, topic: bytes, key: bytes, event: bytes) -> Entry:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from contracts.settings import RedisAddress
+from contracts.settings.redis import RedisAddress
 from ledger import keys
 from ledger.redis.connection import connect
 

@@ -68,7 +68,7 @@ class DueHead(NamedTuple):
 
 class ExpiredHead(NamedTuple):
     most_added: int
-    look: int
+    scan: int
     start: int
     limit: int
     max_bytes: int
@@ -79,6 +79,8 @@ class FinishHead(NamedTuple):
     retention: int
     day_key: str
     spent_key: str
+    keep_ms: int
+    keep_bytes: int
 
 
 class FinishRow(NamedTuple):
@@ -118,11 +120,23 @@ class LostHead(NamedTuple):
 
     provider: str
     age: int
-    look: int
+    scan: int
     start: int
     most: int
     sample: int
     steps: int
+
+
+class RedeliverHead(NamedTuple):
+    owner: str
+    once_ms: int
+    most: int
+    dry_run: int
+
+
+class RedeliverRow(NamedTuple):
+    id: str
+    once: str = "-"
 
 
 class RenewHead(NamedTuple):

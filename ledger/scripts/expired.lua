@@ -8,16 +8,16 @@
 --@include ttl_extension
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local most_added, look, start, limit, max_bytes = unpack(ARGV, 1, 5)
-most_added, look, start = tonumber(most_added), tonumber(look), tonumber(start)
+local most_added, scan, start, limit, max_bytes = unpack(ARGV, 1, 5)
+most_added, scan, start = tonumber(most_added), tonumber(scan), tonumber(start)
 limit, max_bytes = tonumber(limit), tonumber(max_bytes)
 -- While a hold lasts, the time left does not shrink: look at the record again after this, in ms.
 local AGAIN = 5000
 local out = {-1}
-while look > 0 and #out <= limit and max_bytes > 0 do
-  local ids = redis.call('ZRANGEBYSCORE', 'umpire:expiry', '-inf', now, 'WITHSCORES', 'LIMIT', start, math.min(look, 500))
+while scan > 0 and #out <= limit and max_bytes > 0 do
+  local ids = redis.call('ZRANGEBYSCORE', 'umpire:expiry', '-inf', now, 'WITHSCORES', 'LIMIT', start, math.min(scan, 500))
   if #ids == 0 then return out end
-  look = look - #ids / 2
+  scan = scan - #ids / 2
   for n = 1, #ids, 2 do
     local id, score = ids[n], tonumber(ids[n + 1])
     local key = 'umpire:req:' .. id

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- allow-oom: it frees more memory than it takes, and the verdicts that it writes are paid for.
 -- End requests: terminal state and result event, in one step.
--- ARGV: worker, seconds for which the record is kept, key of the day's totals, key of the day's spending, then for
---       each: queue id, terminal state, who may end it, topic, key, event, cost in USD, 1 if its topic is forbidden (or
+-- ARGV: worker, seconds for which the record is kept, key of the day's totals, key of the day's spending, ms for which
+--       results are kept for redelivery (0: they are not), most bytes of kept results, then for each: queue id, terminal state, who may end it, topic, key, event, cost in USD, 1 if its topic is forbidden (or
 --       ''), number of the claim ('': any), 1 if its record must still exist, even if another process ended it (or ''),
 --       error code of the event ('-': it has a verdict).
 -- Who may end it: 'any' - a paid verdict ends any unfinished request, even if its lease was lost meanwhile: otherwise
@@ -11,8 +11,9 @@
 -- the outbox nevertheless, because it is paid for.
 -- Returns how many sums could not be written, then for each: the id of its outbox entry, or false if the request had
 -- ended or the caller may not end it.
-local worker, retention, day_key, spent_key = unpack(ARGV, 1, 4)
+local worker, retention, day_key, spent_key, keep_ms, keep_bytes = unpack(ARGV, 1, 6)
 local out, held, ended, unwritten = {0}, {}, {}, 0
+local kept = keep_ms ~= '0' and {}
 
 -- Sums are written after the event. A failure (the key may not hold a number) is counted and does not stop the script.
 local function add(...)
@@ -30,7 +31,7 @@ local function priced(text)
   return cost and cost > 0 and cost < 1e15
 end
 
-for i = 5, #ARGV, 11 do
+for i = 7, #ARGV, 11 do
   local id, state, by, topic, message_key, event, cost, forbidden, fencing_token, must_exist, code =
     unpack(ARGV, i, i + 10)
   local key = 'umpire:req:' .. id
@@ -44,6 +45,7 @@ for i = 5, #ARGV, 11 do
     -- The event first: whatever else fails, no terminal state exists without its event.
     out[#out + 1] = redis.call('XADD', 'umpire:outbox', '*', 'i', id, 't', topic, 'k', message_key, 'e', event,
       'f', forbidden)
+    if kept then kept[#kept + 1] = {id, topic, message_key, event, owner or ''} end
     redis.call('HSET', key, 's', state)
     redis.call('UNLINK', 'umpire:body:' .. id)
     redis.call('EXPIRE', key, retention)
@@ -90,5 +92,8 @@ for field, count in pairs(ended) do
   add('HINCRBY', 'umpire:totals', field, count)
 end
 redis.call('EXPIRE', day_key, 259200)
+if kept then
+--@include keep_results
+end
 out[1] = unwritten
 return out

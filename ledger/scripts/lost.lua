@@ -9,14 +9,14 @@
 -- Returns for each: queue id, broker priority.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local provider, age, look, start, most, sample, steps = unpack(ARGV, 1, 7)
+local provider, age, scan, start, most, sample, steps = unpack(ARGV, 1, 7)
 start, most, sample = tonumber(start), tonumber(most), tonumber(sample)
 local before, last = now - tonumber(age), 7 + 2 * tonumber(steps)
 local queued, fetched = 'umpire:queued:' .. provider, 'umpire:fetched:' .. provider
-local ids = redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', 0, look)
+local ids = redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', 0, scan)
 if #ids == 0 then return {} end
 if start > 0 then
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', start, look)) do ids[#ids + 1] = id end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', start, scan)) do ids[#ids + 1] = id end
 end
 for i = last + 1, #ARGV do ids[#ids + 1] = ARGV[i] end
 local KNOWN = {deferred = true, processing = true, completed = true, failed = true, expired = true, cancelled = true}

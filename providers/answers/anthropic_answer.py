@@ -6,22 +6,16 @@ from typing import Any
 
 from contracts.encoding import dumps
 from contracts.enums import LLMProviderType
-from providers.answers.answer_error import answer_or_raise, error_of_object, is_error
-from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, unreadable_answer
-from providers.answers.fields import Counts, document, items, mapping, text
-from providers.answers.response_headers import ANTHROPIC, rate_headers, retry_after
-from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason
+from providers.answers.error_mapping import ErrorFormat, answer_or_raise, error_of_object, is_error, unreadable_answer
+from providers.answers.fields import Counts, document, items, stop_reason, text
+from providers.answers.response_headers import ANTHROPIC, rate_headers
+from providers.base import ProviderAnswer, StopReason, Usage, answer_model
 from providers.request import verdict_schema
 
-CODES = ErrorCodes(
-    spend=frozenset(
-        {
-            "enforced_spend_limit_reached",
-            "contract_spend_limit_reached",
-            "linked_organization_spend_limit_reached",
-            "billing_error",
-        }
-    ),
+ERRORS = ErrorFormat(
+    LLMProviderType.ANTHROPIC,
+    request_id="request-id",
+    rates=ANTHROPIC,
     credentials=frozenset({"authentication_error"}),
     too_long=frozenset({"request_too_large", "request_body_too_large_after_decoding"}),
     unavailable=frozenset({"overloaded_error"}),
@@ -48,40 +42,31 @@ def parse_answer(body: bytes, headers: Mapping[str, str], model: str) -> Provide
         The answer reports an error.
     """
     message = document(body)
-    if message is None:
+    if message is None or ("content" not in message and not is_error(message.get("error"))):
         raise unreadable_answer(LLMProviderType.ANTHROPIC)
     reported = message.get("error")
-    if "content" not in message and not is_error(reported):
-        raise unreadable_answer(LLMProviderType.ANTHROPIC)
-    stop = message.get("stop_reason")
-    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    reason, stopped = stop_reason(message.get("stop_reason"), _STOPS)
     found = ProviderAnswer(
         text=_text(message.get("content")),
         model=answer_model(text(message.get("model")), model),
         usage=_usage(message.get("usage")),
         stop_reason=reason,
-        stopped="" if reason is StopReason.END else safe_stop_reason(stop),
+        stopped=stopped,
         headers=rate_headers(headers, ANTHROPIC),
     )
-    if not is_error(reported):
-        return found
-    asked = ErrorAnswer(LLMProviderType.ANTHROPIC, 0, (), headers.get("request-id"), retry_after(headers, ANTHROPIC))
-    return answer_or_raise(found, error=error_of_object(reported, CODES, asked))
+    return answer_or_raise(found, error=error_of_object(reported, ERRORS, headers)) if is_error(reported) else found
 
 
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = items(content)
-    submitted = [_written(block.get("input")) for block in blocks if _is_verdict(block)]
+    verdict = "tool_use", verdict_schema.NAME
+    submitted = [_written(block.get("input")) for block in blocks if (block.get("type"), block.get("name")) == verdict]
     if submitted:
         # Joined, so that two tool calls do not parse as a verdict.
         return "".join(submitted)
     return "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
-
-
-def _is_verdict(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_use" and block.get("name") == verdict_schema.NAME
 
 
 def _written(value: Any) -> str:
@@ -103,11 +88,7 @@ def _usage(value: Any) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=written,
         cache_write_1h_tokens=counts.inside(counts.optional("cache_creation", "ephemeral_1h_input_tokens"), written),
-        reasoning_tokens=_reasoning(value, "output_tokens_details", "thinking_tokens"),
+        # For information only: it does not affect the price, so the cost is known even if this count is unreadable.
+        reasoning_tokens=Counts(value).optional("output_tokens_details", "thinking_tokens"),
         known=counts.known,
     )
-
-
-def _reasoning(value: Any, *path: str) -> int:
-    """For information only: it does not affect the price, so the cost is known even if this count is unreadable."""
-    return Counts({"all": mapping(value)}).optional("all", *path)

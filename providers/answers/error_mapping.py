@@ -6,14 +6,19 @@ may quote the prompt.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts import errors
 from contracts.enums import LLMProviderType
 from contracts.errors import UmpireError
 from providers.answers import error_phrases
+from providers.answers.error_object import ErrorObject, parse_error_object
 from providers.answers.fields import UNKNOWN_USAGE
+from providers.answers.response_headers import RateNames, retry_after
+from providers.answers.verdict import holds_verdict
+from providers.base import ProviderAnswer, StopReason
 
 #: The form of a code. Anything else may be free text, or a quotation of the request, even a key, and is left out.
 _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
@@ -21,7 +26,7 @@ _CODE = re.compile(r"(?=.{1,64}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 #: The form of a request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,99}")
 
-#: ErrorCodes for an account without credit, as providers and gateways in front of them spell them.
+#: Codes for an account without credit, as providers and gateways in front of them spell them.
 _SPEND = frozenset(
     {
         "billing_disabled",
@@ -51,41 +56,24 @@ _SPEND = frozenset(
 #: Status of an error that names no status and no known code.
 UNNAMED = 500
 
-#: HTTP statuses by code, for an error within an answer of status 200 that names no status. The codes are the error
-#: types of Anthropic, OpenAI and OpenRouter, and Google's canonical codes, in lower case.
-_STATUS = {
-    "aborted": 409,
-    "api_error": 500,
-    "authentication": 401,
-    "authentication_error": 401,
-    "cancelled": 499,
-    "conflict_error": 409,
-    "deadline_exceeded": 504,
-    "failed_precondition": 400,
-    "internal": 500,
-    "invalid_argument": 400,
-    "invalid_request": 400,
-    "invalid_request_error": 400,
-    "not_found": 404,
-    "not_found_error": 404,
-    "overloaded": 529,
-    "overloaded_error": 529,
-    "payload_too_large": 413,
-    "permission_denied": 403,
-    "permission_error": 403,
-    "provider_overloaded": 529,
-    "provider_unavailable": 503,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "request_too_large": 413,
-    "resource_exhausted": 429,
-    "server_error": 500,
-    "slow_down": 429,
-    "timeout": 504,
-    "timeout_error": 504,
-    "unauthenticated": 401,
-    "unavailable": 503,
+#: For an error within an answer of status 200 that names no status: the codes of each HTTP status, in lower case. They
+#: are the error types of Anthropic, OpenAI and OpenRouter, and Google's canonical codes.
+_CODES_OF_STATUS: dict[int, tuple[str, ...]] = {
+    400: ("failed_precondition", "invalid_argument", "invalid_request", "invalid_request_error"),
+    401: ("authentication", "authentication_error", "unauthenticated"),
+    403: ("permission_denied", "permission_error"),
+    404: ("not_found", "not_found_error"),
+    409: ("aborted", "conflict_error"),
+    413: ("payload_too_large", "request_too_large"),
+    429: ("rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "slow_down"),
+    499: ("cancelled",),
+    500: ("api_error", "internal", "server_error"),
+    503: ("provider_unavailable", "unavailable"),
+    504: ("deadline_exceeded", "timeout", "timeout_error"),
+    529: ("overloaded", "overloaded_error", "provider_overloaded"),
 }
+_STATUS = {code: status for status, codes in _CODES_OF_STATUS.items() for code in codes}
+
 #: Error classes of particular statuses; for all others, the first digit of the status decides.
 _CLASSES: dict[int, type[UmpireError]] = {
     401: errors.ProviderMisconfigured,
@@ -106,10 +94,13 @@ _CLASSES: dict[int, type[UmpireError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorCodes:
-    """A provider's structured codes that are more precise than its status."""
+class ErrorFormat:
+    """How a provider reports errors: its headers, and the structured codes that are more precise than its status."""
 
-    spend: frozenset[str] = frozenset()
+    provider: LLMProviderType
+    #: Name of the header with the request id; empty: there is none.
+    request_id: str = ""
+    rates: RateNames | None = None
     too_long: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     credentials: frozenset[str] = frozenset()
@@ -117,44 +108,36 @@ class ErrorCodes:
     rate: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorAnswer:
-    """A provider's error answer."""
-
-    provider: LLMProviderType
-    status: int
-    #: The provider's codes, from the most to the least precise. They come from a body, so they may be anything.
-    codes: tuple[object, ...] = ()
-    request_id: str | None = None
-    retry_after: float | None = None
-    #: The provider's message: compared with known phrases, never shown.
-    message: str = field(default="", repr=False)
-
-
-def error_of_answer(error: ErrorAnswer, known: ErrorCodes) -> UmpireError:
-    """The error for an error answer of a provider."""
-    named = tuple(code for code in error.codes if isinstance(code, str) and _CODE.fullmatch(code))
-    kind = _kind(error.status, frozenset(named), known, error.message)
-    details: dict[str, Any] = {"provider": error.provider.value, "status_code": error.status}
+def error_of_object(value: Any, known: ErrorFormat, headers: Mapping[str, str], status: int = 0) -> UmpireError:
+    """The error for the `error` of a provider's answer. `status`: the answer's, if it is an error status; 0: the error
+    came in an answer of status 200, and its own status counts.
+    """
+    reported = parse_error_object(value) or ErrorObject()
+    status = status or reported.status or status_of(reported.codes)
+    named = tuple(code for code in reported.codes if _CODE.fullmatch(code))
+    kind = _kind(status, frozenset(named), known, reported.message)
+    provider = known.provider.value
+    details: dict[str, Any] = {"provider": provider, "status_code": status}
     if named:
         details["provider_code"] = named[0]
-    if error.request_id and _REQUEST_ID.fullmatch(error.request_id):
-        details["provider_request_id"] = error.request_id
-    message = f"{error.provider.value} answered {error.status}" + (f" ({named[0]})" if named else "")
-    return kind(message, retry_after=error.retry_after if kind.retryable else None, **details)
+    request_id = headers.get(known.request_id, "")
+    if _REQUEST_ID.fullmatch(request_id):
+        details["provider_request_id"] = request_id
+    message = f"{provider} answered {status}" + (f" ({named[0]})" if named else "")
+    wait = retry_after(headers, known.rates) if reported.retry_after is None else reported.retry_after
+    return kind(message, retry_after=wait if kind.retryable else None, **details)
 
 
-def status_of(codes: tuple[object, ...]) -> int:
+def status_of(codes: tuple[str, ...]) -> int:
     """The HTTP status that usually goes with the first known one of these codes; 500 if none is known."""
-    found = (_STATUS.get(code.lower()) for code in codes if isinstance(code, str))
-    return next((status for status in found if status), UNNAMED)
+    return next((_STATUS[code.lower()] for code in codes if code.lower() in _STATUS), UNNAMED)
 
 
 def _kind(  # noqa: PLR0911 - a table
-    status: int, codes: frozenset[str], known: ErrorCodes, message: str
+    status: int, codes: frozenset[str], known: ErrorFormat, message: str
 ) -> type[UmpireError]:
     lower = frozenset(code.lower() for code in codes)
-    if codes & known.spend or lower & _SPEND or status == 402:  # noqa: PLR2004 - Payment Required
+    if lower & _SPEND or status == 402:  # noqa: PLR2004 - Payment Required
         return errors.SpendLimitReached
     if codes & known.credentials:
         return errors.ProviderMisconfigured
@@ -194,3 +177,30 @@ _UNREADABLE = {
     "encoding": "{} sent a body in an encoding that was not asked for",
     "headers_too_large": "{} sent headers that are too large",
 }
+
+
+def is_error(value: Any) -> bool:
+    """Whether an answer's `error` field reports an error: null and empty values do not."""
+    return parse_error_object(value) is not None
+
+
+def answer_or_raise(
+    completion: ProviderAnswer, *, error: UmpireError | None = None, refused: bool = False
+) -> ProviderAnswer:
+    """The completion of an answer that also reported an error or a refusal. A readable verdict wins over both; without
+    one, a refusal becomes the stop reason, and an error is raised.
+
+    Raises
+    ------
+    UmpireError
+        `error`, with the usage of the answer that reported it.
+    """
+    if (error is None and not refused) or holds_verdict(completion):
+        return completion
+    if error is None:
+        return replace(completion, stop_reason=StopReason.REFUSAL)
+    usage = completion.usage
+    # An answer with text or tokens was perhaps billed.
+    if completion.text or usage.input_tokens or usage.output_tokens:
+        error.usage = usage
+    raise error

@@ -2,13 +2,17 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.encoding import loads
-from providers.base import Usage
+from providers.base import StopReason, Usage, safe_stop_reason
 
 #: No call has more tokens: a larger count is an error of the provider.
 MOST_TOKENS = 1_000_000_000
+
+#: An integer of more digits is read as a float: the time to read it exactly grows with the square of the digits.
+_LONGEST_INTEGER = 20
 
 
 def document(body: bytes | str) -> dict[str, Any] | None:
@@ -20,18 +24,13 @@ def document(body: bytes | str) -> dict[str, Any] | None:
         # a byte order mark, and `parse_int` allows numbers of thousands of digits.
         try:
             whole = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-            found = json.loads(whole.lstrip("\ufeff"), parse_int=_integer)
+            found = json.loads(
+                whole.lstrip("\ufeff"),
+                parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits),
+            )
         except (ValueError, RecursionError):
             return None
     return found if isinstance(found, dict) else None
-
-
-#: An integer of more digits is read as a float: the time to read it exactly grows with the square of the digits.
-_LONGEST_INTEGER = 20
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -47,6 +46,12 @@ def items(value: Any) -> list[dict[str, Any]]:
 
 def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def stop_reason(reported: Any, known: Mapping[str, StopReason]) -> tuple[StopReason, str]:
+    """The stop reason that a provider reports, and the same in its own spelling (empty: an ordinary end)."""
+    reason = known.get(reported, StopReason.OTHER) if isinstance(reported, str) else StopReason.OTHER
+    return reason, "" if reason is StopReason.END else safe_stop_reason(reported)
 
 
 def count(value: Any) -> int | None:

@@ -1,17 +1,15 @@
-"""Parses an answer of the Gemini API: body to completion, and its errors. Pure."""
+"""Parses an answer of the Gemini API: body to completion. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from contracts.enums import LLMProviderType
-from contracts.errors import UmpireError
-from providers.answers.answer_error import answer_or_raise, error_of_object, is_error
-from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, unreadable_answer
-from providers.answers.fields import Counts, document, items, mapping, text
-from providers.answers.response_headers import retry_after
+from providers.answers.error_mapping import ErrorFormat, answer_or_raise, error_of_object, is_error, unreadable_answer
+from providers.answers.fields import Counts, document, items, mapping, stop_reason, text
 from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason
 
-_CODES = ErrorCodes(
+ERRORS = ErrorFormat(
+    LLMProviderType.GOOGLE,
     # Reasons in ErrorInfo: Google answers a bad key with status 400.
     credentials=frozenset(
         {
@@ -25,28 +23,25 @@ _CODES = ErrorCodes(
             "SERVICE_DISABLED",
         }
     ),
-    spend=frozenset({"BILLING_DISABLED"}),
 )
+
+#: Finish reasons after which the same prompt would be refused again. After OTHER or a malformed answer another call may
+#: succeed.
+_REFUSED = (
+    "SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "ESCALATION", "PUP_LIMITED_DISABLED",
+    "RECITATION", "LANGUAGE",
+)  # fmt: skip
 
 _STOPS = {
     "STOP": StopReason.END,
     "MAX_TOKENS": StopReason.LENGTH,
     # Gemini 4 offers to continue in another call, but each of our calls is one call upstream.
     "CONTINUATION": StopReason.LENGTH,
-    "SAFETY": StopReason.REFUSAL,
-    "BLOCKLIST": StopReason.REFUSAL,
-    "PROHIBITED_CONTENT": StopReason.REFUSAL,
-    "SPII": StopReason.REFUSAL,
-    "MODEL_ARMOR": StopReason.REFUSAL,
-    # For these the same prompt would be refused again. After OTHER or a malformed answer another call may succeed.
-    "ESCALATION": StopReason.REFUSAL,
-    "PUP_LIMITED_DISABLED": StopReason.REFUSAL,
-    "RECITATION": StopReason.REFUSAL,
-    "LANGUAGE": StopReason.REFUSAL,
+    **dict.fromkeys(_REFUSED, StopReason.REFUSAL),
 }
 
 
-def parse_answer(body: bytes | str, model: str, headers: Mapping[str, str] | None = None) -> ProviderAnswer:
+def parse_answer(body: bytes | str, headers: Mapping[str, str], model: str) -> ProviderAnswer:
     """The completion in a body. `model` is the requested model.
 
     Raises
@@ -62,18 +57,17 @@ def parse_answer(body: bytes | str, model: str, headers: Mapping[str, str] | Non
     error = answer.get("error")
     candidate = next(iter(items(answer.get("candidates"))), {})
     blocked = text(mapping(answer.get("promptFeedback")).get("blockReason"))
-    stop = candidate.get("finishReason")
-    reason = _STOPS.get(stop, StopReason.OTHER) if isinstance(stop, str) else StopReason.OTHER
+    reason, stopped = stop_reason(candidate.get("finishReason"), _STOPS)
     parts = items(mapping(candidate.get("content")).get("parts"))
     found = ProviderAnswer(
         text="".join(text(part.get("text")) for part in parts if part.get("thought") is not True),
         model=answer_model(text(answer.get("modelVersion")), model),
         usage=_usage(answer.get("usageMetadata")),
         stop_reason=reason,
-        stopped=safe_stop_reason(blocked) or ("" if reason is StopReason.END else safe_stop_reason(stop)),
+        stopped=safe_stop_reason(blocked) or stopped,
     )
     if is_error(error):
-        return answer_or_raise(found, error=_reported(error, headers or {}))
+        return answer_or_raise(found, error=error_of_object(error, ERRORS, headers))
     return answer_or_raise(found, refused=True) if blocked else found
 
 
@@ -88,12 +82,3 @@ def _usage(value: Any) -> Usage:
         reasoning_tokens=thoughts,
         known=counts.known,
     )
-
-
-def error_of_response(status: int, body: Any, headers: Mapping[str, str]) -> UmpireError:
-    """The error for an answer with an error status; `body` is its parsed JSON."""
-    return _reported(mapping(body).get("error"), headers, status)
-
-
-def _reported(error: Any, headers: Mapping[str, str], status: int = 0) -> UmpireError:
-    return error_of_object(error, _CODES, ErrorAnswer(LLMProviderType.GOOGLE, status, (), None, retry_after(headers)))

@@ -4,23 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.enums import LLMProviderType
-from providers.answers.answer_error import answer_or_raise, error_of_object, is_error
-from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, unreadable_answer
+from providers.answers.error_mapping import ErrorFormat, answer_or_raise, error_of_object, is_error, unreadable_answer
 from providers.answers.fields import Counts, document, items, mapping, text
-from providers.answers.response_headers import OPENAI, rate_headers, retry_after
+from providers.answers.response_headers import OPENAI, rate_headers
 from providers.base import ProviderAnswer, StopReason, Usage, answer_model, safe_stop_reason
 
-CODES = ErrorCodes(
-    spend=frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}),
+ERRORS = ErrorFormat(
+    LLMProviderType.OPENAI,
+    request_id="x-request-id",
+    rates=OPENAI,
     too_long=frozenset({"context_length_exceeded", "string_above_max_length"}),
     refused=frozenset(
-        {
-            "content_filter",
-            "content_policy_violation",
-            "invalid_prompt",
-            "bio_policy",
-            "misalignment_policy_violation",
-        }
+        {"content_filter", "content_policy_violation", "invalid_prompt", "bio_policy", "misalignment_policy_violation"}
     ),
     credentials=frozenset({"invalid_api_key"}),
     rate=frozenset({"rate_limit_exceeded"}),
@@ -46,15 +41,14 @@ def parse_answer(body: bytes, headers: Mapping[str, str], model: str) -> Provide
     found = ProviderAnswer(
         text="".join(text(part.get("text")) for part in parts if part.get("type") == "output_text"),
         model=answer_model(text(response.get("model")), model),
-        usage=_usage(response.get("usage")),
+        usage=usage_of(response.get("usage")),
         stop_reason=reason,
         stopped=stopped,
         headers=rate_headers(headers, OPENAI),
     )
     reported, failed = response.get("error"), response.get("status") == "failed"
     if failed or is_error(reported):
-        asked = ErrorAnswer(LLMProviderType.OPENAI, 0, (), headers.get("x-request-id"), retry_after(headers, OPENAI))
-        return answer_or_raise(found, error=error_of_object(reported, CODES, asked))
+        return answer_or_raise(found, error=error_of_object(reported, ERRORS, headers))
     refused = any(part.get("type") == "refusal" for part in parts)
     return answer_or_raise(found, refused=True) if refused else found
 
@@ -79,16 +73,18 @@ def _stop(response: Mapping[str, Any]) -> tuple[StopReason, str]:
     return (StopReason.OTHER if word else StopReason.END), safe_stop_reason(word)
 
 
-def _usage(value: Any) -> Usage:
+def usage_of(value: Any, prompt: str = "input_tokens", answer: str = "output_tokens") -> Usage:
+    """`prompt`, `answer`: names of the counts, which chat completions name otherwise."""
     counts = Counts(value)
-    input_tokens = counts.needed("input_tokens")
-    cached = counts.inside(counts.optional("input_tokens_details", "cached_tokens"), input_tokens)
-    written = counts.optional("input_tokens_details", "cache_write_tokens")
+    input_tokens = counts.needed(prompt)
+    cached = counts.inside(counts.optional(f"{prompt}_details", "cached_tokens"), input_tokens)
+    written = counts.optional(f"{prompt}_details", "cache_write_tokens")
     return Usage(
         input_tokens=input_tokens,
-        output_tokens=counts.needed("output_tokens"),
+        output_tokens=counts.needed(answer),
         cached_tokens=cached,
         cache_write_tokens=counts.inside(written, input_tokens - cached),
-        reasoning_tokens=Counts(value).optional("output_tokens_details", "reasoning_tokens"),
+        # For information only: it does not affect the price, so the cost is known even if this count is unreadable.
+        reasoning_tokens=Counts(value).optional(f"{answer}_details", "reasoning_tokens"),
         known=counts.known,
     )

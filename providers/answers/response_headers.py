@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from contracts.clock import utcnow
 from providers.base import RateHeaders
@@ -21,32 +21,25 @@ _EPOCH_MILLISECONDS = 1e12
 _LONGEST = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    limit: str
-    remaining: str
-    reset: str
+class RateNames(NamedTuple):
+    """How a provider names its rate-limit headers: the limit, what remains, and when it resets."""
+
+    requests: list[str]
+    tokens: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RateNames:
-    """How a provider names its rate-limit headers."""
-
-    requests: _Names
-    tokens: _Names
+def _names(pattern: str, what: str = "") -> list[str]:
+    return [pattern.format(of=of, what=what) for of in ("limit", "remaining", "reset")]
 
 
-def _names(pattern: str) -> RateNames:
-    def of(what: str) -> _Names:
-        return _Names(*(pattern.format(of=of, what=what) for of in ("limit", "remaining", "reset")))
-
-    return RateNames(of("requests"), of("tokens"))
+def _both(pattern: str) -> RateNames:
+    return RateNames(_names(pattern, "requests"), _names(pattern, "tokens"))
 
 
-ANTHROPIC = _names("anthropic-ratelimit-{what}-{of}")
-OPENAI = _names("x-ratelimit-{of}-{what}")
+ANTHROPIC = _both("anthropic-ratelimit-{what}-{of}")
+OPENAI = _both("x-ratelimit-{of}-{what}")
 #: OpenRouter's own headers count requests; headers for tokens come only where it passes on a provider's headers.
-OPENROUTER = RateNames(_names("x-ratelimit-{of}").requests, OPENAI.tokens)
+OPENROUTER = RateNames(_names("x-ratelimit-{of}"), OPENAI.tokens)
 
 
 def by_lower_case_name(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -100,13 +93,9 @@ def seconds_of(text: str) -> float | None:
     return _wait(_until(moment))
 
 
-def _read(headers: Mapping[str, str], names: _Names) -> tuple[int | None, int | None, float | None]:
-    reset = headers.get(names.reset)
-    return (
-        _count(headers.get(names.limit)),
-        _count(headers.get(names.remaining)),
-        None if reset is None else seconds_of(reset),
-    )
+def _read(headers: Mapping[str, str], names: list[str]) -> tuple[int | None, int | None, float | None]:
+    limit, remaining, reset = map(headers.get, names)
+    return _count(limit), _count(remaining), None if reset is None else seconds_of(reset)
 
 
 def _count(text: str | None) -> int | None:

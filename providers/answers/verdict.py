@@ -29,20 +29,8 @@ _FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(.*)\n[ \t]*```", re.DOTALL)
 _MARK = "…"
 
 
-def _spellings() -> dict[str, EssayComparisonWinner]:
-    accepted = {}
-    for winner in EssayComparisonWinner:
-        letter = winner.value[-1]
-        for either in (letter, letter.lower()):
-            accepted[either] = winner
-            for word in ("Essay", "essay", "ESSAY"):
-                for separator in (" ", "_"):
-                    accepted[f"{word}{separator}{either}"] = winner
-    return accepted
-
-
-#: All accepted spellings of a winner, without the whitespace at both ends.
-WINNERS = _spellings()
+#: The accepted spellings of a winner, without the whitespace at both ends.
+_WINNER = re.compile(r"(?:(?:Essay|essay|ESSAY)[ _])?([AaBb])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +118,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs)
 
 
 def _winner(value: Any) -> EssayComparisonWinner:
-    winner = WINNERS.get(value.strip()) if isinstance(value, str) else None
-    if winner is None:
+    spelling = _WINNER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if spelling is None:
         raise InvalidResponse("The answer's winner is neither Essay A nor Essay B", reason="winner")
-    return winner
+    return EssayComparisonWinner.ESSAY_A if spelling[1] in "Aa" else EssayComparisonWinner.ESSAY_B
 
 
 def _confidence(value: Any) -> float:

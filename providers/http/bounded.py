@@ -6,7 +6,10 @@ can decode to 2 GB, and 2 kB compressed three times to 4 GB.
 
 import zlib
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
 
 #: Most bytes of the answer to a call, both on the wire and decoded. An answer with 128k tokens of reasoning, each
 #: character escaped, has about 3 MB.
@@ -31,15 +34,7 @@ class UnreadableBody(Exception):
         self.reason = reason
 
 
-class Chunks(Protocol):
-    """aiohttp's StreamReader."""
-
-    async def readany(self) -> bytes:
-        """The bytes that have arrived; empty at the end."""
-        ...
-
-
-async def read(chunks: Chunks, encodings: Iterable[str], limit: int) -> bytes:
+async def read(chunks: "StreamReader", encodings: Iterable[str], limit: int) -> bytes:
     """The whole body, decoded. `encodings`: the values of Content-Encoding.
 
     Both the wire bytes and the decoded bytes are limited to `limit`; reading stops as soon as one exceeds it.

@@ -43,9 +43,6 @@ class Exchange:
     error: BaseException | None = field(default=None, repr=False)
     seconds: float = 0.0
 
-    def answered(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        self.status, self.response_headers = status, list(headers)
-
     @property
     def attempt(self) -> str:
         """The attempt id of the request, made safe for a file name."""

@@ -27,7 +27,10 @@ class Response(aiohttp.ClientResponse):
                 limit = bounded.LIST_LIMIT if self.method == "GET" else bounded.CALL_LIMIT
                 self._body = await bounded.read(self.content, self.headers.getall("Content-Encoding", ()), limit)
             except bounded.UnreadableBody:
-                self._abort()
+                # Close the connection at once: an orderly TLS shutdown would first read the rest of the body.
+                if self.connection is not None and self.connection.transport is not None:
+                    self.connection.transport.abort()
+                self.close()
                 if self.status in _OK:
                     raise
                 # For an error, the status is enough.
@@ -53,12 +56,6 @@ class Response(aiohttp.ClientResponse):
             return await super().json(**options)
         except (ValueError, RecursionError):
             raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status) from None
-
-    def _abort(self) -> None:
-        """Close the connection at once: an orderly TLS shutdown would first read the rest of the body."""
-        if self.connection is not None and self.connection.transport is not None:
-            self.connection.transport.abort()
-        self.close()
 
 
 def open_session(
@@ -92,7 +89,7 @@ def _recording(recorder: Recorder) -> aiohttp.ClientMiddlewareType:
         body = await request.body.as_bytes() if request.body else b""
         with recorder.exchange(request.method, str(request.url), request.headers.items(), body) as exchange:
             response = await handler(request)
-            exchange.answered(response.status, response.headers.items())
+            exchange.status, exchange.response_headers = response.status, list(response.headers.items())
             # The response keeps its body: the SDK then reads the same bytes.
             exchange.response_body = await response.read()
             return response

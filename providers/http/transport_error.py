@@ -20,14 +20,14 @@ def transport_error(provider: LLMProviderType, error: BaseException) -> UmpireEr
         chain.append(chain[-1].__cause__)
     for seen in reversed(chain):
         if isinstance(seen, TimeoutError | httpx2.TimeoutException):
-            return timed_out(provider)
+            return errors.ProviderTimeout(f"{provider.value} did not answer in time", provider=provider.value)
         if (reason := _unreadable_because(seen)) is not None:
             return unreadable_answer(provider, reason)
         if isinstance(seen, OSError | aiohttp.ClientConnectionError | aiohttp.InvalidURL):
-            return unreachable(provider)
+            break
         if isinstance(seen, ValueError):
             return unreadable_answer(provider)
-    return unreachable(provider)
+    return errors.ProviderUnavailable(f"No connection to {provider.value}", provider=provider.value)
 
 
 def _unreadable_because(error: BaseException) -> str | None:
@@ -42,15 +42,7 @@ def _unreadable_because(error: BaseException) -> str | None:
         # aiohttp has no separate class for too many headers.
         case BadHttpMessage() if "Too many headers" in str(error):
             return "headers_too_large"
-        # The body is not JSON; see Response.json in providers/session.py.
+        # The body is not JSON; see Response.json in providers/http/session.py.
         case aiohttp.ContentTypeError():
             return "malformed_body"
     return None
-
-
-def timed_out(provider: LLMProviderType) -> UmpireError:
-    return errors.ProviderTimeout(f"{provider.value} did not answer in time", provider=provider.value)
-
-
-def unreachable(provider: LLMProviderType) -> UmpireError:
-    return errors.ProviderUnavailable(f"No connection to {provider.value}", provider=provider.value)

@@ -1,6 +1,5 @@
 """The cost of a call, by the manifest's prices or as the provider reports it."""
 
-import math
 from datetime import date
 from functools import cache
 
@@ -12,13 +11,18 @@ from providers.models.model_info import ModelInfo
 
 _MILLION = 1_000_000
 
+#: A reported cost is believed up to this many times the cost of the same tokens at the highest price that we know.
+_BELIEVED = 100
+
 
 def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None:
     """USD of one call; None if it is unknown because a price, or a token count that has a price, is unknown."""
     if not usage.known:
         return None
     if usage.reported_cost is not None:
-        return usage.reported_cost if _credible(usage.reported_cost, usage) else None
+        into, out = _dearest()
+        most = _BELIEVED * (usage.input_tokens * into + usage.output_tokens * out) / _MILLION
+        return usage.reported_cost if 0 <= usage.reported_cost < most else None
     price = info.price_on(day or utcnow().date())
     if price is None or (price.up_to_tokens is not None and usage.input_tokens > price.up_to_tokens):
         return None
@@ -38,16 +42,6 @@ def cost(info: ModelInfo, usage: Usage, day: date | None = None) -> float | None
             return None
         total += tokens * (each or 0.0)
     return total / _MILLION
-
-
-#: A reported cost is believed up to this many times the cost of the same tokens at the highest price that we know.
-_BELIEVED = 100
-
-
-def _credible(reported: float, usage: Usage) -> bool:
-    into, out = _dearest()
-    most = _BELIEVED * (usage.input_tokens * into + usage.output_tokens * out) / _MILLION
-    return math.isfinite(reported) and 0 <= reported < most
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -27,10 +27,12 @@ class Manifest:
             self._models[info.provider][info.model_id] = info
         self._defaults = {provider: self._models[provider][name] for provider, name in defaults.items()}
 
-    @classmethod
-    def load(cls) -> "Manifest":
+    @staticmethod
+    @cache
+    def load() -> "Manifest":
         """The manifest of this release."""
-        return _load()
+        with resources.files("providers.models").joinpath("manifest.toml").open("rb") as file:
+            return manifest_from(tomllib.load(file))
 
     def models(self, provider: LLMProviderType) -> list[ModelInfo]:
         return list(self._models[provider].values())
@@ -77,7 +79,7 @@ class Manifest:
             )
         return info
 
-    def misfits(self, settings: Settings, today: date) -> list[str]:
+    def unusable_defaults(self, settings: Settings, today: date) -> list[str]:
         """One line for each default model set by the operator that requests would be refused for."""
         found = []
         for provider in settings.enabled:
@@ -105,12 +107,6 @@ def _unchecked(provider: LLMProviderType, model: str) -> ModelInfo | None:
     )
 
 
-@cache
-def _load() -> Manifest:
-    with resources.files("providers.models").joinpath("manifest.toml").open("rb") as file:
-        return manifest_from(tomllib.load(file))
-
-
 def manifest_from(document: Mapping[str, Any]) -> Manifest:
     """A manifest from its parsed TOML document. Raises ValueError, which names the fault."""
     models, defaults = [], {}
@@ -135,3 +131,29 @@ def _entries(provider: LLMProviderType, entry: dict[str, Any]) -> list[ModelInfo
     entry["prices"] = tuple(Prices(**price) for price in prices)
     model_id = entry.pop("model_id")
     return [ModelInfo(model_id=name, provider=provider, **entry) for name in (model_id, *snapshots)]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference between the manifest and a provider's own list of models."""
+
+    provider: LLMProviderType
+    model: str
+    #: not_listed: only in the manifest; not_in_manifest: only in the provider's list; still_listed: shut down by the
+    #: manifest, but in the provider's list.
+    kind: str
+
+
+def compare(manifest: Manifest, provider: LLMProviderType, listed: Iterable[str], today: date) -> list[Difference]:
+    """The differences that `umpire models check` reports. `listed`: the ids in the provider's list."""
+    theirs = set(listed)
+    ours = {info.model_id: info for info in manifest.models(provider)}
+    found = []
+    for name, info in ours.items():
+        if info.is_shut_down(today):
+            if name in theirs:
+                found.append(Difference(provider, name, "still_listed"))
+        elif name not in theirs:
+            found.append(Difference(provider, name, "not_listed"))
+    found += [Difference(provider, name, "not_in_manifest") for name in sorted(theirs - ours.keys())]
+    return found

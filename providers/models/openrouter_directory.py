@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ValidationError
@@ -79,17 +79,15 @@ class _Page(BaseModel):
     links: _Links | None = None
 
 
+@dataclass(eq=False)
 class Directory:
-    def __init__(
-        self,
-        page: Callable[[int], Awaitable[bytes]],
-        observer: Observer = silent,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`page` returns the list from an offset on, as JSON."""
-        self._page = page
-        self._observer = observer
-        self._clock = clock
+    """`page` returns the list from an offset on, as JSON."""
+
+    page: Callable[[int], Awaitable[bytes]]
+    observer: Observer = silent
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self._lock = asyncio.Lock()
         self._models: dict[str, ModelInfo] = {}
         self._good_until = 0.0
@@ -112,47 +110,43 @@ class Directory:
             known = self._models.get(model) or self._models.get(model.partition(":")[0])
         if known is None or known.is_shut_down(today):
             raise InvalidConfig("OpenRouter does not list this model", provider="openrouter", reason="unknown_model")
-        return known if known.model_id == model else _named(known, model)
+        return known if known.model_id == model else replace(known, model_id=model)
 
     async def entries(self) -> list[DirectoryEntry]:
         """Fetch the current list."""
         found: list[DirectoryEntry] = []
         for _ in range(_PAGES):
-            page = _parse(await self._page(len(found)))
+            try:
+                page = _Page.model_validate_json(await self.page(len(found)))
+            except ValidationError:
+                raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
             found += page.data
             if not page.data or page.links is None or page.links.next is None:
                 break
         return found
 
     async def _refresh(self) -> None:
-        if self._clock() < self._good_until:
+        if self.clock() < self._good_until:
             return
         async with self._lock:
-            if self._clock() < self._good_until:
+            if self.clock() < self._good_until:
                 return
             try:
                 entries = await self.entries()
             except UmpireError as error:
                 if not self._models:
                     raise
-                self._good_until = self._clock() + RETRY
-                self._observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
+                self._good_until = self.clock() + RETRY
+                self.observer(Note("openrouter.directory.stale", "warning", fields={"error": error.message}))
                 return
             self._models = {entry.id: _info(entry) for entry in entries}
-            self._good_until = self._clock() + KEPT
-
-
-def _parse(content: bytes) -> _Page:
-    try:
-        return _Page.model_validate_json(content)
-    except ValidationError:
-        raise ParsingError("OpenRouter's list of models cannot be read", provider="openrouter") from None
+            self._good_until = self.clock() + KEPT
 
 
 def _info(entry: DirectoryEntry) -> ModelInfo:
     takes = frozenset(entry.supported_parameters)
     window = entry.top_provider.context_length or entry.context_length or _UNKNOWN_WINDOW
-    pricing = entry.pricing
+    pricing, gpt = entry.pricing, _GPT.match(entry.id)
     prices: tuple[Prices, ...] = ()
     # OpenRouter marks a price that depends on the routing by a negative number.
     if pricing.prompt is not None and pricing.completion is not None and min(pricing.prompt, pricing.completion) >= 0:
@@ -176,22 +170,12 @@ def _info(entry: DirectoryEntry) -> ModelInfo:
         effort=_EFFORTS if "reasoning" in takes else frozenset(),
         reasoning="reasoning" in takes,
         verbosity="verbosity" in takes,
-        explicit_cache=_explicit_cache(entry.id),
+        explicit_cache=gpt is not None and (int(gpt[1]), int(gpt[2] or 0)) >= _EXPLICIT_CACHE_SINCE,
         prices=prices,
         release_date=datetime.fromtimestamp(entry.created, UTC).date() if entry.created else None,
         shutdown_date=entry.expiration_date,
     )
 
 
-def _explicit_cache(model: str) -> bool:
-    match = _GPT.match(model)
-    return match is not None and (int(match[1]), int(match[2] or 0)) >= _EXPLICIT_CACHE_SINCE
-
-
 def _per_million(price: float | None) -> float | None:
     return None if price is None else price * _MILLION
-
-
-def _named(info: ModelInfo, model: str) -> ModelInfo:
-    """The same model under the variant's name."""
-    return replace(info, model_id=model)

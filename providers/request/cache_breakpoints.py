@@ -1,9 +1,11 @@
 """Chooses the breakpoints of the provider's prompt cache from the caller's cacheable blocks. Pure."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from contracts.enums import PromptTarget
 from contracts.http import PromptBlock
+from providers.base import Call
 
 Ttl = Literal["5m", "1h"]
 
@@ -31,18 +33,16 @@ def breakpoints(blocks: list[PromptBlock]) -> list[Ttl | None]:
     return [("1h" if i <= last_1h else "5m") if i in chosen else None for i in range(len(blocks))]
 
 
-def explicit_content(
-    blocks: tuple[PromptBlock, ...], system: str, user: str, *, kind: str, times: dict[Ttl, dict[str, str]]
+def prompt_parts(
+    call: Call, kind: str, breakpoint_of: Callable[[Ttl], dict[str, Any]], *, cached: bool = True
 ) -> tuple[str | list[dict[str, Any]], str | list[dict[str, Any]]]:
-    """Contents of the system and the user message for OpenAI: texts, or parts of type `kind` where there are blocks.
+    """System and user content of a call: texts, or lists of parts of type `kind` where the caller sent blocks.
 
-    `times`: the fields of a breakpoint for each of our cache times.
+    `breakpoint_of`: the fields of a part that is a breakpoint, by its cache time. `cached`: False: no breakpoints.
     """
-    ordered = in_order(blocks)
+    blocks = in_order(call.blocks)
     parts: dict[PromptTarget, list[dict[str, Any]]] = {target: [] for target in PromptTarget}
-    for block, ttl in zip(ordered, breakpoints(ordered), strict=True):
-        part: dict[str, Any] = {"type": kind, "text": block.content}
-        if ttl is not None:
-            part["prompt_cache_breakpoint"] = {"mode": "explicit", **times[ttl]}
-        parts[block.target].append(part)
-    return parts[PromptTarget.SYSTEM] or system, parts[PromptTarget.USER_CONTENT] or user
+    for block, ttl in zip(blocks, breakpoints(blocks) if cached else [None] * len(blocks), strict=True):
+        fields = {} if ttl is None else breakpoint_of(ttl)
+        parts[block.target].append({"type": kind, "text": block.content, **fields})
+    return parts[PromptTarget.SYSTEM] or call.system, parts[PromptTarget.USER_CONTENT] or call.user

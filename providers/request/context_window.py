@@ -17,11 +17,6 @@ _CHARACTER_BYTES = 4
 _USUAL_CHARS_PER_TOKEN = 4
 
 
-def least_tokens(texts: list[str], info: ModelInfo) -> int:
-    """Lower bound of the tokens of a prompt of these texts."""
-    return sum(max(len(text.split()), int(len(text) / info.chars_per_token)) for text in texts)
-
-
 def usual_tokens(texts: list[str]) -> int:
     return sum(len(text) // _USUAL_CHARS_PER_TOKEN + 1 for text in texts)
 
@@ -37,7 +32,8 @@ def check_window(texts: list[str], max_tokens: int, info: ModelInfo) -> None:
     room = info.context_window - max_tokens
     if sum(map(len, texts)) * _CHARACTER_BYTES <= room:
         return
-    tokens = least_tokens(texts, info)
+    # The lower bound: see above.
+    tokens = sum(max(len(text.split()), int(len(text) / info.chars_per_token)) for text in texts)
     if tokens > room:
         raise ContentTooLong(
             f"The prompt has at least {tokens} tokens; {info.model_id} has room for {max(room, 0)} beside the answer",

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from contracts.enums import PromptTarget, ReasoningEffort
+from contracts.enums import LLMBatchingMode, PromptTarget, ReasoningEffort
 from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, PromptBlock
 from providers.base import Call
 from providers.models.model_info import ModelInfo
@@ -59,6 +59,8 @@ def build_call(request: LLMComparisonRequest, info: ModelInfo, *, attempt_id: st
     system = system_prompt(request)
     if wanted.system_prompt_override is not None and wanted.system_prompt_override != system:
         ignored.append("system_prompt_override")
+    if request.batching_mode not in {None, LLMBatchingMode.PER_REQUEST}:
+        ignored.append("batching_mode")
     if not info.structured_outputs and not info.forced_tool:
         system = f"{system}\n\n{IN_WORDS}"
         if _texts(blocks, PromptTarget.SYSTEM):

@@ -33,6 +33,9 @@ VERDICT_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+#: The schema as OpenAI and OpenRouter take it.
+STRICT = {"name": NAME, "description": DESCRIPTION, "schema": VERDICT_SCHEMA, "strict": True}
+
 #: Added to the system prompt of a model that has neither structured outputs nor tools.
 IN_WORDS = (
     "Answer with one JSON object and nothing else, of exactly this form:\n"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from contracts.encoding import dumps
 from contracts.enums import ProcessingMode, QueueEvent, QueueStatus
@@ -20,7 +19,7 @@ from guard.availability import ProviderAvailability
 from ledger.idempotency import AlreadyAccepted, IdempotencyKey
 from ledger.request import StoredRequest
 from service.dependencies import Dependencies, dependencies_of
-from service.idempotency import idempotency_key_of, replayed_response, with_stable_correlation_id
+from service.idempotency import idempotency_key_of, key_in, replayed_response, with_stable_correlation_id
 from service.provider_state import explain, refusal
 from service.responses import JSON, read_result, result_response
 from service.routes.openapi import COMPARISON
@@ -30,9 +29,8 @@ from web.auth import api_key_of, default_mode, owner_of, redis_seconds
 from web.body import check_media_type, parse, read_body, salvage_correlation_id
 from web.body_budget import BodyReservation
 from web.json_values import MIN_VALUES, check_value_count
-from web.prefer import Prefer, parse_prefer
 from web.problem import CORRELATION_ID, QUEUE_ID
-from web.request_headers import RequestHeaders
+from web.request_headers import Prefer, RequestHeaders, parse_prefer
 
 router = APIRouter(route_class=PlainRoute)
 
@@ -77,7 +75,7 @@ async def submit_comparison(request: Request) -> Response:
 async def _submit(dependencies: Dependencies, request: Request, reservation: BodyReservation) -> Response:
     scope, headers, settings = request.scope, RequestHeaders(request.scope), dependencies.settings.service
     stored = await _receive(dependencies, headers, request, reservation)
-    idempotency_key = idempotency_key_of(headers, stored)
+    idempotency_key = idempotency_key_of(key_in(headers), stored)
     if idempotency_key is not None:
         stored = with_stable_correlation_id(stored, idempotency_key)
     scope[CORRELATION_ID] = stored.correlation_id
@@ -90,11 +88,13 @@ async def _submit(dependencies: Dependencies, request: Request, reservation: Bod
     try:
         if plan.mode is ProcessingMode.QUEUE:
             queued_before, _, state = await _accept(dependencies, stored, plan, idempotency_key, seconds)
-            _announce(dependencies, stored, scope)
+            scope[QUEUE_ID] = stored.queue_id
+            announce(dependencies, stored)
         else:
             with dependencies.replies.expect(stored.queue_id) as waiter:
                 queued_before, available, state = await _accept(dependencies, stored, plan, idempotency_key, seconds)
-                _announce(dependencies, stored, scope)
+                scope[QUEUE_ID] = stored.queue_id
+                announce(dependencies, stored)
                 if reservation.size:
                     # The ledger has the prompt now: do not keep a long one in memory while the client waits.
                     stored = stored.without_prompt()
@@ -115,20 +115,32 @@ ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))
 async def _receive(
     dependencies: Dependencies, headers: RequestHeaders, request: Request, reservation: BodyReservation
 ) -> StoredRequest:
-    settings = dependencies.settings.service
-    check_media_type(headers)
-    limit, seconds = settings.max_body_bytes, settings.body_seconds
-    body = await read_body(headers, request.receive, reservation, limit=limit, seconds=seconds)
-    await check_value_count(body, max(MIN_VALUES, settings.max_metadata_bytes // 2))
+    body = await receive_body(
+        dependencies, headers, request, reservation, limit=dependencies.settings.service.max_body_bytes
+    )
     try:
         received = parse(LLMComparisonRequest, body)
     except InvalidRequest:
         request.scope[CORRELATION_ID] = salvage_correlation_id(body)
         raise
     request.scope[CORRELATION_ID] = received.correlation_id
+    return dependencies.admission.check(received, len(body), traceparent_in(headers), api_key_of(request.scope))
+
+
+async def receive_body(
+    dependencies: Dependencies, headers: RequestHeaders, request: Request, reservation: BodyReservation, *, limit: int
+) -> bytes:
+    """A body of JSON, of at most `limit` bytes. Raises as `read_body`, and HTTPException 415."""
+    settings = dependencies.settings.service
+    check_media_type(headers)
+    body = await read_body(headers, request.receive, reservation, limit=limit, seconds=settings.body_seconds)
+    await check_value_count(body, max(MIN_VALUES, settings.max_metadata_bytes // 2))
+    return body
+
+
+def traceparent_in(headers: RequestHeaders) -> str | None:
     traceparents = headers.getlist("traceparent")
-    traceparent = traceparents[0] if len(traceparents) == 1 else None
-    return dependencies.admission.check(received, len(body), traceparent, api_key_of(request.scope))
+    return traceparents[0] if len(traceparents) == 1 else None
 
 
 async def _accept(
@@ -206,13 +218,11 @@ def _queued_response(
     return Response(dumps(body), 202, {"Preference-Applied": applied} if applied else None, JSON)
 
 
-def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -> None:
-    """Log and publish the acceptance. Every later answer carries the queue id, also an error."""
-    scope[QUEUE_ID] = stored.queue_id
-    queue_id = str(stored.queue_id)
+def announce(dependencies: Dependencies, stored: StoredRequest) -> None:
+    """Log and publish the acceptance."""
     dependencies.observer(Note("ledger.admitted", labels={"provider": stored.provider}))
     event = LLMQueueStatusV1(
-        queue_id=queue_id,
+        queue_id=str(stored.queue_id),
         correlation_id=stored.correlation_id,
         status=QueueStatus.QUEUED,
         event=QueueEvent.QUEUED,
@@ -221,4 +231,4 @@ def _announce(dependencies: Dependencies, stored: StoredRequest, scope: Scope) -
         attempt=0,
         occurred_at=stored.requested_at,
     )
-    dependencies.lifecycle.tell(event, queue_id=queue_id, traceparent=stored.traceparent)
+    dependencies.lifecycle.send(event, stored)

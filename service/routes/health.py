@@ -23,14 +23,10 @@ from web.problem import problem
 router = APIRouter()
 
 
-def _version() -> str:
-    try:
-        return version("umpire-service")
-    except PackageNotFoundError:  # run from the source tree
-        return "0"
-
-
-VERSION = _version()
+try:
+    VERSION = version("umpire-service")
+except PackageNotFoundError:  # run from the source tree
+    VERSION = "0"
 
 
 @router.get("/healthz", **HEALTH)
@@ -132,9 +128,10 @@ async def metrics(request: Request) -> Response:
 
 async def _set_shared_gauges(dependencies: Dependencies) -> None:
     enabled = dependencies.settings.enabled
-    backlogs, sizes, workers, states, difference = await asyncio.gather(
+    backlogs, sizes, kept, workers, states, difference = await asyncio.gather(
         dependencies.ledger.stats.backlogs(enabled),
         dependencies.ledger.stats.sizes(),
+        dependencies.ledger.stats.kept(),
         dependencies.ledger.stats.workers(),
         dependencies.availability.read(),
         _books_difference(dependencies),
@@ -158,6 +155,8 @@ async def _set_shared_gauges(dependencies: Dependencies) -> None:
     gauge("processing", sizes.processing)
     gauge("outbox", sizes.outbox)
     gauge("dead_letters_kept", sizes.dead)
+    gauge("results_kept", kept.results)
+    gauge("results_kept_bytes", kept.bytes)
     if difference is not None:
         gauge("books_difference", difference)
 

@@ -6,7 +6,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from contracts.http import LLMComparisonRequest, LLMComparisonResponse, LLMQueuedResponse, Problem
+from contracts.enums import ProcessingMode
+from contracts.http import (
+    LLMBatchRequest,
+    LLMBatchResponse,
+    LLMComparisonRequest,
+    LLMComparisonResponse,
+    LLMQueuedResponse,
+    LLMRedeliveredResponse,
+    LLMRedeliveryRequest,
+    LLMRedeliveryResponse,
+    Problem,
+)
 from contracts.settings import Settings
 from contracts.topics import LEGAL_TOPIC
 from service.idempotency import KEY_PATTERN
@@ -17,7 +28,7 @@ from web.problem import MEDIA_TYPE
 _REF = "#/components/schemas/{model}"
 
 
-def _ref(name: str) -> dict[str, str]:
+def ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(model=name)}
 
 
@@ -25,42 +36,50 @@ def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
     return {name: {"description": description, "schema": {"type": "string", **schema}}}
 
 
-def _problem(description: str, **more: Any) -> dict[str, Any]:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}, **more}
+def problem_response(description: str, **more: Any) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": ref("Problem")}}, **more}
 
 
-_RETRY_AFTER = _header("Retry-After", "Seconds after which to try again.", type="integer")
-_REPLAYED = _header("Idempotency-Replayed", "`true`: already accepted with this `Idempotency-Key`.", const="true")
+RETRY_AFTER = _header("Retry-After", "Seconds after which to try again.", type="integer")
+REPLAYED = _header("Idempotency-Replayed", "`true`: already accepted with this `Idempotency-Key`.", const="true")
 _PREFERENCE_APPLIED = _header("Preference-Applied", "The parts of `Prefer` that were applied (RFC 7240).")
 _RATE_LIMIT = _header("RateLimit", "The requests that are left (draft-ietf-httpapi-ratelimit-headers).")
 _CHALLENGE = _header("WWW-Authenticate", "RFC 6750.")
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    422: _problem("The request is invalid. `details.errors` names the fields."),
-    500: _problem("Internal error. Search the service's log for the `correlation_id`."),
-    503: _problem("Redis or the provider is unavailable; the request was not accepted.", headers=_RETRY_AFTER),
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    422: problem_response("The request is invalid. `details.errors` names the fields."),
+    500: problem_response("Internal error. Search the service's log for the `correlation_id`."),
+    503: problem_response("Redis or the provider is unavailable; the request was not accepted.", headers=RETRY_AFTER),
 }
-_READ_PROBLEMS = {**_PROBLEMS, 503: _problem("Redis is unavailable.", headers=_RETRY_AFTER)}
+_READ_PROBLEMS = {**PROBLEMS, 503: problem_response("Redis is unavailable.", headers=RETRY_AFTER)}
 
 _KEY_PROBLEMS: dict[str, dict[str, Any]] = {
-    "401": _problem("The request has no API key, or an unknown one.", headers=_CHALLENGE),
-    "403": _problem("The API key does not have the scope of this operation.", headers=_CHALLENGE),
-    "429": _problem(
-        "A limit of the API key is used up; `details.limit` names it.", headers={**_RETRY_AFTER, **_RATE_LIMIT}
+    "401": problem_response("The request has no API key, or an unknown one.", headers=_CHALLENGE),
+    "403": problem_response("The API key does not have the scope of this operation.", headers=_CHALLENGE),
+    "429": problem_response(
+        "A limit of the API key is used up; `details.limit` names it.", headers={**RETRY_AFTER, **_RATE_LIMIT}
     ),
-    "503": _problem("The API key cannot be looked up now.", headers=_RETRY_AFTER),
+    "503": problem_response("The API key cannot be looked up now.", headers=RETRY_AFTER),
 }
 
-_REQUEST_EXAMPLE = {
+REQUEST_EXAMPLE = {
     "user_prompt": "Which essay is better?\n\nEssay A:\nThe sea is wide.\n\nEssay B:\nThe sea, wide and grey, waits.",
     "callback_topic": "huleedu.llm_provider.comparison_result.v1",
     "metadata": {"essay_a_id": "a-17", "essay_b_id": "b-04"},
 }
-_QUEUED_EXAMPLE = {
+QUEUED_EXAMPLE = {
     "queue_id": "5c9c1f0e-6f0b-4d57-9a38-8d6b0f6a1f11",
     "status": "queued",
     "message": "Accepted; the verdict will be published on huleedu.llm_provider.comparison_result.v1",
     "estimated_wait_minutes": 2,
+}
+
+TRACEPARENT = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "W3C trace context. A malformed one is ignored.",
+    "schema": {"type": "string"},
+    "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 COMPARISON: dict[str, Any] = {
@@ -80,31 +99,33 @@ COMPARISON: dict[str, Any] = {
     "response_description": "The verdict.",
     "responses": {
         200: {
-            "content": {"application/json": {"schema": _ref("LLMComparisonResponse")}},
+            "content": {"application/json": {"schema": ref("LLMComparisonResponse")}},
             "headers": _PREFERENCE_APPLIED,
         },
         202: {
             "description": "Accepted; the verdict will be published on the callback topic.",
-            "content": {"application/json": {"schema": _ref("LLMQueuedResponse"), "example": _QUEUED_EXAMPLE}},
-            "headers": {**_PREFERENCE_APPLIED, **_REPLAYED},
+            "content": {"application/json": {"schema": ref("LLMQueuedResponse"), "example": QUEUED_EXAMPLE}},
+            "headers": {**_PREFERENCE_APPLIED, **REPLAYED},
         },
-        409: _problem("The comparison was accepted, and cancelled while the client waited."),
-        408: _problem("The body did not arrive in time."),
-        413: _problem("Body, prompt or metadata is too long, or the prompt exceeds the model's context window."),
-        415: _problem("The headers declare a body that is not JSON, or is compressed."),
-        **_PROBLEMS,
-        502: _problem("The comparison was accepted, and has failed: the provider's answer has no verdict."),
-        503: _problem(
+        409: problem_response("The comparison was accepted, and cancelled while the client waited."),
+        408: problem_response("The body did not arrive in time."),
+        413: problem_response(
+            "Body, prompt or metadata is too long, or the prompt exceeds the model's context window."
+        ),
+        415: problem_response("The headers declare a body that is not JSON, or is compressed."),
+        **PROBLEMS,
+        502: problem_response("The comparison was accepted, and has failed: the provider's answer has no verdict."),
+        503: problem_response(
             "The queue is full, or Redis or the provider is unavailable. Without a `queue_id` the comparison was not "
             "accepted; with one it was accepted, and has failed.",
-            headers=_RETRY_AFTER,
+            headers=RETRY_AFTER,
         ),
-        504: _problem("The comparison was accepted, and has failed: the provider did not answer in time."),
+        504: problem_response("The comparison was accepted, and has failed: the provider did not answer in time."),
     },
     "openapi_extra": {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("LLMComparisonRequest"), "example": _REQUEST_EXAMPLE}},
+            "content": {"application/json": {"schema": ref("LLMComparisonRequest"), "example": REQUEST_EXAMPLE}},
         },
         "parameters": [
             {
@@ -123,13 +144,7 @@ COMPARISON: dict[str, Any] = {
                 "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
                 "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
             },
-            {
-                "name": "traceparent",
-                "in": "header",
-                "description": "W3C trace context. A malformed one is ignored.",
-                "schema": {"type": "string"},
-                "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            },
+            TRACEPARENT,
         ],
     },
 }
@@ -142,16 +157,18 @@ CANCELLATION: dict[str, Any] = {
     ),
     "response_description": "Cancelled.",
     "responses": {
-        404: _problem("No comparison with this `queue_id` is known."),
-        409: _problem("The comparison has started or ended. `details.state` is its state."),
-        **_PROBLEMS,
-        503: _problem("Redis is unavailable, or does not have the comparison yet. Try again.", headers=_RETRY_AFTER),
+        404: problem_response("No comparison with this `queue_id` is known."),
+        409: problem_response("The comparison has started or ended. `details.state` is its state."),
+        **PROBLEMS,
+        503: problem_response(
+            "Redis is unavailable, or does not have the comparison yet. Try again.", headers=RETRY_AFTER
+        ),
     },
 }
 MODELS: dict[str, Any] = {
     "summary": "The models that requests may name",
     "description": "Grouped by provider. Models of the mock are listed only with `provider=mock`.",
-    "responses": {422: _PROBLEMS[422], 500: _PROBLEMS[500]},
+    "responses": {422: PROBLEMS[422], 500: PROBLEMS[500]},
 }
 PROVIDERS: dict[str, Any] = {
     "summary": "The providers and their state",
@@ -164,19 +181,19 @@ PROVIDER_TEST: dict[str, Any] = {
         "Submits one small comparison, which a worker judges like any other. The call is charged, and the verdict is "
         "also published on the service's own result topic. If the call fails, the answer is 200 with `ok` false."
     ),
-    "responses": {**_PROBLEMS},
+    "responses": {**PROBLEMS},
 }
-HEALTH: dict[str, Any] = {"summary": "Whether the process is alive", "responses": {500: _PROBLEMS[500]}}
+HEALTH: dict[str, Any] = {"summary": "Whether the process is alive", "responses": {500: PROBLEMS[500]}}
 READY: dict[str, Any] = {
     "summary": "Whether the API can accept requests",
     "responses": {
-        500: _PROBLEMS[500],
-        503: _problem("Every request would be refused. `detail` and `dependencies` say why."),
+        500: PROBLEMS[500],
+        503: problem_response("Every request would be refused. `detail` and `dependencies` say why."),
     },
 }
 METRICS: dict[str, Any] = {
     "summary": "Prometheus metrics of the API processes, and of the state that all processes share",
-    "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 500: _PROBLEMS[500]},
+    "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 500: PROBLEMS[500]},
 }
 
 
@@ -196,8 +213,13 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _, definitions = models_json_schema(
         [
             (LLMComparisonRequest, "validation"),
+            (LLMBatchRequest, "validation"),
+            (LLMBatchResponse, "serialization"),
             (LLMComparisonResponse, "serialization"),
             (LLMQueuedResponse, "serialization"),
+            (LLMRedeliveryRequest, "validation"),
+            (LLMRedeliveredResponse, "serialization"),
+            (LLMRedeliveryResponse, "serialization"),
             (Problem, "serialization"),
         ],
         ref_template=_REF,
@@ -207,6 +229,9 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas.update(definitions["$defs"])
     _add_limits(schemas["LLMComparisonRequest"]["properties"], settings)
+    in_batches = {"enum": [one.value for one in ProcessingMode if one is not ProcessingMode.IMMEDIATE] + [None]}
+    item = {"allOf": [ref("LLMComparisonRequest"), {"properties": {"processing_mode": in_batches}}]}
+    schemas["LLMBatchRequest"]["properties"]["comparisons"]["items"] = item
     enabled: dict[str, Any] = {"enum": [one.value for one in settings.enabled], "type": "string"}
     schemas["LLMConfigOverridesHTTP"]["properties"]["provider_override"] = {"anyOf": [enabled, {"type": "null"}]}
     add_descriptions(schemas)
@@ -238,4 +263,3 @@ def _add_limits(fields: dict[str, Any], settings: Settings) -> None:
     fields["user_prompt"]["maxLength"] = settings.service.max_prompt_chars
     seconds = next(one for one in fields["ttl_seconds"]["anyOf"] if one.get("type") == "integer")
     seconds["maximum"] = settings.ledger.queue_ttl_seconds
-    fields["batching_mode"] = {"anyOf": [{"const": "per_request", "type": "string"}, {"type": "null"}]}

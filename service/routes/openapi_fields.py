@@ -49,6 +49,18 @@ _STATUS: _Fields = {
     "last_error_code": ("The error code that caused the hold.", "LLM_COST_LIMIT_EXCEEDED"),
     "held_models": ("Models on hold, because the provider refuses them to the account.", ["claude-opus-5-5"]),
 }
+_REDELIVERED: _Fields = {
+    "event_id": ("The event's id, the same at each delivery.", "3f3c5a0e-5a2b-5c51-8d0c-2f6f0d1f6a55"),
+    "redelivery": ("How often it has been redelivered, this time included; the header `redelivery` of the event.", 1),
+    "callback_topic": ("The topic of the event.", _RESULTS),
+}
+_REDELIVERY_ITEM: _Fields = {
+    "index": ("Its place in `queue_ids`, from 0.", 0),
+    **_QUEUE_ID,
+    "status": ("`queued`: the event waits to be published; null: it was refused.", "queued"),
+    **_REDELIVERED,
+    "error": ("The problem; null: it will be published again.", None),
+}
 _MODEL_INFO: _Fields = {
     "model_id": ("Name of the model in requests.", _MODEL),
     "provider": ("Provider of the model.", "anthropic"),
@@ -70,6 +82,19 @@ def _example(fields: _Fields) -> dict[str, Any]:
     return {name: example for name, (_, example) in fields.items()}
 
 
+_BATCH_ITEM: _Fields = {
+    "index": ("Position of the comparison in the request, from 0.", 0),
+    "queue_id": (
+        "Id of the comparison; `request_id` of its event. Null: it was refused.",
+        _QUEUE_ID["queue_id"][1],
+    ),
+    **_CORRELATION_ID,
+    "status": ("`queued`; null: it was refused.", "queued"),
+    "estimated_wait_minutes": ("An estimate from the queue before it; null: unknown.", 2),
+    "result": ("Always null: a batch does not wait for verdicts.", None),
+    "error": ("Why it was refused; null: it was accepted.", None),
+}
+
 #: Fields by model.
 FIELDS: dict[str, _Fields] = {
     "LLMComparisonRequest": {
@@ -90,7 +115,10 @@ FIELDS: dict[str, _Fields] = {
             "What to do if the provider is unavailable. Default: the API key's mode, else the operator's.",
             "queue",
         ),
-        "batching_mode": ("How to send it to the provider; only `per_request` is served.", "per_request"),
+        "batching_mode": (
+            "How to send it to the provider. Only `per_request` is served; `request_metadata.ignored` names another.",
+            "per_request",
+        ),
         "priority": ("0 to 10. A higher one is served earlier among the requests of its provider.", 5),
         "ttl_seconds": ("Seconds after which the request expires; at most the operator's limit.", 3600),
     },
@@ -140,10 +168,42 @@ FIELDS: dict[str, _Fields] = {
             "available",
         ),
     },
+    "LLMBatchRequest": {
+        "comparisons": (
+            "The comparisons, each with its own topic, metadata and settings.",
+            [{"user_prompt": _PROMPT, "callback_topic": _RESULTS, "metadata": _METADATA}],
+        )
+    },
+    "LLMBatchItem": _BATCH_ITEM,
+    "LLMBatchResponse": {
+        "accepted": ("Number of accepted comparisons.", 1),
+        "refused": ("Number of refused comparisons.", 0),
+        "message": (
+            "The same in words.",
+            "1 of 1 accepted; each verdict will be published on its callback topic",
+        ),
+        "items": ("What became of each comparison, in the order of the request.", [_example(_BATCH_ITEM)]),
+    },
     "LLMCancelledResponse": {
         **_QUEUE_ID,
         "status": ("Always `cancelled`.", "cancelled"),
         "message": ("The topic of the error result.", f"Cancelled; an error result will be published on {_RESULTS}"),
+    },
+    "LLMRedeliveryRequest": {
+        "queue_ids": ("Ids of comparisons that have ended, each once.", [_QUEUE_ID["queue_id"][1]])
+    },
+    "LLMRedeliveredResponse": {
+        **_QUEUE_ID,
+        "status": ("Always `queued`: the event waits to be published.", "queued"),
+        **_REDELIVERED,
+        "message": ("The topic of the event.", f"The result will be published again on {_RESULTS}"),
+    },
+    "LLMRedeliveryItem": _REDELIVERY_ITEM,
+    "LLMRedeliveryResponse": {
+        "accepted": ("Number of results that will be published again.", 1),
+        "refused": ("Number of the others.", 0),
+        "message": ("The same in words.", "1 of 1 results will be published again"),
+        "items": ("What became of each, in the order of `queue_ids`.", [_example(_REDELIVERY_ITEM)]),
     },
     "LLMProviderStatus": _STATUS,
     "LLMProviderListResponse": {

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
-from contracts.enums import LLMProviderType, known_code
+from contracts.enums import LLMErrorCode, LLMProviderType, known
 from contracts.errors import Unavailable
 from contracts.http import LLMProviderListResponse, LLMProviderStatus, ModelManifestResponse, ProviderTestResponse
 from guard.availability import ProviderAvailability
@@ -60,17 +60,17 @@ async def list_providers(request: Request) -> LLMProviderListResponse:
 
 
 def _status(
-    dependencies: Dependencies, provider: LLMProviderType, known: ProviderAvailability | None
+    dependencies: Dependencies, provider: LLMProviderType, read: ProviderAvailability | None
 ) -> LLMProviderStatus:
-    """`known`: None for a provider that is not enabled."""
-    state = known or ProviderAvailability()
+    """`read`: None for a provider that is not enabled."""
+    state = read or ProviderAvailability()
     default = (
         dependencies.settings.providers[provider].default_model or dependencies.manifest.default(provider).model_id
     )
     return LLMProviderStatus(
         name=provider,
-        enabled=known is not None,
-        available=known is not None and known.available,
+        enabled=read is not None,
+        available=read is not None and read.available,
         circuit_breaker_state=state.state,
         default_model=default,
         last_success=state.last_success,
@@ -79,7 +79,7 @@ def _status(
         average_response_time_ms=state.average_response_time_ms,
         hold_reason=state.hold.reason if state.hold else None,
         hold_since=state.hold.began if state.hold else None,
-        last_error_code=known_code(state.last_error_code),
+        last_error_code=known(LLMErrorCode, state.last_error_code),
         held_models=sorted(state.held_models),
     )
 

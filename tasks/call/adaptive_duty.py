@@ -3,12 +3,13 @@
 import asyncio
 import math
 import time
+from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
 from contracts.enums import LLMProviderType
 from guard.adaptive.controller import Process
-from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate, ProcessReport
+from guard.adaptive.exchange import REPORT_SECONDS, LimitExchange, LimitUpdate
 from tasks.call.permit_queue import SharedPermits
 from telemetry.observer import Note, Observer
 from telemetry.outage import Outage
@@ -17,59 +18,55 @@ from telemetry.outage import Outage
 QUIET_SECONDS = 10.0
 
 
+@dataclass(eq=False)
 class AdaptiveDuty:
-    def __init__(
-        self, board: LimitExchange, permits: SharedPermits, provider: LLMProviderType, slots: int, observer: Observer
-    ) -> None:
-        self._board = board
-        self._permits = permits
-        self._labels = {"provider": provider.value}
-        self._slots = slots
-        self._observer = observer
+    exchange: LimitExchange
+    permits: SharedPermits
+    provider: LLMProviderType
+    slots: int
+    observer: Observer
+
+    def __post_init__(self) -> None:
+        self._labels = {"provider": self.provider.value}
         self._reported = time.monotonic()
-        self._told: tuple[float, float] | None = None
-        self._spoke = -math.inf
+        self._announced: tuple[float, float] | None = None
+        self._logged_at = -math.inf
         self._outage = Outage()
 
     async def watch(self) -> None:
         """Run for ever. While Redis is unavailable, the process keeps its last share."""
         while True:
-            await self.look()
+            await self.run_once()
             await asyncio.sleep(REPORT_SECONDS)
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         now = time.monotonic()
-        tally, said = self._permits.report(max(now - self._reported, 0.001))
+        counts, headers = self.permits.report(max(now - self._reported, 0.001))
         self._reported = now
-        process = Process(self._slots, self._permits.limit, self._permits.wants)
+        process = Process(self.slots, self.permits.limit, self.permits.wants)
         try:
-            word = await self._board.report(ProcessReport(process, tally, said))
+            update = await self.exchange.report(process, counts, headers)
         except (RedisError, OSError) as error:
             if self._outage.failed():
-                self._observer(
-                    Note("adaptive.unshared", "warning", self._labels, fields={"error": type(error).__name__})
-                )
+                fields = {"error": type(error).__name__}
+                self.observer(Note("adaptive.unshared", "warning", self._labels, fields=fields))
             return
         self._outage.succeeded()
-        self._permits.follow(word.allocation)
-        self._tell(word)
+        self.permits.follow(update.allocation)
+        self._note_changes(update)
 
-    async def leave(self) -> None:
-        """Free this process' share for the others at once. Raises RedisError or OSError if Redis is unavailable."""
-        await self._board.leave()
-
-    def _tell(self, word: LimitUpdate) -> None:
-        limit = word.control.concurrency.limit
-        rate = math.inf if word.control.rate is None else word.control.rate
-        if self._told != (limit, rate):
-            self._told = limit, rate
-            self._observer(Note("adaptive.concurrency", labels=self._labels, value=limit))
-            self._observer(Note("adaptive.rate", labels=self._labels, value=rate))
-        before = word.before
+    def _note_changes(self, update: LimitUpdate) -> None:
+        limit = update.control.concurrency.limit
+        rate = math.inf if update.control.rate is None else update.control.rate
+        if self._announced != (limit, rate):
+            self._announced = limit, rate
+            self.observer(Note("adaptive.concurrency", labels=self._labels, value=limit))
+            self.observer(Note("adaptive.rate", labels=self._labels, value=rate))
+        before = update.before
         if before is None or (limit >= before.concurrency.limit and rate >= (before.rate or math.inf)):
             return
         now = time.monotonic()
-        spoken = now < self._spoke + QUIET_SECONDS
-        self._spoke = self._spoke if spoken else now
+        recently = now < self._logged_at + QUIET_SECONDS
+        self._logged_at = self._logged_at if recently else now
         fields = {"concurrency": limit, "starts_a_second": None if rate == math.inf else round(rate, 2)}
-        self._observer(Note("adaptive.lowered", "debug" if spoken else "info", self._labels, fields=fields))
+        self.observer(Note("adaptive.lowered", "debug" if recently else "info", self._labels, fields=fields))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from completion.judgement import Judgement, Spent
@@ -35,19 +36,21 @@ class Probe(NamedTuple):
     hold: bool
 
 
+@dataclass(eq=False, repr=False)
 class ClaimState:
-    def __init__(self, stored: StoredRequest, spent: Spent, probe: Probe | None, holds: Callable[[], bool]) -> None:
-        self.holds = holds
-        self.stored = stored
-        self.spent = spent
-        self.probe = probe
+    stored: StoredRequest
+    spent: Spent
+    probe: Probe | None
+    holds: Callable[[], bool]
+
+    def __post_init__(self) -> None:
         self.model_probe: str | None = None
         """Name under which this claim has leased the probe of its model's hold; None: it has not."""
         self.called = False
         """Whether the last attempt made its call."""
         self.came = False
         """Whether the last attempt got an answer, whatever it contains."""
-        self.model = stored.model
+        self.model = self.stored.model
         self.info: ModelInfo | None = None
         self.ignored: tuple[str, ...] = ()
         self.reservation: Reservation | None = None

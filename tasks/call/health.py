@@ -1,20 +1,11 @@
 """Reports the outcome of each call to the circuit breaker and to the holds of its provider."""
 
-from typing import NamedTuple
-
 from contracts.enums import HoldReason
 from contracts.errors import ModelForbidden, ProviderError, UmpireError
 from guard.breaker import Breaker, Transition
 from guard.hold import Outcome
 from tasks.call.claim_state import ClaimState, NotNow
 from tasks.gate.gatekeeper import Gatekeeper
-
-
-class Reported(NamedTuple):
-    """`transition`: the breaker changed its state. `release`: the reason to release the request, without a try."""
-
-    transition: Transition | None
-    release: NotNow | None = None
 
 
 class Health:
@@ -34,15 +25,18 @@ class Health:
         probe, claim.probe = claim.probe, None
         model_probe, claim.model_probe = claim.model_probe, None
         if probe is not None and probe.breaker:
-            self._gatekeeper.tell(await self._breaker.probe_succeeded(probe.name, claim.seconds))
+            self._gatekeeper.announce(await self._breaker.probe_succeeded(probe.name, claim.seconds))
         if probe is not None and probe.hold:
             await self._holds.lift(probe.name)
         if model_probe is not None:
             await self._holds.lift(model_probe, model=claim.stored.model)
 
-    async def failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> Reported:
+    async def failed(
+        self, claim: ClaimState, error: UmpireError, seconds: float
+    ) -> tuple[Transition | None, NotNow | None]:
         """An attempt that took `seconds` ended in this error. If it was a probe, its outcome is reported, and from here
-        on the request is an ordinary one.
+        on the request is an ordinary one. Returns the change of the breaker's state, and the reason to release the
+        request without a try.
         """
         probe, claim.probe = claim.probe, None
         release = None
@@ -54,19 +48,19 @@ class Health:
             await self._settle(probe.name, "", came=claim.came)
         model_probe, claim.model_probe = claim.model_probe, None
         if model_probe is not None and not claim.called:
-            await self._holds.probe_released(model_probe, model=claim.stored.model)
+            await self._holds.shared.probe_released(model_probe, model=claim.stored.model)
         elif model_probe is not None and not of_model:
             await self._settle(model_probe, claim.stored.model, came=claim.came)
         if probe is not None and probe.breaker:
-            return Reported(await self._breaker.probe_failed(probe.name, error), release)
-        return Reported(await self._breaker.failed(error, seconds), release)
+            return await self._breaker.probe_failed(probe.name, error), release
+        return await self._breaker.failed(error, seconds), release
 
     async def _settle(self, name: str, model: str, *, came: bool) -> None:
         """The probe of a hold failed for another reason. An answer without a verdict lifts the hold, too."""
         if came:
             await self._holds.lift(name, model=model)
         else:
-            await self._holds.probe_failed(name, model=model)
+            await self._holds.shared.probe_failed(name, model=model)
 
     async def _hold(self, claim: ClaimState, error: ProviderError, seconds: float, probe: str) -> NotNow | None:
         """Put the provider, or the model, on hold. None: the request itself is at fault, and ends."""

@@ -3,23 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from completion.judgement import Judgement, Spent
 from completion.lifecycle_events import token_counts
 from contracts.clock import utcnow
 from contracts.errors import AnswerError, InternalError, ProviderError, ProviderRateLimited, UmpireError
-from contracts.events import (
-    UNKNOWN_CALLER,
-    LLMCostTrackingV1,
-    LLMProviderFailureV1,
-    LLMRequestStartedV1,
-    TokenUsage,
-)
+from contracts.events import UNKNOWN_CALLER, LLMCostTrackingV1, LLMProviderFailureV1, LLMRequestStartedV1, TokenUsage
 from events.lifecycle import Lifecycle
 from guard.breaker import Breaker
 from guard.gate import MAX_PAUSE_SECONDS
-from guard.limits import Limiter, Reservation
+from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy, attempts
 from guard.slow_start import SlowStart
 from ledger.request import StoredRequest
@@ -40,40 +34,34 @@ from telemetry.observer import Note, Observer
 IMPATIENT = frozenset({"patience", "rate_limit"})
 
 
+@dataclass(eq=False)
 class Judge:
-    def __init__(
-        self,
-        provider: Provider,
-        *,
-        limiter: Limiter,
-        breaker: Breaker,
-        gatekeeper: Gatekeeper,
-        pace: SlowStart,
-        permits: PermitQueue,
-        policy: RetryPolicy,
-        lifecycle: Lifecycle,
-        observer: Observer,
-    ) -> None:
-        self._provider = provider
-        self._limiter = limiter
-        self._health = Health(breaker, gatekeeper)
-        self._gatekeeper = gatekeeper
-        self._pace = pace
-        self._permits = permits
-        self._policy = policy
-        self._lifecycle = lifecycle
-        self._observer = observer
-        self.retry_after_max = policy.retry_after_max
-        self._settling: set[asyncio.Task[None]] = set()
+    provider: Provider
+    limiter: PrefetchingLimiter
+    breaker: Breaker
+    gatekeeper: Gatekeeper
+    pace: SlowStart
+    permits: PermitQueue
+    policy: RetryPolicy
+    lifecycle: Lifecycle
+    observer: Observer
+
+    def __post_init__(self) -> None:
+        self._health = Health(self.breaker, self.gatekeeper)
         self.stopping = asyncio.Event()
         """Set on shutdown: waits end, and no further attempt is made."""
         self._permit = CallPermit(
-            limiter=limiter, gatekeeper=gatekeeper, pace=pace, permits=permits, policy=policy, stopping=self.stopping
+            limiter=self.limiter,
+            gatekeeper=self.gatekeeper,
+            pace=self.pace,
+            permits=self.permits,
+            policy=self.policy,
+            stopping=self.stopping,
         )
 
     def stop(self) -> None:
         self.stopping.set()
-        self._permits.close()
+        self.permits.close()
 
     async def judge(
         self, stored: StoredRequest, spent: Spent, *, probe: Probe | None = None, holds: Callable[[], bool]
@@ -83,22 +71,19 @@ class Judge:
         `holds`: whether the request is still leased to this process, as far as it knows.
         """
         claim = ClaimState(stored, spent, probe, holds)
-        self._lifecycle.tell(
-            LLMRequestStartedV1(
-                provider=stored.provider,
-                correlation_id=stored.correlation_id,
-                user_id=stored.request.user_id,
-                metadata=stored.request.metadata,
-            ),
-            queue_id=stored.queue_id,
-            traceparent=stored.traceparent,
+        started = LLMRequestStartedV1(
+            provider=stored.provider,
+            correlation_id=stored.correlation_id,
+            user_id=stored.request.user_id,
+            metadata=stored.request.metadata,
         )
+        self.lifecycle.send(started, stored)
         try:
             judgement = await attempts(
                 lambda _: self._attempt(claim),
-                self._policy,
+                self.policy,
                 stopping=self.stopping,
-                observer=self._gatekeeper.note,
+                observer=self.gatekeeper.note,
                 before=lambda: self._enter(claim),
                 failed=lambda error, seconds: self._failed(claim, error, seconds),
                 answers=spent.answers,
@@ -108,14 +93,14 @@ class Judge:
                 # The request made a call that failed, and that counts. Otherwise two requests that always fail could
                 # keep each other waiting between attempts, be released each time, and never use up their tries.
                 if reason.seconds:
-                    await self._gatekeeper.pause(reason.seconds)
+                    await self.gatekeeper.pause(reason.seconds)
                 return claim.judgement().failed(claim.failure)
             reason.spent = claim.spent
             raise
         except UmpireError as error:
             return claim.judgement().failed(error)
         except Exception as error:  # noqa: BLE001 - our own fault would recur, and the call might be paid again: the request ends here
-            self._observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
+            self.observer(Note("error.unexpected", "error", labels={"where": "judge"}, fields=fault(error)))
             if claim.called:
                 claim.spent = claim.spent.paid(TokenUsage(), None)  # an answer may have come, and be billed
             return claim.judgement().failed(InternalError("the comparison failed by a fault of the service"))
@@ -131,7 +116,7 @@ class Judge:
 
     async def _info(self, claim: ClaimState) -> ModelInfo:
         if claim.info is None:
-            claim.info = await self._provider.model_info(claim.stored.model)
+            claim.info = await self.provider.model_info(claim.stored.model)
         return claim.info
 
     async def _attempt(self, claim: ClaimState) -> Judgement:
@@ -148,7 +133,7 @@ class Judge:
         refused = False
         claim.called = True
         try:
-            completion = await self._provider.complete(call)
+            completion = await self.provider.complete(call)
             claim.came = True
             used = completion.usage.input_tokens + completion.usage.output_tokens
         except UmpireError as error:
@@ -160,14 +145,19 @@ class Judge:
             raise
         finally:
             claim.spent = claim.spent.called(time.monotonic() - started)
-            self._over(claim, refused=refused)
+            permit, claim.permit = claim.permit, None
+            if permit is not None:
+                claim.probing = permit.probing
+                self.permits.release(permit, refused=refused)
             if reservation is not None:
-                self._settle_soon(reservation, used or reservation.tokens)
+                await self.limiter.settle(reservation, used or reservation.tokens)
         seconds = time.monotonic() - started
-        self._permits.answered(completion, seconds)
+        self.permits.answered(completion, seconds)
         self._paid(claim, completion.usage, cost(info, completion.usage), completion.model, seconds)
         verdict = parse_verdict(completion)
-        self._succeeded(claim, seconds)
+        labels = {"provider": stored.provider.value, "outcome": "ok"}
+        self.observer(Note("call.finished", labels=labels, value=seconds))
+        self._health.succeeded(claim, seconds)
         return replace(
             claim.judgement(),
             winner=verdict.winner,
@@ -176,84 +166,58 @@ class Judge:
             normalised=verdict.normalised,
         )
 
-    def _over(self, claim: ClaimState, *, refused: bool) -> None:
-        permit, claim.permit = claim.permit, None
-        if permit is not None:
-            claim.probing = permit.probing
-            self._permits.release(permit, refused=refused)
-
     def _paid(self, claim: ClaimState, tokens: Usage, price: float | None, model: str, seconds: float) -> None:
         """Count and publish what an answer cost. `price`: USD; None: not known."""
         stored, usage = claim.stored, tokens.as_token_usage()
         claim.spent = claim.spent.paid(usage, price)
         claim.model = model or claim.model
         provider = stored.provider.value
-        self._observer(Note("call.tokens", labels={"provider": provider, "kind": "input"}, value=usage.prompt_tokens))
-        self._observer(
-            Note("call.tokens", labels={"provider": provider, "kind": "output"}, value=usage.completion_tokens)
-        )
+        for kind, count in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+            self.observer(Note("call.tokens", labels={"provider": provider, "kind": kind}, value=count))
         if price is not None:
-            self._observer(Note("call.cost", labels={"provider": provider}, value=price))
-        self._lifecycle.tell(
-            LLMCostTrackingV1(
-                correlation_id=stored.correlation_id,
-                provider=stored.provider,
-                model=claim.model,
-                cost_estimate_usd=price or 0.0,
-                token_usage=token_counts(usage),
-                user_id=stored.request.user_id,
-                service_name=stored.caller_name or UNKNOWN_CALLER,
-                request_timestamp=utcnow(),
-                response_time_ms=round(seconds * 1000),
-                metadata={"cost_known": price is not None, **stored.request.metadata},
-            ),
-            queue_id=stored.queue_id,
-            traceparent=stored.traceparent,
+            self.observer(Note("call.cost", labels={"provider": provider}, value=price))
+        event = LLMCostTrackingV1(
+            correlation_id=stored.correlation_id,
+            provider=stored.provider,
+            model=claim.model,
+            cost_estimate_usd=price or 0.0,
+            token_usage=token_counts(usage),
+            user_id=stored.request.user_id,
+            service_name=stored.caller_name or UNKNOWN_CALLER,
+            request_timestamp=utcnow(),
+            response_time_ms=round(seconds * 1000),
+            metadata={"cost_known": price is not None, **stored.request.metadata},
         )
-
-    def _settle_soon(self, reservation: Reservation, used: int) -> None:
-        """Settle in the background: a paid answer must not run into its deadline while it waits for Redis."""
-        task = asyncio.create_task(self._limiter.settle(reservation, used))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-
-    def _succeeded(self, claim: ClaimState, seconds: float) -> None:
-        provider = claim.stored.provider.value
-        self._observer(Note("call.finished", labels={"provider": provider, "outcome": "ok"}, value=seconds))
-        self._health.succeeded(claim, seconds)
+        self.lifecycle.send(event, stored)
 
     async def _failed(self, claim: ClaimState, error: UmpireError, seconds: float) -> None:
         stored, began = claim.stored, time.monotonic() - seconds
-        claim.spent = claim.spent.failed(error.code)
-        if isinstance(error, AnswerError):
-            claim.spent = claim.spent.answered()
-        else:
+        answered = isinstance(error, AnswerError)
+        claim.spent = claim.spent.failed(error.code, answered=answered)
+        if not answered:
             claim.failure = error
         labels = {"provider": stored.provider.value, "outcome": error.code.value}
         fields = {"error": type(error).__name__, **error.details}
         try:
             transition, release = await self._health.failed(claim, error, seconds)
-            self._gatekeeper.tell(transition)
+            self.gatekeeper.announce(transition)
         finally:
             # Only now is it known whether the breaker is open.
-            self._gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
+            self.gatekeeper.note(Note("call.finished", "warning", labels, seconds, fields=fields))
         self._permit.back_off(claim, backing_off=True)
         if _sent_away(error) and not claim.probing:
             # A refusal of a call that probed a higher limit was to be expected, and must not slow down other calls.
-            self._pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
+            self.pace.refused(began, min(error.retry_after or 0.0, MAX_PAUSE_SECONDS))
         if isinstance(error, ProviderError):
-            self._lifecycle.tell(
-                LLMProviderFailureV1(
-                    provider=stored.provider,
-                    failure_type=error.failure_type,
-                    correlation_id=stored.correlation_id,
-                    error_details=error.message,
-                    circuit_breaker_opened=transition is not None and transition.retry_after is not None,
-                    metadata=stored.request.metadata,
-                ),
-                queue_id=stored.queue_id,
-                traceparent=stored.traceparent,
+            event = LLMProviderFailureV1(
+                provider=stored.provider,
+                failure_type=error.failure_type,
+                correlation_id=stored.correlation_id,
+                error_details=error.message,
+                circuit_breaker_opened=transition is not None and transition.retry_after is not None,
+                metadata=stored.request.metadata,
             )
+            self.lifecycle.send(event, stored)
         if release is not None:
             raise release
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from guard.adaptive.header_rate import HeaderLimit
 from guard.adaptive.local import Allocation, CallCounts, LocalLimiter
@@ -20,18 +20,20 @@ class Permit(NamedTuple):
     probing: bool = False
 
 
-class PermitQueue(Protocol):
+class PermitQueue:
+    """Without adaptive limits: every request that has a slot may call at once."""
+
     def try_acquire(self) -> Permit | None:
         """A permit, if the call need not wait for it; else None."""
-        ...
+        return Permit(0)
 
     def acquire_now(self) -> Permit:
         """A permit for a call that must not wait, even above the limit."""
-        ...
+        return Permit(0)
 
-    async def acquire(self, seconds: float) -> Permit:
+    async def acquire(self, seconds: float) -> Permit:  # noqa: ARG002 - SharedPermits waits
         """Wait for a permit. Raises TimeoutError if none comes within `seconds`."""
-        ...
+        return Permit(0)
 
     def release(self, permit: Permit, *, refused: bool = False) -> None:
         """Return the permit: the call has ended. `refused`: by a 429 or another answer with a Retry-After."""
@@ -46,48 +48,23 @@ class PermitQueue(Protocol):
         """On shutdown: let all waiting calls through, and all later ones at once."""
 
 
-class UnlimitedPermits:
-    """Without adaptive limits: every request that has a slot may call at once."""
-
-    def try_acquire(self) -> Permit:
-        return Permit(0)
-
-    def acquire_now(self) -> Permit:
-        return Permit(0)
-
-    async def acquire(self, seconds: float) -> Permit:  # noqa: ARG002 - the Protocol's
-        return Permit(0)
-
-    def release(self, permit: Permit, *, refused: bool = False) -> None:  # noqa: ARG002 - the Protocol's
-        return None
-
-    def answered(self, completion: ProviderAnswer, seconds: float) -> None:  # noqa: ARG002 - the Protocol's
-        return None
-
-    def back_off(self, requests: int) -> None:  # noqa: ARG002 - the Protocol's
-        return None
-
-    def close(self) -> None:
-        return None
-
-
-class SharedPermits:
+class SharedPermits(PermitQueue):
     """Gives permits from this process' share of the provider's limits, and uses only the slots that the share needs."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._stile = LocalLimiter(slots.count)
+        self._limiter = LocalLimiter(slots.count)
         self._waiting: deque[asyncio.Future[Permit]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._backing_off = 0
         self._closed = False
         self._headers: RateHeaders | None = None
-        slots.follow(lambda: self._stile.room() + self._backing_off)
+        slots.follow(lambda: self._limiter.capacity() + self._backing_off)
 
     @property
     def limit(self) -> int:
         """Calls that this process may have in flight."""
-        return self._stile.limit
+        return self._limiter.limit
 
     @property
     def wants(self) -> bool:
@@ -96,21 +73,21 @@ class SharedPermits:
     def try_acquire(self) -> Permit | None:
         if self._closed:
             return self.acquire_now()
-        if self._waiting or self._stile.wait():
+        if self._waiting or self._limiter.wait():
             return None
         return self.acquire_now()
 
     def acquire_now(self) -> Permit:
-        level = self._stile.start()
-        if self._stile.paced:
+        level = self._limiter.start()
+        if self._limiter.paced:
             self._slots.wake()  # as soon as a call starts, another request may wait
-        return Permit(level, self._stile.probes(level))
+        return Permit(level, self._limiter.probes(level))
 
     async def acquire(self, seconds: float) -> Permit:
-        self._stile.waits()
+        self._limiter.waits()
         granted: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(granted)
-        self._let_through()
+        self._grant_waiting()
         try:
             async with asyncio.timeout(seconds):
                 return await granted
@@ -122,12 +99,12 @@ class SharedPermits:
             raise
 
     def release(self, permit: Permit, *, refused: bool = False) -> None:
-        self._stile.end(permit.level, refused=refused)
-        self._let_through()
+        self._limiter.end(permit.level, refused=refused)
+        self._grant_waiting()
 
     def answered(self, completion: ProviderAnswer, seconds: float) -> None:
         usage = completion.usage
-        self._stile.answered(seconds, usage.input_tokens + usage.output_tokens)
+        self._limiter.answered(seconds, usage.input_tokens + usage.output_tokens)
         if completion.headers is not None:
             self._headers = completion.headers
 
@@ -138,48 +115,48 @@ class SharedPermits:
 
     def close(self) -> None:
         self._closed = True
-        self._let_through()
+        self._grant_waiting()
 
     def report(self, seconds: float) -> tuple[CallCounts, tuple[HeaderLimit | None, HeaderLimit | None]]:
         """What happened in the `seconds` since the last report, and the latest rate-limit headers."""
         headers, self._headers = self._headers, None
-        return self._stile.report(seconds), said(headers)
+        return self._limiter.report(seconds), header_limits(headers)
 
     def follow(self, share: Allocation) -> None:
-        self._stile.follow(share)
-        self._let_through()
+        self._limiter.follow(share)
+        self._grant_waiting()
         self._slots.wake()
 
-    def _let_through(self) -> None:
+    def _grant_waiting(self) -> None:
         while self._waiting:
             if self._waiting[0].done():  # it timed out or was cancelled
                 self._waiting.popleft()
                 continue
-            wait = 0.0 if self._closed else self._stile.wait()
+            wait = 0.0 if self._closed else self._limiter.wait()
             if wait:
-                self._come_back(wait)
+                self._grant_later(wait)
                 return
             self._waiting.popleft().set_result(self.acquire_now())
 
-    def _come_back(self, wait: float) -> None:
+    def _grant_later(self, wait: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if wait < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(wait, self._let_through)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._grant_waiting)
 
 
-def said(headers: RateHeaders | None) -> tuple[HeaderLimit | None, HeaderLimit | None]:
+def header_limits(headers: RateHeaders | None) -> tuple[HeaderLimit | None, HeaderLimit | None]:
     """The headers' limits of requests and of tokens; None where the limit or what is left of it is not given."""
     if headers is None:
         return None, None
     return (
-        _said(headers.requests_limit, headers.requests_remaining, headers.requests_reset),
-        _said(headers.tokens_limit, headers.tokens_remaining, headers.tokens_reset),
+        _header_limit(headers.requests_limit, headers.requests_remaining, headers.requests_reset),
+        _header_limit(headers.tokens_limit, headers.tokens_remaining, headers.tokens_reset),
     )
 
 
-def _said(limit: int | None, remaining: int | None, reset: float | None) -> HeaderLimit | None:
+def _header_limit(limit: int | None, remaining: int | None, reset: float | None) -> HeaderLimit | None:
     if limit is None or remaining is None or limit <= 0:
         return None
     return HeaderLimit(limit=limit, remaining=max(0, remaining), reset=reset)

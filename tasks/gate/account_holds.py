@@ -5,13 +5,14 @@ reports its probes, wakes parked requests, and announces that a hold began or en
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
 from contracts.clock import to_ms, utcnow
-from contracts.enums import HoldReason, LLMProviderType, known_code
+from contracts.enums import HoldReason, LLMErrorCode, LLMProviderType, known
 from contracts.errors import ProviderError
 from contracts.events import LLMProviderStatusV1
 from events.lifecycle import Lifecycle
@@ -37,33 +38,24 @@ class _Unreported(NamedTuple):
     probe: str
 
 
+@dataclass(eq=False)
 class AccountHolds:
-    def __init__(
-        self,
-        provider: LLMProviderType,
-        holds: Holds,
-        parked: Parked,
-        lifecycle: Lifecycle,
-        observer: Observer,
-        *,
-        probe_seconds: float,
-        automatic: bool,
-        close_gate: Callable[[str], None],
-        read_soon: Callable[[], None],
-    ) -> None:
-        """`probe_seconds`: how long a probe may take (its lease). `automatic`: whether a fault of the account raises a
-        hold. `close_gate` is called with the reason of a hold that this process raises; `read_soon` asks for a read of
-        the shared state.
-        """
-        self._provider = provider
-        self._holds = holds
-        self._parked = parked
-        self._lifecycle = lifecycle
-        self._observer = observer
-        self._probe_seconds = probe_seconds
-        self._close_gate = close_gate
-        self._read_soon = read_soon
-        self.automatic = automatic
+    """`shared`: the holds in Redis. `probe_seconds`: how long a probe may take (its lease). `automatic`: whether a
+    fault of the account raises a hold. `close_gate` is called with the reason of a hold that this process raises;
+    `read_soon` asks for a read of the shared state.
+    """
+
+    provider: LLMProviderType
+    shared: Holds
+    parked: Parked
+    lifecycle: Lifecycle
+    observer: Observer
+    probe_seconds: float
+    automatic: bool
+    close_gate: Callable[[str], None]
+    read_soon: Callable[[], None]
+
+    def __post_init__(self) -> None:
         self.hold: Hold | None = None
         """The provider is on hold: no call but a probe may start."""
         self.models: dict[str, Hold] = {}
@@ -97,16 +89,16 @@ class AccountHolds:
             self.models.setdefault(model, hold)
         elif self.hold is None:
             self.hold = hold
-            self._close_gate(hold.reason.value)
+            self.close_gate(hold.reason.value)
         self._raising += 1
         try:
-            raised = await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe)
+            raised = await self.shared.raise_(error, seconds, model=model, mark=mark, probe=probe)
         finally:
             self._raising -= 1
             self._raised += 1
         if raised is None:
             self._unreported.append(_Unreported(error, time.monotonic() - seconds, model, mark, probe))
-        self._read_soon()
+        self.read_soon()
         return raised
 
     async def report_raised(self) -> None:
@@ -114,29 +106,17 @@ class AccountHolds:
         while self._unreported:
             error, began, model, mark, probe = self._unreported[0]
             seconds = time.monotonic() - began
-            if await self._holds.raise_(error, seconds, model=model, mark=mark, probe=probe) is None:
+            if await self.shared.raise_(error, seconds, model=model, mark=mark, probe=probe) is None:
                 return
             self._unreported.pop(0)
 
     async def lift(self, probe: str, *, model: str = "") -> None:
         """The probe of a hold got an answer: lift the hold."""
-        if await self._holds.probe_succeeded(probe, model=model):
-            self._read_soon()
+        if await self.shared.probe_succeeded(probe, model=model):
+            self.read_soon()
             if model:
                 self.models.pop(model, None)
                 await self._wake_all(model)
-
-    async def probe_failed(self, probe: str, *, model: str = "") -> None:
-        """The probe of a hold failed for another reason than the hold's."""
-        await self._holds.probe_failed(probe, model=model)
-
-    async def probe_released(self, probe: str, *, model: str = "") -> None:
-        """The probe of a hold made no call, or its outcome was reported."""
-        await self._holds.probe_released(probe, model=model)
-
-    async def lease_probe(self, name: str) -> bool:
-        """Lease the probe of the provider's hold. False: it may not be probed now."""
-        return bool(await self._holds.lease_probe(name, self._probe_seconds))
 
     async def lease_model_probe(self, model: str) -> str | None:
         """Lease the probe of this model's hold. Returns its name; None: no hold, or it may not be probed now."""
@@ -144,15 +124,18 @@ class AccountHolds:
         if hold is None or hold.probe_in != 0:
             return None
         name = uuid4().hex
-        return name if await self._holds.lease_probe(name, self._probe_seconds, model=model) else None
+        return name if await self.shared.lease_probe(name, self.probe_seconds, model=model) else None
 
     async def follow(self, state: GateState) -> None:
         """Adopt the shared state: which holds there are, whether they are to be announced, which requests to wake."""
         self.hold = state.hold
         ended = self.models.keys() - state.held_models.keys()
         self.models = dict(state.held_models)
-        if not self.automatic:
-            await self._lift_all(state)
+        if not self.automatic:  # they were switched off: lift those that began before
+            if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
+                await self.shared.probe_succeeded("")
+            for model in state.held_models:
+                await self.shared.probe_succeeded("", model=model)
         await self._announce(state)
         self._to_wake |= ended
         for model in tuple(self._to_wake - state.held_models.keys()):
@@ -161,7 +144,7 @@ class AccountHolds:
             if hold.probe_in == 0 and state.open and time.monotonic() >= self._wake_after.get(model, 0.0):
                 # The request that was woken before may still be in the queue.
                 self._wake_after[model] = time.monotonic() + WAKE_AGAIN_SECONDS
-                await self._parked.wake_oldest(model)
+                await self.parked.wake_oldest(model)
 
     async def _wake_all(self, model: str) -> None:
         """The model's hold is over: wake its parked requests. If Redis is unavailable, the next read tries again. If
@@ -169,16 +152,9 @@ class AccountHolds:
         """
         self._to_wake.add(model)
         with contextlib.suppress(RedisError, OSError):
-            await self._parked.wake_all(model)
+            await self.parked.wake_all(model)
             self._to_wake.discard(model)
             self._wake_after.pop(model, None)
-
-    async def _lift_all(self, state: GateState) -> None:
-        """Automatic holds were switched off: lift those that began before."""
-        if state.hold is not None and state.hold.reason is not HoldReason.MANUAL:
-            await self._holds.probe_succeeded("")
-        for model in state.held_models:
-            await self._holds.probe_succeeded("", model=model)
 
     async def _announce(self, state: GateState) -> None:
         """Log and publish that a hold began or ended, if this process is the first to see it."""
@@ -186,24 +162,23 @@ class AccountHolds:
         seen = f"{hold.reason.value} {hold.since}" if hold else ""
         if seen == self._announced:
             return
-        first = await self._holds.announce(seen)
+        first = await self.shared.announce(seen)
         if first is None:
             return
         self._announced = seen
         if not first:
             return
-        labels = {"provider": self._provider.value, "hold": hold.reason.value if hold else "none"}
-        self._observer(
-            Note("hold.changed", "warning" if hold else "info", labels, fields={"error_code": state.last_error})
-        )
-        self._lifecycle.tell(
+        labels = {"provider": self.provider.value, "hold": hold.reason.value if hold else "none"}
+        fields = {"error_code": state.last_error}
+        self.observer(Note("hold.changed", "warning" if hold else "info", labels, fields=fields))
+        self.lifecycle.send(
             LLMProviderStatusV1(
-                provider=self._provider,
+                provider=self.provider,
                 circuit_state=state.state,
                 since=hold.began if hold else utcnow(),
                 retry_after_seconds=state.retry_after,
                 hold_reason=hold.reason if hold else None,
                 hold_since=hold.began if hold else None,
-                last_error_code=known_code(state.last_error),
+                last_error_code=known(LLMErrorCode, state.last_error),
             )
         )

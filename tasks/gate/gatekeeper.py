@@ -7,6 +7,7 @@ The backlog waits in Redis, where it is durable and visible. Waiting there costs
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from uuid import uuid4
 
 from redis.exceptions import RedisError
@@ -17,8 +18,9 @@ from contracts.events import LLMProviderStatusV1
 from contracts.queues import queue_name
 from events.lifecycle import Lifecycle
 from guard.breaker import Breaker, Transition
-from guard.gate import Gate, GateState
+from guard.gate import Gate
 from guard.hold import Holds
+from guard.retry import sleep_unless
 from ledger.parked import Parked
 from tasks.call.claim_state import Probe
 from tasks.flower_events import Consumer, FlowerEvents
@@ -36,33 +38,25 @@ _AFFECTED = {"call.finished": "calls_failed", "call.retry": "retries", "comparis
 RunProbe = Callable[[Probe], Awaitable[None]]
 
 
+@dataclass(eq=False)
 class Gatekeeper:
-    def __init__(
-        self,
-        provider: LLMProviderType,
-        *,
-        gate: Gate,
-        breaker: Breaker,
-        holds: Holds,
-        parked: Parked,
-        flower: FlowerEvents,
-        lifecycle: Lifecycle,
-        observer: Observer,
-        probe_seconds: float,
-        automatic: bool = True,
-        reopened: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`probe_seconds`: how long a probe may take (its lease). `automatic`: whether a fault of the account puts the
-        provider on hold. `reopened` is called when the gate was closed and is open again.
-        """
-        self._provider = provider
-        self._gate = gate
-        self._breaker = breaker
-        self._flower = flower
-        self._lifecycle = lifecycle
-        self._observer = observer
-        self._probe_seconds = probe_seconds
-        self._reopened = reopened
+    """`shared_holds`: the holds in Redis. `probe_seconds`: how long a probe may take (its lease). `automatic`: whether
+    a fault of the account puts the provider on hold. `reopened` is called when the gate was closed and is open again.
+    """
+
+    provider: LLMProviderType
+    gate: Gate
+    breaker: Breaker
+    shared_holds: Holds
+    parked: Parked
+    flower: FlowerEvents
+    lifecycle: Lifecycle
+    observer: Observer
+    probe_seconds: float
+    automatic: bool = True
+    reopened: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
         self._wake = asyncio.Event()
         self._consuming: bool | None = None
         """Whether the consumer was last set to consume; None: a new consumer, which does what the last one did."""
@@ -72,15 +66,15 @@ class Gatekeeper:
         """The breaker is not closed: no call but a probe may start."""
         self._state = CircuitState.CLOSED
         """The breaker's state as this process last saw it."""
-        self._affected = Fold("breaker.affected", {"provider": provider.value}, _AFFECTED, observer)
+        self._affected = Fold("breaker.affected", {"provider": self.provider.value}, _AFFECTED, self.observer)
         self.holds = AccountHolds(
-            provider,
-            holds,
-            parked,
-            lifecycle,
-            observer,
-            probe_seconds=probe_seconds,
-            automatic=automatic,
+            self.provider,
+            self.shared_holds,
+            self.parked,
+            self.lifecycle,
+            self.observer,
+            probe_seconds=self.probe_seconds,
+            automatic=self.automatic,
             close_gate=lambda reason: self._set_open(is_open=False, reason=reason),
             read_soon=self._wake.set,
         )
@@ -94,7 +88,7 @@ class Gatekeeper:
 
     async def pause(self, seconds: float) -> None:
         """Close the gate of all workers of the provider for `seconds`."""
-        await self._gate.pause(seconds)
+        await self.gate.pause(seconds)
         self._wake.set()
 
     def note(self, note: Note) -> None:
@@ -104,7 +98,7 @@ class Gatekeeper:
         if self.broken:
             self._affected.add(note)
         else:
-            self._observer(note)
+            self.observer(note)
 
     def close(self) -> None:
         """Report the last counts. To be called when no call is in flight any more."""
@@ -116,20 +110,20 @@ class Gatekeeper:
             self._state = state
         self.broken = state is not CircuitState.CLOSED
 
-    def tell(self, transition: Transition | None) -> None:
+    def announce(self, transition: Transition | None) -> None:
         """Handle the breaker's answer to a report of this process: apply and publish a change of its state."""
         if transition is None:
-            if self._breaker.known is not CircuitState.CLOSED and not self.broken:
+            if self.breaker.known is not CircuitState.CLOSED and not self.broken:
                 # Another process opened it. Requests that fail here until the next read must lose no try either.
-                self._set_state(self._breaker.known)
-                self._set_open(is_open=False, reason=self._breaker.known.value)
+                self._set_state(self.breaker.known)
+                self._set_open(is_open=False, reason=self.breaker.known.value)
             return
         self._set_state(transition.state)
         if self.broken:
             self._set_open(is_open=False, reason=transition.state.value)
         self._wake.set()
         hold = self.holds.hold
-        self._lifecycle.tell(
+        self.lifecycle.send(
             LLMProviderStatusV1(
                 provider=transition.provider,
                 circuit_state=transition.state,
@@ -147,38 +141,34 @@ class Gatekeeper:
                 Unavailable, RedisError, OSError, TimeoutError
             ):  # the gate stays as it is meanwhile
                 await self.holds.report_raised()
-                self.tell(await self._breaker.flush())
+                self.announce(await self.breaker.flush())
                 version = self.holds.version
-                state = await self._gate.read()
+                state = await self.gate.read()
                 if version is not None and version == self.holds.version:
-                    await self._follow_state(state)
+                    self.breaker.known = state.state
+                    self._set_state(state.state)
+                    paused = "paused" if state.state is CircuitState.CLOSED else state.state.value
+                    self._set_open(is_open=state.open, reason=state.hold.reason.value if state.hold else paused)
+                    await self.holds.follow(state)
                     if state.probe_due and await waiting():
                         await self._lease(probe)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_SECONDS):
-                    await self._wake.wait()
+            await sleep_unless(self._wake, WATCH_SECONDS)
             self._wake.clear()
-
-    async def _follow_state(self, state: GateState) -> None:
-        self._breaker.known = state.state
-        self._set_state(state.state)
-        self._set_open(is_open=state.open, reason=_why_closed(state))
-        await self.holds.follow(state)
 
     async def _lease(self, run: RunProbe) -> None:
         probe = Probe(uuid4().hex, breaker=self.broken, hold=self.holds.hold is not None)
-        if probe.hold and not await self.holds.lease_probe(probe.name):
+        if probe.hold and not await self.holds.shared.lease_probe(probe.name, self.probe_seconds):
             return
         if probe.breaker:
             transition = None
             try:
-                transition = await self._breaker.lease_probe(probe.name, self._probe_seconds)
+                transition = await self.breaker.lease_probe(probe.name, self.probe_seconds)
             finally:
                 if transition is None and probe.hold:
-                    await self.holds.probe_released(probe.name)
+                    await self.holds.shared.probe_released(probe.name)
             if transition is None:
                 return
-            self.tell(transition)
+            self.announce(transition)
         task = asyncio.create_task(self._run(run, probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -189,27 +179,27 @@ class Gatekeeper:
         finally:
             # These do nothing if the probe's outcome was reported.
             if probe.breaker:
-                await self._breaker.probe_released(probe.name)
+                await self.breaker.probe_released(probe.name)
             if probe.hold:
-                await self.holds.probe_released(probe.name)
+                await self.holds.shared.probe_released(probe.name)
 
     def _set_open(self, *, is_open: bool, reason: str) -> None:
         if is_open and not self.open:
-            self._reopened()
+            self.reopened()
         self.open = is_open
         if is_open == self._consuming:
             return
-        if self._flower.call_soon(self._follow):
+        if self.flower.call_soon(self._follow):
             unchanged = self._consuming is None and is_open
             self._consuming = is_open
             if unchanged:
                 return
-            labels = {"provider": self._provider.value, "state": "open" if is_open else "closed"}
-            self._observer(Note("gate.changed", "info", labels, fields={"reason": reason}))
+            labels = {"provider": self.provider.value, "state": "open" if is_open else "closed"}
+            self.observer(Note("gate.changed", "info", labels, fields={"reason": reason}))
 
     def _follow(self, consumer: Consumer) -> None:
         """In the consumer's thread. Reads the gate's present state: Celery may run these calls in any order."""
-        queue = queue_name(self._provider)
+        queue = queue_name(self.provider)
         if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queue) == self.open:
             return
         if self.open:
@@ -221,9 +211,3 @@ class Gatekeeper:
         """A consumer has (re)connected. It consumes, unless the last one was set not to."""
         self._consuming = None
         self._wake.set()
-
-
-def _why_closed(state: GateState) -> str:
-    if state.hold is not None:
-        return state.hold.reason.value
-    return "paused" if state.state is CircuitState.CLOSED else state.state.value

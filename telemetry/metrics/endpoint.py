@@ -5,13 +5,13 @@ import socket
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 from telemetry.metrics.metrics import ProcessState
 
 
 class Source(Protocol):
-    """What is served: see Metrics and LibraryMetrics."""
+    """What is served: such as Metrics."""
 
     content_type: str
 
@@ -21,30 +21,19 @@ class Source(Protocol):
 
 def serve(source: Source, host: str, port: int) -> int:
     """Returns the port, which the system chooses if `port` is 0. Raises OSError if it is taken."""
-    server = ThreadingHTTPServer((host, port), _handler(source))
-    _start(server)
-    return int(server.server_address[1])
+    listening = socket.create_server((host, port))
+    serve_on(source, listening)
+    return int(listening.getsockname()[1])
 
 
 def serve_on(source: Source, listening: socket.socket) -> None:
     """Serve on a socket that listens already, until this process ends."""
-    host, port = listening.getsockname()[:2]
-    server = ThreadingHTTPServer((host, port), _handler(source), bind_and_activate=False)
+    handler = type("Handler", (_Handler,), {"source": source})
+    server = ThreadingHTTPServer(listening.getsockname()[:2], handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listening
-    _start(server)
-
-
-def _start(server: ThreadingHTTPServer) -> None:
     server.daemon_threads = True
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-
-
-def _handler(served: Source) -> type["_Handler"]:
-    class Handler(_Handler):
-        source = served
-
-    return Handler
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -57,20 +46,19 @@ class _Handler(BaseHTTPRequestHandler):
         if path in {"/", "/metrics"}:
             self._answer(200, self.source.render(), self.source.content_type)
         elif path in {"/healthz", "/readyz"}:
-            self._state(ready=path == "/readyz")
+            self._answer_state(ready=path == "/readyz")
         else:
             self._answer(404, b'{"status":"not found"}', "application/json")
 
-    def _state(self, *, ready: bool) -> None:
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+    def _answer_state(self, *, ready: bool) -> None:
         """Alive: no running process hangs. Ready: each process runs and is ready."""
         states = list(self.source.processes())
         bad = [one.name for one in states if (one.runs and one.hangs) or (ready and not one.ready)]
         status = ("not ready" if ready else "hangs") if bad or not states else ("ready" if ready else "alive")
-        body: dict[str, Any] = {"status": status, "processes": {one.name: one.name not in bad for one in states}}
+        body = {"status": status, "processes": {one.name: one.name not in bad for one in states}}
         self._answer(503 if bad or not states else 200, json.dumps(body).encode(), "application/json")
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
 
     def _answer(self, status: int, body: bytes, media_type: str) -> None:
         self.send_response(status)

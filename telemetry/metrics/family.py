@@ -5,12 +5,12 @@ One lock for all metrics: notes come from the event loop's thread and from Kafka
 """
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from operator import itemgetter
 from threading import Lock
-from typing import Protocol
 
 from prometheus_client.utils import floatToGoString
 
@@ -18,28 +18,6 @@ from telemetry.metrics.series_file import COUNTER, GAUGE, Numbers, SeriesFile, S
 
 Values = tuple[str, ...]
 Labels = Sequence[tuple[str, str]]
-
-
-class MetricFamily(Protocol):
-    """One metric, with a series for each combination of label values."""
-
-    def add(self, labels: Mapping[str, str], amount: float) -> None: ...
-
-    @property
-    def header(self) -> str:
-        """The HELP and TYPE lines before its series."""
-        ...
-
-    def form(self, values: Values, more: Labels = ()) -> str | None:
-        """The lines of one series, with placeholders for its numbers. None: the labels are those of another version.
-
-        `more`: labels besides the metric's own.
-        """
-        ...
-
-    def fill(self, form: str, numbers: Numbers) -> str:
-        """The lines of a series of this process or another one; empty if it has no value."""
-        ...
 
 
 def line(name: str, labels: Labels, place: str) -> str:
@@ -60,8 +38,8 @@ def _shown(number: float) -> str:
     return str(floatToGoString(number))  # type: ignore[no-untyped-call]
 
 
-class _Family:
-    """The series of one metric, with their places in `cells`."""
+class MetricFamily(ABC):
+    """One metric, with a series for each combination of label values."""
 
     kind, shown_as = COUNTER, "counter"
 
@@ -76,6 +54,9 @@ class _Family:
         self._get: Callable[[Mapping[str, str]], Values | str] = itemgetter(*labels) if labels else _no_values
         if not labels and self.kind is COUNTER:
             self._of({})  # so that it is shown from the start, at zero
+
+    @abstractmethod
+    def add(self, labels: Mapping[str, str], amount: float) -> None: ...
 
     def _of(self, labels: Mapping[str, str]) -> Numbers:
         """The numbers of one series. The caller holds the lock."""
@@ -94,9 +75,14 @@ class _Family:
 
     @property
     def header(self) -> str:
+        """The HELP and TYPE lines before its series."""
         return f"# HELP {self._name} {self._text}\n# TYPE {self._name} {self.shown_as}\n"
 
-    def form(self, values: Values, more: Labels = ()) -> str | None:
+    def form(self, values: Values, more: Labels) -> str | None:
+        """The lines of one series, with placeholders for its numbers. None: the labels are those of another version.
+
+        `more`: labels besides the metric's own.
+        """
         if len(values) != len(self._labels):
             return None
         return self._form([*more, *zip(self._labels, values, strict=True)])
@@ -105,17 +91,18 @@ class _Family:
         return line(self._name, labels, "%s")
 
     def fill(self, form: str, numbers: Numbers) -> str:
+        """The lines of a series of this process or another one; empty if it has no value."""
         value = numbers[0]
         return "" if math.isnan(value) else form % _shown(value)
 
 
-class CounterFamily(_Family):
+class CounterFamily(MetricFamily):
     def add(self, labels: Mapping[str, str], amount: float) -> None:
         with self._lock:
             self._of(labels)[0] += amount
 
 
-class GaugeFamily(_Family):
+class GaugeFamily(MetricFamily):
     """A gauge: the last value, shown as long as its process runs."""
 
     kind, shown_as = GAUGE, "gauge"
@@ -125,13 +112,13 @@ class GaugeFamily(_Family):
             self._of(labels)[0] = amount
 
 
-class HistogramFamily(_Family):
+class HistogramFamily(MetricFamily):
     """A histogram. `bounds`: inclusive upper bounds of its buckets, ascending; a last bucket has no bound."""
 
     shown_as = "histogram"
 
     def __init__(
-        self, name: str, text: str, labels: Values, bounds: Iterable[float], lock: Lock, series_file: SeriesFile
+        self, name: str, text: str, labels: Values, lock: Lock, series_file: SeriesFile, bounds: Iterable[float]
     ) -> None:
         self._bounds = tuple(bounds)
         self._names = [*map(floatToGoString, self._bounds), "+Inf"]

@@ -128,15 +128,12 @@ class Metrics:
         """The metric's family, made once: several notes may feed one metric."""
         name = PREFIX + metric.name
         if name not in self._families:
-            self._families[name] = self._new(name, metric)
+            common = name, metric.help, metric.labels, self._lock, self._series_file
+            if metric.buckets is not None:
+                self._families[name] = HistogramFamily(*common, metric.buckets)
+            else:
+                self._families[name] = GaugeFamily(*common) if metric.level else CounterFamily(*common)
         return self._families[name]
-
-    def _new(self, name: str, metric: Metric) -> MetricFamily:
-        if metric.level:
-            return GaugeFamily(name, metric.help, metric.labels, self._lock, self._series_file)
-        if metric.buckets is None:
-            return CounterFamily(name, metric.help, metric.labels, self._lock, self._series_file)
-        return HistogramFamily(name, metric.help, metric.labels, metric.buckets, self._lock, self._series_file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,11 @@ UNKNOWN_ROWS = Metric("unknown_rows_total", "Records in Redis that this version 
 
 #: Note → metrics. A metric takes from the note's labels those that are named here.
 TABLE: dict[str, tuple[Metric, ...]] = {
-    "door.answered": (
+    "http.answered": (
         Metric("http_requests_total", "HTTP responses of the API", ("route", "status")),
         Metric("http_request_duration_seconds", "Duration of an HTTP request", ("route",), LATENCY_BUCKETS),
     ),
-    "door.refused": (Metric("refusals_total", "HTTP requests that the API refused", ("error_code",)),),
+    "http.refused": (Metric("refusals_total", "HTTP requests that the API refused", ("error_code",)),),
     "key.refused": (Metric("key_refusals_total", "HTTP requests refused because of their API key", ("reason",)),),
     "key.remembered": (
         Metric(
@@ -96,6 +96,9 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     ),
     "callback.delivered": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
     "callback.failed": (Metric("comparison_callbacks_total", "Result events, by outcome", ("outcome",)),),
+    "results.redelivered": (
+        Metric("redeliveries_total", "Kept results that were put into the outbox again", amount=True),
+    ),
     "callback.dead": (Metric("dead_letters_total", "Result events that became dead letters", ("reason",)),),
     "lifecycle.dropped": (Metric("lifecycle_dropped_total", "Lifecycle events that were dropped"),),
     "lease.lost": (Metric("leases_lost_total", "Leases lost while a call was running", ("provider",)),),
@@ -134,6 +137,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ledger_refusing": ("1 while the ledger is full and refuses requests", ()),
     "outbox": ("Results that Kafka has not confirmed", ()),
     "dead_letters_kept": ("Results that Kafka refused for good, kept in Redis", ()),
+    "results_kept": ("Results kept for redelivery; an expired one counts until it is the oldest", ()),
+    "results_kept_bytes": ("Bytes that they take in Redis", ()),
     "workers_alive": ("Worker processes with a fresh heartbeat", _PROVIDER),
     "available": ("1 if calls to the provider may start", _PROVIDER),
     "circuit_state": ("1 for the current state of the circuit breaker, else 0", ("provider", "state")),

@@ -121,6 +121,30 @@ def test_the_local_rate_follows_the_rule_of_the_script() -> None:
     assert charge(full_again, 1_000 + 2 * WINDOW + 60, 120)[0].left == 119
 
 
+async def test_a_batch_is_charged_whole_or_not_at_all(redis: Redis) -> None:
+    _, text = await made(redis, rate=60)
+    authenticator = Authenticator(redis, 60)
+    key = (await authenticator.authenticate(text, 5)).key
+    granted = await authenticator.charge(key, 49, 5)
+    assert granted is not None
+    assert (granted.granted, granted.left) == (True, 10)
+    refused = await authenticator.charge(key, 20, 5)
+    assert refused is not None
+    assert (refused.granted, refused.left) == (False, 10)
+    assert 9 < refused.wait <= 10, "until 20 may come"
+    again = (await authenticator.authenticate(text, 5)).rate
+    assert again is not None
+    assert again.left == 9
+
+
+def test_the_local_rule_charges_a_batch_as_the_script_does() -> None:
+    rate, full_again = charge(0.0, 1_000, 60, 50)
+    assert (rate.granted, rate.left) == (True, 10)
+    refused, same = charge(full_again, 1_000, 60, 20)
+    assert (refused.granted, refused.left, round(refused.wait)) == (False, 10, 10)
+    assert same == full_again
+
+
 async def test_concurrent_requests_share_round_trips(redis: Redis) -> None:
     texts = [(await made(redis))[1] for _ in range(8)]
     authenticator = Authenticator(redis, 60)

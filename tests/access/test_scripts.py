@@ -47,7 +47,7 @@ async def test_a_new_field_shifts_no_other(redis: Redis, monkeypatch: pytest.Mon
     """Wherever it stands in the table: the script finds fields by their names."""
     _, text = await ApiKeys(redis).create("Ann's", DEFAULT_SCOPES, rate=60)
     names = AuthenticateHead._field_defaults["names"].split(" ")
-    monkeypatch.setattr(AuthenticateHead.__new__, "__defaults__", (" ".join([names[0], "colour", *names[1:]]),))
+    monkeypatch.setattr(AuthenticateHead.__new__, "__defaults__", (" ".join([names[0], "colour", *names[1:]]), 1))
     fields = {"hash": FIELDS["hash"], "colour": FIELDS["name"], **FIELDS}
     monkeypatch.setattr("access.authenticator.FIELDS", fields)
     found = await Authenticator(redis, 60).authenticate(text, 1)

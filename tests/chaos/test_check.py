@@ -131,6 +131,69 @@ def test_the_same_event_again_is_counted_and_allowed(ledgers: Ledgers, tmp_path:
     assert report.counts["duplicated (the same event again: allowed)"] == 1
 
 
+def asked_again(ledgers: Ledgers, queue_id: str, *, number: int | None, status: int | None = 202, **more: Any) -> None:
+    ledgers.client.append(
+        {"kind": "redeliver", "at": 30.0, "sent": 29.9, "queue_id": queue_id, "number": number, "status": status,
+         "error": None, "mine": True, "idempotency_key": None, **more}
+    )  # fmt: skip
+
+
+def again(ledgers: Ledgers, number: int, digest: str = "same") -> None:
+    """The first event of the ledgers is delivered once more."""
+    ledgers.kafka[0] |= {"digest": "same", "redelivery": None}
+    ledgers.kafka.append({**deepcopy(ledgers.kafka[0]), "at": 30.1, "digest": digest, "redelivery": number})
+
+
+def test_a_redelivery_that_was_asked_for_is_in_order(ledgers: Ledgers, tmp_path: Path) -> None:
+    asked_again(ledgers, ledgers.first, number=1)
+    asked_again(ledgers, ledgers.first, number=None, status=503)
+    asked_again(ledgers, ledgers.first, number=None, status=404, mine=False)
+    again(ledgers, 1)
+    report = ledgers.judge(tmp_path)
+    assert report.ok, report.broken
+    assert report.counts["asked for again, and accepted"] == 1
+
+
+def _other_bytes(ledgers: Ledgers) -> None:
+    asked_again(ledgers, ledgers.first, number=1)
+    again(ledgers, 1, digest="other")
+
+
+def _not_redelivered(ledgers: Ledgers) -> None:
+    asked_again(ledgers, ledgers.first, number=1)
+    asked_again(ledgers, ledgers.first, number=2)
+    again(ledgers, 1)
+
+
+def _unasked(ledgers: Ledgers) -> None:
+    again(ledgers, 1)
+
+
+def _refused(ledgers: Ledgers) -> None:
+    asked_again(ledgers, ledgers.first, number=None, status=410)
+
+
+def _to_another(ledgers: Ledgers) -> None:
+    asked_again(ledgers, ledgers.first, number=1, mine=False)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "promise"),
+    [
+        (_other_bytes, "two deliveries of a result with different bytes"),
+        (_not_redelivered, "a redelivery was accepted, and never published"),
+        (_unasked, "a redelivery that nobody asked for"),
+        (_refused, "a wrong answer to a request for a redelivery"),
+        (_to_another, "a wrong answer to a request for a redelivery"),
+    ],
+)
+def test_what_is_wrong_with_a_redelivery_is_found(
+    ledgers: Ledgers, tmp_path: Path, break_it: Callable[[Ledgers], None], promise: str
+) -> None:
+    break_it(ledgers)
+    assert ledgers.judge(tmp_path).broken[promise]
+
+
 def test_what_nobody_answered_may_be_told(ledgers: Ledgers, tmp_path: Path) -> None:
     """The API died after it had accepted; without an answer the client was promised nothing."""
     unknown = ledgers.post(20.0, str(uuid4()), status=None, outcome="unknown")

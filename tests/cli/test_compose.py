@@ -13,7 +13,7 @@ from umpire_cli import ROOT
 
 import cli.main
 from contracts.enums import LLMProviderType
-from contracts.settings.load import CONCERNS, variables
+from contracts.settings import CONCERNS, variables
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

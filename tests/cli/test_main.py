@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 from umpire_cli import ROOT, UMPIRE, environment, umpire
 
-from cli.main import ProviderName
-from contracts.enums import LLMProviderType
 from devtools.servers import poll
 
 #: What the API, a worker or Flower writes once it runs, with Redis and without it.
 RUNNING = re.compile("startup complete|Connected to|Cannot connect|Failed to capture events")
-
-
-def test_the_providers_of_the_command_are_those_of_the_contracts() -> None:
-    assert {one.value for one in ProviderName} == {one.value for one in LLMProviderType}
 
 
 def test_help_loads_nothing_heavy() -> None:

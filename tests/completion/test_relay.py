@@ -116,6 +116,26 @@ async def test_a_hundred_redeliveries_have_the_bytes_of_the_first_time(any_kafka
     assert named["trace_id"] == TRACE.split("-")[1].encode()
 
 
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_redelivery_has_its_number_in_a_header_and_else_the_same_bytes(kafka_bootstrap, topic, make, large):
+    """Also if it is sent alone, because it may be too large for its batch."""
+    outbox = Outbox()
+    relay = make(kafka_bootstrap, outbox)
+    first = entry(topic)
+    again = first._replace(entry_id=b"again", redelivery=2)
+    outbox.entries = {again.entry_id: again}
+    relay.resend([first])
+    if large:
+        relay._in_flight.add(again.entry_id)
+        relay._send_alone(again)
+    else:
+        relay.resend([again])
+    assert await relay.drain(30) == 0
+    one, other = sorted(read(kafka_bootstrap, topic, 2), key=lambda message: len(message.headers()))
+    assert (one.key(), one.value()) == (other.key(), other.value())
+    assert other.headers() == [*one.headers(), ("redelivery", b"2")]
+
+
 async def test_what_is_in_flight_is_not_sent_again(kafka_bootstrap, topic, make):
     outbox = Outbox()
     relay = make(kafka_bootstrap, outbox)

@@ -98,7 +98,7 @@ def test_the_cost_is_known_when_each_call_had_a_price(
 
 
 def test_what_was_spent_survives_the_ledger() -> None:
-    spent = Spent().attempted().answered().paid(USAGE, 0.1).attempted()
+    spent = Spent(answers=1).attempted().paid(USAGE, 0.1).attempted()
     assert Spent.model_validate_json(spent.model_dump_json()) == spent
     assert spent.answers == 1
 

@@ -1,13 +1,11 @@
-"""Wall time as it is written, and the process that writes."""
+"""Wall time as it is written."""
 
-import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contracts import clock
 from contracts.clock import iso, iso_now, utcnow
-from contracts.process import pid
 
 
 def test_now_is_written_as_any_other_moment(monkeypatch):
@@ -23,11 +21,3 @@ def test_now_is_written_as_any_other_moment(monkeypatch):
 @pytest.mark.parametrize(("micros", "written"), [(0, "000"), (999, "000"), (1_000, "001"), (999_999, "999")])
 def test_a_moment_is_cut_to_milliseconds(micros, written):
     assert iso(datetime(2026, 1, 2, 3, 4, 5, micros, tzinfo=UTC)) == f"2026-01-02T03:04:05.{written}Z"
-
-
-def test_a_fork_knows_its_own_process_id():
-    assert pid() == os.getpid()
-    child = os.fork()
-    if not child:
-        os._exit(0 if pid() == os.getpid() else 1)
-    assert os.waitpid(child, 0)[1] == 0

@@ -28,6 +28,8 @@ WIRE = {
     "QueueFull": ("QUEUE_FULL", 503, True),
     "InternalError": ("INTERNAL_ERROR", 500, False),
     "TooLate": ("INVALID_CONFIG", 409, False),
+    "NotRedeliverable": ("INVALID_CONFIG", 409, False),
+    "NotKept": ("INVALID_CONFIG", 410, False),
     "RequestCancelled": ("REQUEST_CANCELLED", 409, False),
     "RequestExpired": ("REQUEST_EXPIRED", 504, True),
     "ProviderError": ("PROVIDER_API_ERROR", 502, False),

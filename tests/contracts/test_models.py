@@ -14,7 +14,14 @@ from contracts.clock import from_ms, iso, to_ms, utcnow
 from contracts.encoding import dumps, loads
 from contracts.enums import LLMErrorCode
 from contracts.events import ErrorDetail, EventEnvelope, LLMComparisonResultV1, TokenUsage
-from contracts.http import LLMComparisonRequest, LLMConfigOverridesHTTP, LLMQueuedResponse, PromptBlock
+from contracts.http import (
+    LLMBatchRequest,
+    LLMComparisonRequest,
+    LLMConfigOverridesHTTP,
+    LLMQueuedResponse,
+    LLMRedeliveryRequest,
+    PromptBlock,
+)
 
 MODELS = [
     model
@@ -22,7 +29,7 @@ MODELS = [
     for _, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
-REQUESTS = [PromptBlock, LLMConfigOverridesHTTP, LLMComparisonRequest]
+REQUESTS = [PromptBlock, LLMConfigOverridesHTTP, LLMComparisonRequest, LLMBatchRequest, LLMRedeliveryRequest]
 
 MINIMAL = {"user_prompt": "Which is better?", "callback_topic": "answers"}
 NOW = datetime(2026, 11, 21, 9, 30, 0, 123_456, tzinfo=UTC)

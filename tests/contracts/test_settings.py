@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from contracts.enums import LLMProviderType, ProcessingMode
-from contracts.settings import LedgerSettings, RetrySettings, Settings, SettingsError, load_settings
-from contracts.settings.load import CONCERNS, variables
-from contracts.settings.removed import REMOVED
+from contracts.settings import (
+    CONCERNS,
+    LedgerSettings,
+    RetrySettings,
+    Settings,
+    SettingsError,
+    load_settings,
+    removed_settings,
+    variables,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 ANTHROPIC, OPENAI, MOCK = LLMProviderType.ANTHROPIC, LLMProviderType.OPENAI, LLMProviderType.MOCK
 KEY = "sk-canary-1234"
+
+REMOVED = removed_settings()
 
 
 @pytest.fixture
@@ -80,6 +89,11 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_shown(load, name, value)
     assert f"UMPIRE_{name}" in message
     assert "canary" not in message
     assert "70000" not in message
+
+
+def test_only_per_request_is_a_batching_mode_yet(load):
+    assert load(BATCHING_MODE="per_request").service.batching_mode == "per_request"
+    assert "UMPIRE_BATCHING_MODE" in refused(load, BATCHING_MODE="provider_batch_api")
 
 
 def test_all_problems_are_named_at_once(load):

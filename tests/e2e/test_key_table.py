@@ -34,6 +34,7 @@ NEVER_SEEN = {keys.NOTHING: "it is written only where it is there, which it neve
 
 SETTINGS = {
     "UMPIRE_AUTH": "keys",
+    "UMPIRE_RESULTS_KEEP_SECONDS": "3600",
     "UMPIRE_CALLBACK_TOPICS": "verdicts.*",
     "UMPIRE_TEST_LEASE_SECONDS": "3",
     "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "2",

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -74,7 +75,7 @@ def test_each_event_arrives_on_its_own_topic_as_its_own_model(any_kafka):
     observer, prefix = Remembered(), f"{uuid4().hex}."
     publisher, lifecycle = start(any_kafka, observer, prefix)
     for event in EVENTS.values():
-        lifecycle.tell(event, queue_id="q-1", traceparent="00-1-2-01")
+        lifecycle.send(event, SimpleNamespace(queue_id="q-1", traceparent="00-1-2-01"))
     assert publisher.close(30) == 0
     assert observer.named("lifecycle.dropped") == []
     for name, event in EVENTS.items():
@@ -90,11 +91,11 @@ def test_each_event_arrives_on_its_own_topic_as_its_own_model(any_kafka):
 def test_with_no_broker_events_are_dropped_and_counted_and_telling_takes_no_time():
     observer = Remembered()
     publisher, lifecycle = start(f"127.0.0.1:{free_port()}", observer, kafka_delivery_timeout_seconds=1)
-    lifecycle.tell(EVENTS["queue_status"])
+    lifecycle.send(EVENTS["queue_status"])
     poll(lambda: publisher.away, 10)
     started = time.monotonic()
     for _ in range(500):
-        lifecycle.tell(EVENTS["queue_status"])
+        lifecycle.send(EVENTS["queue_status"])
     assert time.monotonic() - started < 0.5
     poll(lambda: len(observer.named("lifecycle.dropped")) == 501, 10)
     assert {note.labels["event"] for note in observer.named("lifecycle.dropped")} == {"llm_provider.queue_status.v1"}
@@ -107,7 +108,7 @@ def test_they_leave_half_of_the_queue_to_results(monkeypatch):
     observer = Remembered()
     publisher, lifecycle = start(f"127.0.0.1:{free_port()}", observer)
     for _ in range(12):
-        lifecycle.tell(EVENTS["queue_status"])
+        lifecycle.send(EVENTS["queue_status"])
     assert len(observer.named("lifecycle.dropped")) >= 7
     reports = []
     for _ in range(5):
@@ -121,14 +122,14 @@ def test_they_flow_again_by_themselves_once_the_broker_is_back(kafka_server):
     observer, prefix = Remembered(), f"{uuid4().hex}."
     server = kafka_server()
     publisher, lifecycle = start(server.bootstrap, observer, prefix)
-    lifecycle.tell(EVENTS["queue_status"])
+    lifecycle.send(EVENTS["queue_status"])
     assert publisher.flush(20) == 0
     server.kill()
-    poll(lambda: lifecycle.tell(EVENTS["queue_status"]) or publisher.away, 10)
+    poll(lambda: lifecycle.send(EVENTS["queue_status"]) or publisher.away, 10)
     server.start()
 
     def back():
-        lifecycle.tell(EVENTS["queue_status"])
+        lifecycle.send(EVENTS["queue_status"])
         return not publisher.away
 
     poll(back, 60, every=0.1)
@@ -140,7 +141,7 @@ async def test_one_that_cannot_be_written_is_counted_and_takes_no_other_with_it(
     publisher, lifecycle = start(kafka_bootstrap, observer, prefix)
     bad = EVENTS["request_started"].model_copy(update={"metadata": {"x": object()}})
     for event in (queued(), bad, queued()):
-        lifecycle.tell(event, dropped=lambda: lost.append(1))
+        lifecycle.send(event, dropped=lambda: lost.append(1))
     lifecycle.flush()
     assert publisher.close(30) == 0
     assert lost == [1]

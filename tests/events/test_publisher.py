@@ -1,7 +1,6 @@
 """The publisher's contract, on the embedded broker and on Apache Kafka."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -164,25 +163,6 @@ def test_a_producer_that_librdkafka_gave_up_is_replaced(kafka_bootstrap, topic, 
     assert reports == [None, None]
     assert publisher._connection is not first
     assert len(observer.named("kafka.fatal")) == 1
-
-
-def test_after_a_fork_the_child_has_a_producer_of_its_own(kafka_bootstrap, topic, make):
-    """librdkafka's threads do not survive a fork: a producer from before it would never deliver."""
-    publisher = make(kafka_bootstrap)
-    publisher.publish(topic, "k", b"parent", [], lambda error: None)
-    assert publisher.flush(20) == 0
-    child = os.fork()
-    if child == 0:
-        reports = []
-        publisher.publish(topic, "k", b"child", [], reports.append)
-        try:
-            # The thread of the producer calls back: that may come a moment after `flush` has nothing left to wait for.
-            poll(lambda: publisher.flush(20) == 0 and reports == [None], 20)
-        except AssertionError:
-            os._exit(1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert sorted(message.value() for message in read(kafka_bootstrap, topic, 2)) == [b"child", b"parent"]
 
 
 def test_nothing_connects_before_the_first_event(make):

@@ -120,20 +120,20 @@ TIMES = st.integers(NOW - 100_000, NOW + 100_000) | st.just(0)
 
 @given(
     state=st.sampled_from(CircuitState),
-    opens=TIMES,
+    probe_at=TIMES,
     leased=TIMES,
     pause_end=TIMES,
     length=st.integers(1, 100_000),
     lateness=st.floats(0, 1),
 )
 def test_api_and_workers_agree_whether_a_call_may_start(
-    state: CircuitState, opens: int, leased: int, pause_end: int, length: int, lateness: float
+    state: CircuitState, probe_at: int, leased: int, pause_end: int, length: int, lateness: float
 ) -> None:
     closed = state is CircuitState.CLOSED
     door = ProviderAvailability(
         now=NOW,
         state=state,
-        opens=0 if closed else opens,
+        probe_at=0 if closed else probe_at,
         leased_until=0 if closed else leased,
         pause_end=pause_end,
         pause_length=length,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,10 +11,11 @@ from umpire_ledger import House, redis_is_up, stored
 
 from contracts.clock import utcnow
 from contracts.enums import LLMProviderType
-from contracts.errors import Unavailable
+from contracts.errors import IdempotencyConflict, QueueFull, Unavailable
 from contracts.settings import LedgerSettings
 from devtools.servers import apoll
-from ledger.ledger import Ledger
+from ledger.idempotency import AlreadyAccepted, IdempotencyKey
+from ledger.ledger import Ledger, Submission
 from ledger.redis.connection import connect
 from ledger.stats import Backlog
 
@@ -140,7 +142,7 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_for_all_who_wait(re
 
 async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
     release, entered, rounds = asyncio.Event(), asyncio.Event(), []
-    admit = house.ledger._group._commit
+    admit = house.ledger._group.commit
 
     async def slow(rows):
         rounds.append(len(rows))
@@ -148,7 +150,7 @@ async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
         await release.wait()
         return await admit(rows)
 
-    house.ledger._group._commit = slow
+    house.ledger._group.commit = slow
     first = asyncio.create_task(house.ledger.admit(stored()))
     await entered.wait()
     waiting = stored()
@@ -165,14 +167,14 @@ async def test_a_caller_that_gave_up_before_its_turn_is_not_admitted(house):
 
 
 async def test_one_failing_round_trip_fails_its_own_batch_only(house):
-    admit, failures = house.ledger._group._commit, iter([ConnectionError("lost")])
+    admit, failures = house.ledger._group.commit, iter([ConnectionError("lost")])
 
     async def flaky(rows):
         for error in failures:
             raise error
         return await admit(rows)
 
-    house.ledger._group._commit = flaky
+    house.ledger._group.commit = flaky
     with pytest.raises(Unavailable):
         await house.ledger.admit(stored())
     assert await house.ledger.admit(stored()) == 0
@@ -197,3 +199,40 @@ async def test_a_queued_request_takes_little_more_memory_than_its_body(house, si
     before, count = await used(), 1_000
     await asyncio.gather(*[house.ledger.admit(stored(prompt=prompt)) for _ in range(count)])
     assert (await used() - before) / count <= 1.3 * size + 2048
+
+
+def by() -> float:
+    return time.monotonic() + 1
+
+
+async def test_a_batch_is_one_script_and_its_answers_are_in_order(house):
+    await house.ledger.admit(stored())
+    before = await calls(house.redis)
+    batch = [Submission(stored(), None) for _ in range(200)]
+    assert await house.ledger.admit_all(batch, by=by()) == list(range(1, 201))
+    assert await calls(house.redis) - before == 1
+    await house.ledger.admit_all(batch[:2], by=by())
+    assert (await house.ledger.stats.sizes()).unfinished == 201, "the same queue ids are admitted once"
+    assert await house.ledger.admit_all([], by=by()) == []
+
+
+async def test_a_large_batch_is_a_few_scripts(house, monkeypatch):
+    monkeypatch.setattr("ledger.redis.group_commit.MAX_BATCH_BYTES", 10_000)
+    await house.ledger.admit(stored())
+    before = await calls(house.redis)
+    assert await house.ledger.admit_all([Submission(stored(), None) for _ in range(40)], by=by()) == list(range(1, 41))
+    assert 2 <= await calls(house.redis) - before <= 10
+
+
+async def test_each_of_a_batch_has_its_own_answer(redis):
+    house = House(redis, LedgerSettings(ledger_max_size=3))
+    one, two, three, four = (stored() for _ in range(4))
+    key, other = IdempotencyKey("a" * 64, "f" * 64), IdempotencyKey("a" * 64, "0" * 64)
+    batch = [Submission(one, key), Submission(two, key), Submission(three, other), Submission(four, None)]
+    outcomes = await house.ledger.admit_all([*batch, *(Submission(stored(), None) for _ in range(2))], by=by())
+    assert outcomes[0] == 0
+    assert isinstance(outcomes[1], AlreadyAccepted)
+    assert outcomes[1].queue_id == one.queue_id
+    assert isinstance(outcomes[2], IdempotencyConflict)
+    assert outcomes[3:5] == [1, 2]
+    assert isinstance(outcomes[5], QueueFull)

@@ -38,7 +38,7 @@ async def test_the_script_looks_at_a_cost_before_it_writes(house: House, text: s
     await claims.claim(str(request.queue_id), more=0)
     script = claims._finish
     reply = await script(
-        claims.owner, 60, "umpire:day:2026-01-01", "umpire:spent:2026-01-01",
+        claims.owner, 60, "umpire:day:2026-01-01", "umpire:spent:2026-01-01", 0, 0,
         str(request.queue_id), "completed", "any", "t", "k", b"{}", text, "", "",
     )  # fmt: skip
     assert reply[0] == 0

@@ -9,7 +9,7 @@ from umpire_ledger import House, redis_is_up, stored
 from contracts.errors import Unavailable
 from contracts.settings import LedgerSettings
 from devtools.servers import apoll
-from ledger.ledger import Ledger
+from ledger.ledger import Ledger, Submission
 from ledger.redis.clock import FRESH_SECONDS, RedisClock
 from ledger.redis.connection import connect
 
@@ -74,7 +74,35 @@ async def test_a_clock_that_was_set_costs_no_request(redis, seconds):
 async def test_the_past_admits_nothing(house):
     with pytest.raises(Unavailable):
         await house.ledger.admit(stored(), by=soon(-1))
+    outcomes = await house.ledger.admit_all([Submission(stored(), None)] * 2, by=soon(-1))
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
     assert (await house.ledger.stats.sizes()).unfinished == 0
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("known", [True, False], ids=["clock known", "clock unknown"])
+async def test_a_thawed_redis_admits_no_late_batch(redis_server, known):
+    server = redis_server()
+    client = connect(server.url, timeout=0.5)
+    ledger = Ledger(client, LedgerSettings(), timeout=0.5)
+    if known:
+        await ledger.admit(stored())
+    server.pause()
+    outcomes = await ledger.admit_all([Submission(stored(), None) for _ in range(30)], by=soon(0.4))
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    server.resume()
+    assert await apoll(lambda: redis_is_up(ledger), 5)
+    assert (await ledger.stats.sizes()).unfinished == known
+    await client.aclose()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+async def test_a_clock_that_was_set_costs_no_batch(house, seconds):
+    await house.ledger.admit(stored(), by=soon())
+    house.ledger._clock._offset += seconds
+    outcomes = await house.ledger.admit_all([Submission(stored(), None) for _ in range(3)], by=soon())
+    assert outcomes == [1, 2, 3]
 
 
 def test_the_estimate_is_early_by_a_round_trip_at_most_and_never_late():

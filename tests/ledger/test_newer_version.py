@@ -15,7 +15,7 @@ from contracts.enums import CircuitState, HoldReason, LLMProviderType
 from contracts.errors import IdempotencyConflict, ProviderUnavailable
 from contracts.settings import BreakerSettings, LedgerSettings, Settings
 from guard.adaptive.controller import Process
-from guard.adaptive.exchange import LimitExchange, ProcessReport
+from guard.adaptive.exchange import LimitExchange
 from guard.adaptive.local import CallCounts
 from guard.availability import Availability
 from guard.breaker import Breaker
@@ -67,10 +67,10 @@ async def test_a_state_of_the_breaker_that_is_not_known_here_lets_a_probe_throug
 )
 async def test_a_peers_row_with_other_fields(redis: Redis, row: str) -> None:
     board = LimitExchange(redis, LLMProviderType.MOCK, "own")
-    await board.report(ProcessReport(Process(8, 8), CallCounts()))
+    await board.report(Process(8, 8), CallCounts())
     for form in (f"{int(time.time() * 1000)} {row}", row):
         await redis.hset("umpire:adapt:mock:rows", "peer", form)
-        word = await board.report(ProcessReport(Process(8, 8), CallCounts()))
+        word = await board.report(Process(8, 8), CallCounts())
         assert word.allocation.limit >= 1
 
 

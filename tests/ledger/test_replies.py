@@ -214,7 +214,7 @@ async def test_its_reader_goes_on_after_a_fault_of_ours(house, monkeypatch):
         hear(message)
 
     monkeypatch.setattr(replies, "_deliver", faulty)
-    monkeypatch.setattr("telemetry.duty.RESTART_SECONDS", 0.01)
+    monkeypatch.setattr("telemetry.outage.RESTART_SECONDS", 0.01)
     await replies.start()
     try:
         for _ in range(2):

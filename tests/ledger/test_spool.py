@@ -160,3 +160,11 @@ async def test_a_locked_file_is_waited_for(make, tmp_path):
     await spool.put(request())
     assert (await spool.size()).requests == 2
     other.close()
+
+
+async def test_a_batch_is_one_transaction_and_its_end_is_refused(make):
+    spool, batch = make(queue_max_size=10), [request(str(n)) for n in range(12)]
+    outcomes = await spool.put_all(batch)
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * 8 + [QueueFull] * 4
+    assert [one.request.user_prompt for one in await spool.oldest(20)] == [str(n) for n in range(8)]
+    assert await spool.put_all(batch[:2]) == [None, None], "twice is once"

@@ -23,7 +23,7 @@ class Events:
     def __init__(self):
         self.told, self.ids, self.away = [], [], False
 
-    def tell(self, event, *, event_id, dropped):
+    def send(self, event, *, event_id, dropped):
         if self.away:
             dropped()
         else:
@@ -67,9 +67,9 @@ async def test_each_share_is_told_once_whoever_looks(redis, events, alerts):
     for usd, expected in ((0.07, []), (0.01, [0.08]), (0.01, [0.08]), (0.01, [0.08, 0.1]), (5, [0.08, 0.1])):
         await spend(redis, "ann", usd)
         await spend(redis, "none", usd)
-        await first.look()
-        await second.look()
-        await first.look()
+        await first.run_once()
+        await second.run_once()
+        await first.run_once()
         assert [threshold for _, _, threshold in events.told] == expected
     assert {(key_id, period) for key_id, period, _ in events.told} == {("ann", TODAY.isoformat())}
     assert 0 < await redis.ttl(keys.alerted(TODAY)) <= 3 * 86_400
@@ -78,7 +78,7 @@ async def test_each_share_is_told_once_whoever_looks(redis, events, alerts):
 async def test_both_shares_at_once_and_each_key_by_itself(redis, events, alerts):
     await spend(redis, "ann", 1)
     await spend(redis, "ben", 1.7)
-    await alerts().look()
+    await alerts().run_once()
     assert sorted(events.told) == [("ann", TODAY.isoformat(), t) for t in (0.08, 0.1)] + [
         ("ben", TODAY.isoformat(), 1.6)
     ]
@@ -87,7 +87,7 @@ async def test_both_shares_at_once_and_each_key_by_itself(redis, events, alerts)
 async def test_what_was_spent_just_before_midnight_is_told_after_it(redis, events, alerts):
     yesterday = TODAY - timedelta(days=1)
     await spend(redis, "ben", 1.9, yesterday)
-    await alerts().look()
+    await alerts().run_once()
     assert events.told == [("ben", yesterday.isoformat(), 1.6)]
 
 
@@ -96,10 +96,10 @@ async def test_what_kafka_did_not_take_is_told_when_it_does_and_logged_once(redi
     events.away = True
     await spend(redis, "ann", 1)
     for _ in range(3):
-        await one.look()
+        await one.run_once()
     events.away = False
     for _ in range(3):
-        await one.look()
+        await one.run_once()
     assert [threshold for _, _, threshold in events.told] == [0.08, 0.1]
     assert len(set(events.ids)) == 2
     assert [note.what for note in notes] == ["cost.limit_near", "cost.limit_reached"]

@@ -43,7 +43,7 @@ class Kafka:
         self._confirming: set[asyncio.Task[None]] = set()
         self.taken: list[str] = []
 
-    async def room(self, limit: int) -> None:
+    async def wait_for_capacity(self, limit: int) -> None:
         return
 
     def resend(self, entries: list[Entry]) -> int:

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.redis
 WORKER = """
 import sys
 from cli.main import main
-from maintenance.queue_snapshots import QueueSnapshots
-QueueSnapshots.__init__.__kwdefaults__["period"] = 0.2
+from maintenance import queue_snapshots
+queue_snapshots.PERIOD_SECONDS = 0.2
 sys.argv[1:] = ["worker", "--provider", "mock"]
 main()
 """
@@ -46,12 +46,12 @@ async def test_it_counts_what_is_held_and_what_waits(redis_url: str) -> None:
         for _ in range(3):
             assert (await api.post(processing_mode="queue")).status_code == 202
         (claimed,) = await worker.claims.claim(None, more=1)
-        await duty.look()
+        await duty.run_once()
         assert (await api.post(processing_mode="queue")).status_code == 202
-        await duty.look()
+        await duty.run_once()
     await spool.put(claimed.stored)
     mode = "spool"
-    await duty.look()
+    await duty.run_once()
     assert [(note.what, note.level, note.labels["mode"]) for note in seen] == [
         ("queue_metrics_snapshot", "info", mode) for mode in ("redis", "redis", "spool")
     ]
@@ -77,13 +77,13 @@ async def test_a_redis_that_does_not_answer_ends_no_duty_and_says_nothing(redis_
         observer=seen.append,
     )
     server.kill()
-    await duty.look()
+    await duty.run_once()
     assert [(note.what, note.level) for note in seen] == [("queue_metrics_unread", "debug")]
     await client.aclose()
 
 
 async def test_the_door_reports_where_no_worker_is_and_its_spool_while_redis_is_away(redis_server, monkeypatch) -> None:
-    monkeypatch.setitem(QueueSnapshots.__init__.__kwdefaults__, "period", 0.1)
+    monkeypatch.setattr("maintenance.queue_snapshots.PERIOD_SECONDS", 0.1)
     server: RedisServer = redis_server(aof=True)
     async with running_api(settings_of(server.url, immediate_wait_seconds=0)) as api:
 

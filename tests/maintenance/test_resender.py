@@ -29,7 +29,7 @@ class Kafka:
     outage: str | None = None
     unanswered_since: float | None = None
 
-    async def room(self, limit: int) -> None:
+    async def wait_for_capacity(self, limit: int) -> None:
         return
 
     def resend(self, entries: list[Entry]) -> int:

@@ -181,7 +181,7 @@ def test_prometheus_writes_numbers_as_our_cells_do() -> None:
 def test_structlog_works_without_rich() -> None:
     """In a process of its own: this one has rich loaded."""
     code = (
-        "import sys; from telemetry.lean_structlog import structlog; "
+        "import sys; from telemetry.logging import structlog; "
         "assert not any(name.split('.')[0] == 'rich' for name in sys.modules), 'rich was imported'; "
         "structlog.get_logger().info('works')"
     )

@@ -13,7 +13,6 @@ from umpire_service import Worker, admitted, problem_of, running_api, settings_o
 from access.api_key import Scope, new_text
 from contracts.clock import utcnow
 from contracts.enums import ProcessingMode
-from contracts.settings import ServiceSettings
 from devtools.servers import apoll
 from ledger.keys import api_key
 from service.routes.scopes import SCOPE_OF
@@ -93,7 +92,7 @@ async def test_a_websocket_does_not_bypass_authentication():
     async def behind(scope, receive, send):
         raise AssertionError("let in")
 
-    authentication = Authentication(behind, RouteScopes([], SCOPE_OF), None, ServiceSettings(), silent)
+    authentication = Authentication(behind, RouteScopes([], SCOPE_OF), None, 1.0, silent)
     await authentication({"type": "websocket", "path": "/x", "headers": []}, None, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 

@@ -59,7 +59,7 @@ async def test_the_api_leaves_maintenance_to_a_live_worker_or_another_api(settin
     queue_id = await queued(api)
     await worker.redis.zadd("umpire:expiry", {queue_id: 1}, xx=True)
     await (other.hold_lock() if who == "another API" else worker.claims.renew([], []))
-    await api.dependencies.maintenance.loop.look()
+    await api.dependencies.maintenance.loop.run_once()
     assert await api.dependencies.ledger.stats.state(UUID(queue_id)) == "queued"
     await (other.release_lock() if who == "another API" else worker.claims.leave())
 

@@ -3,25 +3,11 @@
 import asyncio
 
 import pytest
-from umpire_service import SECRET, Worker, problem_of, running_api, settings_of
+from umpire_service import SECRET, WAYS, Worker, problem_of, running_api, settings_of
 
 from devtools.servers import apoll
 
 pytestmark = pytest.mark.redis
-
-#: Ways for a Redis to be away, and back.
-WAYS = {
-    "stopped": (lambda server: server.kill(), lambda server: server.start()),
-    "frozen": (lambda server: server.pause(), lambda server: server.resume()),
-    "out of memory": (
-        lambda server: server.command("CONFIG", "SET", "maxmemory", "1"),
-        lambda server: server.command("CONFIG", "SET", "maxmemory", "0"),
-    ),
-    "read-only": (
-        lambda server: server.command("REPLICAOF", "127.0.0.1", "1"),
-        lambda server: server.command("REPLICAOF", "NO", "ONE"),
-    ),
-}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -43,8 +43,7 @@ def raw(fields):
         (raw(b'"llm_config_overrides": {"model_override": "no-such-model"}'), "LLM_INVALID_CONFIG"),
         (raw(b'"llm_config_overrides": {"temperature_override": 2.1}'), "LLM_INVALID_CONFIG"),
         (raw(b'"llm_config_overrides": {"temperature_override": NaN}'), "LLM_INVALID_CONFIG"),
-        (raw(b'"batching_mode": "serial_bundle"'), "LLM_INVALID_CONFIG"),
-        (raw(b'"batching_mode": "provider_batch_api"'), "LLM_INVALID_CONFIG"),
+        (raw(b'"batching_mode": "all_at_once"'), "LLM_INVALID_CONFIG"),
         (raw(b'"processing_mode": "QUEUE"'), "LLM_INVALID_CONFIG"),
         (raw(b'"priority": 11'), "LLM_INVALID_CONFIG"),
         (raw(b'"priority": "5"'), "LLM_INVALID_CONFIG"),
@@ -76,7 +75,7 @@ async def test_a_wrong_body_is_a_422_with_its_code(api, body, code):
     problem_of(await api.post(body), 422, code)
     assert await admitted(api) == 0
     assert not api.notes.named("error.unexpected")
-    assert [note.labels["error_code"] for note in api.notes.named("door.refused")] == [code]
+    assert [note.labels["error_code"] for note in api.notes.named("http.refused")] == [code]
 
 
 async def test_unknown_fields_are_named_and_their_values_are_not(api):

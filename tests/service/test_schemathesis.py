@@ -47,8 +47,18 @@ async def test_all_checks_of_schemathesis_pass(redis_url, tmp_path):
         shown = "\n".join(line[:500] for line in output.decode().splitlines())
         assert process.returncode == 0, shown
         assert not api.notes.named("error.unexpected")
-    statuses = {note.labels["status"] for note in api.notes.named("door.answered")}
+    statuses = {note.labels["status"] for note in api.notes.named("http.answered")}
     assert {"200", "202", "404", "405", "422"} <= statuses
+    redeliveries = {
+        note.labels["status"]
+        for note in api.notes.named("http.answered")
+        if note.labels["route"].endswith("/redeliver")
+    }
+    assert {"404", "405", "422"} <= redeliveries
+    batches = {
+        note.labels["status"] for note in api.notes.named("http.answered") if note.labels["route"].endswith("/batch")
+    }
+    assert {"202", "405", "422"} <= batches
 
 
 def test_the_model_that_stands_for_all_exists():

@@ -9,8 +9,7 @@ import time
 from typing import Any
 
 from contracts.enums import LLMProviderType
-from contracts.settings import BreakerSettings, MockSettings, RetrySettings, Settings, WorkerSettings
-from contracts.settings.load import PROVIDER_CLASSES
+from contracts.settings import PROVIDER_CLASSES, BreakerSettings, MockSettings, RetrySettings, Settings, WorkerSettings
 from devtools.servers import ROOT
 from guard.limits import make_limiter
 from ledger.redis.connection import connect

@@ -14,13 +14,20 @@ MOST_TOKENS = 1_000
 
 @schemathesis.hook
 def before_call(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-    overrides = case.body.get("llm_config_overrides") if isinstance(case.body, dict) else None
+    body = case.body if isinstance(case.body, dict) else {}
+    batch = body.get("comparisons")
+    for one in [body, *(batch if isinstance(batch, list) else ())]:
+        _replace_model(one)
+    headers = case.headers or {}
+    if KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
+        headers["Idempotency-Key"] = str(uuid4())
+
+
+def _replace_model(comparison: Any) -> None:
+    overrides = comparison.get("llm_config_overrides") if isinstance(comparison, dict) else None
     if isinstance(overrides, dict):
         name, tokens = overrides.get("model_override"), overrides.get("max_tokens_override")
         if isinstance(name, str) and 1 <= len(name) <= 200:
             overrides["model_override"] = MODEL
         if isinstance(tokens, int | float) and tokens > MOST_TOKENS:
             overrides["max_tokens_override"] = MOST_TOKENS
-    headers = case.headers or {}
-    if KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
-        headers["Idempotency-Key"] = str(uuid4())

@@ -225,6 +225,21 @@ class Stopwatch:
         self.seconds = time.monotonic() - self._started
 
 
+#: Ways for a Redis to be away, and back.
+WAYS = {
+    "stopped": (lambda server: server.kill(), lambda server: server.start()),
+    "frozen": (lambda server: server.pause(), lambda server: server.resume()),
+    "out of memory": (
+        lambda server: server.command("CONFIG", "SET", "maxmemory", "1"),
+        lambda server: server.command("CONFIG", "SET", "maxmemory", "0"),
+    ),
+    "read-only": (
+        lambda server: server.command("REPLICAOF", "127.0.0.1", "1"),
+        lambda server: server.command("REPLICAOF", "NO", "ONE"),
+    ),
+}
+
+
 PROBLEM_FIELDS = {
     "type",
     "title",

@@ -164,7 +164,7 @@ class SimProcess:
         self.fill()
 
     def fill(self) -> None:
-        while not self.ended and self.taken < min(self.slots, self.limiter.room() + self.resting):
+        while not self.ended and self.taken < min(self.slots, self.limiter.capacity() + self.resting):
             self.taken += 1
             self.world.after(0.001, lambda: self.admit(1))
 

@@ -7,7 +7,7 @@ import pytest
 
 from completion.judgement import Judgement, Spent
 from contracts import errors
-from guard.deferral import DeferralPolicy
+from contracts.settings import RetrySettings
 from guard.retry import MAX_ANSWERS
 from tasks.call.claim_state import NotNow
 from tasks.decide import Action, Decision, decide, decide_not_now
@@ -21,8 +21,7 @@ def decided(error: errors.UmpireError | None, spent: Spent | None = None, **chan
         "tries": 0,
         "stopping": False,
         "shut": None,
-        "deferral": DeferralPolicy(tries=3, waits=(5.0, 30.0, 120.0)),
-        "retry_after_max": 10.0,
+        "settings": RetrySettings(),
         "random": random.Random(1),
     }
     return decide(Judgement(model="m", spent=spent or Spent(), error=error), **arguments | changes)

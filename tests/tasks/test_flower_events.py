@@ -45,7 +45,7 @@ async def test_rows_go_together_in_order_and_keep_their_own_times():
     rows.received(["a", "b"])
     rows.failed("b", "failed: X")
     await asyncio.sleep(0.01)
-    rows.succeeded("a", "completed", 0.5)
+    rows.ended("a", QueueStatus.COMPLETED, "completed", 0.5)
     await asked(consumer)
     assert len(consumer.asked) == 1
     consumer.run()
@@ -72,7 +72,7 @@ async def test_without_a_consumer_nothing_is_kept_and_the_next_one_hears_what_fo
     rows.attach(second)
     await asked(second)
     second.run()
-    rows.succeeded("told", "completed", 0.1)
+    rows.ended("told", QueueStatus.COMPLETED, "completed", 0.1)
     await asked(second)
     second.run()
     assert first.event_dispatcher.sent == []

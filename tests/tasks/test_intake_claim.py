@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from devtools.servers import apoll
-from guard.limits import Unlimited
+from guard.limits import Limiter
 from guard.prefetch import PrefetchingLimiter
 from tasks.flower_events import FlowerEvents
 from tasks.intake import Intake
@@ -44,7 +44,7 @@ async def test_a_task_waits_for_the_claim_before_it_and_then_asks_for_all_that_i
     assert await slots.take(5) == 5
     intake = Intake(
         claims=cast("Any", claims), slots=slots, runner=cast("Any", IdleRunner()), gatekeeper=cast("Any", Gate()),
-        flower=FlowerEvents(), ahead=PrefetchingLimiter(Unlimited()), take_along=16, observer=silent,
+        flower=FlowerEvents(), ahead=PrefetchingLimiter(Limiter()), take_along=16, observer=silent,
     )  # fmt: skip
     tasks = [asyncio.create_task(intake.take(name, 0)) for name in ("one", "two", "three")]
     await apoll(lambda: claims.asked)

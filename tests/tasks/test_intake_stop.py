@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import ReadOnlyError
 
-from guard.limits import Unlimited
+from guard.limits import Limiter
 from guard.prefetch import PrefetchingLimiter
 from tasks.flower_events import FlowerEvents
 from tasks.intake import Intake
@@ -35,7 +35,7 @@ async def test_a_claim_that_waits_for_the_ledger_ends_with_the_process() -> None
     claims, slots = AwayClaims(), Slots(1)
     intake = Intake(
         claims=cast("Any", claims), slots=slots, runner=cast("Any", IdleRunner()), gatekeeper=cast("Any", OpenGate()),
-        flower=FlowerEvents(), ahead=PrefetchingLimiter(Unlimited()), take_along=1, observer=silent,
+        flower=FlowerEvents(), ahead=PrefetchingLimiter(Limiter()), take_along=1, observer=silent,
     )  # fmt: skip
     taking = asyncio.create_task(intake.take("11111111-1111-4111-8111-111111111111", 0))
     while claims.tried < 2:  # it waits, and tries again

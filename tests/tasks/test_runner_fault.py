@@ -14,13 +14,10 @@ from completion.judgement import Judgement, Spent
 from contracts.enums import EssayComparisonWinner
 from contracts.events import LLMComparisonResultV1
 from contracts.http import LLMComparisonRequest
-from contracts.settings import KafkaSettings
-from guard.deferral import DeferralPolicy
+from contracts.settings import KafkaSettings, RetrySettings
 from ledger.redis.connection import connect
 from ledger.request import StoredRequest
-from tasks.call.claim_start import ClaimStart
 from tasks.flower_events import FlowerEvents
-from tasks.key_policy import KeyPolicy
 from tasks.releaser import Releaser
 from tasks.runner import Runner
 from telemetry.observer import Note
@@ -39,14 +36,12 @@ class PaidJudge:
         )  # fmt: skip
 
     stopping = asyncio.Event()
-    retry_after_max = 60.0
 
 
 class NoKafka:
     """A relay and a lifecycle that send nothing."""
 
     def send(self, *_: object, **__: object) -> None: ...
-    def tell(self, *_: object, **__: object) -> None: ...
 
 
 class OpenGate:
@@ -82,8 +77,8 @@ async def test_a_verdict_that_cannot_be_told_ends_as_an_error(
         judge=cast("Any", judge),
         finisher=Finisher(claims.finish, nothing, nothing, KafkaSettings(), sha256_of=sha256, observer=notes.append),
         releaser=Releaser(claims, cast("Any", OpenGate()), nothing, flower, notes.append),
-        gatekeeper=cast("Any", OpenGate()), start=ClaimStart(KeyPolicy(""), nothing, notes.append),
-        deferral=DeferralPolicy(tries=0, waits=(1.0,)),
+        gatekeeper=cast("Any", OpenGate()), own_topic="", lifecycle=nothing,
+        settings=RetrySettings(queue_max_retries=0),
         observer=notes.append,
     )  # fmt: skip
     (claimed,) = await claims.claim(str(request.queue_id), more=0)

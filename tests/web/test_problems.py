@@ -29,6 +29,9 @@ async def test_an_unknown_path_is_404(api, path):
         ("DELETE", "/api/v1/models", "GET, HEAD, OPTIONS"),
         ("GET", "/api/v1/providers/mock/test", "OPTIONS, POST"),
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/v1/comparison/batch", "OPTIONS, POST"),
+        ("DELETE", "/api/v1/comparison/batch", "OPTIONS, POST"),
+        ("DELETE", "/api/v1/comparison/redeliver", "OPTIONS, POST"),
     ],
 )
 async def test_a_wrong_method_is_405_and_names_the_right_ones(api, method, path, allow):

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.client.pairs import balanced_rounds
+from cli.client.prompt import balanced_rounds
 
 
 @given(items=st.integers(2, 30).map(lambda n: n * 2), rounds=st.integers(1, 30), seed=st.integers())

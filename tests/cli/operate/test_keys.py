@@ -10,12 +10,11 @@ from umpire_cli import umpire
 
 from access.api_key import id_of
 from access.authenticator import Authenticator
-from cli.environment import DEFAULT_DATA
 from cli.failure import Failure
 from cli.operate.keys_work import create
+from cli.options import DEFAULT_DATA
 from contracts.clock import utcnow
 from contracts.errors import AuthenticationFailed
-from contracts.settings import load_settings
 from devtools.redis import RedisServer
 from ledger import keys
 from ledger.redis.connection import connect
@@ -88,7 +87,7 @@ async def test_a_key_lives(run: Run, redis_url: str) -> None:
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
     options = {"name": None, "scopes": None, "topics": None} | wrong
     with pytest.raises(Failure) as refused:
-        create(load_settings(), DEFAULT_DATA, **options, as_json=False)
+        create(DEFAULT_DATA, **options, as_json=False)
     assert refused.value.code == 2
 
 
@@ -140,7 +139,7 @@ def test_without_a_redis_that_can_be_written_there_is_no_key(
         server.command(*command)
         monkeypatch.setenv("UMPIRE_REDIS_URL", server.url)
         with pytest.raises(Failure, match=r"read-only|out of memory"):
-            create(load_settings(), DEFAULT_DATA, None, None, None, as_json=False)
+            create(DEFAULT_DATA, None, None, None, as_json=False)
     away = umpire("keys", "create", UMPIRE_REDIS_URL="redis://127.0.0.1:1/0")
     assert (away.returncode, away.stdout, "Redis does not answer" in away.stderr) == (1, "", True)
     assert capsys.readouterr().out == ""

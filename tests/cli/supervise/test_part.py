@@ -28,6 +28,10 @@ async def there(log: Path) -> bool:
     return log.exists() and "deaf now" in log.read_text()
 
 
+async def running() -> bool:
+    return True
+
+
 @pytest.fixture
 def said() -> list[str]:
     return []
@@ -37,6 +41,7 @@ def said() -> list[str]:
 def make(tmp_path: Path, said: list[str]) -> Callable[..., StackPart]:
     def part(code: str, name: str = "part", **options: object) -> StackPart:
         launch = options.pop("launch", lambda: Launch([sys.executable, "-c", code], dict(os.environ)))
+        options.setdefault("ready", running)
         return StackPart(name, launch, said.append, log=LogFile(tmp_path / f"{name}.log"), **options)  # type: ignore[arg-type]
 
     return part

@@ -7,7 +7,7 @@ import pytest
 
 from cli.tune.advice import LOOP_SHARE, OWN_CPU_SECONDS, WORKER_CPU_SECONDS, Advice, Machine, Quota, advise, cores
 from cli.tune.level import Latency, LoadLevel, find_knee, is_limited
-from cli.tune.view import advice_lines
+from cli.tune.report import advice_lines
 from contracts.enums import LLMProviderType
 from contracts.settings import Settings, load_settings
 

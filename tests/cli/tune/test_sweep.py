@@ -158,7 +158,7 @@ async def test_an_interrupted_sweep_keeps_what_it_has() -> None:
         running = asyncio.create_task(sweep.run([1, 2], lambda _: None))
         while len(at.calls) < 3:
             await asyncio.sleep(0.01)
-        sweep._stop.set()
+        sweep.stop.set()
         await asyncio.wait_for(running, 10)
     assert sweep.stopped == INTERRUPTED
     assert [(level.concurrency, level.verdicts, level.cut) for level in sweep.levels] == [(1, 1, True)]

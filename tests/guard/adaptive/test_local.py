@@ -129,9 +129,9 @@ def test_smooth_starts_are_spread_over_half_the_time_of_a_call() -> None:
 
 def test_few_requests_wait_for_a_permit_if_the_rate_is_limited() -> None:
     limiter, _ = made(Allocation(64, 64, rate=10.0))
-    assert limiter.room() == 1 + 3
+    assert limiter.capacity() == 1 + 3
     limiter.start()
-    assert limiter.room() == 1 + 1 + 3
+    assert limiter.capacity() == 1 + 1 + 3
 
 
 def test_requests_for_a_quarter_of_a_second_wait_besides_the_calls_in_flight() -> None:
@@ -139,7 +139,7 @@ def test_requests_for_a_quarter_of_a_second_wait_besides_the_calls_in_flight() -
     for _ in range(10):
         limiter.answered(1.0, 100)
     limiter.report(0.25)
-    assert limiter.room() == 50 + 1 + 10
+    assert limiter.capacity() == 50 + 1 + 10
 
 
 def test_calls_that_wait_are_counted_by_the_limit_that_they_wait_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 from umpire_cli import Up, get, umpire
 from umpire_service import RunningApi, running_api, settings_of
 
-from contracts.settings import RedisAddress
+from contracts.settings.redis import RedisAddress
 from devtools.redis import RedisServer
 from devtools.servers import ROOT, poll
 from ledger.redis.preflight import RedisRefuses, preflight

@@ -11,7 +11,7 @@ from contracts import errors
 from contracts.enums import LLMProviderType
 from devtools.providers import KEY, PATHS, PROMPT, REAL, body_of, call_for, connected
 from devtools.upstream import answer, drip, drop, drop_midway, hang, upstream
-from providers.answers.error_mapping import ErrorAnswer, ErrorCodes, error_of_answer
+from providers.answers.error_mapping import ErrorFormat, error_of_object
 from providers.answers.verdict import parse_verdict
 from providers.base import ProviderAnswer, RateHeaders, StopReason
 
@@ -308,6 +308,6 @@ async def test_what_is_no_model_s_name_is_not_told_as_one(provider: LLMProviderT
 
 @pytest.mark.parametrize("code", [KEY + "-1", "sk_live_0123456789", PROMPT, "x" * 65, "essay: the", "", "Ünlimited"])
 def test_what_is_no_code_is_not_told_as_one(code: str) -> None:
-    failed = error_of_answer(ErrorAnswer(ANTHROPIC, 400, (code, None, 7)), ErrorCodes())
+    failed = error_of_object({"type": code, "code": 7}, ErrorFormat(ANTHROPIC), {}, 400)
     assert "provider_code" not in failed.details
     assert str(failed) == "anthropic answered 400"

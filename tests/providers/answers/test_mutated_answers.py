@@ -25,6 +25,7 @@ from devtools.providers import REAL, VERDICT, body_of
 from events.envelope import seal_result
 from ledger.request import StoredRequest
 from providers.answers import anthropic_answer, google_answer, openai_answer, openrouter_answer
+from providers.answers.error_mapping import error_of_object
 from providers.answers.verdict import parse_verdict
 from providers.base import ProviderAnswer
 from providers.models.cost import cost
@@ -124,7 +125,7 @@ def mutated(draw: st.DrawFn, *, safe: bool) -> tuple[LLMProviderType, str]:
 
 def complete(provider: LLMProviderType, body: str) -> ProviderAnswer:
     if provider is GOOGLE:
-        return google_answer.parse_answer(body, "m")
+        return google_answer.parse_answer(body, {}, "m")
     module = {ANTHROPIC: anthropic_answer, OPENAI: openai_answer, OPENROUTER: openrouter_answer}[provider]
     return module.parse_answer(body.encode(), {"x-request-id": "r"}, "m")
 
@@ -203,7 +204,7 @@ def test_any_error_ends_as_an_event_that_can_be_built(provider: LLMProviderType,
     body = {**(body_of(provider) if beside else {}), "error": error}
     event = judged(provider, spelled(body))
     assert (event.error_detail is None) is beside
-    reported = google_answer.error_of_response(503, body, {})
+    reported = error_of_object(error, google_answer.ERRORS, {}, 503)
     assert reported.retry_after is None or 0 <= reported.retry_after <= 86_400
 
 

@@ -66,7 +66,7 @@ def read(provider: LLMProviderType, body: Any, headers: dict[str, str] | None = 
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     model = Manifest.load().default(provider).model_id
     if provider is GOOGLE:
-        return google_answer.parse_answer(raw, model, headers or {})
+        return google_answer.parse_answer(raw, headers or {}, model)
     module = {ANTHROPIC: anthropic_answer, OPENAI: openai_answer, OPENROUTER: openrouter_answer}[provider]
     return module.parse_answer(raw, headers or {}, model)
 

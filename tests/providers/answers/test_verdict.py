@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.encoding import dumps
+from contracts.enums import EssayComparisonWinner
 from contracts.enums import EssayComparisonWinner as Winner
 from contracts.errors import AnswerError, ContentTooLong, InvalidPrompt, InvalidResponse, ParsingError
-from providers.answers.verdict import WINNERS, Verdict, cut, parse_verdict
+from providers.answers.verdict import Verdict, cut, parse_verdict
 from providers.base import ProviderAnswer, StopReason, Usage
 
 GOOD = {"winner": "Essay A", "justification": "It argues from evidence, and the other one does not.", "confidence": 4}
@@ -46,6 +47,19 @@ def test_accepted_spellings_of_a_winner(spelling: str) -> None:
 def test_no_other_spelling_is_a_winner(winner: object) -> None:
     with pytest.raises(InvalidResponse):
         parse_changed(winner=winner)
+
+
+#: All accepted spellings.
+WINNERS = {
+    f"{prefix}{letter}": EssayComparisonWinner(f"Essay {letter.upper()}")
+    for letter in "AaBb"
+    for prefix in ("", *(f"{word}{separator}" for word in ("Essay", "essay", "ESSAY") for separator in " _"))
+}
+
+
+@pytest.mark.parametrize("spelling", WINNERS)
+def test_each_spelling_of_a_winner_is_accepted(spelling: str) -> None:
+    assert parse_changed(winner=f" {spelling}\n").winner is WINNERS[spelling]
 
 
 @given(st.text(max_size=40))

@@ -152,7 +152,14 @@ def test_a_key_is_removed_wherever_and_however_it_is_spelt() -> None:
     key = 'sk/a"b+c=ü'
     url = f"https://me:pass-word@host/v1/{quote(key, safe='')}?key=short&other={quote(key)}"
     exchange = Exchange("google", utcnow(), "POST", url, [("Authorization", "Basic x"), ("X-Own", f"a {key}")], b"\xff")
-    exchange.answered(200, [("Set-Cookie", "a"), ("set-cookie", "b"), ("x-echo", key), ("x-two", "1"), ("X-Two", "2")])
+    exchange.status = 200
+    exchange.response_headers = [
+        ("Set-Cookie", "a"),
+        ("set-cookie", "b"),
+        ("x-echo", key),
+        ("x-two", "1"),
+        ("X-Two", "2"),
+    ]
     exchange.response_body = f'{{"malformed": {json.dumps(key)}'.encode()
     exchange.error = OSError(f"https://me:pass-word@host {key}")
     text = readable(exchange, [key, "pass-word", "", "abc"])

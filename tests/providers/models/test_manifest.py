@@ -10,13 +10,11 @@ import pytest
 
 from contracts.enums import LLMProviderType, ReasoningEffort
 from contracts.errors import ContentTooLong, InvalidConfig
-from contracts.settings import Settings
-from contracts.settings.load import PROVIDER_CLASSES
+from contracts.settings import PROVIDER_CLASSES, Settings
 from devtools.providers import request_for
 from providers.base import Usage
 from providers.models.cost import cost
-from providers.models.manifest import Manifest, manifest_from
-from providers.models.manifest_check import Difference, compare
+from providers.models.manifest import Difference, Manifest, compare, manifest_from
 from providers.models.model_info import Prices
 from providers.request.prompt import estimate_tokens
 
@@ -214,8 +212,8 @@ def test_compare_with_a_providers_own_list() -> None:
 def test_an_operators_default_that_would_be_refused_is_named() -> None:
     own = PROVIDER_CLASSES[OPENAI](api_key="k", default_model="gpt-5")
     wrong = Settings(providers={**settings.providers, OPENAI: own})
-    assert manifest.misfits(wrong, TODAY) == []
-    (line,) = manifest.misfits(wrong, date(2027, 1, 1))
+    assert manifest.unusable_defaults(wrong, TODAY) == []
+    (line,) = manifest.unusable_defaults(wrong, date(2027, 1, 1))
     assert line.startswith("UMPIRE_OPENAI_DEFAULT_MODEL: gpt-5 was shut down")
 
 

@@ -71,6 +71,19 @@ def test_what_a_model_does_not_take_is_left_out_and_named(model: str, ignored: t
     assert (call.verbosity is None) is ("output_verbosity" in ignored)
 
 
+@pytest.mark.parametrize(
+    ("mode", "ignored"),
+    [
+        (None, ()),
+        ("per_request", ()),
+        ("serial_bundle", ("batching_mode",)),
+        ("provider_batch_api", ("batching_mode",)),
+    ],
+)
+def test_a_batching_mode_that_is_not_served_is_named(mode: str | None, ignored: tuple[str, ...]) -> None:
+    assert build(request_for(batching_mode=mode), "mock-judge")[2] == ignored
+
+
 def test_an_effort_that_the_model_does_not_have_is_left_out() -> None:
     assert build(request_for(llm_config_overrides={"reasoning_effort": "none"}))[2] == ("reasoning_effort",)
     assert build(request_for(llm_config_overrides={"reasoning_effort": "none"}), "gpt-6-luna")[2] == ()

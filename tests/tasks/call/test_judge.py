@@ -13,7 +13,8 @@ from completion.judgement import Judgement, Spent
 from contracts.enums import CircuitState, LLMErrorCode
 from contracts.errors import InternalError, InvalidPrompt, ProviderRateLimited, ProviderUnavailable
 from contracts.events import LLMCostTrackingV1, LLMProviderFailureV1, LLMRequestStartedV1
-from guard.limits import Reservation, Unlimited
+from guard.limits import Limiter, Reservation
+from guard.prefetch import PrefetchingLimiter
 from guard.retry import RetryPolicy
 from guard.slow_start import SlowStart
 from ledger.request import StoredRequest
@@ -22,7 +23,7 @@ from providers.models.manifest import Manifest
 from providers.models.model_info import ModelInfo
 from tasks.call.claim_state import NotNow
 from tasks.call.judge import Judge
-from tasks.call.permit_queue import UnlimitedPermits
+from tasks.call.permit_queue import PermitQueue
 
 VERDICT = json.dumps({"winner": "Essay A", "justification": "A has the clearer argument.", "confidence": 4})
 REQUEST = stored()
@@ -64,7 +65,7 @@ class Gatekeeper:
         self.pauses: list[float] = []
         self.note = Remembered()
 
-    def tell(self, transition: object) -> None: ...
+    def announce(self, transition: object) -> None: ...
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -87,7 +88,7 @@ class Breaker:
 
 
 class Lifecycle(list[Any]):
-    def tell(self, event: object, **_: object) -> None:
+    def send(self, event: object, *_: object, **__: object) -> None:
         self.append(event)
 
 
@@ -97,11 +98,11 @@ class House:
         self.lifecycle, self.notes = Lifecycle(), Remembered()
         self.judge = Judge(
             cast("Any", self.provider),
-            limiter=limiter or Unlimited(),
+            limiter=PrefetchingLimiter(limiter or Limiter()),
             breaker=cast("Any", self.breaker),
             gatekeeper=cast("Any", self.gatekeeper),
             pace=SlowStart(4, 60.0),
-            permits=UnlimitedPermits(),
+            permits=PermitQueue(),
             policy=RetryPolicy(attempts, deadline=5.0, attempt_timeout=2.0, initial=0.001, retry_after_max=1.0),
             lifecycle=cast("Any", self.lifecycle),
             observer=self.notes,
@@ -184,7 +185,7 @@ async def test_no_call_starts_when_it_must_not(why: str) -> None:
     assert house.provider.attempts == []
 
 
-class UsedUp(Unlimited):
+class UsedUp(Limiter):
     """A rate limit that grants some calls and then asks for patience."""
 
     def __init__(self, grants: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from devtools.servers import apoll
 from guard.adaptive.local import Allocation
 from providers.base import ProviderAnswer, RateHeaders, StopReason, Usage
-from tasks.call.permit_queue import Permit, SharedPermits, said
+from tasks.call.permit_queue import Permit, SharedPermits, header_limits
 from tasks.slots import Slots
 
 
@@ -114,4 +114,4 @@ async def test_what_answers_say_is_reported_once() -> None:
     assert (heard[0].limit, heard[0].remaining, heard[0].reset) == (600, 7, 1.5)
     assert heard[1] is None
     assert shared.report(0.25)[1] == (None, None)
-    assert said(None) == (None, None)
+    assert header_limits(None) == (None, None)

@@ -55,7 +55,7 @@ class Consumer:
 
 
 class Lifecycle(list[Any]):
-    def tell(self, event: object, **_: object) -> None:
+    def send(self, event: object, *_: object, **__: object) -> None:
         self.append(event)
 
 
@@ -73,7 +73,7 @@ class Worker:
             MOCK,
             gate=Gate(redis, MOCK),
             breaker=self.breaker,
-            holds=Holds(redis, MOCK, HoldSettings()),
+            shared_holds=Holds(redis, MOCK, HoldSettings()),
             parked=Parked(redis, MOCK),
             flower=flower,
             lifecycle=cast("Any", self.lifecycle),
@@ -95,11 +95,11 @@ class Worker:
     async def _run(self, probe: Probe) -> None:
         self.probes.append(probe)
         if self.answers:
-            self.gate.tell(await self.breaker.probe_succeeded(probe.name, 0.1))
+            self.gate.announce(await self.breaker.probe_succeeded(probe.name, 0.1))
 
     async def fail(self) -> None:
         for _ in range(self.settings.breaker_volume):
-            self.gate.tell(await self.breaker.failed(ProviderUnavailable("down"), 0.1))
+            self.gate.announce(await self.breaker.failed(ProviderUnavailable("down"), 0.1))
 
     async def stop(self) -> None:
         await cancel_and_wait(self._watching)

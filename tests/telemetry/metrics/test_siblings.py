@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 from umpire_cli import get
 
+from cli.flower.metrics import FlowerMetrics
 from cli.supervise.ports import listen, url_of
 from devtools.servers import ROOT, poll
-from telemetry.library import LibraryMetrics
 from telemetry.metrics import series_file as module
 from telemetry.metrics.endpoint import serve, serve_on
 from telemetry.metrics.metrics import Metrics
@@ -34,7 +34,7 @@ directory = Path(sys.argv[1])
 metrics = Metrics(process_file=take_process_file(directory, "api"), directory=directory)
 metrics.alive()
 for _ in range(100):
-    metrics(Note("door.answered", labels={"route": "/x", "status": "202"}, value=0.02))
+    metrics(Note("http.answered", labels={"route": "/x", "status": "202"}, value=0.02))
 metrics(Note("adaptive.concurrency", labels={"provider": "mock"}, value=7))
 print("counted", flush=True)
 time.sleep(60)
@@ -207,7 +207,7 @@ def test_without_room_on_the_disk_it_counts_for_itself(tmp_path: Path) -> None:
 def test_a_process_that_counts_with_the_library_is_served_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = CollectorRegistry()
     Counter("flower_events_total", "Events", registry=registry).inc()
-    metrics = LibraryMetrics("flower-1", registry)
+    metrics = FlowerMetrics(registry)
     with listen("127.0.0.1", 0, setting="a test") as server:
         serve_on(metrics, server)
         base = url_of(server)
@@ -219,7 +219,7 @@ def test_a_process_that_counts_with_the_library_is_served_alike(monkeypatch: pyt
         assert "flower_events_total 1.0" in text
         assert "llm_provider_build_info{" in text
         assert [status(path) for path in ("/healthz", "/readyz")] == [200, 200]
-        monkeypatch.setattr("telemetry.library.ALIVE_SECONDS", 0.05)
+        monkeypatch.setattr("cli.flower.metrics.ALIVE_SECONDS", 0.05)
         poll(lambda: status("/healthz") == 503, what="the loop is seen to hang")
         monkeypatch.undo()
         metrics.alive()

@@ -368,7 +368,7 @@ async def test_a_client_that_within_its_body_admits_nothing(api):
     async with connection(api) as (_, writer):
         writer.write(sized(GOOD[:-1], len(GOOD)))
         await writer.drain()
-    await apoll(lambda: api.notes.named("door.client_left"), what="it is noticed")
+    await apoll(lambda: api.notes.named("http.client_left"), what="it is noticed")
     assert await admitted(api) == 0
 
 
