@@ -27,6 +27,8 @@ _embedded_instead: set[str] = set()
 
 for _name in [name for name in os.environ if name.startswith("UMPIRE_")]:
     del os.environ[_name]
+# The threads of numpy's BLAS wait for each other in busy loops: beside other processes they make a fit 20 times slower.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def need(make: Callable[[], T]) -> T:

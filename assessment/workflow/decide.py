@@ -146,7 +146,7 @@ class _Step:
         self.fitted = fitted = fit_essays(self.state)
         before, graded = self.strengths, self.assessment.graded
         if fitted is not None:
-            self.strengths, graded = fitted.strengths(len(self.state.essays)), fitted.graded
+            self.strengths, graded = fitted.strengths(len(self.state.essays)), fitted.graded_indexes
             change = largest_change(before, self.strengths)
             scored[-1] = replace(scored[-1], reliability=fitted.fit.reliability, score_change=change)
         self.commands.append(Score(tuple(scored), self.strengths, graded))

@@ -21,21 +21,29 @@ class EssayFit:
     ----------
     items : array of int, shape (n,)
         Index of the essay that each item of the fit is.
+    judges : array of int, shape (J,)
+        Index of the judge that each judge of the fit is: those that have verdicts.
     verdicts : Verdicts
         Each comparison once.
     fit : BradleyTerryFit
         Strengths in logits.
     graded : tuple of int
-        Judges whose confidences were used.
+        Judges whose confidences were used, by their numbers in the fit.
     discrimination : Discrimination or None
         Of the judges; None with fewer than three.
     """
 
     items: Indices
+    judges: Indices
     verdicts: Verdicts
     fit: BradleyTerryFit
     graded: tuple[int, ...]
     discrimination: Discrimination | None
+
+    @property
+    def graded_indexes(self) -> tuple[int, ...]:
+        """Indexes of the judges whose confidences were used."""
+        return tuple(int(self.judges[judge]) for judge in self.graded)
 
     def strengths(self, n_essays: int) -> tuple[float, ...]:
         """Of all essays in logits, 0 for those without a verdict."""
@@ -72,7 +80,8 @@ def fit_essays(state: WorkflowState) -> EssayFit | None:
     first, second, judge, won, confidence = zip(*rows, strict=True)
     shown = np.column_stack([first, second])
     items, places = np.unique(shown, return_inverse=True)
-    shown, dealt = places.reshape(-1, 2), np.array(judge)
+    judges, dealt = np.unique(judge, return_inverse=True)
+    shown = places.reshape(-1, 2)
     order = np.where(np.array(won, dtype=np.bool_)[:, None], shown, shown[:, ::-1])
     # One comparison without a confidence: no confidence can be used.
     sure = None if None in confidence else np.array(confidence, dtype=np.float64)
@@ -81,10 +90,11 @@ def fit_essays(state: WorkflowState) -> EssayFit | None:
         once = counts_once(len(items), shown, dealt)
         if not once.all():
             verdicts = verdicts.select(once)
-    graded = graded_judges(verdicts, state.assessment.graded)
+    before = [seat for seat, index in enumerate(judges.tolist()) if index in state.assessment.graded]
+    graded = graded_judges(verdicts, before)
     slopes = cross_fitted_discrimination(verdicts, graded)
     fit = fit_verdicts(verdicts, graded=graded, discrimination=None if slopes is None else slopes.weights)
-    return EssayFit(items.astype(np.intp), verdicts, fit, graded, slopes)
+    return EssayFit(items.astype(np.intp), judges.astype(np.intp), verdicts, fit, graded, slopes)
 
 
 def largest_change(before: tuple[float, ...], after: tuple[float, ...]) -> float | None:

@@ -1,6 +1,8 @@
 """What an outcome says about each judge."""
 
-from math import isfinite
+from dataclasses import replace
+
+import numpy as np
 
 from assessment.model.diagnostics.judges import JudgeReport, describe_judges
 from assessment.workflow.outcome.numbers import JudgeSummary
@@ -28,32 +30,29 @@ def summarize_judges(state: WorkflowState, fitted: EssayFit) -> tuple[JudgeSumma
     costs = [0.0] * len(state.judges)
     for one in state.comparisons:
         costs[one.judge] += one.cost_usd
-    return tuple(
-        _summary(state, fitted, judge, reports[judge] if judge < len(reports) else None, costs[judge])
-        for judge in range(len(state.judges))
-    )
+    seats = {index: seat for seat, index in enumerate(fitted.judges.tolist())}
+    summaries = []
+    for judge in state.judges:
+        plain = JudgeSummary(judge.index, judge.provider, judge.model, judge.temperature, 0, costs[judge.index])
+        seat = seats.get(judge.index)
+        summaries.append(plain if seat is None else _with_report(plain, reports[seat], fitted, seat))
+    return tuple(summaries)
 
 
-def _summary(
-    state: WorkflowState, fitted: EssayFit, judge: int, report: JudgeReport | None, cost: float
-) -> JudgeSummary:
-    row, found = state.judges[judge], fitted.discrimination
-    known = found is not None and judge < len(found.slopes) and isfinite(float(found.errors[judge]))
-    judged = report is not None and report.verdicts > 0
-    return JudgeSummary(
-        index=judge,
-        provider=row.provider,
-        model=row.model,
-        temperature=row.temperature,
-        comparisons=report.verdicts if report is not None else 0,
-        cost_usd=cost,
-        first_share=report.first_share if report is not None and judged else None,
-        order_effect=report.order_effect if report is not None and judged else None,
-        order_effect_error=report.order_effect_error if report is not None and judged else None,
-        length_effect=report.length_effect if report is not None else None,
-        length_effect_error=report.length_effect_error if report is not None else None,
-        slope=float(found.slopes[judge]) if found is not None and known else None,
-        slope_error=float(found.errors[judge]) if found is not None and known else None,
-        is_weak=found is not None and judge in found.weak,
-        confidence_used=judge in fitted.graded,
+def _with_report(plain: JudgeSummary, report: JudgeReport, fitted: EssayFit, seat: int) -> JudgeSummary:
+    """`seat`: the judge's number in the fit."""
+    found = fitted.discrimination
+    slopes = None if found is None or not np.isfinite(found.errors[seat]) else (found.slopes[seat], found.errors[seat])
+    return replace(
+        plain,
+        comparisons=report.verdicts,
+        first_share=report.first_share,
+        order_effect=report.order_effect,
+        order_effect_error=report.order_effect_error,
+        length_effect=report.length_effect,
+        length_effect_error=report.length_effect_error,
+        slope=None if slopes is None else float(slopes[0]),
+        slope_error=None if slopes is None else float(slopes[1]),
+        is_weak=found is not None and seat in found.weak,
+        confidence_used=seat in fitted.graded,
     )

@@ -120,6 +120,7 @@ def test_of_twenty_per_cent_lost_for_good_only_the_named_ones_are_missing():
     run.run(fail=lambda number, submission: ERROR if number in lost else None)
     planned = range(len(run.state.comparisons))
     assert set(run.result.unjudged) == lost & set(planned)
+    assert run.row.stop_reason is WorkflowStopReason.BUDGET, "failures among verdicts are no broken judge"
     assert run.row.state is CJBatchStateEnum.COMPLETED
     counts = counts_of(run.state)
     named = {run.state.essays[i].essay_id for i, count in enumerate(counts) if count < 0.7 * sorted(counts)[12]}

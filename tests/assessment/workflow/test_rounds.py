@@ -148,3 +148,14 @@ def _share(judge, share):
     from dataclasses import replace
 
     return replace(judge, share=share)
+
+
+def test_the_budget_does_not_end_it_before_its_last_round_is_in():
+    run = Run(new_state(40, max_comparisons=40, batch_size=10, target_reliability=0.949))
+    run.step()
+    assert len(run.sent) == 30
+    run.answer(25)
+    run.step()
+    assert [one.scored_at is None for one in run.state.rounds] == [False, True]
+    run.run()
+    assert run.result.comparisons == 40

@@ -3,7 +3,8 @@
 from umpire_workflow import TTL, Run, new_state
 
 from assessment.workflow.clockwork import OVERDUE_SECONDS
-from assessment.workflow.commands import AskRedelivery, GiveUp, Score, Stop
+from assessment.workflow.commands import AskRedelivery, GiveUp, Score, Stop, Submit
+from assessment.workflow.record import FailedAnswer, FailureKind
 from assessment.workflow.state import ComparisonStatus, WorkflowStopReason
 from assessment.workflow.tally import GRACE_SECONDS
 from contracts.enums import CJBatchStateEnum, LLMBatchingMode
@@ -126,7 +127,6 @@ def test_a_late_failure_of_an_older_submission_changes_nothing():
     run = in_first_round(missing=4)
     run.advance(TTL + GRACE_SECONDS)
     run.step()
-    from assessment.workflow.record import FailedAnswer, FailureKind
 
     run.store.record(16, 1, FailedAnswer(FailureKind.ATTEMPT, "LLM_INTERNAL_ERROR", cost_usd=0.5), run.now)
     one = run.state.comparisons[16]
@@ -172,3 +172,52 @@ def test_nothing_comes_at_all_and_it_ends_nevertheless():
     run = Run(new_state(12))
     run.run(fail=lambda number, submission: "lost")
     assert run.row.state is CJBatchStateEnum.FAILED
+
+
+def test_failures_go_again_before_a_round_is_scored_without_its_stragglers():
+    run = Run(new_state(40))
+    run.step()
+    run.answer(fail=lambda number, submission: {5: "LLM_PROVIDER_API_ERROR", 6: "lost"}.get(number))
+    assert not run.step().commands, "the round still waits for number 6"
+    run.advance(120)
+    assert run.step().commands == (Submit(chunk=1, numbers=(5,), retry=True),)
+    run.answer()
+    assert not run.step().commands
+    run.advance(120)
+    assert isinstance(run.step().commands[0], Score)
+    assert [one.partial for one in run.state.rounds[:2]] == [True, False]
+
+
+def test_a_straggler_that_fails_after_its_round_goes_again_before_the_end():
+    run = Run(new_state(40, max_comparisons=80, target_reliability=0.949))
+    run.step()
+    run.queue = [pair for pair in run.queue if pair[0] not in {5, 6}]
+    run.answer()
+    run.step()
+    run.advance(120)
+    run.step()
+    assert len(run.state.rounds) == 4
+    run.store.record(6, 1, FailedAnswer(FailureKind.ATTEMPT, "LLM_PROVIDER_API_ERROR"), run.now)
+    run.answer()
+    assert run.step().commands[-1] == Submit(chunk=2, numbers=(6,), retry=True)
+    run.run()
+    assert run.result.unjudged == (5,)
+    assert run.now - run.row.created_at < TTL
+
+
+def test_a_straggler_takes_no_room_once_nothing_comes_any_more():
+    run = Run(new_state(40, batch_size=10, max_concurrent_batches=1))
+    run.step()
+    run.queue = run.queue[1:]
+    run.answer()
+    assert not run.step().commands
+    run.advance(120)
+    assert [len(one.numbers) for one in run.step().commands] == [10]
+
+
+def test_stragglers_do_not_hold_up_an_end_by_the_budget():
+    run = Run(new_state(40, max_comparisons=60, target_reliability=0.949))
+    run.run(fail=lambda number, submission: "lost" if number == 5 else None)
+    assert run.row.stop_reason is WorkflowStopReason.BUDGET
+    assert run.now - run.row.created_at < TTL
+    assert run.result.comparisons == 59
