@@ -12,8 +12,8 @@ from chaos.journal import Journal
 
 PARTITIONS = 4
 
-#: After this many seconds without an event a new consumer goes on, so that a consumer that is stuck on a partition
-#: since the broker's restart does not look like a lost event.
+#: After this many seconds without an event a new consumer goes on, so that one that is stuck on a partition since the
+#: broker's restart does not look like a lost event.
 IDLE_SECONDS = 20.0
 
 

@@ -57,6 +57,9 @@ LifecycleEvent = (
     | LLMCostAlertV1
 )
 
+#: This many are handed over without waiting: their encoding would occupy the event loop for more than a millisecond.
+MOST_GATHERED = 64
+
 #: Events that belong to no request: each gets a correlation id of its own.
 _OF_NO_REQUEST = (LLMProviderStatusV1, LLMQueueFullV1, LLMCostAlertV1)
 
@@ -118,7 +121,9 @@ class Lifecycle:
         subject = str(of.queue_id) if of else None
         gathered = _Gathered(topic, event, correlation_id, event_id, traceparent, iso_now(), subject, dropped)
         self._gathered.append(gathered)
-        if len(self._gathered) == 1:
+        if len(self._gathered) == MOST_GATHERED:
+            self.flush()
+        elif len(self._gathered) == 1:
             try:
                 asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
             except RuntimeError:  # no running loop that could flush later
