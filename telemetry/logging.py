@@ -27,8 +27,9 @@ def _missing(name: str) -> Iterator[None]:
         del sys.modules[name]
 
 
-# rich formats tracebacks that are never printed, and takes a tenth of the start-up.
-with _missing("rich"):
+# rich formats tracebacks that are never printed, and takes a tenth of the start-up. greenlet is SQLAlchemy's, and
+# structlog needs it for a kind of context that is not used here.
+with _missing("rich"), _missing("greenlet"):
     import structlog
 
 #: Names that structlog itself takes or writes. A label or field with one of them is logged with `_` appended.

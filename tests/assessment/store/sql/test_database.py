@@ -210,7 +210,7 @@ def test_only_the_store_imports_sql():
 @pytest.mark.parametrize("package", ["service.app", "tasks.app", "cli.main"])
 def test_neither_api_nor_worker_nor_command_imports_it(package):
     code = f"import sys, {package}\nprint(sorted(n for n in sys.modules if n.startswith(('sqlalchemy', 'alembic',"
-    code += " 'psycopg', 'aiosqlite', 'contracts.assessment'))))"
+    code += " 'psycopg', 'aiosqlite', 'contracts.assessment.'))))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
