@@ -113,7 +113,7 @@ def test_kombu_gets_the_parameters_of_its_redis_client_from_the_channel() -> Non
     assert issubclass(Transport.Channel, Channel)
     assert Transport.Channel is not Channel, "tasks/app.py replaced it"
     assert "asynchronous" in inspect.signature(Channel._connparams).parameters
-    assert "self._connparams(" in inspect.getsource(Channel)
+    assert "self._connparams(" in inspect.getsource(Channel._get_pool)
     assert app.connection("redis://127.0.0.1:1").transport_cls is not None
 
 

@@ -114,11 +114,11 @@ async def test_replace_starts_anew_at_once_and_says_nothing(make: Callable[..., 
 
 async def test_the_address_is_asked_for_at_each_start(make: Callable[..., StackPart]) -> None:
     """A part that comes back must learn what changed meanwhile."""
-    codes = iter(["import sys; sys.exit(1)", STAY])
-    part = make("", launch=lambda: Launch([sys.executable, "-c", next(codes)], dict(os.environ)))
+    codes = ["import sys; sys.exit(1)", STAY]
+    part = make("", launch=lambda: Launch([sys.executable, "-c", codes.pop(0)], dict(os.environ)))
     supervisor = Supervisor([part])
     await supervisor.start()
-    await apoll(lambda: part._process is not None and part._process.returncode is None and next(codes, None) is None)
+    await apoll(lambda: part._process is not None and part._process.returncode is None and not codes)
     await supervisor.stop()
 
 
