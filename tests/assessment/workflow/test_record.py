@@ -10,6 +10,7 @@ from assessment.workflow.record import (
     FailureKind,
     JudgedAnswer,
     accepted,
+    arrived,
     assigned,
     failed,
     failure_kind,
@@ -96,6 +97,19 @@ def test_ids_are_those_of_comparison_and_submission():
     ids = {correlation_id(ID, number, submission) for number in range(3) for submission in range(3)}
     assert len(ids) == 9
     assert comparison_id(ID, 1) == comparison_id(ID, 1) != comparison_id(ID, 2)
+
+
+def test_a_callback_or_an_acceptance_brings_the_next_decision_forward():
+    row = new_state(2).assessment
+    assert arrived(row, BEGIN + 10).wake_at == BEGIN + 130
+    assert arrived(replace(row, wake_at=BEGIN + 20), BEGIN + 10).wake_at == BEGIN + 20
+    assert arrived(replace(row, wake_at=BEGIN + 9000), BEGIN + 10).wake_at == BEGIN + 130
+
+
+def test_a_hold_and_its_end_ask_for_a_decision():
+    row = new_state(2).assessment
+    assert paused(row, BEGIN + 10, "a hold").wake_at == BEGIN + 10
+    assert resumed(paused(row, BEGIN + 10, "a hold"), BEGIN + 20).wake_at == BEGIN + 20
 
 
 def test_the_clock_stands_still_in_a_hold():
