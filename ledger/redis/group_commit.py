@@ -145,10 +145,10 @@ class GroupCommit(Generic[ItemT, ResultT]):
         return _count_that_fits([item for item, _ in first], self.weigh)
 
 
-def batches(items: Sequence[ItemT], *, weigh: Callable[[ItemT], int]) -> Iterator[Sequence[ItemT]]:
-    """The items in order, in batches of at most MAX_BATCH_BYTES. `weigh`: bytes of an item."""
+def batches(items: Sequence[ItemT], *, weigh: Callable[[ItemT], int], most: int) -> Iterator[Sequence[ItemT]]:
+    """The items in order, in batches of at most MAX_BATCH_BYTES and `most` items. `weigh`: bytes of an item."""
     while items:
-        count = _count_that_fits(items, weigh)
+        count = _count_that_fits(items[:most], weigh)
         yield items[:count]
         items = items[count:]
 
