@@ -34,6 +34,7 @@ SETTINGS = {
     "UMPIRE_KAFKA_DELIVERY_TIMEOUT_SECONDS": "3",
     "UMPIRE_TEST_OUTBOX_RESEND_SECONDS": "4",
     "UMPIRE_GOOGLE_API_KEY": "test",
+    "UMPIRE_RESULTS_KEEP_SECONDS": "60",
 }
 
 #: A newer version's record.
@@ -107,6 +108,9 @@ def writers(key_id: str, replies: str) -> dict[str, list[Write]]:
         "umpire:outbox:doubted": [_zset("umpire:outbox:doubted", "v2|7")],
         "umpire:dead": [_zset("umpire:dead", THEIRS, "v2|7")],
         "umpire:dead:<queue id>": [_hash(f"umpire:dead:{THEIRS}", z="compressed")],
+        "umpire:result:<queue id>": [_hash(f"umpire:result:{THEIRS}", z="compressed", n="many")],
+        "umpire:results": [lambda redis: redis.xadd("umpire:results", {"v": "2", "n": "many"})],
+        "umpire:results:bytes": [_string("umpire:results:bytes", "0 v2")],
         "umpire:answer:<queue id>": [_string(f"umpire:answer:{THEIRS}", '{"v": 2}')],
         "umpire:replies:<process>": [
             lambda redis: redis.publish(replies, "v2"),
@@ -171,6 +175,8 @@ async def unfit(client: httpx2.AsyncClient) -> list[str]:
         await client.delete(f"/api/v1/comparison/{THEIRS}"),
         await client.delete(f"/api/v1/comparison/{UNREADABLE}"),
         await client.delete(f"/api/v1/comparison/{uuid4()}"),
+        await client.post(f"/api/v1/comparison/{THEIRS}/redeliver"),
+        await client.post("/api/v1/comparison/redeliver", json={"queue_ids": [THEIRS, UNREADABLE]}),
     ]
     found = [f"{one.url.path}: {one.status_code} {one.text[:200]}" for one in asked if one.status_code >= 500]
     # While the breaker's probe is out, nothing else is called.
