@@ -32,17 +32,15 @@ UmpireError
     ├── ProviderMisconfigured rejected API key: the operator has to act; puts the provider on hold
     │   └── ModelForbidden    403: the account may not use this model; puts the model on hold
     ├── SpendLimitReached     no credit left; puts the provider on hold
-    ├── ProviderOnHold        refused by the API: an operator paused the provider
+    ├── ProviderOnHold        refused by the API (`details.hold`: why): an operator paused the provider
     │   ├── MisconfiguredHold     … or the provider rejected the API key
     │   └── SpendLimitHold        … or the account has no credit left
     └── AnswerError           an answer without a verdict; it was perhaps paid for
         ├── ParsingError      not the JSON that was asked for
         └── InvalidResponse   JSON without a valid verdict, or cut off
 
-Each class has its code on the wire, its HTTP status and title, and whether a client may try again (`retryable`). A
-provider's error also has whether another call could help (`permanent`), whether the circuit breaker counts it
-(`trips`), and whether it puts the provider on hold (`hold`). An instance has `retry_after`, in seconds, and `details`.
-No message holds a prompt, an essay or a key.
+Each class has its code on the wire, its HTTP status and title, and whether a client may try again (`retryable`). Where
+two share a code, `web/problem.py::error_class` takes the first. No message holds a prompt, an essay or a key.
 """
 
 import re
@@ -76,9 +74,6 @@ class UmpireError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), self.message, retry_after=self.retry_after, **self.details), ()
-
-
-# Errors of a request and of the service. Where two classes share a code, `web/problem.py::error_class` takes the first.
 
 
 class InvalidRequest(UmpireError):
@@ -189,8 +184,6 @@ class RequestExpired(UmpireError):
 
 
 class ProviderError(UmpireError):
-    """How a call to a provider can fail."""
-
     code = LLMErrorCode.PROVIDER_API_ERROR
     status = 502
     #: Whether another call for the same request cannot help.
@@ -255,8 +248,6 @@ class ProviderMisconfigured(ProviderError):
 
 
 class ModelForbidden(ProviderMisconfigured):
-    """The provider answered 403: its account may not use this model. Puts the model on hold, not the provider."""
-
     failure_type = "permission"
 
 
@@ -269,8 +260,6 @@ class SpendLimitReached(ProviderError):
 
 
 class ProviderOnHold(ProviderError):
-    """The API refuses the request, because the provider is on hold; `details.hold` has the reason."""
-
     code = LLMErrorCode.PROVIDER_UNAVAILABLE
     status = 503
     retryable = True
