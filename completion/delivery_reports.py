@@ -82,7 +82,7 @@ class DeliveryReports:
             self._task = None
 
     async def _settle_some(self) -> None:
-        """Write some reports. They leave their list only after Redis took them; new ones are only appended."""
+        """Write some reports. They are removed only after Redis stored them, and new ones are only appended."""
         if delivered := self._delivered[:]:
             await self.outbox.confirm(delivered)
             del self._delivered[: len(delivered)]

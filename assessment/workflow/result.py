@@ -151,7 +151,7 @@ def _scores(
 
 
 def _few(state: WorkflowState, design: DesignReport, fitted: EssayFit) -> tuple[str, ...]:
-    """Essays that are in few comparisons, or in none although their text was there."""
+    """Essays that are in few comparisons, or in none although their text is READY."""
     seen = set(fitted.items.tolist())
     few = {int(fitted.items[item]) for item in design.few.tolist()}
     few |= {one.index for one in state.essays if one.text_status is TextStatus.READY and one.index not in seen}

@@ -101,7 +101,7 @@ async def first_of(*awaitables: Awaitable[Any]) -> None:
 
 
 async def for_ever() -> None:
-    """The job of a stack that runs until a signal."""
+    """Wait forever: the job of a stack that runs until it gets a signal."""
     await asyncio.Event().wait()
 
 
