@@ -26,7 +26,7 @@ class ServiceSettings(Concern):
     default_processing_mode: ProcessingMode = ProcessingMode.QUEUE_IF_UNAVAILABLE
     """Processing mode of requests that name none."""
     batching_mode: Literal["per_request"] = "per_request"
-    """Batching mode of requests that name none. Only `per_request` is served: each comparison is a call of its own. A
+    """Batching mode of requests that name none. Only `per_request` is served: each comparison is one provider call. A
     request that names another mode is judged per request, and its result names `batching_mode` in `ignored`."""
     immediate_wait_seconds: float = Field(25.0, ge=0)
     """Longest time that a request waits for its verdict, in seconds. After it the response is 202, and the verdict

@@ -1,4 +1,4 @@
--- Publish kept results again: each gets an outbox entry of its own, due at once, with the same event and the number of
+-- Publish kept results again: each gets a separate outbox entry, due at once, with the same event and the number of
 -- its redelivery. The first delivery's entry, the request's record and the books stay as they are.
 -- ARGV: owner whose results they must be ('*': any), ms for which an idempotency key is kept, most results in the
 --       outbox, 1 to change nothing, then for each: queue id, hash of the idempotency key ('-': none).

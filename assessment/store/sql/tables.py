@@ -208,7 +208,7 @@ Index("ix_answers_assessment_id_number", answers.c.assessment_id, answers.c.numb
 outbox = Table(
     "outbox",
     metadata,
-    # A plain INTEGER is what SQLite counts up by itself.
+    # SQLite increments only a plain INTEGER automatically.
     Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     required("event_id", sa.Uuid),
     # Null: its request became no assessment.

@@ -139,8 +139,9 @@ async def test_a_run_that_ctrl_c_stops_can_be_continued(redis_url: str) -> None:
     env = environment(UMPIRE_REDIS_URL=redis_url, UMPIRE_RESULTS_KEEP_SECONDS="3600")
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     redis: Redis = connect(redis_url, timeout=5)
-    while await redis.xlen("umpire:outbox") < 200:
-        time.sleep(0.02)
+    async with asyncio.timeout(20):
+        while await redis.xlen("umpire:outbox") < 200:
+            await asyncio.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
     assert process.returncode == 130
@@ -196,8 +197,9 @@ async def test_without_redis_it_says_how_far_it_came(redis_server: Callable[...,
     env = environment(UMPIRE_REDIS_URL=server.url)
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     redis: Redis = connect(server.url, timeout=5)
-    while await redis.xlen("umpire:outbox") < 100:
-        time.sleep(0.02)
+    async with asyncio.timeout(20):
+        while await redis.xlen("umpire:outbox") < 100:
+            await asyncio.sleep(0.02)
     server.kill()
     poll(lambda: process.poll() is not None, 30)
     _, complaint = process.communicate()
